@@ -1,0 +1,183 @@
+package gopherdiscovery
+
+import (
+	"bufio"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"sync"
+	"time"
+
+	"go.nanomsg.org/mangos/v3"
+)
+
+const (
+	// Surveys and names are short: one read from the system mostly brings a whole message.
+	readBuffer = 512
+
+	// chunk is how much of a message is allocated ahead of its arrival.
+	chunk = 64 << 10
+
+	// Messages up to this size are copied behind their length and written at once.
+	smallMessage = 4 << 10
+
+	ipcMessage = 0x01
+)
+
+var (
+	errNotSP   = errors.New("the other side does not speak the Scalability Protocols")
+	errTooLong = errors.New("message too long")
+)
+
+// conn speaks SP over a network connection. Its socket owns it until it is closed.
+type conn struct {
+	net   net.Conn
+	sock  *socket
+	ipc   bool
+	in    *bufio.Reader
+	close func() error
+
+	mu  sync.Mutex // guards writing
+	out []byte     // reused for short messages
+}
+
+// newConn returns nil, with nc closed, when the socket is closed.
+func newConn(nc net.Conn, s *socket, a address) *conn {
+	c := &conn{net: nc, sock: s, ipc: !a.isTCP(), in: bufio.NewReaderSize(nc, readBuffer)}
+	c.close = sync.OnceValue(func() error {
+		err := nc.Close()
+		s.disown(c)
+		return err
+	})
+	if !s.own(c) {
+		_ = nc.Close()
+		return nil
+	}
+	return c
+}
+
+func (c *conn) Close() error { return c.close() }
+
+// handshake exchanges the 8 bytes that each side of an SP connection begins with.
+func (c *conn) handshake() error {
+	if err := c.net.SetDeadline(time.Now().Add(handshakeTime)); err != nil {
+		return err
+	}
+	info := c.sock.info
+	hello := [8]byte{0, 'S', 'P', 0}
+	binary.BigEndian.PutUint16(hello[4:], info.Self)
+	if _, err := c.net.Write(hello[:]); err != nil {
+		return err
+	}
+	var got [8]byte
+	if _, err := io.ReadFull(c.in, got[:]); err != nil {
+		return err
+	}
+	if [4]byte(got[:4]) != [4]byte{0, 'S', 'P', 0} || got[6] != 0 || got[7] != 0 {
+		return errNotSP
+	}
+	if theirs := binary.BigEndian.Uint16(got[4:]); theirs != info.Peer {
+		return fmt.Errorf("the other side speaks protocol %#02x, want %#02x (%s)", theirs, info.Peer, info.PeerName)
+	}
+	return c.net.SetDeadline(time.Time{})
+}
+
+func (c *conn) Send(m *mangos.Message) error {
+	length := len(m.Header) + len(m.Body)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	head := c.out[:0]
+	if c.ipc {
+		head = append(head, ipcMessage)
+	}
+	head = binary.BigEndian.AppendUint64(head, uint64(length))
+	head = append(head, m.Header...)
+	var err error
+	if length <= smallMessage {
+		head = append(head, m.Body...)
+		_, err = c.net.Write(head)
+	} else {
+		parts := net.Buffers{head, m.Body}
+		_, err = parts.WriteTo(c.net)
+	}
+	c.out = head[:0]
+	if err != nil {
+		return err
+	}
+	m.Free()
+	return nil
+}
+
+func (c *conn) Recv() (*mangos.Message, error) {
+	m, err := c.receive()
+	if err != nil {
+		c.report(err)
+	}
+	return m, err
+}
+
+func (c *conn) receive() (*mangos.Message, error) {
+	var head [9]byte
+	head[0] = ipcMessage
+	read := head[1:]
+	if c.ipc {
+		read = head[:]
+	}
+	if _, err := io.ReadFull(c.in, read); err != nil {
+		return nil, err
+	}
+	if head[0] != ipcMessage {
+		return nil, errNotSP
+	}
+	length := binary.BigEndian.Uint64(head[1:])
+	if length > uint64(c.sock.limit) {
+		return nil, fmt.Errorf("%w: %d bytes, at most %d are allowed", errTooLong, length, c.sock.limit)
+	}
+	body, err := readBody(c.in, int(length))
+	if err != nil {
+		return nil, err
+	}
+	return &mangos.Message{Body: body}, nil
+}
+
+// readBody allocates memory only for what arrives: the length is the other side's word.
+func readBody(r io.Reader, length int) ([]byte, error) {
+	if length <= chunk {
+		body := make([]byte, length)
+		_, err := io.ReadFull(r, body)
+		return body, err
+	}
+	parts := make([][]byte, 0, length/chunk+1)
+	for rest := length; rest > 0; {
+		part := make([]byte, min(rest, chunk))
+		if _, err := io.ReadFull(r, part); err != nil {
+			return nil, err
+		}
+		parts = append(parts, part)
+		rest -= len(part)
+	}
+	body := make([]byte, 0, length)
+	for _, part := range parts {
+		body = append(body, part...)
+	}
+	return body, nil
+}
+
+// report logs what the other side did wrong. That it went away is no mistake of its.
+func (c *conn) report(err error) {
+	if errors.Is(err, errTooLong) || errors.Is(err, errNotSP) {
+		c.sock.logger.Warn("gopherdiscovery: connection closed", "from", fmt.Sprint(c.net.RemoteAddr()), "error", err)
+	}
+}
+
+func (c *conn) GetOption(name string) (any, error) {
+	switch name {
+	case mangos.OptionLocalAddr:
+		return c.net.LocalAddr(), nil
+	case mangos.OptionRemoteAddr:
+		return c.net.RemoteAddr(), nil
+	}
+	return nil, mangos.ErrBadOption
+}

@@ -1,0 +1,44 @@
+package gopherdiscovery_test
+
+import (
+	"fmt"
+	"os"
+	"runtime"
+	"runtime/pprof"
+	"strings"
+	"testing"
+	"time"
+)
+
+// patience is how long a test waits for what must happen. It is only ever used up by a test that fails.
+const patience = 30 * time.Second
+
+func TestMain(m *testing.M) {
+	code := m.Run()
+	if left := leftGoroutines(); left != "" && code == 0 {
+		fmt.Fprintln(os.Stderr, "goroutines left behind:\n"+left)
+		code = 1
+	}
+	os.Exit(code)
+}
+
+// leftGoroutines returns the stacks of the goroutines that the library or mangos should have ended. What has been told to end may
+// need a moment to be scheduled for the last time.
+func leftGoroutines() string {
+	var left string
+	for deadline := time.Now().Add(patience / 6); time.Now().Before(deadline); time.Sleep(time.Millisecond) {
+		runtime.Gosched()
+		var all strings.Builder
+		_ = pprof.Lookup("goroutine").WriteTo(&all, 2)
+		left = ""
+		for stack := range strings.SplitSeq(all.String(), "\n\n") {
+			if strings.Contains(stack, "dahernan/gopherdiscovery.") || strings.Contains(stack, "mangos") {
+				left += stack + "\n\n"
+			}
+		}
+		if left == "" {
+			return ""
+		}
+	}
+	return left
+}

@@ -1,0 +1,63 @@
+package gopherdiscovery
+
+import (
+	"log/slog"
+	"sync"
+
+	"go.nanomsg.org/mangos/v3"
+)
+
+// publisher is the PUB side: it keeps the last list, and brings it to everyone who has not been sent it.
+type publisher struct {
+	*socket
+
+	mu    sync.Mutex // guards the fields below
+	pipes map[*pipe]struct{}
+	last  []byte // the last list as it is sent; nil before the first
+}
+
+func newPublisher(logger *slog.Logger) *publisher {
+	p := &publisher{pipes: make(map[*pipe]struct{})}
+	p.socket = newSocket(role{
+		info: mangos.ProtocolInfo{
+			Self: mangos.ProtoPub, SelfName: "pub",
+			Peer: mangos.ProtoSub, PeerName: "sub",
+		},
+		limit:    maxSurveyLen,
+		posts:    true,
+		attached: p.attached,
+		detached: p.detached,
+	}, logger)
+	return p
+}
+
+func (p *publisher) attached(sub *pipe) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.pipes[sub] = struct{}{}
+	if p.last != nil {
+		sub.post(p.last)
+	}
+}
+
+func (p *publisher) detached(sub *pipe) {
+	p.mu.Lock()
+	delete(p.pipes, sub)
+	p.mu.Unlock()
+}
+
+func (p *publisher) publish(names []string) {
+	list := encodeList(names)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.last = list
+	for sub := range p.pipes {
+		sub.post(list)
+	}
+}
+
+func (p *publisher) subscribers() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return len(p.pipes)
+}

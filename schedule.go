@@ -1,0 +1,196 @@
+package gopherdiscovery
+
+import (
+	"slices"
+	"time"
+)
+
+// settleTime is how long a change waits for the other newcomers that were asked with it, so that a burst is one list.
+const settleTime = 5 * time.Millisecond
+
+// schedule decides when to ask whom and when to publish what. It is a roster with a timetable, and like the roster a pure
+// one: events and the time go in, actions come out.
+type schedule struct {
+	*roster
+	opt Options
+
+	nextPoll   time.Time
+	polling    bool
+	pollStart  time.Time
+	lastAnswer time.Time // within the poll
+
+	newcomers []connID // connected, not asked yet
+	nextJoin  time.Time
+	asked     map[connID]time.Time // newcomers that have not answered yet, and when they were asked
+	batch     map[connID]struct{}  // of these, the ones asked last
+
+	opening   time.Time // no list is published before; zero until the first poll
+	opened    bool
+	changed   time.Time // the first change since the last list; zero without one
+	urgent    bool      // the change is not to wait
+	published []string
+}
+
+// actions is what a schedule wants done: surveys sent, a list published.
+type actions struct {
+	survey  []connID // ask these, and no others
+	poll    bool     // ask everyone
+	publish bool     // published is new
+	missed  int      // names that have missed the poll that ended
+}
+
+func newSchedule(opt Options, now time.Time) *schedule {
+	return &schedule{
+		roster:   newRoster(),
+		opt:      opt,
+		nextPoll: now.Add(opt.PollTime),
+		asked:    make(map[connID]time.Time),
+		batch:    make(map[connID]struct{}),
+	}
+}
+
+func (s *schedule) connect(id connID) {
+	s.roster.connect(id)
+	s.newcomers = append(s.newcomers, id)
+}
+
+func (s *schedule) disconnect(id connID, now time.Time) {
+	s.noting(now, true, func() { s.roster.disconnect(id) })
+	s.forget(id)
+	s.newcomers = slices.DeleteFunc(s.newcomers, func(other connID) bool { return other == id })
+}
+
+func (s *schedule) hear(id connID, name string, now time.Time) {
+	s.noting(now, false, func() { s.roster.hear(id, name) })
+	s.forget(id)
+	s.lastAnswer = now
+}
+
+func (s *schedule) forget(id connID) {
+	delete(s.asked, id)
+	delete(s.batch, id)
+}
+
+// noting notes whether an event changes the list.
+func (s *schedule) noting(now time.Time, urgent bool, event func()) {
+	before := len(s.list)
+	event()
+	if len(s.list) == before { // an event adds names or removes them, never both
+		return
+	}
+	if s.changed.IsZero() {
+		s.changed = now
+	}
+	s.urgent = s.urgent || urgent
+}
+
+// next returns what is due, and when to call again if nothing happens until then. Events must be taken in before: what
+// has not been heard by now counts as missed.
+func (s *schedule) next(now time.Time) (do actions, wake time.Time) {
+	if !s.polling && !now.Before(s.nextPoll) {
+		do.poll = true
+		s.startPolling(now)
+	}
+	if s.polling && (s.unheard == 0 || !now.Before(s.pollEnd())) {
+		s.noting(now, true, func() { do.missed = s.endPoll(s.opt.MissedSurveys) })
+		s.polling = false
+		s.opened = true
+		s.nextPoll = now.Add(s.opt.PollTime)
+	}
+	if len(s.newcomers) > 0 && s.opt.JoinInterval >= 0 && !now.Before(s.nextJoin) {
+		do.survey = s.newcomers
+		s.nextJoin = now.Add(s.opt.JoinInterval)
+		s.askNewcomers(now)
+	}
+	do.publish = s.publish(now)
+	return do, s.wake()
+}
+
+func (s *schedule) startPolling(now time.Time) {
+	s.startPoll()
+	s.polling = true
+	s.pollStart = now
+	s.lastAnswer = now
+	s.askNewcomers(now)
+	if !s.opening.IsZero() {
+		return
+	}
+	// The first list waits for everyone who may still answer, but not for those who have had their time and kept silent.
+	s.opening = now
+	for _, asked := range s.asked {
+		if answered := asked.Add(s.opt.SurveyTime); answered.After(s.opening) {
+			s.opening = answered
+		}
+	}
+}
+
+func (s *schedule) askNewcomers(now time.Time) {
+	if len(s.newcomers) == 0 {
+		return
+	}
+	clear(s.batch)
+	for _, id := range s.newcomers {
+		s.asked[id] = now
+		s.batch[id] = struct{}{}
+	}
+	s.newcomers = nil
+}
+
+// pollEnd is the deadline of the poll that is running.
+func (s *schedule) pollEnd() time.Time {
+	return earliest(s.pollStart.Add(s.opt.SurveyTime), s.lastAnswer.Add(s.opt.RecvDeadline))
+}
+
+// publish tells whether a list is due, and makes it.
+func (s *schedule) publish(now time.Time) bool {
+	if !s.opened {
+		s.opened = !s.opening.IsZero() && !now.Before(s.opening)
+	}
+	if !s.opened {
+		return false
+	}
+	first := s.published == nil
+	if !first && (s.changed.IsZero() || now.Before(s.publishTime())) {
+		return false
+	}
+	s.changed = time.Time{}
+	s.urgent = false
+	if !first && slices.Equal(s.list, s.published) {
+		return false
+	}
+	s.published = append([]string{}, s.list...)
+	return true
+}
+
+// publishTime is when the change that is noted goes out.
+func (s *schedule) publishTime() time.Time {
+	if s.urgent || len(s.batch) == 0 {
+		return s.changed
+	}
+	return s.changed.Add(settleTime)
+}
+
+// wake is when something will be due.
+func (s *schedule) wake() time.Time {
+	at := s.nextPoll
+	if s.polling {
+		at = s.pollEnd()
+	}
+	if len(s.newcomers) > 0 && s.opt.JoinInterval >= 0 {
+		at = earliest(at, s.nextJoin)
+	}
+	if !s.opened && !s.opening.IsZero() {
+		at = earliest(at, s.opening)
+	}
+	if s.opened && !s.changed.IsZero() {
+		at = earliest(at, s.publishTime())
+	}
+	return at
+}
+
+func earliest(a, b time.Time) time.Time {
+	if b.Before(a) {
+		return b
+	}
+	return a
+}

@@ -1,0 +1,200 @@
+package gopherdiscovery
+
+import (
+	"fmt"
+	"sync"
+	"time"
+
+	"golang.org/x/net/context" //lint:ignore SA1019 the library's signatures have always named it; it is an alias of the standard one
+)
+
+// DiscoveryServer finds out which clients are alive and tells their names to everyone who subscribes. Its methods may be
+// called concurrently.
+type DiscoveryServer struct {
+	surveyor  *surveyor
+	publisher *publisher
+	surveyURL string // as bound
+	pubsubURL string
+	cancel    context.CancelFunc
+	done      chan struct{}
+
+	mu    sync.Mutex // guards the fields below
+	list  []string   // published last
+	stats Stats      // what the loop counts
+}
+
+// Stats are counts since the server's start, but for Clients, Subscribers and Services, which tell how it is now.
+type Stats struct {
+	Clients     int // connections on the survey URL
+	Subscribers int // connections on the pub/sub URL
+	Services    int // names in the list
+
+	Polls    uint64 // surveys of everyone
+	Answers  uint64 // valid answers to surveys
+	Missed   uint64 // surveys missed, counted per name
+	Rejected uint64 // messages dropped: an invalid name, or an answer to no survey
+	Lists    uint64 // lists published
+}
+
+// Server starts a server that surveys its clients on urlServer and publishes the list of their names on urlPubSub, until
+// Cancel or Close. It is ServerContext with a context that never ends.
+func Server(urlServer, urlPubSub string, opt Options) (*DiscoveryServer, error) {
+	return ServerContext(context.Background(), urlServer, urlPubSub, opt)
+}
+
+// ServerContext is like Server; the server also ends with ctx. Both addresses are bound when it returns; port 0 lets the
+// system choose, see URLs. When it fails nothing is left behind. The errors match ErrInvalidURL or ErrInvalidArgument, or
+// tell why an address could not be bound.
+func ServerContext(ctx context.Context, urlServer, urlPubSub string, opt Options) (_ *DiscoveryServer, err error) {
+	if err := checkContext(ctx); err != nil {
+		return nil, err
+	}
+	survey, err := parseListenURL("urlServer", urlServer)
+	if err != nil {
+		return nil, err
+	}
+	pubsub, err := parseListenURL("urlPubSub", urlPubSub)
+	if err != nil {
+		return nil, err
+	}
+	if err := checkDistinct(survey, pubsub); err != nil {
+		return nil, err
+	}
+	opt, err = opt.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	s := &DiscoveryServer{
+		surveyor:  newSurveyor(opt.Logger),
+		publisher: newPublisher(opt.Logger),
+		done:      make(chan struct{}),
+		list:      []string{},
+	}
+	defer func() {
+		if err != nil {
+			s.closeSockets()
+		}
+	}()
+	if s.pubsubURL, err = s.publisher.listen(pubsub); err != nil {
+		return nil, fmt.Errorf("gopherdiscovery: listen on %s: %w", urlPubSub, err)
+	}
+	if s.surveyURL, err = s.surveyor.listen(survey); err != nil {
+		return nil, fmt.Errorf("gopherdiscovery: listen on %s: %w", urlServer, err)
+	}
+	ctx, s.cancel = context.WithCancel(ctx)
+	go s.run(ctx, newSchedule(opt, time.Now()))
+	return s, nil
+}
+
+// Services returns the list as published last, sorted; it is empty before the first. The slice is the caller's.
+func (s *DiscoveryServer) Services() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return append([]string{}, s.list...)
+}
+
+// URLs returns the two URLs as bound: a port 0 comes back as the port that the system chose.
+func (s *DiscoveryServer) URLs() (server, pubsub string) {
+	return s.surveyURL, s.pubsubURL
+}
+
+// Stats returns the server's counters.
+func (s *DiscoveryServer) Stats() Stats {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	stats := s.stats
+	stats.Services = len(s.list)
+	stats.Subscribers = s.publisher.subscribers()
+	survey := s.surveyor.counts()
+	stats.Clients, stats.Answers, stats.Rejected = survey.clients, survey.answers, survey.rejected
+	return stats
+}
+
+// Cancel makes the server end and returns at once. It may be called more than once and from anywhere.
+func (s *DiscoveryServer) Cancel() { s.cancel() }
+
+// Wait returns when the server has ended: its addresses are free and all it has started is gone.
+func (s *DiscoveryServer) Wait() { <-s.done }
+
+// Close cancels the server and waits for its end. It may be called more than once, and always returns nil.
+func (s *DiscoveryServer) Close() error {
+	s.Cancel()
+	s.Wait()
+	return nil
+}
+
+func (s *DiscoveryServer) closeSockets() {
+	s.surveyor.close()
+	s.publisher.close()
+}
+
+func (s *DiscoveryServer) run(ctx context.Context, plan *schedule) {
+	defer close(s.done)
+	defer s.closeSockets()
+	defer s.cancel()
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	var waited []answer
+	for {
+		waited = waited[:0]
+		select {
+		case <-ctx.Done():
+			return
+		case <-s.surveyor.wake:
+		case <-timer.C:
+		case a := <-s.surveyor.answers:
+			waited = append(waited, a)
+		}
+		now := time.Now()
+		s.takeEvents(plan, waited, now)
+		do, wake := plan.next(now)
+		s.act(do, plan)
+		timer.Reset(time.Until(wake))
+	}
+}
+
+// takeEvents brings the plan up to date, with the waited answers before those that still wait. It takes all of them: a
+// burst becomes one list, and no answer that has arrived counts as missed.
+func (s *DiscoveryServer) takeEvents(plan *schedule, waited []answer, now time.Time) {
+	for _, m := range s.surveyor.takeMoves() {
+		if m.left {
+			plan.disconnect(m.who.id, now)
+		} else {
+			plan.connect(m.who.id)
+		}
+	}
+	for range answerQueue {
+		select {
+		case a := <-s.surveyor.answers:
+			waited = append(waited, a)
+			continue
+		default:
+		}
+		break
+	}
+	for _, a := range waited {
+		plan.hear(a.from, a.name, now)
+	}
+}
+
+func (s *DiscoveryServer) act(do actions, plan *schedule) {
+	if do.poll {
+		s.surveyor.ask(plan.ids())
+	}
+	if len(do.survey) > 0 {
+		s.surveyor.ask(do.survey)
+	}
+	if do.publish {
+		s.publisher.publish(plan.published)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.stats.Missed += uint64(do.missed)
+	if do.poll {
+		s.stats.Polls++
+	}
+	if do.publish {
+		s.list = plan.published
+		s.stats.Lists++
+	}
+}

@@ -1,0 +1,298 @@
+package gopherdiscovery
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"sync"
+	"time"
+
+	"go.nanomsg.org/mangos/v3"
+	"go.nanomsg.org/mangos/v3/protocol"
+)
+
+// role is one side of one of the two Scalability Protocols that are spoken here. The callbacks of a pipe come in order:
+// attached, then received one by one, then detached, which may overtake a received still running. Attached and detached
+// must not block, and must not close the pipe.
+type role struct {
+	info     mangos.ProtocolInfo
+	limit    int  // longest message accepted, in bytes
+	posts    bool // whether post is used
+	attached func(*pipe)
+	received func(p *pipe, body []byte) // body is valid during the call
+	detached func(*pipe)
+}
+
+// socket is a mangos socket with a protocol of ours in it. The protocols that come with mangos v3.4.2 do not fit: its
+// surveyor cannot ask one connection and drops what exceeds a queue of 128, its respondent stops answering everyone while one
+// surveyor does not read, its publisher drops the newest list, and none can be waited for (protocol/surveyor, respondent, xpub).
+type socket struct {
+	role
+	logger *slog.Logger
+	core   mangos.Socket
+	ctx    context.Context // ends when the socket is closed
+	cancel context.CancelFunc
+
+	mu       sync.Mutex // guards the fields below
+	changed  *sync.Cond // a count below fell
+	closed   bool
+	entrants int                    // goroutines that close waits for
+	joining  int                    // connections given to mangos that have not come back to AddPipe
+	conns    map[io.Closer]struct{} // connections in any state
+}
+
+func newSocket(r role, logger *slog.Logger) *socket {
+	s := &socket{role: r, logger: logger, conns: make(map[io.Closer]struct{})}
+	s.changed = sync.NewCond(&s.mu)
+	s.ctx, s.cancel = context.WithCancel(context.Background())
+	s.core = protocol.MakeSocket(s)
+	return s
+}
+
+// listen returns the address as bound.
+func (s *socket) listen(a address) (bound string, err error) {
+	l, err := s.core.NewListener(privateURL(a), nil)
+	if err == nil {
+		err = l.Listen()
+	}
+	if err != nil {
+		return "", err
+	}
+	return l.Address(), nil
+}
+
+// dial connects in the background, and again whenever the connection is lost, until the socket is closed.
+func (s *socket) dial(a address) error {
+	d, err := s.core.NewDialer(privateURL(a), map[string]any{
+		mangos.OptionDialAsynch:    true,
+		mangos.OptionReconnectTime: time.Duration(0), // our dialer does the waiting
+	})
+	if err != nil {
+		return err
+	}
+	return d.Dial()
+}
+
+// close returns when everything that the socket held is gone. It may be called again.
+func (s *socket) close() {
+	s.mu.Lock()
+	s.closed = true
+	s.cancel()
+	// mangos v3.4.2 locks up when its socket is closed while it adds a connection (internal/core/socket.go, addPipe).
+	for s.joining > 0 {
+		s.changed.Wait()
+	}
+	conns := make([]io.Closer, 0, len(s.conns))
+	for c := range s.conns {
+		conns = append(conns, c)
+	}
+	s.mu.Unlock()
+
+	_ = s.core.Close() // the second time it answers ErrClosed
+	for _, c := range conns {
+		_ = c.Close()
+	}
+	s.mu.Lock()
+	for s.entrants > 0 || len(s.conns) > 0 {
+		s.changed.Wait()
+	}
+	s.mu.Unlock()
+}
+
+// enter announces n goroutines that close has to wait for; each calls leave. It returns false once the socket is closed.
+func (s *socket) enter(n int) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return false
+	}
+	s.entrants += n
+	return true
+}
+
+func (s *socket) leave() {
+	s.mu.Lock()
+	s.entrants--
+	s.changed.Broadcast()
+	s.mu.Unlock()
+}
+
+// own makes close close c and wait until c has called disown. It returns false once the socket is closed.
+func (s *socket) own(c io.Closer) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return false
+	}
+	s.conns[c] = struct{}{}
+	return true
+}
+
+func (s *socket) disown(c io.Closer) {
+	s.mu.Lock()
+	delete(s.conns, c)
+	s.changed.Broadcast()
+	s.mu.Unlock()
+}
+
+// give must wrap what is returned to mangos as a new connection.
+func (s *socket) give(p mangos.TranPipe) (mangos.TranPipe, error) {
+	s.mu.Lock()
+	closed := s.closed
+	if !closed {
+		s.joining++
+	}
+	s.mu.Unlock()
+	if closed {
+		_ = p.Close()
+		return nil, mangos.ErrClosed
+	}
+	return p, nil
+}
+
+// AddPipe is called by mangos with a new connection, never at the same time as RemovePipe for it.
+func (s *socket) AddPipe(mp protocol.Pipe) error {
+	defer s.joined()
+	goroutines := 1
+	if s.posts {
+		goroutines = 2
+	}
+	if !s.enter(goroutines) {
+		return mangos.ErrClosed
+	}
+	p := &pipe{Pipe: mp, sock: s, wake: make(chan struct{}, 1), done: make(chan struct{})}
+	mp.SetPrivate(p)
+	if s.attached != nil {
+		s.attached(p)
+	}
+	go p.receive()
+	if s.posts {
+		go p.send()
+	}
+	return nil
+}
+
+func (s *socket) joined() {
+	s.mu.Lock()
+	s.joining--
+	s.changed.Broadcast()
+	s.mu.Unlock()
+}
+
+// RemovePipe is called by mangos when a connection has ended.
+func (s *socket) RemovePipe(mp protocol.Pipe) {
+	p := mp.GetPrivate().(*pipe)
+	close(p.done)
+	if s.detached != nil {
+		s.detached(p)
+	}
+}
+
+// GetOption lets our transport find the socket that a connection is for.
+func (s *socket) GetOption(name string) (any, error) {
+	switch name {
+	case optionSocket:
+		return s, nil
+	case mangos.OptionRaw:
+		return false, nil
+	}
+	return nil, mangos.ErrBadOption
+}
+
+// The rest of mangos.ProtocolBase: messages pass through pipes only.
+
+func (s *socket) Info() mangos.ProtocolInfo                    { return s.info }
+func (s *socket) Close() error                                 { return nil }
+func (s *socket) SetOption(string, any) error                  { return mangos.ErrBadOption }
+func (s *socket) SendMsg(*mangos.Message) error                { return mangos.ErrProtoOp }
+func (s *socket) RecvMsg() (*mangos.Message, error)            { return nil, mangos.ErrProtoOp }
+func (s *socket) OpenContext() (mangos.ProtocolContext, error) { return nil, mangos.ErrProtoOp }
+
+// pipe is one connection of a socket.
+type pipe struct {
+	protocol.Pipe
+	sock  *socket
+	state any // what the role remembers of the connection
+	wake  chan struct{}
+	done  chan struct{} // closed when the connection has ended
+
+	mu       sync.Mutex // guards the fields below
+	next     []byte     // the newest message, while it is not being sent
+	reported bool
+}
+
+// post sends a message soon and never blocks. A message that still waits is replaced: of a slow connection only the newest
+// waits. Posted messages are shared, nobody may change them.
+func (p *pipe) post(message []byte) {
+	p.mu.Lock()
+	p.next = message
+	p.mu.Unlock()
+	select {
+	case p.wake <- struct{}{}:
+	default:
+	}
+}
+
+func (p *pipe) send() {
+	defer p.sock.leave()
+	for {
+		select {
+		case <-p.wake:
+		case <-p.done:
+			return
+		}
+		p.mu.Lock()
+		message := p.next
+		p.next = nil
+		p.mu.Unlock()
+		if message != nil && p.sendNow(message) != nil {
+			return
+		}
+	}
+}
+
+// sendNow blocks while the other side does not read. When it fails the connection is closed.
+func (p *pipe) sendNow(message []byte) error {
+	return p.SendMsg(&mangos.Message{Body: message})
+}
+
+func (p *pipe) receive() {
+	defer p.sock.leave()
+	for {
+		m := p.RecvMsg() // closes the connection when it fails
+		if m == nil {
+			return
+		}
+		if len(m.Body) > p.sock.limit {
+			p.report("message too long", "bytes", len(m.Body), "limit", p.sock.limit)
+			m.Free()
+			_ = p.Close()
+			return
+		}
+		if p.sock.received != nil {
+			p.sock.received(p, m.Body)
+		}
+		m.Free()
+	}
+}
+
+// report logs bad input, once per connection.
+func (p *pipe) report(what string, args ...any) {
+	p.mu.Lock()
+	known := p.reported
+	p.reported = true
+	p.mu.Unlock()
+	if !known {
+		p.sock.logger.Warn("gopherdiscovery: "+what, append(args, "from", p.remote())...)
+	}
+}
+
+func (p *pipe) remote() string {
+	if mp, ok := p.Pipe.(mangos.Pipe); ok {
+		if addr, err := mp.GetOption(mangos.OptionRemoteAddr); err == nil {
+			return fmt.Sprint(addr)
+		}
+	}
+	return "unknown"
+}

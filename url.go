@@ -1,0 +1,110 @@
+package gopherdiscovery
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"strconv"
+	"strings"
+	"syscall"
+
+	"go.nanomsg.org/mangos/v3/transport"
+)
+
+// ErrInvalidURL is matched by the error for a URL that can never work: it is malformed, has no or an impossible port,
+// or names a scheme that no transport serves.
+var ErrInvalidURL = errors.New("gopherdiscovery: invalid URL")
+
+// address is a URL taken apart: tcp://host:port, ipc://path, inproc://name, or what another scheme makes of it.
+type address struct {
+	scheme string
+	target string
+}
+
+func (a address) String() string { return a.scheme + "://" + a.target }
+
+// takesAnyPort tells whether the address leaves the choice of its port to the system.
+func (a address) takesAnyPort() bool {
+	return a.isTCP() && strings.HasSuffix(a.target, ":0")
+}
+
+func (a address) isTCP() bool { return a.scheme == "tcp" }
+
+func (a address) isOurs() bool { return a.isTCP() || a.scheme == "ipc" }
+
+// parseListenURL checks the argument arg, a URL to listen on.
+func parseListenURL(arg, url string) (address, error) {
+	return parseURL(arg, url, 0)
+}
+
+// parseDialURL checks the argument arg, a URL to connect to.
+func parseDialURL(arg, url string) (address, error) {
+	return parseURL(arg, url, 1)
+}
+
+func parseURL(arg, url string, lowestPort uint64) (address, error) {
+	scheme, target, found := strings.Cut(url, "://")
+	a := address{scheme: scheme, target: target}
+	err := errors.New("want scheme://address")
+	if found {
+		err = a.check(lowestPort)
+	}
+	if err != nil {
+		return address{}, fmt.Errorf("%w: %s %q: %w", ErrInvalidURL, arg, url, err)
+	}
+	return a, nil
+}
+
+// check also brings the target into the form that net wants.
+func (a *address) check(lowestPort uint64) error {
+	switch {
+	case a.target == "":
+		return errors.New("no address after the scheme")
+	case strings.ContainsRune(a.target, 0):
+		return errors.New("contains a zero byte")
+	case a.isTCP():
+		return a.checkHostPort(lowestPort)
+	case a.scheme == "ipc":
+		if most := len(syscall.RawSockaddrUnix{}.Path) - 1; len(a.target) > most {
+			return fmt.Errorf("the path is %d bytes long, the system allows %d", len(a.target), most)
+		}
+		return nil
+	case transport.GetTransport(a.scheme) == nil || a.scheme == privateScheme:
+		return fmt.Errorf("unknown scheme %q", a.scheme)
+	}
+	return nil
+}
+
+func (a *address) checkHostPort(lowestPort uint64) error {
+	host, port, err := net.SplitHostPort(a.target)
+	if err != nil {
+		var reason *net.AddrError
+		if errors.As(err, &reason) {
+			return errors.New(reason.Err)
+		}
+		return err
+	}
+	if port == "" {
+		return errors.New("missing port in address")
+	}
+	n, err := strconv.ParseUint(port, 10, 16)
+	if err != nil || n < lowestPort {
+		return fmt.Errorf("port %q is not a number from %d to 65535", port, lowestPort)
+	}
+	if host == "*" && lowestPort == 0 {
+		host = ""
+	}
+	if strings.ContainsFunc(host, func(r rune) bool { return r <= ' ' || strings.ContainsRune("*/\\?#@;,|", r) }) {
+		return fmt.Errorf("malformed host %q", host)
+	}
+	a.target = net.JoinHostPort(host, strconv.FormatUint(n, 10))
+	return nil
+}
+
+// checkDistinct refuses one address for surveys and lists.
+func checkDistinct(survey, pubsub address) error {
+	if survey == pubsub && !survey.takesAnyPort() {
+		return fmt.Errorf("%w: urlPubSub %q: the same address as urlServer", ErrInvalidURL, pubsub)
+	}
+	return nil
+}
