@@ -1,0 +1,404 @@
+package gopherdiscovery_test
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"go.nanomsg.org/mangos/v3"
+	"go.nanomsg.org/mangos/v3/protocol/respondent"
+
+	"github.com/dahernan/gopherdiscovery"
+)
+
+// The tests in this file run in fake time, over inproc: times are exact, and a goroutine left behind fails the test.
+
+const (
+	inprocSurvey = "inproc://survey"
+	inprocLists  = "inproc://lists"
+)
+
+var bubbleOptions = gopherdiscovery.Options{
+	SurveyTime: 1 * time.Second,
+	PollTime:   2 * time.Second,
+	Logger:     slog.New(slog.DiscardHandler),
+}
+
+// delivered is a list, with the time since the bubble began.
+type delivered struct {
+	at   time.Duration
+	list string
+}
+
+// record keeps what comes out of a channel of lists.
+type record struct {
+	start time.Time
+	mu    sync.Mutex
+	got   []delivered
+}
+
+func newRecord(lists <-chan []string) *record {
+	r := &record{start: time.Now()}
+	go func() {
+		for list := range lists {
+			r.mu.Lock()
+			r.got = append(r.got, delivered{time.Since(r.start), strings.Join(list, " ")})
+			r.mu.Unlock()
+		}
+	}()
+	return r
+}
+
+// expect checks all that was delivered until now, and forgets it.
+func (r *record) expect(t *testing.T, want ...delivered) {
+	t.Helper()
+	synctest.Wait()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if !slices.Equal(r.got, want) {
+		t.Errorf("%v after the start: delivered %v, want %v", time.Since(r.start), r.got, want)
+	}
+	r.got = nil
+}
+
+func bubbleServer(t *testing.T, opt gopherdiscovery.Options) *gopherdiscovery.DiscoveryServer {
+	t.Helper()
+	server := startServerAt(t, inprocSurvey, inprocLists, opt)
+	synctest.Wait()
+	return server
+}
+
+// silentClient connects as a client would, and answers when it is told to.
+func silentClient(t *testing.T) mangos.Socket {
+	t.Helper()
+	sock, err := respondent.NewSocket()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := sock.Dial(inprocSurvey); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { sock.Close() })
+	return sock
+}
+
+func TestTimesOfJoinAndLeave(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		server := bubbleServer(t, bubbleOptions)
+		sub := newRecord(subscribe(t, server).Changes())
+		announce(t, server, "a")
+		time.Sleep(1999 * time.Millisecond)
+		sub.expect(t)
+		time.Sleep(1 * time.Millisecond)
+		sub.expect(t, delivered{2 * time.Second, "a"})
+
+		b := announce(t, server, "b")
+		sub.expect(t, delivered{2 * time.Second, "a b"})
+		time.Sleep(500 * time.Millisecond)
+		b.Close()
+		sub.expect(t, delivered{2500 * time.Millisecond, "a"})
+		time.Sleep(time.Hour)
+		sub.expect(t)
+	})
+}
+
+func TestEmptyFirstList(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		server := bubbleServer(t, bubbleOptions)
+		sub := subscribe(t, server)
+		time.Sleep(2 * time.Second)
+		synctest.Wait()
+		select {
+		case list := <-sub.Changes():
+			if list == nil || len(list) != 0 {
+				t.Errorf("got list %#v, want an empty one that is not nil", list)
+			}
+		default:
+			t.Error("got no list, want an empty one")
+		}
+	})
+}
+
+func TestBurstOfJoinsIsAFewLists(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		opt := bubbleOptions
+		opt.JoinInterval = 20 * time.Millisecond
+		server := bubbleServer(t, opt)
+		sub := newRecord(subscribe(t, server).Changes())
+		time.Sleep(2 * time.Second)
+		sub.expect(t, delivered{2 * time.Second, ""})
+		for i := range 10 {
+			announce(t, server, fmt.Sprint(i))
+			synctest.Wait()
+			time.Sleep(1 * time.Millisecond)
+		}
+		time.Sleep(20 * time.Millisecond)
+		sub.expect(t,
+			delivered{2*time.Second + 0*time.Millisecond, "0"},
+			delivered{2*time.Second + 20*time.Millisecond, "0 1 2 3 4 5 6 7 8 9"})
+	})
+}
+
+func TestJoinsWaitForThePollWithoutJoinInterval(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		opt := bubbleOptions
+		opt.JoinInterval = -1
+		server := bubbleServer(t, opt)
+		sub := newRecord(subscribe(t, server).Changes())
+		time.Sleep(3 * time.Second)
+		sub.expect(t, delivered{2 * time.Second, ""})
+		announce(t, server, "a")
+		time.Sleep(3 * time.Second)
+		sub.expect(t, delivered{4 * time.Second, "a"})
+	})
+}
+
+// A client that falls silent is dropped when it has missed MissedSurveys surveys in a row, and not before.
+func TestSilentClient(t *testing.T) {
+	for _, limit := range []int{1, 2, 5} {
+		synctest.Test(t, func(t *testing.T) {
+			opt := bubbleOptions
+			opt.MissedSurveys = limit
+			server := bubbleServer(t, opt)
+			sub := newRecord(subscribe(t, server).Changes())
+			announce(t, server, "good")
+			silent := silentClient(t)
+			answer := func() {
+				if _, err := silent.Recv(); err != nil {
+					t.Error(err)
+				}
+				if err := silent.Send([]byte("silent")); err != nil {
+					t.Error(err)
+				}
+			}
+			answer()
+			time.Sleep(2 * time.Second)
+			answer() // the poll at 2 s
+			sub.expect(t, delivered{2 * time.Second, "good silent"})
+
+			// Each poll lasts 1 s for the silent one's sake, and the next begins 2 s later.
+			for i := range limit {
+				sub.expect(t)
+				if i < limit-1 {
+					time.Sleep(3 * time.Second)
+				}
+			}
+			time.Sleep(3 * time.Second)
+			sub.expect(t, delivered{2*time.Second + time.Duration(limit)*3*time.Second, "good"})
+			if got := server.Stats().Missed; got != uint64(limit) {
+				t.Errorf("Stats.Missed: got %d, want %d", got, limit)
+			}
+
+			// It only slept: what it says next brings it back at once.
+			for range limit {
+				if _, err := silent.Recv(); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if err := silent.Send([]byte("silent")); err != nil {
+				t.Fatal(err)
+			}
+			sub.expect(t, delivered{2*time.Second + time.Duration(limit)*3*time.Second, "good silent"})
+		})
+	}
+}
+
+// Who answers all but one of each two surveys has never missed two in a row.
+func TestForgetfulClientStays(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		server := bubbleServer(t, bubbleOptions)
+		sub := newRecord(subscribe(t, server).Changes())
+		forgetful := silentClient(t)
+		go func() {
+			for i := 0; ; i++ {
+				if _, err := forgetful.Recv(); err != nil {
+					return
+				}
+				if i%2 == 0 {
+					_ = forgetful.Send([]byte("forgetful"))
+				}
+			}
+		}()
+		time.Sleep(10 * time.Minute)
+		sub.expect(t, delivered{2 * time.Second, "forgetful"})
+		if server.Stats().Missed < 50 {
+			t.Error("the client has missed next to nothing: the test is wrong")
+		}
+	})
+}
+
+// An answer that comes after the end of its survey proves that the client lives.
+func TestLateAnswersCount(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		server := bubbleServer(t, bubbleOptions)
+		sub := newRecord(subscribe(t, server).Changes())
+		slow := silentClient(t)
+		go func() {
+			for {
+				if _, err := slow.Recv(); err != nil {
+					return
+				}
+				select {
+				case <-time.After(1500 * time.Millisecond):
+				case <-t.Context().Done():
+				}
+				_ = slow.Send([]byte("slow"))
+			}
+		}()
+		time.Sleep(10 * time.Minute)
+		sub.expect(t, delivered{2 * time.Second, "slow"})
+	})
+}
+
+func TestRecvDeadlineEndsASurvey(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		opt := bubbleOptions
+		opt.RecvDeadline = 100 * time.Millisecond
+		opt.MissedSurveys = 1
+		server := bubbleServer(t, opt)
+		sub := newRecord(subscribe(t, server).Changes())
+		silent := silentClient(t)
+		if _, err := silent.Recv(); err != nil {
+			t.Fatal(err)
+		}
+		if err := silent.Send([]byte("silent")); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(3 * time.Second)
+		sub.expect(t,
+			delivered{2000 * time.Millisecond, "silent"},
+			delivered{2100 * time.Millisecond, ""})
+	})
+}
+
+// One client among 50 hangs: the others' joins and leaves are seen as if it were not there, whether a poll is running or not.
+func TestHungClientDelaysNobody(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		server := bubbleServer(t, bubbleOptions)
+		for i := range 49 {
+			announce(t, server, fmt.Sprintf("good%02d", i))
+		}
+		silentClient(t)
+		all := subscribe(t, server)
+		time.Sleep(2 * time.Second)
+		synctest.Wait()
+		if got := len(<-all.Changes()); got != 49 {
+			t.Fatalf("the first list has %d names, want 49: it waits for nobody who has had a survey's time", got)
+		}
+		sub := newRecord(all.Changes())
+		for range 30 { // at 100 ms apart these fall into polls and between them
+			start := time.Since(sub.start)
+			client := announce(t, server, "zz")
+			synctest.Wait()
+			joined := time.Since(sub.start)
+			client.Close()
+			synctest.Wait()
+			sub.mu.Lock()
+			if len(sub.got) != 2 || sub.got[0].at != start || sub.got[1].at != joined ||
+				!strings.HasSuffix(sub.got[0].list, " zz") || strings.HasSuffix(sub.got[1].list, " zz") {
+				t.Errorf("joined and left at %v: delivered %v", start, sub.got)
+			}
+			sub.got = nil
+			sub.mu.Unlock()
+			time.Sleep(100 * time.Millisecond)
+		}
+	})
+}
+
+// A restart goes unnoticed by subscribers when the clients come back in time; so does an hour without a server.
+func TestRestartFlapsNobody(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		server := bubbleServer(t, bubbleOptions)
+		sub := newRecord(subscribe(t, server).Changes())
+		for i := range 20 {
+			announce(t, server, fmt.Sprintf("client%02d", i))
+		}
+		time.Sleep(10 * time.Second)
+		synctest.Wait()
+		sub.mu.Lock()
+		sub.got = nil
+		sub.mu.Unlock()
+		for _, pause := range []time.Duration{0, 50 * time.Millisecond, time.Hour} {
+			server.Close()
+			time.Sleep(pause)
+			server = bubbleServer(t, bubbleOptions)
+			time.Sleep(10 * time.Second)
+		}
+		sub.expect(t)
+		if got := len(server.Services()); got != 20 {
+			t.Errorf("the server lists %d services after its restart, want 20", got)
+		}
+	})
+}
+
+// A client that dies while the server is away is gone in the first list after it.
+func TestRestartNoticesWhoIsGone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		server := bubbleServer(t, bubbleOptions)
+		sub := newRecord(subscribe(t, server).Changes())
+		announce(t, server, "a")
+		b := announce(t, server, "b")
+		time.Sleep(3 * time.Second)
+		sub.expect(t, delivered{2 * time.Second, "a b"})
+		server.Close()
+		b.Close()
+		bubbleServer(t, bubbleOptions)
+		time.Sleep(2 * time.Second)
+		sub.expect(t, delivered{5 * time.Second, "a"})
+	})
+}
+
+func TestNothingIsLoggedInPeace(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		logger, book := newLogger()
+		opt := bubbleOptions
+		opt.Logger = logger
+		server := bubbleServer(t, opt)
+		d := &gopherdiscovery.Dialer{Logger: logger}
+		var ends []func() error
+		for i := range 5 {
+			client, err := d.ClientWithSub(context.Background(), inprocSurvey, inprocLists, fmt.Sprint(i))
+			if err != nil {
+				t.Fatal(err)
+			}
+			ends = append(ends, client.Close)
+		}
+		time.Sleep(time.Hour)
+		for _, end := range append(ends, server.Close) {
+			if err := end(); err != nil {
+				t.Error(err)
+			}
+		}
+		if got := book.String(); got != "" {
+			t.Errorf("an hour without trouble and a clean stop were logged:\n%s", got)
+		}
+	})
+}
+
+// A server that is away is one line for the whole outage, and one for its end.
+func TestOutageIsLoggedOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		logger, book := newLogger()
+		d := &gopherdiscovery.Dialer{Logger: logger}
+		client, err := d.Client(context.Background(), inprocSurvey, "one")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer client.Close()
+		time.Sleep(time.Hour)
+		if got := strings.Count(book.String(), "\n"); got != 1 || !strings.Contains(book.String(), inprocSurvey) {
+			t.Errorf("an hour without a server was logged in %d lines, want 1 with the URL:\n%s", got, book)
+		}
+		bubbleServer(t, bubbleOptions)
+		time.Sleep(2 * time.Second)
+		if got := strings.Count(book.String(), "\n"); got != 2 {
+			t.Errorf("an outage and its end were logged in %d lines, want 2:\n%s", got, book)
+		}
+	})
+}

@@ -1,0 +1,162 @@
+package gopherdiscovery_test
+
+import (
+	"context"
+	"log/slog"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/dahernan/gopherdiscovery"
+)
+
+// Real-time tests poll often, so that the first list comes soon, and give answers all the time that a busy machine may need.
+var quickOptions = gopherdiscovery.Options{
+	SurveyTime: 10 * time.Second,
+	PollTime:   50 * time.Millisecond,
+	Logger:     slog.New(slog.DiscardHandler),
+}
+
+var quiet = &gopherdiscovery.Dialer{Logger: slog.New(slog.DiscardHandler)}
+
+const anyPort = "tcp://127.0.0.1:0"
+
+// startServer starts a server on ports of the system's choice.
+func startServer(t testing.TB, opt gopherdiscovery.Options) *gopherdiscovery.DiscoveryServer {
+	t.Helper()
+	return startServerAt(t, anyPort, anyPort, opt)
+}
+
+func startServerAt(t testing.TB, survey, pubsub string, opt gopherdiscovery.Options) *gopherdiscovery.DiscoveryServer {
+	t.Helper()
+	server, err := gopherdiscovery.Server(survey, pubsub, opt)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { server.Close() })
+	return server
+}
+
+// join starts a client with a subscription.
+func join(t testing.TB, server *gopherdiscovery.DiscoveryServer, service string) (*gopherdiscovery.DiscoveryClient, chan []string) {
+	t.Helper()
+	survey, pubsub := server.URLs()
+	client, err := quiet.ClientWithSub(context.Background(), survey, pubsub, service)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { client.Close() })
+	peers, err := client.Peers()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return client, peers
+}
+
+// announce starts a client without a subscription.
+func announce(t testing.TB, server *gopherdiscovery.DiscoveryServer, service string) *gopherdiscovery.DiscoveryClient {
+	t.Helper()
+	survey, _ := server.URLs()
+	client, err := quiet.Client(context.Background(), survey, service)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { client.Close() })
+	return client
+}
+
+// subscribe starts an independent subscriber.
+func subscribe(t testing.TB, server *gopherdiscovery.DiscoveryServer) *gopherdiscovery.Subscriber {
+	t.Helper()
+	_, pubsub := server.URLs()
+	sub, err := quiet.NewSubscriber(context.Background(), pubsub)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { sub.Close() })
+	return sub
+}
+
+// await reads lists until the wanted one comes, and returns those that came before it.
+func await(t testing.TB, lists <-chan []string, want ...string) (before [][]string) {
+	t.Helper()
+	timeout := time.After(patience)
+	for {
+		select {
+		case list, open := <-lists:
+			if !open {
+				t.Fatalf("the channel was closed, want %q", want)
+			}
+			if slices.Equal(list, want) {
+				return before
+			}
+			before = append(before, list)
+		case <-timeout:
+			t.Fatalf("got lists %q, want %q", before, want)
+		}
+	}
+}
+
+// awaitClosed reads lists until the channel is closed.
+func awaitClosed(t testing.TB, lists <-chan []string) {
+	t.Helper()
+	timeout := time.After(patience)
+	for {
+		select {
+		case _, open := <-lists:
+			if !open {
+				return
+			}
+		case <-timeout:
+			t.Fatal("the channel was not closed")
+		}
+	}
+}
+
+// expectNone fails when a list waits in the channel.
+func expectNone(t testing.TB, lists <-chan []string) {
+	t.Helper()
+	select {
+	case list, open := <-lists:
+		if !open {
+			t.Fatal("the channel was closed")
+		}
+		t.Fatalf("got list %q without a change", list)
+	default:
+	}
+}
+
+// eventually waits for what nothing announces.
+func eventually(t testing.TB, what string, holds func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(patience); !holds(); time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("not so in time: %s", what)
+		}
+	}
+}
+
+// logBook keeps what is logged, a line per record.
+type logBook struct {
+	mu    sync.Mutex
+	lines strings.Builder
+}
+
+func (l *logBook) Write(line []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.lines.Write(line)
+}
+
+func (l *logBook) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.lines.String()
+}
+
+func newLogger() (*slog.Logger, *logBook) {
+	book := new(logBook)
+	return slog.New(slog.NewTextHandler(book, nil)), book
+}

@@ -1,0 +1,359 @@
+package gopherdiscovery_test
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"strings"
+	"testing"
+	"time"
+
+	"go.nanomsg.org/mangos/v3"
+	"go.nanomsg.org/mangos/v3/protocol/pub"
+	"go.nanomsg.org/mangos/v3/protocol/respondent"
+	"go.nanomsg.org/mangos/v3/protocol/sub"
+	"go.nanomsg.org/mangos/v3/protocol/surveyor"
+	_ "go.nanomsg.org/mangos/v3/transport/ipc"
+	_ "go.nanomsg.org/mangos/v3/transport/tcp"
+
+	"github.com/dahernan/gopherdiscovery"
+)
+
+// mangosSocket prepares a stock socket of mangos, which is closed with the test.
+func mangosSocket(t testing.TB, newSocket func() (mangos.Socket, error)) mangos.Socket {
+	t.Helper()
+	sock, err := newSocket()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { sock.Close() })
+	return sock
+}
+
+func TestStockClientWithOurServer(t *testing.T) {
+	for _, scheme := range []string{"tcp", "ipc", "inproc"} {
+		t.Run(scheme, func(t *testing.T) {
+			survey, pubsub := twoURLs(t, scheme)
+			server := startServerAt(t, survey, pubsub, quickOptions)
+			survey, pubsub = server.URLs()
+			client := mangosSocket(t, respondent.NewSocket)
+			subscriber := mangosSocket(t, sub.NewSocket)
+			if err := subscriber.SetOption(mangos.OptionSubscribe, ""); err != nil {
+				t.Fatal(err)
+			}
+			for sock, url := range map[mangos.Socket]string{client: survey, subscriber: pubsub} {
+				if err := sock.Dial(url); err != nil {
+					t.Fatal(err)
+				}
+			}
+			ours := announce(t, server, "ours")
+			answerSurveys(client, "stock")
+			awaitMessage(t, subscriber, "ours|stock")
+			ours.Close()
+			awaitMessage(t, subscriber, "stock")
+			client.Close()
+			awaitMessage(t, subscriber, "")
+		})
+	}
+}
+
+func TestOurClientWithStockServer(t *testing.T) {
+	for _, scheme := range []string{"tcp", "ipc", "inproc"} {
+		t.Run(scheme, func(t *testing.T) {
+			survey, pubsub := twoURLs(t, scheme)
+			asker := mangosSocket(t, surveyor.NewSocket)
+			publisher := mangosSocket(t, pub.NewSocket)
+			survey, pubsub = listenStock(t, asker, survey), listenStock(t, publisher, pubsub)
+			client, err := quiet.ClientWithSub(context.Background(), survey, pubsub, "ours")
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer client.Close()
+			peers, _ := client.Peers()
+			var answer []byte
+			eventually(t, "our client answers", func() bool {
+				if err := asker.Send(nil); err != nil {
+					t.Fatal(err)
+				}
+				answer, err = asker.Recv()
+				return err == nil
+			})
+			if string(answer) != "ours" {
+				t.Errorf("answer: got %q, want %q", answer, "ours")
+			}
+			// As in 2015 this server neither sorts its list nor repeats it: it is sent until the subscriber is there.
+			eventually(t, "our client receives the list", func() bool {
+				if err := publisher.Send([]byte("two|ours|two")); err != nil {
+					t.Fatal(err)
+				}
+				return len(peers) > 0
+			})
+			await(t, peers, "ours", "two")
+			if err := publisher.Send([]byte("")); err != nil {
+				t.Fatal(err)
+			}
+			await(t, peers)
+		})
+	}
+}
+
+func twoURLs(t *testing.T, scheme string) (survey, pubsub string) {
+	switch scheme {
+	case "tcp":
+		return anyPort, anyPort
+	case "ipc":
+		dir := t.TempDir()
+		return "ipc://" + dir + "/s", "ipc://" + dir + "/p"
+	}
+	return scheme + "://" + t.Name() + "/s", scheme + "://" + t.Name() + "/p"
+}
+
+func listenStock(t *testing.T, sock mangos.Socket, url string) string {
+	t.Helper()
+	l, err := sock.NewListener(url, nil)
+	if err == nil {
+		err = l.Listen()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return l.Address()
+}
+
+func answerSurveys(sock mangos.Socket, name string) {
+	go func() {
+		for {
+			if _, err := sock.Recv(); err != nil {
+				return
+			}
+			_ = sock.Send([]byte(name))
+		}
+	}()
+}
+
+func awaitMessage(t *testing.T, sock mangos.Socket, want string) {
+	t.Helper()
+	if err := sock.SetOption(mangos.OptionRecvDeadline, patience); err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for {
+		body, err := sock.Recv()
+		if err != nil {
+			t.Fatalf("got messages %q, want %q: %v", got, want, err)
+		}
+		if string(body) == want {
+			return
+		}
+		got = append(got, string(body))
+	}
+}
+
+// The tests below run the programs of nanomsg and nng, which Debian packages as nanomsg-utils and nng-utils.
+
+// program starts one of them, to be killed with the test, and returns the lines that it prints.
+func program(t *testing.T, name string, args ...string) (*exec.Cmd, <-chan string) {
+	t.Helper()
+	path, err := exec.LookPath(name)
+	if err != nil {
+		if os.Getenv("CI") != "" {
+			t.Fatalf("%s is not installed, and CI needs it", name)
+		}
+		t.Skipf("%s is not installed (Debian packages nanomsg-utils and nng-utils)", name)
+	}
+	cmd := exec.Command(path, args...)
+	cmd.Stderr = os.Stderr
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	lines := make(chan string, 100)
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		for scan := bufio.NewScanner(out); scan.Scan(); {
+			lines <- scan.Text()
+		}
+	}()
+	t.Cleanup(func() {
+		_ = cmd.Process.Kill()
+		for done := false; !done; {
+			select {
+			case <-lines:
+			case <-ended:
+				done = true
+			}
+		}
+		_ = cmd.Wait()
+	})
+	return cmd, lines
+}
+
+func awaitLine(t *testing.T, lines <-chan string, want string) {
+	t.Helper()
+	timeout := time.After(patience)
+	var got []string
+	for {
+		select {
+		case line := <-lines:
+			if line == want {
+				return
+			}
+			got = append(got, line)
+		case <-timeout:
+			t.Fatalf("got lines %q, want %q", got, want)
+		}
+	}
+}
+
+func TestNanomsgAndNNGPeers(t *testing.T) {
+	for _, cat := range []struct {
+		name       string
+		peer, list func(url string) []string
+	}{
+		{"nanocat",
+			func(url string) []string { return []string{"--respondent", "--connect", url, "--data", "cat"} },
+			func(url string) []string { return []string{"--sub", "--connect", url, "--quoted"} }},
+		{"nngcat",
+			func(url string) []string { return []string{"--respondent", "--dial", url, "--data", "cat"} },
+			func(url string) []string { return []string{"--sub", "--dial", url, "--quoted"} }},
+	} {
+		for _, scheme := range []string{"tcp", "ipc"} {
+			t.Run(cat.name+"/"+scheme, func(t *testing.T) {
+				survey, pubsub := twoURLs(t, scheme)
+				server := startServerAt(t, survey, pubsub, quickOptions)
+				survey, pubsub = server.URLs()
+				_, peers := join(t, server, "ours")
+				await(t, peers, "ours")
+				_, lines := program(t, cat.name, cat.list(pubsub)...)
+				awaitLine(t, lines, `"ours"`)
+				for range 2 {
+					peer, _ := program(t, cat.name, cat.peer(survey)...)
+					await(t, peers, "cat", "ours")
+					awaitLine(t, lines, `"cat|ours"`)
+					if err := peer.Process.Kill(); err != nil {
+						t.Fatal(err)
+					}
+					await(t, peers, "ours")
+					awaitLine(t, lines, `"ours"`)
+				}
+				guest := announce(t, server, "guest")
+				awaitLine(t, lines, `"guest|ours"`)
+				guest.Close()
+				awaitLine(t, lines, `"ours"`)
+			})
+		}
+	}
+}
+
+func TestNanomsgAndNNGServers(t *testing.T) {
+	for _, cat := range []struct {
+		name         string
+		survey, list func(url string) []string
+	}{
+		{"nanocat",
+			func(url string) []string {
+				return []string{"--surveyor", "--bind", url, "--data", "?", "--interval", "0.1", "--quoted"}
+			},
+			func(url string) []string {
+				return []string{"--pub", "--bind", url, "--data", "two|one", "--interval", "0.1"}
+			}},
+		{"nngcat",
+			func(url string) []string {
+				return []string{"--surveyor", "--listen", url, "--data", "?", "--interval", "1", "--quoted"}
+			},
+			func(url string) []string {
+				return []string{"--pub", "--listen", url, "--data", "two|one", "--interval", "1"}
+			}},
+	} {
+		for _, scheme := range []string{"tcp", "ipc"} {
+			t.Run(cat.name+"/"+scheme, func(t *testing.T) {
+				survey, pubsub := twoURLs(t, scheme)
+				if scheme == "tcp" {
+					survey, pubsub = reserve(t), reserve(t)
+				}
+				client, err := quiet.ClientWithSub(context.Background(), survey, pubsub, "ours")
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer client.Close()
+				peers, _ := client.Peers()
+				program(t, cat.name, cat.list(pubsub)...)
+				await(t, peers, "one", "two")
+				for range 2 { // killed and started again
+					asker, lines := program(t, cat.name, cat.survey(survey)...)
+					awaitLine(t, lines, `"ours"`)
+					if err := asker.Process.Kill(); err != nil {
+						t.Fatal(err)
+					}
+				}
+			})
+		}
+	}
+}
+
+// Names that are not valid never enter a list, whoever sends them, and who sends them is named once.
+func TestInvalidNamesNeverEnterAList(t *testing.T) {
+	logger, book := newLogger()
+	opt := quickOptions
+	opt.Logger = logger
+	server := startServer(t, opt)
+	survey, _ := server.URLs()
+	sub := subscribe(t, server)
+	bad := dialRaw(t, survey, protoRespondent, protoSurveyor)
+	id := bad.mustReceive(t)
+	names := []string{"", "a|b", "line\nbreak", "\x00", "\xff\xfe", "c1\u0085", strings.Repeat("x", 513)}
+	for _, name := range names {
+		if err := bad.send(fmt.Appendf(id[:len(id):len(id)], "%s", name)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, body := range [][]byte{nil, {0x80}, []byte("\x00\x00\x00\x01name"), []byte("\xff\xff\xff\xffname")} {
+		if err := bad.send(body); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := bad.send(append(id, "good"...)); err != nil {
+		t.Fatal(err)
+	}
+	for list := range sub.Changes() {
+		if len(list) == 0 {
+			continue
+		}
+		if len(list) != 1 || list[0] != "good" {
+			t.Errorf("got list %q, want only the valid name", list)
+		}
+		break
+	}
+	if got, want := server.Stats().Rejected, uint64(len(names)+4); got != want {
+		t.Errorf("Stats.Rejected: got %d, want %d", got, want)
+	}
+	if got := strings.Count(book.String(), "\n"); got != 1 || !strings.Contains(book.String(), bad.LocalAddr().String()) {
+		t.Errorf("the bad input was logged in %d lines, want 1 that names the address:\n%s", got, book)
+	}
+}
+
+func TestInvalidNamesOfAServerAreLeftOut(t *testing.T) {
+	publisher := mangosSocket(t, pub.NewSocket)
+	url := listenStock(t, publisher, anyPort)
+	logger, book := newLogger()
+	d := &gopherdiscovery.Dialer{Logger: logger}
+	sub, err := d.NewSubscriber(context.Background(), url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer sub.Close()
+	eventually(t, "the list arrives", func() bool {
+		if err := publisher.Send([]byte("b||\n|a|\xff")); err != nil {
+			t.Fatal(err)
+		}
+		return len(sub.Changes()) > 0
+	})
+	await(t, sub.Changes(), "a", "b")
+	eventually(t, "it is logged", func() bool { return strings.Contains(book.String(), "invalid names") })
+}

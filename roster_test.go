@@ -1,0 +1,111 @@
+package gopherdiscovery
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"testing"
+)
+
+func TestRosterNamesOnSeveralConnections(t *testing.T) {
+	r := newRoster()
+	r.connect(1)
+	r.connect(2)
+	r.hear(1, "b")
+	r.hear(1, "a") // a device
+	r.hear(2, "b")
+	r.hear(3, "stranger")
+	for _, step := range []struct {
+		gone connID
+		want []string
+	}{
+		{3, []string{"a", "b"}},
+		{1, []string{"b"}},
+		{1, []string{"b"}},
+		{2, []string{}},
+	} {
+		r.disconnect(step.gone)
+		if !slices.Equal(r.list, step.want) {
+			t.Errorf("after the end of connection %d: got %q, want %q", step.gone, r.list, step.want)
+		}
+	}
+}
+
+func TestRosterPolls(t *testing.T) {
+	r := newRoster()
+	r.connect(1)
+	r.connect(2)
+	r.hear(1, "one")
+	r.hear(2, "two")
+	r.hear(2, "three")
+	r.startPoll()
+	if r.unheard != 5 { // two connections, three names
+		t.Fatalf("unheard: got %d, want 5", r.unheard)
+	}
+	r.hear(1, "one")
+	r.connect(3) // owes nothing to this poll
+	r.hear(2, "two")
+	r.hear(3, "late")
+	if r.unheard != 1 {
+		t.Fatalf("unheard: got %d, want 1, the name three", r.unheard)
+	}
+	if missed := r.endPoll(2); missed != 1 || !slices.Contains(r.list, "three") {
+		t.Errorf("first miss: got %d missed, list %q", missed, r.list)
+	}
+	r.startPoll()
+	if missed := r.endPoll(2); missed != 4 || !slices.Equal(r.list, []string{"late", "one", "two"}) {
+		t.Errorf("second miss of three: got %d missed, list %q", missed, r.list)
+	}
+	r.hear(1, "one") // late, but alive
+	r.startPoll()
+	r.endPoll(2)
+	if !slices.Equal(r.list, []string{"one"}) {
+		t.Errorf("got %q, want only the name that was heard in between", r.list)
+	}
+}
+
+// However events fall, the counts agree with a count from scratch.
+func TestRosterAgreesWithACount(t *testing.T) {
+	rng := rand.New(rand.NewPCG(1, 2))
+	r := newRoster()
+	for step := range 20000 {
+		id := connID(rng.IntN(6))
+		switch rng.IntN(10) {
+		case 0:
+			if r.conns[id] == nil {
+				r.connect(id)
+			}
+		case 1:
+			r.disconnect(id)
+		case 2:
+			r.startPoll()
+		case 3:
+			r.endPoll(1 + rng.IntN(3))
+		default:
+			r.hear(id, fmt.Sprint(rng.IntN(4)))
+		}
+		unheard, names := 0, map[string]int{}
+		for _, m := range r.conns {
+			if m.heardIn != r.poll {
+				unheard++
+			}
+			for name, p := range m.names {
+				names[name]++
+				if p.heardIn != r.poll {
+					unheard++
+				}
+			}
+		}
+		var list []string
+		for name, count := range names {
+			list = append(list, name)
+			if r.names[name] != count {
+				t.Fatalf("step %d: %q is counted %d times, is there %d times", step, name, r.names[name], count)
+			}
+		}
+		slices.Sort(list)
+		if r.unheard != unheard || !slices.Equal(r.list, list) || len(r.names) != len(names) {
+			t.Fatalf("step %d: got unheard %d, list %q, want %d, %q", step, r.unheard, r.list, unheard, list)
+		}
+	}
+}

@@ -1,0 +1,211 @@
+package gopherdiscovery
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+)
+
+const ms = time.Millisecond
+
+// script drives a schedule by hand, in milliseconds since its start.
+type script struct {
+	*schedule
+	t     *testing.T
+	start time.Time
+}
+
+func newScript(t *testing.T, opt Options) *script {
+	t.Helper()
+	opt, err := opt.withDefaults()
+	if err != nil {
+		t.Fatal(err)
+	}
+	start := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+	return &script{schedule: newSchedule(opt, start), t: t, start: start}
+}
+
+func (s *script) at(millis int) time.Time { return s.start.Add(time.Duration(millis) * ms) }
+
+func (s *script) hear(millis int, id connID, name string) { s.schedule.hear(id, name, s.at(millis)) }
+
+// expect calls next and compares what it wants done, as in "poll; ask 1 2; publish a b; wake 2000".
+func (s *script) expect(millis int, want string) {
+	s.t.Helper()
+	do, wake := s.next(s.at(millis))
+	var parts []string
+	if do.poll {
+		parts = append(parts, "poll")
+	}
+	if len(do.survey) > 0 {
+		parts = append(parts, "ask "+strings.Trim(fmt.Sprint(do.survey), "[]"))
+	}
+	if do.missed > 0 {
+		parts = append(parts, fmt.Sprintf("missed %d", do.missed))
+	}
+	if do.publish {
+		parts = append(parts, strings.TrimSpace("publish "+strings.Join(s.published, " ")))
+	}
+	parts = append(parts, fmt.Sprintf("wake %d", wake.Sub(s.start)/ms))
+	if got := strings.Join(parts, "; "); got != want {
+		s.t.Errorf("at %d ms: got %q, want %q", millis, got, want)
+	}
+}
+
+func TestScheduleOfPollsWithoutClients(t *testing.T) {
+	s := newScript(t, Options{})
+	s.expect(0, "wake 2000")
+	s.expect(1999, "wake 2000")
+	s.expect(2000, "poll; publish; wake 4000")
+	s.expect(4001, "poll; wake 6001")
+}
+
+func TestSchedulePollEndsWhenAllHaveAnswered(t *testing.T) {
+	s := newScript(t, Options{})
+	s.connect(1)
+	s.connect(2)
+	s.expect(0, "ask 1 2; wake 2000")
+	s.hear(1, 1, "a")
+	s.hear(1, 2, "b")
+	s.expect(1, "wake 2000")
+	s.expect(2000, "poll; publish a b; wake 3000")
+	s.hear(2003, 1, "a")
+	s.expect(2003, "wake 3000")
+	s.hear(2007, 2, "b")
+	s.expect(2007, "wake 4007")
+}
+
+func TestScheduleDeadlines(t *testing.T) {
+	s := newScript(t, Options{SurveyTime: 300 * ms, RecvDeadline: 100 * ms, MissedSurveys: 1})
+	s.connect(1)
+	s.connect(2)
+	s.expect(0, "ask 1 2; wake 2000")
+	s.hear(0, 1, "a")
+	s.hear(0, 2, "b")
+	s.hear(0, 2, "c")
+	s.expect(2000, "poll; publish a b c; wake 2100")
+	s.hear(2090, 1, "a")
+	s.expect(2090, "wake 2190") // the silence counts anew
+	s.hear(2180, 2, "c")
+	s.expect(2180, "wake 2280")
+	s.hear(2270, 2, "c")
+	s.expect(2270, "wake 2300") // but not beyond SurveyTime
+	s.expect(2300, "missed 1; publish a c; wake 4300")
+}
+
+func TestScheduleFirstList(t *testing.T) {
+	for _, test := range []struct {
+		name  string
+		opt   Options
+		drive func(*script)
+	}{
+		{"waits for those asked by the first poll", Options{JoinInterval: -1}, func(s *script) {
+			s.connect(1)
+			s.connect(2)
+			s.expect(0, "wake 2000")
+			s.expect(2000, "poll; wake 3000")
+			s.hear(2001, 1, "a")
+			s.expect(2001, "wake 3000")
+			s.hear(2900, 2, "b")
+			s.expect(2900, "publish a b; wake 4900")
+		}},
+		{"waits for the slow until their survey's end", Options{}, func(s *script) {
+			s.connect(1)
+			s.expect(0, "ask 1; wake 2000")
+			s.hear(1, 1, "a")
+			s.connect(2)
+			s.expect(1500, "ask 2; wake 2000")
+			s.expect(2000, "poll; wake 2500")
+			s.expect(2500, "publish a; wake 3000")
+		}},
+		{"does not wait for those who have had a survey's time", Options{}, func(s *script) {
+			s.connect(1)
+			s.connect(2)
+			s.expect(0, "ask 1 2; wake 2000")
+			s.hear(1, 1, "a")
+			s.expect(2000, "poll; publish a; wake 3000")
+		}},
+	} {
+		t.Run(test.name, func(t *testing.T) { test.drive(newScript(t, test.opt)) })
+	}
+}
+
+// running returns a schedule whose first list, with one name, has been published at 2000.
+func running(t *testing.T, opt Options) *script {
+	s := newScript(t, opt)
+	s.connect(1)
+	s.expect(0, "ask 1; wake 2000")
+	s.hear(0, 1, "a")
+	s.expect(2000, "poll; publish a; wake 3000")
+	s.hear(2000, 1, "a")
+	s.expect(2000, "wake 4000")
+	return s
+}
+
+func TestScheduleJoins(t *testing.T) {
+	s := running(t, Options{})
+	s.connect(2)
+	s.expect(2100, "ask 2; wake 4000")
+	s.hear(2103, 2, "b")
+	s.expect(2103, "publish a b; wake 4000") // a lone join does not wait
+	s.connect(3)
+	s.expect(2105, "wake 2120") // the survey is JoinInterval after the last
+	s.connect(4)
+	s.expect(2110, "wake 2120")
+	s.expect(2120, "ask 3 4; wake 4000")
+	s.hear(2122, 3, "c")
+	s.expect(2122, "wake 2127") // the list waits for 4, but not long
+	s.expect(2127, "publish a b c; wake 4000")
+	s.hear(2130, 4, "d")
+	s.expect(2130, "publish a b c d; wake 4000")
+}
+
+func TestScheduleLeavesDoNotWait(t *testing.T) {
+	s := running(t, Options{})
+	s.connect(2)
+	s.connect(3)
+	s.connect(4)
+	s.expect(2100, "ask 2 3 4; wake 4000")
+	s.hear(2101, 2, "b")
+	s.expect(2101, "wake 2106")
+	s.disconnect(1, s.at(2102))
+	s.expect(2102, "publish b; wake 4000")
+}
+
+func TestScheduleChangeThatUndoesItself(t *testing.T) {
+	s := running(t, Options{})
+	s.connect(2)
+	s.expect(2100, "ask 2; wake 4000")
+	s.hear(2101, 2, "b")
+	s.disconnect(2, s.at(2101))
+	s.expect(2101, "wake 4000")
+}
+
+func TestScheduleForgetsNewcomersThatLeave(t *testing.T) {
+	s := running(t, Options{})
+	s.connect(2)
+	s.expect(2100, "ask 2; wake 4000")
+	s.connect(3)
+	s.expect(2105, "wake 2120")
+	s.disconnect(3, s.at(2106))
+	s.expect(2106, "wake 4000")
+	s.disconnect(2, s.at(2106))
+	s.expect(2120, "wake 4000")
+	if len(s.asked)+len(s.batch)+len(s.newcomers) != 0 {
+		t.Errorf("still remembered: asked %v, batch %v, newcomers %v", s.asked, s.batch, s.newcomers)
+	}
+}
+
+func TestSchedulePublishedListsAreNotTouched(t *testing.T) {
+	s := running(t, Options{})
+	list := s.published
+	s.connect(2)
+	s.expect(2100, "ask 2; wake 4000")
+	s.hear(2100, 2, "A")
+	s.expect(2100, "publish A a; wake 4000")
+	if !slices.Equal(list, []string{"a"}) {
+		t.Errorf("the list that was published before is now %q", list)
+	}
+}

@@ -1,0 +1,65 @@
+package gopherdiscovery
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"testing"
+	"time"
+)
+
+func TestRedialDelay(t *testing.T) {
+	for _, test := range []struct {
+		failures int
+		chance   float64
+		want     time.Duration
+	}{
+		{0, 0, 100 * ms},
+		{0, 1, 75 * ms},
+		{1, 0, 150 * ms},
+		{2, 0, 225 * ms},
+		{6, 0, 1000 * ms},
+		{1000000, 0, 1000 * ms},
+		{1000000, 1, 750 * ms},
+	} {
+		if got := redialDelay(test.failures, test.chance); got != test.want {
+			t.Errorf("%d failures, chance %v: got %v, want %v", test.failures, test.chance, got, test.want)
+		}
+	}
+}
+
+// allocating counts what a reader is asked for before it has delivered anything.
+type allocating struct {
+	rest int
+	most int
+}
+
+func (a *allocating) Read(p []byte) (int, error) {
+	a.most = max(a.most, len(p))
+	if a.rest == 0 {
+		return 0, io.EOF
+	}
+	n := min(len(p), a.rest)
+	a.rest -= n
+	return n, nil
+}
+
+func TestReadBodyTrustsNoLength(t *testing.T) {
+	r := &allocating{rest: 3 * chunk}
+	if _, err := readBody(r, maxListLen); !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
+		t.Errorf("got error %v for a body that ends early", err)
+	}
+	if r.most > chunk {
+		t.Errorf("asked for %d bytes at once, want at most %d", r.most, chunk)
+	}
+}
+
+func TestReadBody(t *testing.T) {
+	for _, length := range []int{0, 1, chunk - 1, chunk, chunk + 1, 3*chunk + 17} {
+		want := bytes.Repeat([]byte("gopher"), length/6+1)[:length]
+		got, err := readBody(bytes.NewReader(want), length)
+		if err != nil || !bytes.Equal(got, want) {
+			t.Errorf("%d bytes: got %d bytes and error %v", length, len(got), err)
+		}
+	}
+}

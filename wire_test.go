@@ -1,0 +1,130 @@
+package gopherdiscovery
+
+import (
+	"bytes"
+	"errors"
+	"slices"
+	"strings"
+	"testing"
+	"unicode"
+)
+
+func TestCheckService(t *testing.T) {
+	for _, test := range []struct {
+		name string
+		want string // part of the error; empty for a valid name
+	}{
+		{"http://10.0.0.1:8080", ""},
+		{"name with spaces, ümläuts and 名前", ""},
+		{strings.Repeat("x", 512), ""},
+		{"", "empty"},
+		{strings.Repeat("x", 513), "513 bytes"},
+		{"a|b", `"|"`},
+		{"a\nb", "control"},
+		{"\x00", "control"},
+		{"a\x7f", "control"},
+		{"a\u0085b", "control"},
+		{"a\u009f", "control"},
+		{"a\u00a0", ""},
+		{"\xff", "UTF-8"},
+	} {
+		err := checkService(test.name)
+		if test.want == "" && err != nil || test.want != "" && (err == nil || !strings.Contains(err.Error(), test.want)) {
+			t.Errorf("%q: got error %v, want %q", test.name, err, test.want)
+		}
+	}
+}
+
+func TestDecodeList(t *testing.T) {
+	for _, test := range []struct {
+		body    string
+		want    []string
+		invalid int
+	}{
+		{"", []string{}, 0},
+		{"a", []string{"a"}, 0},
+		{"b|a|b", []string{"a", "b"}, 0},
+		{"|a||", []string{"a"}, 3},
+		{"a|\xff|c", []string{"a", "c"}, 1},
+		{"a|b\n|c", []string{"a", "c"}, 1},
+		{"a|" + strings.Repeat("x", 513), []string{"a"}, 1},
+	} {
+		got, invalid := decodeList([]byte(test.body))
+		if got == nil || !slices.Equal(got, test.want) || invalid != test.invalid {
+			t.Errorf("%.40q: got %q and %d invalid, want %q and %d", test.body, got, invalid, test.want, test.invalid)
+		}
+	}
+}
+
+func TestSplitBacktrace(t *testing.T) {
+	hop, id := "\x00\x00\x00\x07", "\x80\x00\x00\x01"
+	for _, test := range []struct {
+		body, header, rest string
+		err                error
+	}{
+		{id, id, "", nil},
+		{id + "body", id, "body", nil},
+		{hop + hop + id, hop + hop + id, "", nil},
+		{strings.Repeat(hop, 8) + id, strings.Repeat(hop, 8) + id, "", nil},
+		{strings.Repeat(hop, 9) + id, "", "", errTooManyHops},
+		{"", "", "", errNoSurveyID},
+		{"\x80\x00\x00", "", "", errNoSurveyID},
+		{hop, "", "", errNoSurveyID},
+	} {
+		header, rest, err := splitBacktrace([]byte(test.body))
+		if string(header) != test.header || string(rest) != test.rest || !errors.Is(err, test.err) {
+			t.Errorf("% x: got header % x, rest %q, error %v", test.body, header, rest, err)
+		}
+	}
+}
+
+func FuzzDecodeList(f *testing.F) {
+	for _, seed := range []string{"", "a", "b|a|b", "|", "\xff|a", "a\u0085|b", "\xc2", "a|\xc2|\x85"} {
+		f.Add([]byte(seed))
+	}
+	f.Fuzz(func(t *testing.T, body []byte) {
+		names, invalid := decodeList(body)
+		for _, name := range names {
+			if err := checkService(name); err != nil {
+				t.Errorf("the name %q: %v", name, err)
+			}
+		}
+		if names == nil || !slices.IsSorted(names) || len(slices.Compact(slices.Clone(names))) != len(names) {
+			t.Errorf("not sorted without duplicates: %q", names)
+		}
+		if len(body) > 0 && len(names)+invalid > bytes.Count(body, []byte(separator))+1 {
+			t.Errorf("%d names and %d invalid ones from %q", len(names), invalid, body)
+		}
+		again, invalid := decodeList(encodeList(names))
+		if !slices.Equal(again, names) || invalid != 0 {
+			t.Errorf("encoded and decoded again: got %q and %d invalid, want %q", again, invalid, names)
+		}
+	})
+}
+
+func FuzzHasControl(f *testing.F) {
+	for _, seed := range []string{"", "a", "\u0080", "\u00a0", "\xc2", "é\u009f", "\x7f"} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		s = strings.ToValidUTF8(s, "?")
+		if got, want := hasControl(s), strings.ContainsFunc(s, unicode.IsControl); got != want {
+			t.Errorf("%q: got %v, want %v", s, got, want)
+		}
+	})
+}
+
+func FuzzHeaders(f *testing.F) {
+	for _, seed := range []string{"", "\x80\x00\x00\x01", "\x00\x00\x00\x01\x80\x00\x00\x01name", strings.Repeat("\x00", 40)} {
+		f.Add([]byte(seed))
+	}
+	f.Fuzz(func(t *testing.T, body []byte) {
+		header, rest, err := splitBacktrace(body)
+		if err == nil && (!bytes.Equal(slices.Concat(header, rest), body) || len(header)%4 != 0 || len(header) > 4*(maxHops+1)) {
+			t.Errorf("% x: split into % x and % x", body, header, rest)
+		}
+		if id, name, err := splitAnswer(body); err == nil && !bytes.Equal(append(encodeSurvey(id), name...), body) {
+			t.Errorf("% x: split into %x and % x", body, id, name)
+		}
+	})
+}
