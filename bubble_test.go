@@ -167,7 +167,6 @@ func TestSilentClient(t *testing.T) {
 			opt.MissedSurveys = limit
 			server := bubbleServer(t, opt)
 			sub := newRecord(subscribe(t, server).Changes())
-			announce(t, server, "good")
 			silent := silentClient(t)
 			answer := func() {
 				if _, err := silent.Recv(); err != nil {
@@ -178,6 +177,7 @@ func TestSilentClient(t *testing.T) {
 				}
 			}
 			answer()
+			announce(t, server, "good")
 			time.Sleep(2 * time.Second)
 			answer() // the poll at 2 s
 			sub.expect(t, delivered{2 * time.Second, "good silent"})
@@ -233,26 +233,34 @@ func TestForgetfulClientStays(t *testing.T) {
 	})
 }
 
-// An answer that comes after the end of its survey proves that the client lives.
+// An answer that comes after the end of its survey, and after the start of the next, proves that the client lives.
 func TestLateAnswersCount(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		server := bubbleServer(t, bubbleOptions)
 		sub := newRecord(subscribe(t, server).Changes())
 		slow := silentClient(t)
-		go func() {
-			for {
-				if _, err := slow.Recv(); err != nil {
-					return
-				}
-				select {
-				case <-time.After(1500 * time.Millisecond):
-				case <-t.Context().Done():
-				}
-				_ = slow.Send([]byte("slow"))
+		for range 3 {
+			ctx, err := slow.OpenContext()
+			if err != nil {
+				t.Fatal(err)
 			}
-		}()
+			go func() {
+				for {
+					if _, err := ctx.Recv(); err != nil {
+						return
+					}
+					select {
+					case <-time.After(3500 * time.Millisecond): // the polls are 3 s apart
+					case <-t.Context().Done():
+					}
+					_ = ctx.Send([]byte("slow"))
+				}
+			}()
+		}
 		time.Sleep(10 * time.Minute)
-		sub.expect(t, delivered{2 * time.Second, "slow"})
+		sub.expect(t,
+			delivered{2000 * time.Millisecond, ""},
+			delivered{3500 * time.Millisecond, "slow"})
 	})
 }
 

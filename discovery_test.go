@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"os"
 	"slices"
 	"strings"
 	"syscall"
@@ -128,6 +129,9 @@ func TestListsAreSortedAndTheReceivers(t *testing.T) {
 	await(t, one, "a", "b", "c")
 	eventually(t, "the list is kept", func() bool { return len(server.Services()) == 3 })
 	server.Services()[0] = "spoilt"
+	if got, want := server.Services(), []string{"a", "b", "c"}; !slices.Equal(got, want) {
+		t.Errorf("Services: got %q, want %q", got, want)
+	}
 	list := <-two
 	for len(list) < 3 {
 		list = <-two
@@ -258,6 +262,44 @@ func TestIPC(t *testing.T) {
 	server := startServerAt(t, "ipc://"+dir+"/survey", "ipc://"+dir+"/lists", quickOptions)
 	_, peers := join(t, server, "client1")
 	await(t, peers, "client1")
+	server.Close()
+	if left, err := os.ReadDir(dir); err != nil || len(left) != 0 {
+		t.Errorf("after Close: got %v, %v, want no files", left, err)
+	}
+}
+
+// The file of a process that has crashed is replaced. One that is in use, and what is no socket, is left alone.
+func TestIPCFilesInTheWay(t *testing.T) {
+	dir := t.TempDir()
+	stale, live, other := dir+"/stale", dir+"/live", dir+"/other"
+	for path, keep := range map[string]bool{stale: false, live: true} {
+		l, err := net.ListenUnix("unix", &net.UnixAddr{Net: "unix", Name: path})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer l.Close()
+		if !keep {
+			l.SetUnlinkOnClose(false)
+			l.Close()
+		}
+	}
+	if err := os.WriteFile(other, []byte("precious"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	startServerAt(t, "ipc://"+stale, anyPort, quickOptions)
+	for _, path := range []string{live, other} {
+		if _, err := gopherdiscovery.Server("ipc://"+path, anyPort, quickOptions); !errors.Is(err, syscall.EADDRINUSE) {
+			t.Errorf("%s: got error %v, want address in use", path, err)
+		}
+	}
+	if got := read(t, other); got != "precious" {
+		t.Errorf("the file that is no socket now holds %q", got)
+	}
+	if c, err := net.Dial("unix", live); err != nil {
+		t.Errorf("the socket that is in use does not work any more: %v", err)
+	} else {
+		c.Close()
+	}
 }
 
 func TestEitherContextFits(t *testing.T) {

@@ -47,6 +47,22 @@ func TestCloseManyTimesAndConcurrently(t *testing.T) {
 	server.Cancel()
 }
 
+func TestChannelsAreClosedAfterWait(t *testing.T) {
+	for range 50 {
+		client, err := quiet.ClientWithSub(context.Background(), "inproc://nobody", "inproc://nowhere", "client1")
+		if err != nil {
+			t.Fatal(err)
+		}
+		client.Close()
+		peers, _ := client.Peers()
+		select {
+		case <-peers:
+		default:
+			t.Fatal("the channel is open after Close")
+		}
+	}
+}
+
 // Wait keeps its word: the addresses can be bound, and a server started there works.
 func TestAddressesAreFreeAfterWait(t *testing.T) {
 	server := startServer(t, quickOptions)
@@ -115,13 +131,25 @@ func TestCloseWhileConnecting(t *testing.T) {
 	defer mute.Close()
 	for name, url := range map[string]string{"nobody": reserve(t), "mute": "tcp://" + mute.Addr().String()} {
 		t.Run(name, func(t *testing.T) {
+			logger, book := newLogger()
+			d := &gopherdiscovery.Dialer{Logger: logger}
 			start := time.Now()
 			for range 20 {
-				client, err := quiet.ClientWithSub(context.Background(), url, reserve(t), "client1")
+				client, err := d.Client(context.Background(), url, "client1")
 				if err != nil {
 					t.Fatal(err)
 				}
+				if name == "mute" {
+					c, err := mute.Accept()
+					if err != nil {
+						t.Fatal(err)
+					}
+					defer c.Close()
+				}
 				client.Close()
+			}
+			if name == "mute" && book.String() != "" {
+				t.Errorf("clean stops were logged:\n%s", book)
 			}
 			if took := time.Since(start); took > patience/3 {
 				t.Errorf("20 times Close took %v", took)

@@ -177,7 +177,9 @@ func (s *DiscoveryServer) takeEvents(plan *schedule, waited []answer, now time.T
 	}
 }
 
+// act notes before it does: who receives a list finds it in Services.
 func (s *DiscoveryServer) act(do actions, plan *schedule) {
+	s.note(do, plan.published)
 	if do.poll {
 		s.surveyor.ask(plan.ids())
 	}
@@ -187,6 +189,9 @@ func (s *DiscoveryServer) act(do actions, plan *schedule) {
 	if do.publish {
 		s.publisher.publish(plan.published)
 	}
+}
+
+func (s *DiscoveryServer) note(do actions, list []string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.stats.Missed += uint64(do.missed)
@@ -194,7 +199,7 @@ func (s *DiscoveryServer) act(do actions, plan *schedule) {
 		s.stats.Polls++
 	}
 	if do.publish {
-		s.list = plan.published
+		s.list = list
 		s.stats.Lists++
 	}
 }

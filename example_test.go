@@ -1,0 +1,170 @@
+package gopherdiscovery_test
+
+import (
+	"context"
+	"fmt"
+	"log"
+	"math/rand/v2"
+	"net/http"
+	"net/http/httputil"
+	"net/url"
+	"sync/atomic"
+	"time"
+
+	"github.com/dahernan/gopherdiscovery"
+)
+
+// The README's snippets are parts of these functions, line by line; TestReadmeIsCompiled compares them.
+
+func Example() {
+	// One process runs the server: it surveys on the first URL and publishes the list on the second.
+	server, err := gopherdiscovery.Server("tcp://127.0.0.1:40007", "tcp://127.0.0.1:50007", gopherdiscovery.Options{})
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer server.Close()
+
+	// Each of the others announces itself, and reads who is there.
+	client, err := gopherdiscovery.ClientWithSub("tcp://127.0.0.1:40007", "tcp://127.0.0.1:50007", "http://10.0.0.2:8080")
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer client.Close()
+
+	peers, err := client.Peers()
+	if err != nil {
+		log.Fatal(err)
+	}
+	for list := range peers {
+		fmt.Println("peers:", list)
+	}
+}
+
+// Port 0 and URLs save the choice of ports. A program and its test can also use inproc and ipc URLs.
+func ExampleDiscoveryServer_URLs() {
+	server, err := gopherdiscovery.Server("tcp://127.0.0.1:0", "tcp://127.0.0.1:0", gopherdiscovery.Options{
+		PollTime: 100 * time.Millisecond,
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer server.Close()
+
+	survey, pubsub := server.URLs()
+	client, err := gopherdiscovery.ClientWithSub(survey, pubsub, "http://10.0.0.2:8080")
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer client.Close()
+
+	peers, err := client.Peers()
+	if err != nil {
+		log.Fatal(err)
+	}
+	for list := range peers {
+		if len(list) > 0 {
+			fmt.Println(list)
+			break
+		}
+	}
+	// Output: [http://10.0.0.2:8080]
+}
+
+func ExampleDiff() {
+	lists := make(chan []string, 3)
+	lists <- []string{"a", "b"}
+	lists <- []string{"a", "b", "c"}
+	lists <- []string{"b", "c"}
+	close(lists)
+
+	var before []string
+	for list := range lists {
+		joined, left := gopherdiscovery.Diff(before, list)
+		before = list
+		fmt.Println("joined:", joined, "left:", left)
+	}
+	// Output:
+	// joined: [a b] left: []
+	// joined: [c] left: []
+	// joined: [] left: [a]
+}
+
+func ExampleNewSubscriber() {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+
+	sub, err := gopherdiscovery.NewSubscriber(ctx, "tcp://127.0.0.1:50007")
+	if err != nil {
+		log.Fatal(err)
+	}
+	for list := range sub.Changes() { // closed when ctx ends
+		fmt.Println("peers:", list)
+	}
+}
+
+// groupcachePool has the method of groupcache.HTTPPool that matters here; the library does not depend on groupcache.
+type groupcachePool struct{}
+
+func (groupcachePool) Set(peers ...string) {}
+
+func newHTTPPool(self string) groupcachePool { return groupcachePool{} }
+
+var groupcache = struct{ NewHTTPPool func(string) groupcachePool }{newHTTPPool}
+
+func Example_groupcache() {
+	self := "http://10.0.0.2:8080"
+	pool := groupcache.NewHTTPPool(self)
+
+	client, err := gopherdiscovery.ClientWithSub("tcp://127.0.0.1:40007", "tcp://127.0.0.1:50007", self)
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer client.Close()
+
+	peers, err := client.Peers()
+	if err != nil {
+		log.Fatal(err)
+	}
+	for list := range peers {
+		pool.Set(list...)
+	}
+}
+
+func Example_loadBalancer() {
+	sub, err := gopherdiscovery.NewSubscriber(context.Background(), "tcp://127.0.0.1:50007")
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer sub.Close()
+
+	var backends atomic.Pointer[[]string]
+	backends.Store(new([]string))
+	go func() {
+		for list := range sub.Changes() {
+			backends.Store(&list)
+		}
+	}()
+
+	proxy := &httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) {
+		list := *backends.Load()
+		if len(list) == 0 {
+			return // nobody is there: the client gets 502 Bad Gateway
+		}
+		if backend, err := url.Parse(list[rand.IntN(len(list))]); err == nil {
+			r.SetURL(backend)
+		}
+	}}
+	log.Fatal(http.ListenAndServe("127.0.0.1:8080", proxy))
+}
+
+func ExampleDiscoveryServer_Stats() {
+	server, err := gopherdiscovery.Server("inproc://stats-survey", "inproc://stats-lists", gopherdiscovery.Options{})
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer server.Close()
+
+	stats := server.Stats()
+	fmt.Println(stats.Clients, stats.Subscribers, stats.Services)
+	// Output: 0 0 0
+}

@@ -1,0 +1,38 @@
+package gopherdiscovery
+
+import (
+	"log/slog"
+	"testing"
+	"time"
+)
+
+func TestDefaults(t *testing.T) {
+	logger := slog.New(slog.DiscardHandler)
+	for _, test := range []struct {
+		name      string
+		opt, want Options
+	}{
+		{"all", Options{}, Options{
+			SurveyTime: time.Second, RecvDeadline: time.Second, PollTime: 2 * time.Second,
+			JoinInterval: 20 * ms, MissedSurveys: 2, Logger: slog.Default(),
+		}},
+		{"none", Options{
+			SurveyTime: 1, RecvDeadline: 2, PollTime: 4, JoinInterval: 3, MissedSurveys: 5, Logger: logger,
+		}, Options{
+			SurveyTime: 1, RecvDeadline: 2, PollTime: 4, JoinInterval: 3, MissedSurveys: 5, Logger: logger,
+		}},
+		{"RecvDeadline is SurveyTime, JoinInterval at most PollTime", Options{
+			SurveyTime: time.Minute, PollTime: ms, Logger: logger,
+		}, Options{
+			SurveyTime: time.Minute, RecvDeadline: time.Minute, PollTime: ms, JoinInterval: ms, MissedSurveys: 2, Logger: logger,
+		}},
+		{"no JoinInterval", Options{JoinInterval: -1, Logger: logger}, Options{
+			SurveyTime: time.Second, RecvDeadline: time.Second, PollTime: 2 * time.Second,
+			JoinInterval: -1, MissedSurveys: 2, Logger: logger,
+		}},
+	} {
+		if got, err := test.opt.withDefaults(); err != nil || got != test.want {
+			t.Errorf("%s: got %+v, %v, want %+v", test.name, got, err, test.want)
+		}
+	}
+}
