@@ -1,9 +1,9 @@
-// Cluster shows gopherdiscovery at work. It starts a server and some peers, each as a process of its own, lets one peer
-// join, kills one and stops one, and prints what the others see of it and how fast. From the root of the repository:
+// Cluster shows gopherdiscovery at work. It starts a server and some peers, each as a process of its own, lets one more
+// peer join, kills one and ends one, and prints what a peer sees of that and how soon. From the root of the repository:
 //
 //	go run ./examples/cluster
 //
-// How a program uses the library is in roles.go. The rest is the stage.
+// How a program uses the library is in roles.go; scene.go starts the processes and listens to them.
 package main
 
 import (
@@ -21,135 +21,126 @@ import (
 	"github.com/dahernan/gopherdiscovery"
 )
 
-const (
-	minPeers = 2 // peer-1 looks on while peer-2 is killed
-	maxPeers = 100
-
-	anyPort = "tcp://127.0.0.1:0"
-)
-
 var (
-	peers     = flag.Int("peers", 3, fmt.Sprintf("number of peers to begin with, from %d to %d", minPeers, maxPeers))
-	urlServer = flag.String("server", anyPort, "`URL` where the server surveys its clients")
-	urlPubSub = flag.String("pubsub", anyPort, "`URL` where the server publishes the list")
-	timeout   = flag.Duration("timeout", 15*time.Second, "fail if a change is not seen within this time")
+	peers     = flag.Int("peers", 3, "how many peers to begin with, from 2 to 100")
+	urlServer = flag.String("server", "tcp://127.0.0.1:0", "`URL` on which the server surveys")
+	urlPubSub = flag.String("pubsub", "tcp://127.0.0.1:0", "`URL` on which the server publishes")
+	timeout   = flag.Duration("timeout", 30*time.Second, "give up after this time")
 )
+
+var errUsage = errors.New("bad arguments")
 
 func main() {
 	flag.Parse()
+	var err error
 	switch role := os.Getenv(roleVariable); role {
 	case "":
-		cluster()
+		err = cluster()
 	case serverRole:
-		exit(server(untilStdinEnds(), *urlServer, *urlPubSub))
+		err = server(untilStdinEnds(), *urlServer, *urlPubSub)
 	default:
-		exit(peer(untilStdinEnds(), *urlServer, *urlPubSub, role))
+		err = peer(untilStdinEnds(), *urlServer, *urlPubSub, role)
+	}
+	if err != nil {
+		fail(err)
 	}
 }
 
-func cluster() {
+func cluster() error {
 	switch {
 	case flag.NArg() > 0:
-		refuse("unexpected argument %q", flag.Arg(0))
-	case *peers < minPeers || *peers > maxPeers:
-		refuse("-peers %d is not from %d to %d", *peers, minPeers, maxPeers)
+		return fmt.Errorf("%w: unexpected %q", errUsage, flag.Arg(0))
+	case *peers < 2 || *peers > 100:
+		return fmt.Errorf("%w: -peers %d is not from 2 to 100", errUsage, *peers)
 	case *timeout <= 0:
-		refuse("-timeout %v is not above zero", *timeout)
-	}
-	for _, url := range []string{*urlServer, *urlPubSub} {
-		if strings.HasPrefix(url, "inproc:") {
-			refuse("%s does not reach another process", url)
-		}
+		return fmt.Errorf("%w: -timeout %v is not above 0", errUsage, *timeout)
+	case strings.HasPrefix(*urlServer, "inproc:") || strings.HasPrefix(*urlPubSub, "inproc:"):
+		return fmt.Errorf("%w: an inproc URL does not reach other processes", errUsage)
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	err := play(ctx)
-	if err != nil && ctx.Err() != nil {
-		err = errors.New("interrupted")
-	}
-	exit(err)
-}
-
-// play runs the whole scene. No child is left when it returns.
-func play(ctx context.Context) error {
-	ctx, cancel := context.WithCancel(ctx)
-	s := newStage()
-	defer s.children.Wait()
+	ctx, cancel := context.WithTimeout(ctx, *timeout)
 	defer cancel()
 
-	server, err := s.start(ctx, serverRole, *urlServer, *urlPubSub)
+	err := play(ctx)
+	switch {
+	case err == nil:
+		fmt.Println("\nThe other peers and the server have been ended: no process is left.")
+		return nil
+	case ctx.Err() == context.DeadlineExceeded:
+		return fmt.Errorf("gave up after %v: %v", *timeout, err)
+	case ctx.Err() != nil:
+		return errors.New("interrupted")
+	}
+	return err
+}
+
+// play returns when all the processes it has started are gone.
+func play(ctx context.Context) (err error) {
+	s := new(scene)
+	defer func() {
+		if endErr := s.end(); err == nil {
+			err = endErr
+		}
+	}()
+	// Only s.end ends the server, after the peers: one that loses its server logs a warning.
+	server, err := s.start(context.WithoutCancel(ctx), serverRole, *urlServer, *urlPubSub)
 	if err != nil {
 		return err
 	}
-	join := func(n int) (time.Time, error) {
-		p, err := s.start(ctx, fmt.Sprintf("peer-%d", n), server.hello.Server, server.hello.PubSub)
-		if err != nil {
-			return time.Time{}, err
-		}
-		return p.hello.At, nil
-	}
-	fmt.Printf("A server surveys on %s and publishes on %s.\n", server.hello.Server, server.hello.PubSub)
-	fmt.Printf("Below is each list that %s receives, and how long after the event it came.\n", observer)
+	fmt.Printf("A server surveys on %s and publishes on %s.\n", server.Server, server.PubSub)
+	fmt.Println("Below is each list that peer-1 receives, and the time since what caused it.")
 
-	fmt.Printf("\n%d peers join. The first list comes one PollTime, here %v, after the server's start:\n", *peers, pollTime)
-	fmt.Printf("a restarted server gives everyone the time to come back.\n")
+	join := func(n int) (report, error) {
+		return s.start(ctx, fmt.Sprintf("peer-%d", n), server.Server, server.PubSub)
+	}
+
+	fmt.Printf("\n%d peers join. A new server waits one PollTime, here %v, before its first list: after a restart\n", *peers, pollTime)
+	fmt.Println("it would else seem that everyone had left who is still on the way back.")
 	for n := range *peers {
 		if _, err := join(n + 1); err != nil {
 			return err
 		}
 	}
-	if err := s.await(ctx, server.hello.At); err != nil {
+	if err := s.await(server.At); err != nil {
 		return err
 	}
 
 	fmt.Printf("\npeer-%d joins: a new process makes its client.\n", *peers+1)
-	joined, err := join(*peers + 1)
+	newcomer, err := join(*peers + 1)
 	if err != nil {
 		return err
 	}
-	if err := s.await(ctx, joined); err != nil {
+	if err := s.await(newcomer.At); err != nil {
 		return err
 	}
 
-	fmt.Printf("\npeer-2 is killed with SIGKILL: it cannot say goodbye.\n")
+	fmt.Println("\npeer-2 is killed with SIGKILL: the end of its connection gives it away.")
 	killed := time.Now()
-	if err := s.leave("peer-2").cmd.Process.Kill(); err != nil {
-		return fmt.Errorf("kill peer-2: %w", err)
+	if err := s.take("peer-2").kill(); err != nil {
+		return err
 	}
-	if err := s.await(ctx, killed); err != nil {
+	if err := s.await(killed); err != nil {
 		return err
 	}
 
-	fmt.Printf("\npeer-3 leaves: it closes its client and exits.\n")
-	stopped := time.Now()
-	s.leave("peer-3").stop()
-	if err := s.await(ctx, stopped); err != nil {
+	fmt.Println("\npeer-3 leaves: it closes its client and exits.")
+	left := time.Now()
+	if err := s.take("peer-3").leave(); err != nil {
 		return err
 	}
-
-	if err := s.clear(ctx); err != nil {
-		return err
-	}
-	fmt.Printf("\nThe other peers and the server have been stopped. No process is left.\n")
-	return nil
+	return s.await(left)
 }
 
-// refuse ends the program because of its arguments.
-func refuse(format string, args ...any) {
-	fmt.Fprintf(os.Stderr, "cluster: "+format+"\n", args...)
-	os.Exit(2)
-}
-
-func exit(err error) {
+// fail ends the program with 2 if its arguments are wrong, else with 1.
+func fail(err error) {
 	var child *exec.ExitError
-	switch {
-	case err == nil:
-		os.Exit(0)
-	case errors.As(err, &child) && child.ExitCode() > 0:
+	if errors.As(err, &child) && child.ExitCode() > 0 {
 		os.Exit(child.ExitCode()) // the child has said why, on the stderr that it shares with us
-	case errors.Is(err, gopherdiscovery.ErrInvalidURL):
-		refuse("%v", err)
 	}
 	fmt.Fprintln(os.Stderr, "cluster:", err)
+	if errors.Is(err, errUsage) || errors.Is(err, gopherdiscovery.ErrInvalidURL) {
+		os.Exit(2)
+	}
 	os.Exit(1)
 }
