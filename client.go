@@ -38,7 +38,7 @@ func ClientWithSub(urlServer, urlPubSub, service string) (*DiscoveryClient, erro
 // A service name is valid UTF-8 of 1 to 512 bytes without control characters and "|". Clients may share one: it is in
 // the list until the last of them has left. The errors match ErrInvalidURL, ErrInvalidService or ErrInvalidArgument.
 func (d *Dialer) Client(ctx context.Context, urlServer, service string) (*DiscoveryClient, error) {
-	survey, err := parseDialURL("urlServer", urlServer)
+	survey, err := d.parse("urlServer", urlServer)
 	if err != nil {
 		return nil, err
 	}
@@ -47,11 +47,11 @@ func (d *Dialer) Client(ctx context.Context, urlServer, service string) (*Discov
 
 // ClientWithSub is like Client and also subscribes to the list on urlPubSub, see Peers.
 func (d *Dialer) ClientWithSub(ctx context.Context, urlServer, urlPubSub, service string) (*DiscoveryClient, error) {
-	survey, err := parseDialURL("urlServer", urlServer)
+	survey, err := d.parse("urlServer", urlServer)
 	if err != nil {
 		return nil, err
 	}
-	pubsub, err := parseDialURL("urlPubSub", urlPubSub)
+	pubsub, err := d.parse("urlPubSub", urlPubSub)
 	if err != nil {
 		return nil, err
 	}
@@ -77,7 +77,7 @@ func (d *Dialer) client(ctx context.Context, survey address, pubsub *address, se
 		},
 		limit:    maxSurveyLen,
 		received: c.answer,
-	}, d.logger())
+	}, d.settings())
 	defer func() {
 		if err != nil {
 			c.close()
@@ -96,9 +96,10 @@ func (d *Dialer) client(ctx context.Context, survey address, pubsub *address, se
 }
 
 // Peers returns the channel of lists, the same one at each call. It has room for one list: while that waits to be read,
-// a newer one takes its place. Each list is sorted and without duplicates, and the receiver's to keep; an empty one says
-// that nobody is left. One list is delivered as soon as a server is connected, then one for each change; while no server can be reached
-// the last list stands. The channel is closed when the client ends. The error of a client without a subscription is ErrNoSubscriber.
+// a newer one takes its place. Each list is sorted and without duplicates, differs from the one received before, and is the
+// receiver's to keep; an empty one says that nobody is left. The first comes as soon as a server is connected that has
+// published one; it may be older than the client's own join. While no server can be reached the last list stands. The
+// channel is closed when the client ends. The error of a client without a subscription is ErrNoSubscriber.
 func (c *DiscoveryClient) Peers() (chan []string, error) {
 	if c.sub == nil {
 		return nil, ErrNoSubscriber
@@ -109,7 +110,8 @@ func (c *DiscoveryClient) Peers() (chan []string, error) {
 // Cancel makes the client leave and returns at once. It may be called more than once and from anywhere.
 func (c *DiscoveryClient) Cancel() { c.cancel() }
 
-// Wait returns when the client has ended: it has left and all it has started is gone.
+// Wait returns when the client has ended: it has left and all it has started is gone, but for goroutines of mangos that are
+// about to return.
 func (c *DiscoveryClient) Wait() { <-c.done }
 
 // Close cancels the client and waits for its end. It may be called more than once, and always returns nil.

@@ -2,12 +2,16 @@ package gopherdiscovery
 
 import (
 	"bufio"
+	"crypto/tls"
 	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
 	"net"
+	"os"
 	"sync"
+	"sync/atomic"
+	"syscall"
 	"time"
 
 	"go.nanomsg.org/mangos/v3"
@@ -27,17 +31,25 @@ const (
 )
 
 var (
-	errNotSP   = errors.New("the other side does not speak the Scalability Protocols")
-	errTooLong = errors.New("message too long")
+	errNotSP         = errors.New("the other side does not speak the Scalability Protocols")
+	errOtherProtocol = errors.New("the other side speaks another of the Scalability Protocols")
+	errTLS           = errors.New("the other side speaks TLS, this one does not")
+	errNoTLS         = errors.New("the other side does not speak TLS")
+	errHungUp        = errors.New("the other side closed the connection during the handshake")
+	errMute          = errors.New("the other side did not finish the handshake in time")
+	errGaveWay       = errors.New("the oldest unfinished handshake gives way to a new one")
+	errTooLong       = errors.New("message too long")
 )
 
 // conn speaks SP over a network connection. Its socket owns it until it is closed.
 type conn struct {
-	net   net.Conn
+	net   net.Conn // with TLS, once its handshake has begun, the TLS connection
 	sock  *socket
 	ipc   bool
 	in    *bufio.Reader
 	close func() error
+
+	reported *atomic.Bool // bad input has been logged; a dialer's connections share it
 
 	mu  sync.Mutex // guards writing
 	out []byte     // reused for short messages
@@ -45,7 +57,7 @@ type conn struct {
 
 // newConn returns nil, with nc closed, when the socket is closed.
 func newConn(nc net.Conn, s *socket, a address) *conn {
-	c := &conn{net: nc, sock: s, ipc: !a.isTCP(), in: bufio.NewReaderSize(nc, readBuffer)}
+	c := &conn{net: nc, sock: s, ipc: !a.isTCP(), reported: new(atomic.Bool)}
 	c.close = sync.OnceValue(func() error {
 		err := nc.Close()
 		s.disown(c)
@@ -60,11 +72,27 @@ func newConn(nc net.Conn, s *socket, a address) *conn {
 
 func (c *conn) Close() error { return c.close() }
 
-// handshake exchanges the 8 bytes that each side of an SP connection begins with.
-func (c *conn) handshake() error {
+// handshake makes the connection one of SP, over TLS when secure says how.
+func (c *conn) handshake(secure func(net.Conn) *tls.Conn) error {
 	if err := c.net.SetDeadline(time.Now().Add(handshakeTime)); err != nil {
 		return err
 	}
+	if secure != nil {
+		tc := secure(c.net)
+		if err := tc.Handshake(); err != nil {
+			return explain(err)
+		}
+		c.net = tc
+	}
+	c.in = bufio.NewReaderSize(c.net, readBuffer)
+	if err := c.exchangeHello(); err != nil {
+		return explain(err)
+	}
+	return c.net.SetDeadline(time.Time{})
+}
+
+// exchangeHello exchanges the 8 bytes that each side of an SP connection begins with.
+func (c *conn) exchangeHello() error {
 	info := c.sock.info
 	hello := [8]byte{0, 'S', 'P', 0}
 	binary.BigEndian.PutUint16(hello[4:], info.Self)
@@ -72,16 +100,44 @@ func (c *conn) handshake() error {
 		return err
 	}
 	var got [8]byte
-	if _, err := io.ReadFull(c.in, got[:]); err != nil {
+	if n, err := io.ReadFull(c.in, got[:]); err != nil {
+		if isTLSRecord(got[:n]) {
+			return errTLS
+		}
 		return err
+	}
+	if isTLSRecord(got[:]) {
+		return errTLS
 	}
 	if [4]byte(got[:4]) != [4]byte{0, 'S', 'P', 0} || got[6] != 0 || got[7] != 0 {
 		return errNotSP
 	}
 	if theirs := binary.BigEndian.Uint16(got[4:]); theirs != info.Peer {
-		return fmt.Errorf("the other side speaks protocol %#02x, want %#02x (%s)", theirs, info.Peer, info.PeerName)
+		return fmt.Errorf("%w: it speaks %#02x, want %#02x (%s)", errOtherProtocol, theirs, info.Peer, info.PeerName)
 	}
-	return c.net.SetDeadline(time.Time{})
+	return nil
+}
+
+// isTLSRecord tells whether bytes begin an alert or a handshake of TLS (RFC 8446, section 5.1).
+func isTLSRecord(bytes []byte) bool {
+	const alert, handshake, major = 21, 22, 3
+	return len(bytes) >= 2 && (bytes[0] == alert || bytes[0] == handshake) && bytes[1] == major
+}
+
+// explain puts into words what a failed handshake mostly means.
+func explain(err error) error {
+	var record tls.RecordHeaderError
+	switch {
+	case errors.As(err, &record):
+		return fmt.Errorf("%w: %w", errNoTLS, err)
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, syscall.ECONNRESET):
+		return fmt.Errorf("%w: %w", errHungUp, err)
+	case errors.Is(err, net.ErrClosed):
+		return errGaveWay
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		return fmt.Errorf("%w: %w", errMute, err)
+	}
+	return err
 }
 
 func (c *conn) Send(m *mangos.Message) error {
@@ -133,13 +189,17 @@ func (c *conn) receive() (*mangos.Message, error) {
 	}
 	length := binary.BigEndian.Uint64(head[1:])
 	if length > uint64(c.sock.limit) {
-		return nil, fmt.Errorf("%w: %d bytes, at most %d are allowed", errTooLong, length, c.sock.limit)
+		return nil, tooLong(length, c.sock.limit)
 	}
 	body, err := readBody(c.in, int(length))
 	if err != nil {
 		return nil, err
 	}
 	return &mangos.Message{Body: body}, nil
+}
+
+func tooLong(length uint64, limit int) error {
+	return fmt.Errorf("%w: %d bytes, at most %d are allowed", errTooLong, length, limit)
 }
 
 // readBody allocates memory only for what arrives: the length is the other side's word.
@@ -165,15 +225,27 @@ func readBody(r io.Reader, length int) ([]byte, error) {
 	return body, nil
 }
 
-// report logs what the other side did wrong. That it went away is no mistake of its.
+// report counts and logs what the other side did wrong. That it went away is no mistake of its.
 func (c *conn) report(err error) {
-	if errors.Is(err, errTooLong) || errors.Is(err, errNotSP) {
-		c.sock.logger.Warn("gopherdiscovery: connection closed", "from", fmt.Sprint(c.net.RemoteAddr()), "error", err)
+	if !errors.Is(err, errTooLong) && !errors.Is(err, errNotSP) {
+		return
+	}
+	c.sock.broken.Add(1)
+	if !c.reported.Swap(true) {
+		c.sock.log.warn("connection closed", "from", c.remote(), "error", err)
 	}
 }
 
+func (c *conn) remote() string { return fmt.Sprint(c.net.RemoteAddr()) }
+
 func (c *conn) GetOption(name string) (any, error) {
 	switch name {
+	case optionReported:
+		return c.reported, nil
+	case mangos.OptionTLSConnState:
+		if tc, ok := c.net.(*tls.Conn); ok {
+			return tc.ConnectionState(), nil
+		}
 	case mangos.OptionLocalAddr:
 		return c.net.LocalAddr(), nil
 	case mangos.OptionRemoteAddr:

@@ -29,6 +29,6 @@
 //
 // # URLs
 //
-// tcp://host:port, ipc://path and inproc://name work out of the box. Any other scheme goes to the transport that the program
+// tcp://host:port, tls+tcp://host:port, ipc://path and inproc://name work out of the box. Any other scheme goes to the transport that the program
 // has registered with go.nanomsg.org/mangos/v3.
 package gopherdiscovery

@@ -1,6 +1,7 @@
 package gopherdiscovery
 
 import (
+	"fmt"
 	"sync"
 
 	"go.nanomsg.org/mangos/v3"
@@ -13,16 +14,25 @@ type foreignListener struct {
 	sock *socket
 }
 
+// SetOption keeps mangos from putting its own limit in place of ours.
+func (l foreignListener) SetOption(string, any) error { return mangos.ErrBadOption }
+
 func (l foreignListener) Accept() (mangos.TranPipe, error) {
-	tp, err := l.TranListener.Accept()
-	if err != nil {
-		return nil, err
+	for {
+		tp, err := l.TranListener.Accept()
+		if err != nil {
+			return nil, err
+		}
+		p, err := newForeignPipe(tp, l.sock)
+		if err != nil {
+			return nil, err
+		}
+		if l.sock.admit(p) {
+			return l.sock.give(p)
+		}
+		from, _ := tp.GetOption(mangos.OptionRemoteAddr)
+		l.sock.refuse(p, fmt.Sprint(from), errFull)
 	}
-	p, err := newForeignPipe(tp, l.sock)
-	if err != nil {
-		return nil, err
-	}
-	return l.sock.give(p)
 }
 
 // connectForeign returns the connect function of a dialer. A connect that is under way cannot be interrupted: the socket's
@@ -32,7 +42,7 @@ func connectForeign(t transport.Transport, a address, s *socket, sock mangos.Soc
 	if err != nil {
 		return nil, err
 	}
-	if err := d.SetOption(mangos.OptionMaxRecvSize, s.limit); err != nil && err != mangos.ErrBadOption {
+	if err := s.configure(d.SetOption); err != nil {
 		return nil, err
 	}
 	return func() (mangos.TranPipe, error) {
@@ -42,6 +52,18 @@ func connectForeign(t transport.Transport, a address, s *socket, sock mangos.Soc
 		}
 		return newForeignPipe(tp, s)
 	}, nil
+}
+
+// configure sets the options of a listener or dialer that is not ours, as far as its transport has them.
+func (s *socket) configure(setOption func(string, any) error) error {
+	err := setOption(mangos.OptionMaxRecvSize, s.limit)
+	if s.tls != nil && (err == nil || err == mangos.ErrBadOption) {
+		err = setOption(mangos.OptionTLSConfig, s.tls)
+	}
+	if err == mangos.ErrBadOption {
+		return nil
+	}
+	return err
 }
 
 // foreignPipe is a connection of a transport that is not ours. Its socket owns it as it owns a conn.

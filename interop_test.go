@@ -355,5 +355,14 @@ func TestInvalidNamesOfAServerAreLeftOut(t *testing.T) {
 		return len(sub.Changes()) > 0
 	})
 	await(t, sub.Changes(), "a", "b")
+	// What has no name at all does not say that nobody is left.
+	for _, list := range []string{"\xff\x00 temperature 21C", "|", "c"} {
+		if err := publisher.Send([]byte(list)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if before := await(t, sub.Changes(), "c"); len(before) != 0 {
+		t.Errorf("got %q for messages without a valid name", before)
+	}
 	eventually(t, "it is logged", func() bool { return strings.Contains(book.String(), "invalid names") })
 }

@@ -3,8 +3,10 @@ package gopherdiscovery_test
 import (
 	"context"
 	"errors"
+	"math/rand/v2"
 	"net"
 	"os"
+	"reflect"
 	"runtime"
 	"strings"
 	"sync"
@@ -176,46 +178,70 @@ func TestServerClosesWithConnectionsInAnyState(t *testing.T) {
 	}
 }
 
-// Opens and closes servers, clients and subscribers in no order, all at once: this is for the race detector and the leak check.
+// Opens and closes servers, clients and subscribers in random order, all at once: this is for the race detector and the leak check.
 func TestChurn(t *testing.T) {
-	rounds := 10
+	a := newAuthority(t)
+	opt, d := tlsPair(t, a, "peer")
+	duration := 2 * time.Second
 	if testing.Short() {
-		rounds = 2
+		duration /= 10
 	}
-	for range rounds {
-		server := startServer(t, quickOptions)
-		survey, pubsub := server.URLs()
-		var all sync.WaitGroup
-		for range 8 {
+	ctx, cancel := context.WithTimeout(context.Background(), duration)
+	defer cancel()
+	dir := t.TempDir()
+	var all sync.WaitGroup
+	for _, urls := range [][2]string{
+		{reserve(t), reserve(t)},
+		{strings.Replace(reserve(t), "tcp", "tls+tcp", 1), strings.Replace(reserve(t), "tcp", "tls+tcp", 1)},
+		{"ipc://" + dir + "/s", "ipc://" + dir + "/p"},
+		{"inproc://churn-s", "inproc://churn-p"},
+	} {
+		pause := func() {
+			select {
+			case <-time.After(time.Duration(rand.Int64N(int64(3 * time.Millisecond)))):
+			case <-ctx.Done():
+			}
+		}
+		all.Go(func() {
+			for ctx.Err() == nil {
+				server, err := gopherdiscovery.ServerContext(ctx, urls[0], urls[1], opt)
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				pause()
+				pause()
+				if rand.IntN(2) == 0 {
+					server.Cancel()
+				}
+				server.Close()
+			}
+		})
+		for range 4 {
 			all.Go(func() {
-				for range 10 {
-					client, err := quiet.ClientWithSub(context.Background(), survey, pubsub, "client")
+				for ctx.Err() == nil {
+					client, err := d.ClientWithSub(ctx, urls[0], urls[1], "client")
 					if err != nil {
 						t.Error(err)
 						return
 					}
-					sub, err := quiet.NewSubscriber(context.Background(), pubsub)
+					pause()
+					sub, err := d.NewSubscriber(ctx, urls[1])
 					if err != nil {
 						t.Error(err)
 						return
 					}
-					client.Cancel()
+					pause()
+					if rand.IntN(2) == 0 {
+						client.Cancel()
+					}
 					sub.Close()
-					client.Wait()
+					client.Close()
 				}
 			})
 		}
-		all.Go(func() {
-			server.Close()
-			again, err := gopherdiscovery.Server(survey, pubsub, quickOptions)
-			if err != nil {
-				t.Error(err)
-				return
-			}
-			again.Close()
-		})
-		all.Wait()
 	}
+	all.Wait()
 	if left := leftGoroutines(); left != "" {
 		t.Errorf("goroutines left behind:\n%s", left)
 	}
@@ -334,7 +360,7 @@ func TestBadArguments(t *testing.T) {
 func TestConstructorsChangeNoStruct(t *testing.T) {
 	opt := gopherdiscovery.Options{}
 	server := startServer(t, opt)
-	if opt != (gopherdiscovery.Options{}) {
+	if !reflect.DeepEqual(opt, gopherdiscovery.Options{}) {
 		t.Errorf("Server changed its options to %+v", opt)
 	}
 	d := gopherdiscovery.Dialer{}

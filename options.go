@@ -2,9 +2,11 @@ package gopherdiscovery
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"time"
 )
 
@@ -18,6 +20,7 @@ const (
 	defaultPollTime      = 2 * time.Second
 	defaultJoinInterval  = 20 * time.Millisecond
 	defaultMissedSurveys = 2
+	defaultMaxClients    = 10000
 )
 
 // Options says how a server looks for its clients. The zero value is ready to use: each zero field stands for its default.
@@ -32,8 +35,8 @@ type Options struct {
 	RecvDeadline time.Duration
 
 	// PollTime is the pause between the end of a survey of everyone and the start of the next. A server also waits this
-	// long after its start before it publishes the first list, so that a restart goes unnoticed by those who come back in
-	// time. The default is 2 seconds. It must not be negative.
+	// long after its start, and then for the answers of those who have just come, before it publishes the first list: a
+	// restart goes unnoticed by those who come back in time. The default is 2 seconds. It must not be negative.
 	PollTime time.Duration
 
 	// JoinInterval is how far apart the surveys are that new connections cause: a lone join is seen at once, a burst
@@ -44,6 +47,20 @@ type Options struct {
 	// MissedSurveys is the number of surveys in a row that a silent client misses until it is dropped. A client whose
 	// connection ends is dropped at once. The default is 2. It must not be negative.
 	MissedSurveys int
+
+	// MaxClients is how many connections are accepted on each of the two URLs; one more is closed at once. The default is
+	// 10000. It must not be negative.
+	MaxClients int
+
+	// TLSConfig is for tls+tcp:// URLs, which need it: with certificates, or with GetCertificate or GetConfigForClient. For
+	// mutual TLS set ClientAuth and ClientCAs. The server keeps a clone.
+	TLSConfig *tls.Config
+
+	// Authorize decides who may announce a name; nil admits every name. It is called with each answer to a survey, so that a
+	// name that is refused never enters a list, and one that is refused later is dropped as if it had fallen silent. An
+	// error refuses the name, and is logged once per connection. Authorize is called concurrently, and delays the
+	// connection that it is asked about.
+	Authorize func(service string, from Conn) error
 
 	// Logger takes the server's log: bad input, once per connection. Nothing is logged per survey. The default is slog.Default().
 	Logger *slog.Logger
@@ -63,30 +80,80 @@ func (o Options) withDefaults() (Options, error) {
 			return o, fmt.Errorf("%w: Options.%s %v: negative", ErrInvalidArgument, field.name, field.value)
 		}
 	}
-	if o.MissedSurveys < 0 {
-		return o, fmt.Errorf("%w: Options.MissedSurveys %d: negative", ErrInvalidArgument, o.MissedSurveys)
+	for _, field := range []struct {
+		name  string
+		value int
+	}{
+		{"MissedSurveys", o.MissedSurveys},
+		{"MaxClients", o.MaxClients},
+	} {
+		if field.value < 0 {
+			return o, fmt.Errorf("%w: Options.%s %d: negative", ErrInvalidArgument, field.name, field.value)
+		}
 	}
 	setDefault(&o.SurveyTime, defaultSurveyTime)
 	setDefault(&o.RecvDeadline, o.SurveyTime)
 	setDefault(&o.PollTime, defaultPollTime)
 	setDefault(&o.JoinInterval, defaultJoinInterval)
 	setDefault(&o.MissedSurveys, defaultMissedSurveys)
+	setDefault(&o.MaxClients, defaultMaxClients)
 	setDefault(&o.Logger, slog.Default())
 	o.JoinInterval = min(o.JoinInterval, o.PollTime)
 	return o, nil
 }
 
+// parse checks the argument arg, a URL to listen on.
+func (o Options) parse(arg, url string) (address, error) {
+	a, err := parseListenURL(arg, url)
+	if err != nil || !a.isTLS() {
+		return a, err
+	}
+	if o.TLSConfig == nil {
+		return a, fmt.Errorf("%w: Options.TLSConfig is nil, %s %q needs it", ErrInvalidArgument, arg, url)
+	}
+	if c := o.TLSConfig; len(c.Certificates) == 0 && c.GetCertificate == nil && c.GetConfigForClient == nil {
+		return a, fmt.Errorf("%w: Options.TLSConfig has no certificate, %s %q needs one", ErrInvalidArgument, arg, url)
+	}
+	return a, nil
+}
+
+func (o Options) settings() settings {
+	return settings{logger: o.Logger, tls: o.TLSConfig.Clone(), maxConns: o.MaxClients}
+}
+
+// Conn is what Options.Authorize learns of a connection. Behind a device it is the device's.
+type Conn struct {
+	// RemoteAddr is the address that the connection comes from.
+	RemoteAddr net.Addr
+
+	// TLS is the state after the handshake; with mutual TLS the client's certificate is TLS.PeerCertificates[0]. It is nil
+	// without TLS.
+	TLS *tls.ConnectionState
+}
+
 // Dialer says how clients and subscribers connect. The zero value is ready to use, a Dialer is never changed by its
 // methods, and they may be called concurrently.
 type Dialer struct {
+	// TLSConfig is for tls+tcp:// URLs, which need it. An empty ServerName is filled in from the URL. What connects keeps a clone.
+	TLSConfig *tls.Config
+
 	// Logger takes the log: a server lost or found again, and bad input once per connection. The default is slog.Default().
 	Logger *slog.Logger
 }
 
-func (d *Dialer) logger() *slog.Logger {
+// parse checks the argument arg, a URL to connect to.
+func (d *Dialer) parse(arg, url string) (address, error) {
+	a, err := parseDialURL(arg, url)
+	if err == nil && a.isTLS() && d.TLSConfig == nil {
+		err = fmt.Errorf("%w: Dialer.TLSConfig is nil, %s %q needs it", ErrInvalidArgument, arg, url)
+	}
+	return a, err
+}
+
+func (d *Dialer) settings() settings {
 	logger := d.Logger
 	setDefault(&logger, slog.Default())
-	return logger
+	return settings{logger: logger, tls: d.TLSConfig.Clone()}
 }
 
 func checkContext(ctx context.Context) error {

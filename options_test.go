@@ -2,6 +2,7 @@ package gopherdiscovery
 
 import (
 	"log/slog"
+	"reflect"
 	"testing"
 	"time"
 )
@@ -14,24 +15,24 @@ func TestDefaults(t *testing.T) {
 	}{
 		{"all", Options{}, Options{
 			SurveyTime: time.Second, RecvDeadline: time.Second, PollTime: 2 * time.Second,
-			JoinInterval: 20 * ms, MissedSurveys: 2, Logger: slog.Default(),
+			JoinInterval: 20 * ms, MissedSurveys: 2, MaxClients: 10000, Logger: slog.Default(),
 		}},
 		{"none", Options{
-			SurveyTime: 1, RecvDeadline: 2, PollTime: 4, JoinInterval: 3, MissedSurveys: 5, Logger: logger,
+			SurveyTime: 1, RecvDeadline: 2, PollTime: 4, JoinInterval: 3, MissedSurveys: 5, MaxClients: 6, Logger: logger,
 		}, Options{
-			SurveyTime: 1, RecvDeadline: 2, PollTime: 4, JoinInterval: 3, MissedSurveys: 5, Logger: logger,
+			SurveyTime: 1, RecvDeadline: 2, PollTime: 4, JoinInterval: 3, MissedSurveys: 5, MaxClients: 6, Logger: logger,
 		}},
 		{"RecvDeadline is SurveyTime, JoinInterval at most PollTime", Options{
 			SurveyTime: time.Minute, PollTime: ms, Logger: logger,
 		}, Options{
-			SurveyTime: time.Minute, RecvDeadline: time.Minute, PollTime: ms, JoinInterval: ms, MissedSurveys: 2, Logger: logger,
+			SurveyTime: time.Minute, RecvDeadline: time.Minute, PollTime: ms, JoinInterval: ms, MissedSurveys: 2, MaxClients: 10000, Logger: logger,
 		}},
 		{"no JoinInterval", Options{JoinInterval: -1, Logger: logger}, Options{
 			SurveyTime: time.Second, RecvDeadline: time.Second, PollTime: 2 * time.Second,
-			JoinInterval: -1, MissedSurveys: 2, Logger: logger,
+			JoinInterval: -1, MissedSurveys: 2, MaxClients: 10000, Logger: logger,
 		}},
 	} {
-		if got, err := test.opt.withDefaults(); err != nil || got != test.want {
+		if got, err := test.opt.withDefaults(); err != nil || !reflect.DeepEqual(got, test.want) {
 			t.Errorf("%s: got %+v, %v, want %+v", test.name, got, err, test.want)
 		}
 	}

@@ -1,7 +1,6 @@
 package gopherdiscovery
 
 import (
-	"log/slog"
 	"sync"
 
 	"go.nanomsg.org/mangos/v3"
@@ -16,7 +15,7 @@ type publisher struct {
 	last  []byte // the last list as it is sent; nil before the first
 }
 
-func newPublisher(logger *slog.Logger) *publisher {
+func newPublisher(opt Options) *publisher {
 	p := &publisher{pipes: make(map[*pipe]struct{})}
 	p.socket = newSocket(role{
 		info: mangos.ProtocolInfo{
@@ -26,8 +25,9 @@ func newPublisher(logger *slog.Logger) *publisher {
 		limit:    maxSurveyLen,
 		posts:    true,
 		attached: p.attached,
+		received: p.received,
 		detached: p.detached,
-	}, logger)
+	}, opt.settings())
 	return p
 }
 
@@ -38,6 +38,11 @@ func (p *publisher) attached(sub *pipe) {
 	if p.last != nil {
 		sub.post(p.last)
 	}
+}
+
+// received is called for what a subscriber must not do: say something.
+func (p *publisher) received(sub *pipe, _ []byte) {
+	sub.drop(errSubscriberTalks)
 }
 
 func (p *publisher) detached(sub *pipe) {

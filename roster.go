@@ -14,6 +14,7 @@ type roster struct {
 	conns map[connID]*member
 	names map[string]int // on how many connections a name is known
 	list  []string       // the names, sorted
+	size  int            // of the list on the wire, in bytes
 
 	poll    int // the number of the poll
 	unheard int // connections and names that have not answered it
@@ -55,27 +56,33 @@ func (r *roster) disconnect(id connID) {
 	delete(r.conns, id)
 }
 
-// hear notes an answer. One from a connection that has ended changes nothing.
-func (r *roster) hear(id connID, name string) {
+// hear notes an answer. One from a connection that has ended changes nothing. The error tells why a new name is one too many.
+func (r *roster) hear(id connID, name string) error {
 	m := r.conns[id]
 	if m == nil {
-		return
+		return nil
 	}
 	if m.heardIn != r.poll {
 		m.heardIn = r.poll
 		r.unheard--
 	}
 	p := m.names[name]
-	if p == nil {
+	switch {
+	case p != nil:
+		if p.heardIn != r.poll {
+			p.heardIn = r.poll
+			r.unheard--
+		}
+		p.missed = 0
+	case len(m.names) == maxNames:
+		return errTooManyNames
+	case r.names[name] == 0 && r.size+len(separator)+len(name) > maxListLen:
+		return errListFull
+	default:
 		m.names[name] = &presence{heardIn: r.poll}
 		r.add(name)
-		return
 	}
-	if p.heardIn != r.poll {
-		p.heardIn = r.poll
-		r.unheard--
-	}
-	p.missed = 0
+	return nil
 }
 
 // startPoll makes everyone owe an answer.
@@ -112,6 +119,7 @@ func (r *roster) add(name string) {
 	if r.names[name] == 1 {
 		at, _ := slices.BinarySearch(r.list, name)
 		r.list = slices.Insert(r.list, at, name)
+		r.size += len(separator) + len(name)
 	}
 }
 
@@ -127,6 +135,7 @@ func (r *roster) drop(m *member, name string, p *presence) {
 	delete(r.names, name)
 	at, _ := slices.BinarySearch(r.list, name)
 	r.list = slices.Delete(r.list, at, at+1)
+	r.size -= len(separator) + len(name)
 }
 
 // ids returns all connections, in no order.

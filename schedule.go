@@ -5,7 +5,8 @@ import (
 	"time"
 )
 
-// settleTime is how long a change waits for the other newcomers that were asked with it, so that a burst is one list.
+// settleTime is how long a join waits for the other newcomers that were asked with it, and how far apart the lists are that
+// further names behind known connections cause, so that a burst is a few lists.
 const settleTime = 5 * time.Millisecond
 
 // schedule decides when to ask whom and when to publish what. It is a roster with a timetable, and like the roster a pure
@@ -27,8 +28,10 @@ type schedule struct {
 	opening   time.Time // no list is published before; zero until the first poll
 	opened    bool
 	changed   time.Time // the first change since the last list; zero without one
-	urgent    bool      // the change is not to wait
+	urgent    bool      // someone has left: the change is not to wait
+	prompt    bool      // a newcomer has joined: it waits for others of its batch only
 	published []string
+	lastList  time.Time // when it was published
 }
 
 // actions is what a schedule wants done: surveys sent, a list published.
@@ -60,10 +63,15 @@ func (s *schedule) disconnect(id connID, now time.Time) {
 	s.newcomers = slices.DeleteFunc(s.newcomers, func(other connID) bool { return other == id })
 }
 
-func (s *schedule) hear(id connID, name string, now time.Time) {
-	s.noting(now, false, func() { s.roster.hear(id, name) })
-	s.forget(id)
+// hear returns why a name is one too many.
+func (s *schedule) hear(id connID, name string, now time.Time) (err error) {
+	s.noting(now, false, func() { err = s.roster.hear(id, name) })
+	if _, isNew := s.asked[id]; isNew {
+		s.prompt = true
+		s.forget(id)
+	}
 	s.lastAnswer = now
+	return err
 }
 
 func (s *schedule) forget(id connID) {
@@ -154,20 +162,27 @@ func (s *schedule) publish(now time.Time) bool {
 		return false
 	}
 	s.changed = time.Time{}
-	s.urgent = false
+	s.urgent, s.prompt = false, false
 	if !first && slices.Equal(s.list, s.published) {
 		return false
 	}
 	s.published = append([]string{}, s.list...)
+	s.lastList = now
 	return true
 }
 
 // publishTime is when the change that is noted goes out.
 func (s *schedule) publishTime() time.Time {
-	if s.urgent || len(s.batch) == 0 {
+	settled := s.lastList.Add(settleTime)
+	switch {
+	case s.urgent:
 		return s.changed
+	case len(s.batch) > 0:
+		return s.changed.Add(settleTime)
+	case !s.prompt && settled.After(s.changed):
+		return settled
 	}
-	return s.changed.Add(settleTime)
+	return s.changed
 }
 
 // wake is when something will be due.

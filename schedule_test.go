@@ -162,6 +162,22 @@ func TestScheduleJoins(t *testing.T) {
 	s.expect(2130, "publish a b c d; wake 4000")
 }
 
+// Names that come one after the other on a connection that is known, as from a device, are not a list each.
+func TestScheduleFurtherNames(t *testing.T) {
+	s := running(t, Options{})
+	s.connect(2)
+	s.expect(2100, "ask 2; wake 4000")
+	s.hear(2101, 2, "b")
+	s.expect(2101, "publish a b; wake 4000")
+	s.hear(2102, 2, "c")
+	s.expect(2102, "wake 2106")
+	s.hear(2103, 2, "d")
+	s.expect(2103, "wake 2106")
+	s.expect(2106, "publish a b c d; wake 4000")
+	s.hear(2300, 2, "e")
+	s.expect(2300, "publish a b c d e; wake 4000")
+}
+
 func TestScheduleLeavesDoNotWait(t *testing.T) {
 	s := running(t, Options{})
 	s.connect(2)

@@ -32,7 +32,8 @@ type Stats struct {
 	Polls    uint64 // surveys of everyone
 	Answers  uint64 // valid answers to surveys
 	Missed   uint64 // surveys missed, counted per name
-	Rejected uint64 // messages dropped: an invalid name, or an answer to no survey
+	Rejected uint64 // messages dropped: an invalid or refused name, an answer to no survey, too long a message
+	Refused  uint64 // connections closed at once: over MaxClients, or no handshake
 	Lists    uint64 // lists published
 }
 
@@ -49,11 +50,11 @@ func ServerContext(ctx context.Context, urlServer, urlPubSub string, opt Options
 	if err := checkContext(ctx); err != nil {
 		return nil, err
 	}
-	survey, err := parseListenURL("urlServer", urlServer)
+	survey, err := opt.parse("urlServer", urlServer)
 	if err != nil {
 		return nil, err
 	}
-	pubsub, err := parseListenURL("urlPubSub", urlPubSub)
+	pubsub, err := opt.parse("urlPubSub", urlPubSub)
 	if err != nil {
 		return nil, err
 	}
@@ -65,8 +66,8 @@ func ServerContext(ctx context.Context, urlServer, urlPubSub string, opt Options
 		return nil, err
 	}
 	s := &DiscoveryServer{
-		surveyor:  newSurveyor(opt.Logger),
-		publisher: newPublisher(opt.Logger),
+		surveyor:  newSurveyor(opt),
+		publisher: newPublisher(opt),
 		done:      make(chan struct{}),
 		list:      []string{},
 	}
@@ -107,13 +108,16 @@ func (s *DiscoveryServer) Stats() Stats {
 	stats.Subscribers = s.publisher.subscribers()
 	survey := s.surveyor.counts()
 	stats.Clients, stats.Answers, stats.Rejected = survey.clients, survey.answers, survey.rejected
+	stats.Rejected += s.surveyor.broken.Load() + s.publisher.broken.Load()
+	stats.Refused = s.surveyor.refused.Load() + s.publisher.refused.Load()
 	return stats
 }
 
 // Cancel makes the server end and returns at once. It may be called more than once and from anywhere.
 func (s *DiscoveryServer) Cancel() { s.cancel() }
 
-// Wait returns when the server has ended: its addresses are free and all it has started is gone.
+// Wait returns when the server has ended: its addresses are free and all it has started is gone, but for goroutines of mangos
+// that are about to return.
 func (s *DiscoveryServer) Wait() { <-s.done }
 
 // Close cancels the server and waits for its end. It may be called more than once, and always returns nil.
@@ -153,8 +157,8 @@ func (s *DiscoveryServer) run(ctx context.Context, plan *schedule) {
 	}
 }
 
-// takeEvents brings the plan up to date, with the waited answers before those that still wait. It takes all of them: a
-// burst becomes one list, and no answer that has arrived counts as missed.
+// takeEvents brings the plan up to date, with the waited answers before those that still wait. It takes them all, so that a
+// burst becomes one list and no answer that waits counts as missed, but not for ever if they come as fast.
 func (s *DiscoveryServer) takeEvents(plan *schedule, waited []answer, now time.Time) {
 	for _, m := range s.surveyor.takeMoves() {
 		if m.left {
@@ -163,7 +167,7 @@ func (s *DiscoveryServer) takeEvents(plan *schedule, waited []answer, now time.T
 			plan.connect(m.who.id)
 		}
 	}
-	for range answerQueue {
+	for range maxAnswers {
 		select {
 		case a := <-s.surveyor.answers:
 			waited = append(waited, a)
@@ -173,7 +177,9 @@ func (s *DiscoveryServer) takeEvents(plan *schedule, waited []answer, now time.T
 		break
 	}
 	for _, a := range waited {
-		plan.hear(a.from, a.name, now)
+		if err := plan.hear(a.from.id, a.name, now); err != nil {
+			s.surveyor.reject(a.from, err)
+		}
 	}
 }
 

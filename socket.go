@@ -2,10 +2,12 @@ package gopherdiscovery
 
 import (
 	"context"
+	"crypto/tls"
 	"fmt"
 	"io"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"go.nanomsg.org/mangos/v3"
@@ -24,26 +26,38 @@ type role struct {
 	detached func(*pipe)
 }
 
+// settings is what the user has a say in.
+type settings struct {
+	logger   *slog.Logger
+	tls      *tls.Config // nil without TLS
+	maxConns int         // connections accepted; 0 is no limit
+}
+
 // socket is a mangos socket with a protocol of ours in it. The protocols that come with mangos v3.4.2 do not fit: its
 // surveyor cannot ask one connection and drops what exceeds a queue of 128, its respondent stops answering everyone while one
 // surveyor does not read, its publisher drops the newest list, and none can be waited for (protocol/surveyor, respondent, xpub).
 type socket struct {
 	role
-	logger *slog.Logger
-	core   mangos.Socket
-	ctx    context.Context // ends when the socket is closed
-	cancel context.CancelFunc
+	settings
+	log     throttle
+	core    mangos.Socket
+	ctx     context.Context // ends when the socket is closed
+	cancel  context.CancelFunc
+	refused atomic.Uint64 // connections closed before they took part
+	broken  atomic.Uint64 // connections closed because they broke the protocol
 
 	mu       sync.Mutex // guards the fields below
 	changed  *sync.Cond // a count below fell
 	closed   bool
-	entrants int                    // goroutines that close waits for
-	joining  int                    // connections given to mangos that have not come back to AddPipe
-	conns    map[io.Closer]struct{} // connections in any state
+	entrants int                // goroutines that close waits for
+	joining  int                // connections given to mangos that have not come back to AddPipe
+	conns    map[io.Closer]bool // connections in any state: whether admitted
+	admitted int                // connections that count against maxConns
 }
 
-func newSocket(r role, logger *slog.Logger) *socket {
-	s := &socket{role: r, logger: logger, conns: make(map[io.Closer]struct{})}
+func newSocket(r role, set settings) *socket {
+	s := &socket{role: r, settings: set, conns: make(map[io.Closer]bool)}
+	s.log.logger = set.logger
 	s.changed = sync.NewCond(&s.mu)
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	s.core = protocol.MakeSocket(s)
@@ -125,15 +139,48 @@ func (s *socket) own(c io.Closer) bool {
 	if s.closed {
 		return false
 	}
-	s.conns[c] = struct{}{}
+	s.conns[c] = false
 	return true
 }
 
 func (s *socket) disown(c io.Closer) {
 	s.mu.Lock()
+	if s.conns[c] {
+		s.admitted--
+	}
 	delete(s.conns, c)
 	s.changed.Broadcast()
 	s.mu.Unlock()
+}
+
+// admit counts an accepted connection against maxConns, until it is closed. It returns false when it is one too many, or has
+// been closed meanwhile.
+func (s *socket) admit(c io.Closer) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if _, open := s.conns[c]; !open || s.closed || s.fullLocked() {
+		return false
+	}
+	s.conns[c] = true
+	s.admitted++
+	return true
+}
+
+func (s *socket) full() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.fullLocked()
+}
+
+func (s *socket) fullLocked() bool { return s.maxConns > 0 && s.admitted >= s.maxConns }
+
+// refuse closes an accepted connection before it takes part.
+func (s *socket) refuse(c io.Closer, from string, err error) {
+	_ = c.Close()
+	if s.ctx.Err() == nil {
+		s.refused.Add(1)
+		s.log.warn("connection refused", "from", from, "error", err)
+	}
 }
 
 // give must wrap what is returned to mangos as a new connection.
@@ -162,6 +209,10 @@ func (s *socket) AddPipe(mp protocol.Pipe) error {
 		return mangos.ErrClosed
 	}
 	p := &pipe{Pipe: mp, sock: s, wake: make(chan struct{}, 1), done: make(chan struct{})}
+	p.reported, _ = p.option(optionReported).(*atomic.Bool)
+	if p.reported == nil {
+		p.reported = new(atomic.Bool)
+	}
 	mp.SetPrivate(p)
 	if s.attached != nil {
 		s.attached(p)
@@ -217,9 +268,10 @@ type pipe struct {
 	wake  chan struct{}
 	done  chan struct{} // closed when the connection has ended
 
-	mu       sync.Mutex // guards the fields below
-	next     []byte     // the newest message, while it is not being sent
-	reported bool
+	mu   sync.Mutex // guards next
+	next []byte     // the newest message, while it is not being sent
+
+	reported *atomic.Bool // bad input on the connection has been logged
 }
 
 // post sends a message soon and never blocks. A message that still waits is replaced: of a slow connection only the newest
@@ -265,9 +317,8 @@ func (p *pipe) receive() {
 			return
 		}
 		if len(m.Body) > p.sock.limit {
-			p.report("message too long", "bytes", len(m.Body), "limit", p.sock.limit)
+			p.drop(tooLong(uint64(len(m.Body)), p.sock.limit))
 			m.Free()
-			_ = p.Close()
 			return
 		}
 		if p.sock.received != nil {
@@ -279,20 +330,24 @@ func (p *pipe) receive() {
 
 // report logs bad input, once per connection.
 func (p *pipe) report(what string, args ...any) {
-	p.mu.Lock()
-	known := p.reported
-	p.reported = true
-	p.mu.Unlock()
-	if !known {
-		p.sock.logger.Warn("gopherdiscovery: "+what, append(args, "from", p.remote())...)
+	if !p.reported.Swap(true) {
+		p.sock.log.warn(what, append(args, "from", fmt.Sprint(p.option(mangos.OptionRemoteAddr)))...)
 	}
 }
 
-func (p *pipe) remote() string {
+// drop closes a connection that breaks the protocol.
+func (p *pipe) drop(err error) {
+	p.sock.broken.Add(1)
+	p.report("connection closed", "error", err)
+	_ = p.Close()
+}
+
+// option returns nil for an option that the transport does not have.
+func (p *pipe) option(name string) any {
 	if mp, ok := p.Pipe.(mangos.Pipe); ok {
-		if addr, err := mp.GetOption(mangos.OptionRemoteAddr); err == nil {
-			return fmt.Sprint(addr)
+		if value, err := mp.GetOption(name); err == nil {
+			return value
 		}
 	}
-	return "unknown"
+	return nil
 }

@@ -16,7 +16,7 @@ func (nothing) Close() error { return nil }
 // Closing a mangos socket while it adds a connection would leave a goroutine stuck for ever.
 func TestCloseWaitsForConnectionsThatAreBeingAdded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := newSocket(role{}, slog.New(slog.DiscardHandler))
+		s := newSocket(role{}, settings{logger: slog.New(slog.DiscardHandler)})
 		if _, err := s.give(nothing{}); err != nil {
 			t.Fatal(err)
 		}
@@ -37,4 +37,19 @@ func TestCloseWaitsForConnectionsThatAreBeingAdded(t *testing.T) {
 		s.joined()
 		<-closed
 	})
+}
+
+// A handshake that ends just when it has to give way to another leaves no trace.
+func TestClosedConnectionIsNotAdmitted(t *testing.T) {
+	s := newSocket(role{}, settings{logger: slog.New(slog.DiscardHandler), maxConns: 1})
+	c := nothing{}
+	s.own(c)
+	s.disown(c)
+	if s.admit(c) {
+		t.Error("admitted a connection that is closed")
+	}
+	s.close()
+	if s.full() || len(s.conns) != 0 {
+		t.Errorf("it is still counted: %d admitted, connections %v", s.admitted, s.conns)
+	}
 }

@@ -35,7 +35,7 @@ func (d *Dialer) NewSubscriber(ctx context.Context, url string) (*Subscriber, er
 	if err := checkContext(ctx); err != nil {
 		return nil, err
 	}
-	pubsub, err := parseDialURL("url", url)
+	pubsub, err := d.parse("url", url)
 	if err != nil {
 		return nil, err
 	}
@@ -56,7 +56,7 @@ func (d *Dialer) subscribe(ctx context.Context, pubsub address) (*Subscriber, er
 		limit:    maxListLen,
 		attached: s.attached,
 		received: s.received,
-	}, d.logger())
+	}, d.settings())
 	if err := s.sock.dial(pubsub); err != nil {
 		s.sock.close()
 		return nil, fmt.Errorf("gopherdiscovery: dial %s: %w", pubsub, err)
@@ -70,7 +70,8 @@ func (d *Dialer) subscribe(ctx context.Context, pubsub address) (*Subscriber, er
 // It is closed when the subscriber ends.
 func (s *Subscriber) Changes() chan []string { return s.changes }
 
-// Wait returns when the subscriber has ended, which it does with its context or by Close: all it has started is gone.
+// Wait returns when the subscriber has ended, which it does with its context or by Close: all it has started is gone, but
+// for goroutines of mangos that are about to return.
 func (s *Subscriber) Wait() { <-s.done }
 
 // Close ends the subscriber and waits for it. It may be called more than once, and always returns nil.
@@ -91,6 +92,9 @@ func (s *Subscriber) received(p *pipe, body []byte) {
 	list, invalid := decodeList(body)
 	if invalid > 0 {
 		p.report("invalid names left out of a list", "names", invalid)
+		if len(list) == 0 {
+			return // whatever that was, it does not say that nobody is left
+		}
 	}
 	s.mu.Lock()
 	current := p == s.server

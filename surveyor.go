@@ -1,8 +1,10 @@
 package gopherdiscovery
 
 import (
-	"log/slog"
+	"crypto/tls"
+	"fmt"
 	"math/rand/v2"
+	"net"
 	"slices"
 	"sync"
 
@@ -15,13 +17,21 @@ const (
 
 	// An answer may be as late as this many surveys of its connection.
 	surveysRemembered = 8
+
+	// maxNames is how many names may be known behind one connection, a device's for example.
+	maxNames = 4096
+
+	// maxAnswers is how many messages may come on a connection between two surveys of it: twice the answers of all names
+	// there, since some may be late.
+	maxAnswers = 2 * maxNames
 )
 
 // surveyor is the SURVEYOR side: it asks connections, and hands what happens on them to the server's loop in order.
 type surveyor struct {
 	*socket
-	answers chan answer
-	wake    chan struct{} // there are moves
+	authorize func(service string, from Conn) error // nil admits all
+	answers   chan answer
+	wake      chan struct{} // there are moves
 
 	// Only the server's loop uses these.
 	respondents map[connID]*respondent
@@ -46,7 +56,7 @@ type move struct {
 
 // answer is a valid answer to a survey.
 type answer struct {
-	from connID
+	from *respondent
 	name string
 }
 
@@ -55,12 +65,14 @@ type respondent struct {
 	*pipe
 	id connID
 
-	mu      sync.Mutex // guards surveys
+	mu      sync.Mutex // guards the fields below
 	surveys []uint32   // the ids that were sent to it last
+	said    int        // messages since the last survey
 }
 
-func newSurveyor(logger *slog.Logger) *surveyor {
+func newSurveyor(opt Options) *surveyor {
 	s := &surveyor{
+		authorize:   opt.Authorize,
 		answers:     make(chan answer, answerQueue),
 		wake:        make(chan struct{}, 1),
 		respondents: make(map[connID]*respondent),
@@ -76,7 +88,7 @@ func newSurveyor(logger *slog.Logger) *surveyor {
 		attached: s.attached,
 		received: s.received,
 		detached: s.detached,
-	}, logger)
+	}, opt.settings())
 	return s
 }
 
@@ -109,32 +121,54 @@ func (s *surveyor) wakeUp() {
 // received takes an answer. While the loop is behind it makes the connection wait.
 func (s *surveyor) received(p *pipe, body []byte) {
 	r := p.state.(*respondent)
-	id, name, err := splitAnswer(body)
-	if err == nil && !r.wasAsked(id) {
-		err = errUnasked
-	}
-	if err == nil {
-		err = checkService(string(name))
-	}
-	s.count(err == nil)
-	if err != nil {
-		p.report("answer dropped", "error", err)
+	name, err := s.check(r, body)
+	switch {
+	case err == errTooManyAnswers:
+		p.drop(err)
+		return
+	case err != nil:
+		s.reject(r, err)
 		return
 	}
+	s.mu.Lock()
+	s.stats.answers++
+	s.mu.Unlock()
 	select {
-	case s.answers <- answer{r.id, string(name)}:
+	case s.answers <- answer{r, name}:
 	case <-p.done:
 	}
 }
 
-func (s *surveyor) count(valid bool) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if valid {
-		s.stats.answers++
-	} else {
-		s.stats.rejected++
+// check returns the name that an answer brings, if it may be in a list.
+func (s *surveyor) check(r *respondent, body []byte) (name string, err error) {
+	if !r.count() {
+		return "", errTooManyAnswers
 	}
+	id, said, err := splitAnswer(body)
+	if err != nil {
+		return "", err
+	}
+	if !r.wasAsked(id) {
+		return "", errUnasked
+	}
+	name = string(said)
+	if err := checkService(name); err != nil {
+		return "", fmt.Errorf("service %.100q: %w", name, err)
+	}
+	if s.authorize != nil {
+		if err := s.authorize(name, r.conn()); err != nil {
+			return "", fmt.Errorf("service %q: %w", name, err)
+		}
+	}
+	return name, nil
+}
+
+// reject counts a message that is dropped, and reports the first of its connection.
+func (s *surveyor) reject(r *respondent, err error) {
+	s.mu.Lock()
+	s.stats.rejected++
+	s.mu.Unlock()
+	r.report("answer dropped", "error", err)
 }
 
 // takeMoves returns the connections that have come and gone since the last call.
@@ -172,12 +206,31 @@ func (r *respondent) remember(survey uint32) {
 		r.surveys = slices.Delete(r.surveys, 0, 1)
 	}
 	r.surveys = append(r.surveys, survey)
+	r.said = 0
+}
+
+// count counts a message, and tells whether it is not one too many.
+func (r *respondent) count() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.said++
+	return r.said <= maxAnswers
 }
 
 func (r *respondent) wasAsked(survey uint32) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return slices.Contains(r.surveys, survey)
+}
+
+// conn is what Authorize is told.
+func (r *respondent) conn() Conn {
+	var c Conn
+	c.RemoteAddr, _ = r.option(mangos.OptionRemoteAddr).(net.Addr)
+	if state, ok := r.option(mangos.OptionTLSConnState).(tls.ConnectionState); ok {
+		c.TLS = &state
+	}
+	return c
 }
 
 func (s *surveyor) counts() surveyStats {

@@ -2,11 +2,15 @@ package gopherdiscovery
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"math/rand/v2"
 	"net"
 	"os"
+	"slices"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -20,8 +24,14 @@ const (
 	privateScheme = "gopherdiscovery"
 	optionSocket  = "gopherdiscovery.socket"
 
-	// handshakeTime is the deadline for a connection to be made, and for a handshake on it to be done.
+	// optionReported is where a connection keeps whether bad input on it has been logged.
+	optionReported = "gopherdiscovery.reported"
+
+	// handshakeTime is the deadline for a connection to be made, and for the handshakes on it to be done.
 	handshakeTime = 5 * time.Second
+
+	// maxHandshakes is how many handshakes a listener has under way at once.
+	maxHandshakes = 2048
 
 	redialMin = 100 * time.Millisecond
 	redialMax = time.Second
@@ -30,11 +40,17 @@ const (
 	acceptPause = 50 * time.Millisecond
 )
 
+var errFull = errors.New("there are Options.MaxClients connections")
+
+// keepAlive finds within 10 seconds that the machine at the other end has vanished without a word. Between two probes and the end of
+// a connection there is room for a network that loses one packet in ten.
+var keepAlive = net.KeepAliveConfig{Enable: true, Idle: 3 * time.Second, Interval: time.Second, Count: 7}
+
 func init() { transport.RegisterTransport(carrier{}) }
 
 func privateURL(a address) string { return privateScheme + "://" + a.String() }
 
-// carrier is the transport of all our sockets: SP over tcp and ipc itself, any other scheme through the transport that
+// carrier is the transport of all our sockets: SP over tcp, tls+tcp and ipc itself, any other scheme through the transport that
 // the program has registered with mangos.
 type carrier struct{}
 
@@ -70,7 +86,7 @@ func (carrier) NewListener(url string, sock mangos.Socket) (mangos.TranListener,
 	if err != nil {
 		return nil, err
 	}
-	if err := l.SetOption(mangos.OptionMaxRecvSize, s.limit); err != nil && err != mangos.ErrBadOption {
+	if err := s.configure(l.SetOption); err != nil {
 		return nil, err
 	}
 	return foreignListener{l, s}, nil
@@ -81,7 +97,7 @@ func (carrier) NewDialer(url string, sock mangos.Socket) (mangos.TranDialer, err
 	if err != nil {
 		return nil, err
 	}
-	d := &dialer{sock: s, address: a}
+	d := &dialer{sock: s, address: a, reported: new(atomic.Bool)}
 	if t == nil {
 		d.connect = d.connectNet
 		return d, nil
@@ -96,13 +112,16 @@ type fixed struct{}
 func (fixed) SetOption(string, any) error   { return mangos.ErrBadOption }
 func (fixed) GetOption(string) (any, error) { return nil, mangos.ErrBadOption }
 
-// listener accepts tcp and ipc connections. Handshakes run beside each other, so that nobody waits for another's.
+// listener accepts the connections that the transport makes itself. Handshakes run beside each other, so that nobody waits for another's.
 type listener struct {
 	fixed
 	sock    *socket
 	address address
 	net     net.Listener
 	ready   chan *conn
+
+	mu      sync.Mutex // guards shaking
+	shaking []*conn    // handshakes under way, the oldest first
 }
 
 func (l *listener) Listen() error {
@@ -125,8 +144,8 @@ func (l *listener) acceptAll() {
 		nc, err := l.net.Accept()
 		switch {
 		case err == nil:
-			if c := newConn(nc, l.sock, l.address); c != nil && l.sock.enter(1) {
-				go l.shake(c)
+			if c := newConn(nc, l.sock, l.address); c != nil {
+				l.begin(c)
 			}
 		case errors.Is(err, net.ErrClosed):
 			return
@@ -136,11 +155,39 @@ func (l *listener) acceptAll() {
 	}
 }
 
+// begin starts a handshake, and ends the oldest when there are too many: those who say nothing lock nobody out.
+func (l *listener) begin(c *conn) {
+	if l.sock.full() {
+		l.sock.refuse(c, c.remote(), errFull)
+		return
+	}
+	if !l.sock.enter(1) {
+		return
+	}
+	l.mu.Lock()
+	if len(l.shaking) == maxHandshakes {
+		_ = l.shaking[0].Close()
+		l.shaking = slices.Delete(l.shaking, 0, 1)
+	}
+	l.shaking = append(l.shaking, c)
+	l.mu.Unlock()
+	go l.shake(c)
+}
+
 func (l *listener) shake(c *conn) {
 	defer l.sock.leave()
-	if err := c.handshake(); err != nil {
-		c.report(err)
-		_ = c.Close()
+	err := c.handshake(l.secure())
+	l.mu.Lock()
+	if at := slices.Index(l.shaking, c); at >= 0 {
+		l.shaking = slices.Delete(l.shaking, at, at+1)
+	}
+	l.mu.Unlock()
+	if err == nil && !l.sock.admit(c) {
+		err = errFull
+	}
+	if err != nil {
+		answerPlain(err)
+		l.sock.refuse(c, c.remote(), err)
 		return
 	}
 	select {
@@ -148,6 +195,22 @@ func (l *listener) shake(c *conn) {
 	case <-l.sock.ctx.Done():
 		_ = c.Close()
 	}
+}
+
+// answerPlain tells who came without TLS what is spoken here: an alert that the handshake has failed (RFC 8446, section 6).
+func answerPlain(err error) {
+	var record tls.RecordHeaderError
+	if errors.As(err, &record) && record.Conn != nil {
+		_, _ = record.Conn.Write([]byte{21, 3, 1, 0, 2, 2, 40})
+	}
+}
+
+// secure is nil without TLS.
+func (l *listener) secure() func(net.Conn) *tls.Conn {
+	if !l.address.isTLS() {
+		return nil
+	}
+	return func(nc net.Conn) *tls.Conn { return tls.Server(nc, l.sock.tls) }
 }
 
 // Accept returns connections whose handshake is done.
@@ -177,7 +240,7 @@ func (l *listener) Address() string {
 
 // listenNet replaces the socket file of a process that is gone. One that is in use, and any other file, is left alone.
 func listenNet(ctx context.Context, a address) (net.Listener, error) {
-	var lc net.ListenConfig
+	lc := net.ListenConfig{KeepAliveConfig: keepAlive}
 	if a.isTCP() {
 		return lc.Listen(ctx, "tcp", a.target)
 	}
@@ -185,7 +248,8 @@ func listenNet(ctx context.Context, a address) (net.Listener, error) {
 	if !errors.Is(err, syscall.EADDRINUSE) {
 		return ln, err
 	}
-	if info, statErr := os.Lstat(a.target); statErr != nil || info.Mode().Type() != os.ModeSocket {
+	stale, statErr := os.Lstat(a.target)
+	if statErr != nil || stale.Mode().Type() != os.ModeSocket {
 		return nil, err
 	}
 	d := net.Dialer{Timeout: redialMin}
@@ -194,6 +258,9 @@ func listenNet(ctx context.Context, a address) (net.Listener, error) {
 		return nil, err
 	} else if !errors.Is(dialErr, syscall.ECONNREFUSED) {
 		return nil, err
+	}
+	if now, statErr := os.Lstat(a.target); statErr != nil || !os.SameFile(stale, now) {
+		return nil, err // another process was faster
 	}
 	if err := os.Remove(a.target); err != nil {
 		return nil, err
@@ -209,7 +276,8 @@ type dialer struct {
 	connect  func() (mangos.TranPipe, error)
 	failures int       // attempts and short-lived connections in a row
 	since    time.Time // when the last connection was made; zero before the first
-	lost     error     // the first error of the outage that is going on
+	lost     error     // the last error of the outage that is going on
+	reported *atomic.Bool
 }
 
 // Dial is never called concurrently.
@@ -217,6 +285,7 @@ func (d *dialer) Dial() (mangos.TranPipe, error) {
 	if !d.since.IsZero() {
 		if time.Since(d.since) > redialMax {
 			d.failures = 0
+			d.reported = new(atomic.Bool)
 		}
 		d.pause()
 	}
@@ -250,18 +319,36 @@ func redialDelay(failures int, chance float64) time.Duration {
 	return time.Duration(delay * (1 - chance/4))
 }
 
-// failed logs the first error of an outage.
+// failed logs the first error of an outage, and one that says something else than the last did.
 func (d *dialer) failed(err error) {
-	if d.sock.ctx.Err() != nil || d.lost != nil {
+	if d.sock.ctx.Err() != nil {
 		return
 	}
+	known := d.lost != nil && outage(d.lost) == outage(err)
 	d.lost = err
-	d.sock.logger.Warn("gopherdiscovery: cannot reach server, retrying", "url", d.address.String(), "error", err)
+	if !known {
+		d.sock.logger.Warn("gopherdiscovery: "+outage(err)+", retrying", "url", d.address.String(), "error", err)
+	}
+}
+
+// outage tells apart what its user has to mend: the server or the way to it, the URL, or the certificates.
+func outage(err error) string {
+	var certificate *tls.CertificateVerificationError
+	var network *net.OpError
+	switch {
+	case errors.As(err, &certificate):
+		return "the server's certificate is not trusted"
+	case errors.As(err, &network) && network.Op == "remote error": // so crypto/tls wraps an alert
+		return "the server refuses the TLS connection"
+	case errors.Is(err, errNotSP), errors.Is(err, errOtherProtocol), errors.Is(err, errTLS), errors.Is(err, errNoTLS):
+		return "something else listens where the server should"
+	}
+	return "cannot reach the server"
 }
 
 func (d *dialer) succeeded() {
 	if d.lost != nil {
-		d.sock.logger.Info("gopherdiscovery: server reached again", "url", d.address.String())
+		d.sock.logger.Info("gopherdiscovery: server reached", "url", d.address.String(), "last error", d.lost)
 	}
 	d.lost = nil
 	d.since = time.Now()
@@ -276,7 +363,7 @@ func (d *dialer) connectNet() (mangos.TranPipe, error) {
 	if !d.address.isTCP() {
 		network = "unix"
 	}
-	nd := net.Dialer{Timeout: handshakeTime}
+	nd := net.Dialer{Timeout: handshakeTime, KeepAliveConfig: keepAlive}
 	nc, err := nd.DialContext(d.sock.ctx, network, d.address.target)
 	if err != nil {
 		return nil, err
@@ -285,11 +372,25 @@ func (d *dialer) connectNet() (mangos.TranPipe, error) {
 	if c == nil {
 		return nil, mangos.ErrClosed
 	}
-	if err := c.handshake(); err != nil {
+	c.reported = d.reported
+	if err := c.handshake(d.secure()); err != nil {
 		_ = c.Close()
 		return nil, err
 	}
 	return c, nil
+}
+
+// secure is nil without TLS.
+func (d *dialer) secure() func(net.Conn) *tls.Conn {
+	if !d.address.isTLS() {
+		return nil
+	}
+	config := d.sock.tls
+	if config.ServerName == "" {
+		config = config.Clone()
+		config.ServerName, _, _ = net.SplitHostPort(d.address.target)
+	}
+	return func(nc net.Conn) *tls.Conn { return tls.Client(nc, config) }
 }
 
 // sleep ends early with the context.

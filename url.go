@@ -15,7 +15,8 @@ import (
 // or names a scheme that no transport serves.
 var ErrInvalidURL = errors.New("gopherdiscovery: invalid URL")
 
-// address is a URL taken apart: tcp://host:port, ipc://path, inproc://name, or what another scheme makes of it.
+// address is a URL taken apart: tcp://host:port, tls+tcp://host:port, ipc://path, inproc://name, or what another scheme
+// makes of it.
 type address struct {
 	scheme string
 	target string
@@ -28,7 +29,9 @@ func (a address) takesAnyPort() bool {
 	return a.isTCP() && strings.HasSuffix(a.target, ":0")
 }
 
-func (a address) isTCP() bool { return a.scheme == "tcp" }
+func (a address) isTLS() bool { return a.scheme == "tls+tcp" }
+
+func (a address) isTCP() bool { return a.scheme == "tcp" || a.isTLS() }
 
 func (a address) isOurs() bool { return a.isTCP() || a.scheme == "ipc" }
 

@@ -25,16 +25,21 @@ const (
 )
 
 var (
-	errNoSurveyID  = errors.New("no survey id")
-	errUnasked     = errors.New("no such survey was sent")
-	errTooManyHops = fmt.Errorf("more than %d hops", maxHops)
+	errEmpty           = errors.New("empty")
+	errNoSurveyID      = errors.New("no survey id")
+	errTooManyNames    = fmt.Errorf("more than %d names on one connection", maxNames)
+	errTooManyAnswers  = fmt.Errorf("more than %d messages since the last survey", maxAnswers)
+	errListFull        = fmt.Errorf("the list would exceed %d bytes", maxListLen)
+	errSubscriberTalks = errors.New("a message from a subscriber")
+	errUnasked         = errors.New("no such survey was sent")
+	errTooManyHops     = fmt.Errorf("more than %d hops", maxHops)
 )
 
 // checkService tells why a name cannot be announced. The reason names no argument: the callers know whose name it is.
 func checkService(name string) error {
 	switch {
 	case name == "":
-		return errors.New("empty")
+		return errEmpty
 	case len(name) > maxServiceLen:
 		return fmt.Errorf("%d bytes long, at most %d are allowed", len(name), maxServiceLen)
 	case !utf8.ValidString(name):
@@ -52,20 +57,22 @@ func encodeList(names []string) []byte {
 }
 
 // decodeList returns the valid names of a list, sorted and without duplicates, and how many were left out as invalid.
-// The names share no memory with body.
+// The names share no memory with body, but all share one string.
 func decodeList(body []byte) (names []string, invalid int) {
 	if len(body) == 0 {
 		return []string{}, 0
 	}
 	list := string(body)
 	clean := utf8.ValidString(list) && !hasControl(list) // then only the length of a name can be wrong
-	names = make([]string, 0, strings.Count(list, separator)+1)
+	// What is not a name costs no memory, whatever the number of separators promises.
+	names = make([]string, 0, min(strings.Count(list, separator)+1, 4096))
 	for name := range strings.SplitSeq(list, separator) {
-		if clean && name != "" && len(name) <= maxServiceLen || checkService(name) == nil {
+		if (clean && name != "" && len(name) <= maxServiceLen) || checkService(name) == nil {
 			names = append(names, name)
+		} else {
+			invalid++
 		}
 	}
-	invalid = cap(names) - len(names)
 	slices.Sort(names)
 	return slices.Compact(names), invalid
 }

@@ -3,6 +3,7 @@ package gopherdiscovery
 import (
 	"bytes"
 	"errors"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -53,6 +54,21 @@ func TestDecodeList(t *testing.T) {
 		if got == nil || !slices.Equal(got, test.want) || invalid != test.invalid {
 			t.Errorf("%.40q: got %q and %d invalid, want %q and %d", test.body, got, invalid, test.want, test.invalid)
 		}
+	}
+}
+
+// A list of nothing but separators takes little more memory than it has bytes.
+func TestSeparatorsCostNoMemory(t *testing.T) {
+	body := bytes.Repeat([]byte(separator), 16<<20)
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	names, invalid := decodeList(body)
+	runtime.ReadMemStats(&after)
+	if len(names) != 0 || invalid != len(body)+1 {
+		t.Errorf("got %d names and %d invalid ones", len(names), invalid)
+	}
+	if got := after.TotalAlloc - before.TotalAlloc; got > 2*uint64(len(body)) {
+		t.Errorf("allocated %d bytes for %d", got, len(body))
 	}
 }
 

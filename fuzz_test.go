@@ -1,0 +1,94 @@
+package gopherdiscovery_test
+
+import (
+	"encoding/binary"
+	"net"
+	"slices"
+	"strings"
+	"testing"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/dahernan/gopherdiscovery"
+)
+
+// frames puts SP's length before each message.
+func frames(messages ...string) []byte {
+	var b []byte
+	for _, m := range messages {
+		b = append(binary.BigEndian.AppendUint64(b, uint64(len(m))), m...)
+	}
+	return b
+}
+
+// FuzzConnection throws bytes at a running server, with or without a handshake before them.
+func FuzzConnection(f *testing.F) {
+	f.Add(false, false, []byte(nil))
+	f.Add(false, false, []byte("GET / HTTP/1.1\r\n\r\n"))
+	f.Add(false, true, append(hello(protoSub), frames("hello")...))
+	f.Add(false, false, append(hello(protoRespondent), frames("\x80\x00\x00\x01a|b")...))
+	f.Add(true, false, frames("\x80\x00\x00\x01name", "", "\x00", "\xff\xff\xff\xff"))
+	f.Add(true, false, []byte{0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF})
+	f.Add(true, true, frames(""))
+	f.Add(true, true, frames("talk")[:9])
+	server := startServer(f, quickOptions)
+	survey, pubsub := server.URLs()
+	announce(f, server, "good")
+	eventually(f, "the good client is listed", func() bool { return server.Stats().Services == 1 })
+	f.Fuzz(func(t *testing.T, shake, toPubsub bool, bytes []byte) {
+		url, protocol := survey, uint16(protoRespondent)
+		if toPubsub {
+			url, protocol = pubsub, protoSub
+		}
+		c, err := net.Dial("tcp", strings.TrimPrefix(url, "tcp://"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if shake {
+			bytes = append(hello(protocol), bytes...)
+		}
+		_, _ = c.Write(bytes)
+		_ = c.(*net.TCPConn).CloseWrite()
+		expectClosed(t, "the fuzzer's", c)
+		c.Close()
+		checkNames(t, server)
+	})
+}
+
+// FuzzAnswers lets a respondent answer a survey that it was asked, with its true id.
+func FuzzAnswers(f *testing.F) {
+	for _, seed := range []string{"", "name", "a|b", "\n", "\xff", "\u0085", strings.Repeat("x", 600)} {
+		f.Add(seed)
+	}
+	server := startServer(f, quickOptions)
+	survey, _ := server.URLs()
+	announce(f, server, "good")
+	eventually(f, "the good client is listed", func() bool { return server.Stats().Services == 1 })
+	f.Fuzz(func(t *testing.T, answer string) {
+		c := dialRaw(t, survey, protoRespondent, protoSurveyor)
+		before := server.Stats()
+		if err := c.send(append(c.mustReceive(t), answer...)); err != nil {
+			t.Fatal(err)
+		}
+		eventually(t, "the answer is counted", func() bool {
+			now := server.Stats()
+			return now.Answers+now.Rejected > before.Answers+before.Rejected
+		})
+		c.Close()
+		checkNames(t, server)
+	})
+}
+
+// checkNames looks for names in the list that must not be there.
+func checkNames(t *testing.T, server *gopherdiscovery.DiscoveryServer) {
+	t.Helper()
+	list := server.Services()
+	for _, name := range list {
+		if name == "" || len(name) > 512 || !utf8.ValidString(name) || strings.ContainsFunc(name, unicode.IsControl) || strings.Contains(name, "|") {
+			t.Errorf("the name %q is listed", name)
+		}
+	}
+	if !slices.Contains(list, "good") {
+		t.Errorf("the good client is gone from the list %q", list)
+	}
+}

@@ -1,0 +1,434 @@
+package gopherdiscovery_test
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"runtime"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/dahernan/gopherdiscovery"
+)
+
+const (
+	// A join takes about a millisecond in peace. Under attack, with the race detector and busy cores, it may take this.
+	usualTime = 5 * time.Second
+
+	// Bounds for a server under attack: 2048 handshakes on each URL, one goroutine each, some for the connections that are through,
+	// and the memory for all of them.
+	mostGoroutines = 2*2048 + 500
+	mostMemory     = 64 << 20
+)
+
+// hello is the handshake of one side.
+func hello(protocol uint16) []byte {
+	return append(binary.BigEndian.AppendUint16([]byte{0, 'S', 'P', 0}, protocol), 0, 0)
+}
+
+// connect opens a connection and leaves it open until the test ends.
+func connect(t testing.TB, url string, first []byte) net.Conn {
+	t.Helper()
+	c, err := net.Dial("tcp", url[strings.Index(url, "://")+3:])
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { c.Close() })
+	_, _ = c.Write(first) // may be closed already
+	return c
+}
+
+// usage is what the process uses, less what it used before.
+type usage struct {
+	goroutines int
+	memory     uint64
+}
+
+func measure() usage {
+	runtime.GC()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return usage{runtime.NumGoroutine(), m.HeapInuse + m.StackInuse}
+}
+
+// expectHealthy lets a good client join and leave in the usual time, in a list of the good ones only.
+func expectHealthy(t *testing.T, server *gopherdiscovery.DiscoveryServer, d *gopherdiscovery.Dialer, good ...string) {
+	t.Helper()
+	survey, pubsub := server.URLs()
+	start := time.Now()
+	sub, err := d.NewSubscriber(context.Background(), pubsub)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer sub.Close()
+	client, err := d.Client(context.Background(), survey, "visitor")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+	all := append(slices.Clone(good), "visitor")
+	slices.Sort(all)
+	lists := await(t, sub.Changes(), all...)
+	if took := time.Since(start); took > usualTime {
+		t.Errorf("the visitor was seen after %v, want at most %v", took, usualTime)
+	}
+	client.Close()
+	lists = append(lists, await(t, sub.Changes(), good...)...)
+	for _, list := range lists {
+		for _, name := range list {
+			if !slices.Contains(all, name) {
+				t.Errorf("got the list %.100q with a stranger in it", list)
+			}
+		}
+	}
+}
+
+// Thousands of connections that never become one of SP, on both URLs, plain and TLS.
+func TestConnectionsThatNeverShakeHands(t *testing.T) {
+	attacks := map[string][]byte{
+		"mute":           nil,
+		"half-open":      hello(protoRespondent)[:3],
+		"garbage":        bytes.Repeat([]byte{0xDE, 0xAD}, 500),
+		"HTTP":           []byte("GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"),
+		"wrong protocol": hello(0x10),
+		"TLS":            {22, 3, 1, 2, 0, 1, 0, 1, 0xFC, 3, 3},
+		"half TLS":       {22, 3},
+		"wrong version":  {0, 'S', 'P', 1, 0, 0x63, 0, 0},
+		"not reserved":   {0, 'S', 'P', 0, 0, 0x63, 0, 1},
+	}
+	a := newAuthority(t)
+	secure, d := tlsPair(t, a, "peer")
+	secure.Logger, d.Logger = quiet.Logger, quiet.Logger
+	for _, test := range []struct {
+		url string
+		opt gopherdiscovery.Options
+		d   *gopherdiscovery.Dialer
+	}{{anyPort, quickOptions, quiet}, {anyTLSPort, secure, d}} {
+		t.Run(test.url, func(t *testing.T) {
+			server := startServerAt(t, test.url, test.url, test.opt)
+			survey, pubsub := server.URLs()
+			good, err := test.d.Client(context.Background(), survey, "good")
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer good.Close()
+			expectHealthy(t, server, test.d, "good")
+			before := measure()
+			const each = 150
+			for _, first := range attacks {
+				for range each {
+					connect(t, survey, first)
+					connect(t, pubsub, first)
+				}
+			}
+			for range 2500 { // more than may shake hands at once
+				connect(t, survey, nil)
+				connect(t, pubsub, nil)
+			}
+			expectHealthy(t, server, test.d, "good")
+			during := measure()
+			if got := during.goroutines - before.goroutines; got > mostGoroutines {
+				t.Errorf("%d goroutines more under attack, want at most %d", got, mostGoroutines)
+			}
+			if got := int64(during.memory) - int64(before.memory); got > mostMemory {
+				t.Errorf("%d MiB more under attack, want at most %d", got>>20, mostMemory>>20)
+			}
+			if server.Stats().Refused < each*5 {
+				t.Errorf("got %d refused connections, want most of what says something wrong", server.Stats().Refused)
+			}
+			good.Close()
+			server.Close()
+			if left := leftGoroutines(); left != "" {
+				t.Errorf("goroutines left behind:\n%.2000s", left)
+			}
+		})
+	}
+}
+
+// A connection that says nothing, or one byte a second, is closed when its time is over.
+func TestHandshakeDeadline(t *testing.T) {
+	t.Parallel()
+	server := startServer(t, quickOptions)
+	survey, pubsub := server.URLs()
+	stop := make(chan struct{})
+	defer close(stop)
+	conns := make(map[string]net.Conn)
+	for _, url := range []string{survey, pubsub} {
+		conns["mute at "+url] = connect(t, url, nil)
+		slow := connect(t, url, nil)
+		conns["slow at "+url] = slow
+		go func() {
+			for _, b := range hello(protoRespondent) {
+				_, _ = slow.Write([]byte{b})
+				select {
+				case <-time.After(time.Second):
+				case <-stop:
+					return
+				}
+			}
+		}()
+	}
+	for name, c := range conns {
+		expectClosed(t, name, c)
+	}
+}
+
+// expectClosed reads what there is to read.
+func expectClosed(t testing.TB, name string, c net.Conn) {
+	t.Helper()
+	c.SetReadDeadline(time.Now().Add(patience))
+	if _, err := io.Copy(io.Discard, c); errors.Is(err, context.DeadlineExceeded) || isTimeout(err) {
+		t.Errorf("%s: the connection is still open after %v", name, patience)
+	}
+}
+
+func isTimeout(err error) bool {
+	var timeout net.Error
+	return errors.As(err, &timeout) && timeout.Timeout()
+}
+
+// A client whose server accepts but never answers gives up and tries again.
+func TestDialerLeavesAMuteServer(t *testing.T) {
+	t.Parallel()
+	mute, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer mute.Close()
+	logger, book := newLogger()
+	d := &gopherdiscovery.Dialer{Logger: logger}
+	client, err := d.Client(context.Background(), "tcp://"+mute.Addr().String(), "one")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+	for range 2 {
+		c, err := mute.Accept()
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+	}
+	if !strings.Contains(book.String(), "did not finish the handshake in time") {
+		t.Errorf("the log does not say what was wrong:\n%s", book)
+	}
+}
+
+// What peers of the right protocol can do wrong on the survey URL.
+func TestHostileRespondents(t *testing.T) {
+	server := startServer(t, quickOptions)
+	survey, _ := server.URLs()
+	announce(t, server, "good")
+	before := measure()
+	respondent := func() rawConn { return dialRaw(t, survey, protoRespondent, protoSurveyor) }
+	length := func(n uint64) []byte { return binary.BigEndian.AppendUint64(nil, n) }
+
+	// These break the protocol, and are disconnected.
+	for name, message := range map[string][]byte{
+		"a message that is too long":    append(length(4097), make([]byte, 4097)...),
+		"a length that is too long":     length(1 << 20),
+		"the longest length":            length(1<<64 - 1),
+		"a length with the highest bit": length(1 << 63),
+	} {
+		for range 50 {
+			c := respondent()
+			_, _ = c.Write(message)
+			expectClosed(t, name, c)
+		}
+	}
+	flood := respondent()
+	id := flood.mustReceive(t)
+	go func() {
+		for flood.send(append(id[:len(id):len(id)], "a|b"...)) == nil {
+		}
+	}()
+	expectClosed(t, "a flood", flood)
+
+	// These are only dropped.
+	for range 200 {
+		c := respondent()
+		id := c.mustReceive(t)
+		for _, body := range [][]byte{
+			nil, {1}, id, append(slices.Clone(id), "a|b"...), append(slices.Clone(id), 0xFF),
+			append(slices.Clone(id), strings.Repeat("x", 513)...),
+			[]byte("\xff\xff\xff\xffwrong id"), []byte("\x00\x00\x00\x01no id"),
+		} {
+			if err := c.send(body); err != nil {
+				t.Fatal(err)
+			}
+		}
+		_, _ = c.Write(append(length(100), "truncated"...)) // the rest never comes
+	}
+	expectHealthy(t, server, quiet, "good")
+	if got, want := server.Stats().Rejected, uint64(200*8); got < want {
+		t.Errorf("Stats.Rejected: got %d, want at least %d", got, want)
+	}
+	if got := int64(measure().memory) - int64(before.memory); got > mostMemory {
+		t.Errorf("%d MiB more under attack, want at most %d", got>>20, mostMemory>>20)
+	}
+}
+
+// One connection cannot fill the list.
+func TestTooManyNamesOnOneConnection(t *testing.T) {
+	server := startServer(t, quickOptions)
+	survey, _ := server.URLs()
+	greedy := dialRaw(t, survey, protoRespondent, protoSurveyor)
+	id := greedy.mustReceive(t)
+	for i := range 5000 {
+		if err := greedy.send(fmt.Appendf(slices.Clone(id), "name%d", i)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	eventually(t, "the names beyond the limit are rejected", func() bool { return server.Stats().Rejected == 5000-4096 })
+	eventually(t, "the others are listed", func() bool { return server.Stats().Services == 4096 })
+}
+
+// What peers of the right protocol can do wrong on the pub/sub URL.
+func TestHostileSubscribers(t *testing.T) {
+	server := startServer(t, quickOptions)
+	survey, pubsub := server.URLs()
+	talker := dialRaw(t, pubsub, protoSub, protoPub)
+	if err := talker.send([]byte("let me in")); err != nil {
+		t.Fatal(err)
+	}
+	expectClosed(t, "a subscriber that talks", talker)
+	if got := server.Stats().Rejected; got != 1 {
+		t.Errorf("Stats.Rejected: got %d, want 1", got)
+	}
+
+	// Many never read while a long list changes often.
+	crowd := dialRaw(t, survey, protoRespondent, protoSurveyor)
+	id := crowd.mustReceive(t)
+	var names []string
+	for i := range 2000 {
+		names = append(names, fmt.Sprintf("%04d-%s", i, strings.Repeat("x", 500)))
+		if err := crowd.send(append(slices.Clone(id), names[i]...)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	go func() { // answers the polls
+		for {
+			survey, err := crowd.receive()
+			if err != nil {
+				return
+			}
+			for _, name := range names {
+				if crowd.send(append(slices.Clone(survey), name...)) != nil {
+					return
+				}
+			}
+		}
+	}()
+	eventually(t, "the long list is published", func() bool { return server.Stats().Services == len(names) })
+	before := measure()
+	for range 300 {
+		dialRaw(t, pubsub, protoSub, protoPub)
+	}
+	for range 5 {
+		expectHealthy(t, server, quiet, names...)
+	}
+	// A list is 1 MB; if each of the 300 held its own there were 300 MB.
+	if got := int64(measure().memory) - int64(before.memory); got > mostMemory {
+		t.Errorf("%d MiB more with subscribers that do not read, want at most %d", got>>20, mostMemory>>20)
+	}
+}
+
+// A length is not believed: 100 publishers that announce 64 MiB each and send little.
+func TestHostilePublishers(t *testing.T) {
+	before := measure()
+	for range 100 {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer l.Close()
+		sub, err := quiet.NewSubscriber(context.Background(), "tcp://"+l.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer sub.Close()
+		nc, err := l.Accept()
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer nc.Close()
+		c := rawConn{nc}
+		c.shake(t, protoPub, protoSub)
+		if _, err := c.Write(append(binary.BigEndian.AppendUint64(nil, 64<<20), "little"...)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := int64(measure().memory) - int64(before.memory); got > mostMemory {
+		t.Errorf("%d MiB more for lengths, want at most %d", got>>20, mostMemory>>20)
+	}
+}
+
+func TestMaxClients(t *testing.T) {
+	logger, book := newLogger()
+	opt := quickOptions
+	opt.MaxClients = 3
+	opt.Logger = logger
+	server := startServer(t, opt)
+	survey, pubsub := server.URLs()
+	clients := []*gopherdiscovery.DiscoveryClient{announce(t, server, "a"), announce(t, server, "b"), announce(t, server, "c")}
+	eventually(t, "all are listed", func() bool { return server.Stats().Services == 3 })
+	sub := subscribe(t, server)
+	await(t, sub.Changes(), "a", "b", "c")
+	tooMany := connect(t, survey, hello(protoRespondent))
+	expectClosed(t, "one client too many", tooMany)
+	for range 2 {
+		dialRaw(t, pubsub, protoSub, protoPub)
+	}
+	expectClosed(t, "one subscriber too many", connect(t, pubsub, hello(protoSub)))
+	if got := server.Stats().Refused; got != 2 {
+		t.Errorf("Stats.Refused: got %d, want 2", got)
+	}
+	if !strings.Contains(book.String(), "MaxClients") {
+		t.Errorf("the log does not say why:\n%s", book)
+	}
+	// One that waits outside comes in when another leaves.
+	announce(t, server, "d")
+	clients[0].Close()
+	await(t, sub.Changes(), "b", "c", "d")
+}
+
+// However many connections fail, the log stays short.
+func TestLogIsThrottled(t *testing.T) {
+	logger, book := newLogger()
+	opt := quickOptions
+	opt.Logger = logger
+	server := startServer(t, opt)
+	survey, _ := server.URLs()
+	start := time.Now()
+	for range 500 {
+		connect(t, survey, []byte("GET / HTTP/1.0\r\n\r\n")).Close()
+	}
+	eventually(t, "all are refused", func() bool { return server.Stats().Refused == 500 })
+	if got, most := strings.Count(book.String(), "\n"), 10*(2+int(time.Since(start)/time.Second)); got > most {
+		t.Errorf("500 failed handshakes were logged in %d lines, want at most %d", got, most)
+	}
+}
+
+// TLS and SP share one deadline.
+func TestTLSHandshakeDeadline(t *testing.T) {
+	t.Parallel()
+	a := newAuthority(t)
+	opt := quickOptions
+	opt.TLSConfig = &tls.Config{Certificates: []tls.Certificate{a.certificate(t, "server")}}
+	server := startServerAt(t, anyTLSPort, anyTLSPort, opt)
+	survey, _ := server.URLs()
+	half := connect(t, survey, []byte{22, 3, 1, 2, 0, 1, 0, 1, 0xFC, 3, 3})
+	silent := tls.Client(connect(t, survey, nil), &tls.Config{RootCAs: a.pool, ServerName: "server"})
+	if err := silent.Handshake(); err != nil {
+		t.Fatal(err)
+	}
+	expectClosed(t, "half a TLS handshake", half)
+	expectClosed(t, "TLS without SP", silent)
+}

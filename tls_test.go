@@ -1,0 +1,316 @@
+package gopherdiscovery_test
+
+import (
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"math/big"
+	"net"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/dahernan/gopherdiscovery"
+)
+
+const anyTLSPort = "tls+tcp://127.0.0.1:0"
+
+// authority issues certificates.
+type authority struct {
+	key  *ecdsa.PrivateKey
+	cert *x509.Certificate
+	pool *x509.CertPool
+}
+
+func newAuthority(t testing.TB) *authority {
+	t.Helper()
+	a := &authority{pool: x509.NewCertPool()}
+	der, key := a.issue(t, &x509.Certificate{
+		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "authority"},
+		IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign,
+	})
+	cert, err := x509.ParseCertificate(der)
+	if err != nil {
+		t.Fatal(err)
+	}
+	a.cert, a.key = cert, key
+	a.pool.AddCert(cert)
+	return a
+}
+
+func (a *authority) issue(t testing.TB, template *x509.Certificate) ([]byte, *ecdsa.PrivateKey) {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template.NotBefore, template.NotAfter = time.Now().Add(-time.Hour), time.Now().Add(time.Hour)
+	parent, signer := a.cert, a.key
+	if parent == nil {
+		parent, signer = template, key
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, parent, &key.PublicKey, signer)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return der, key
+}
+
+// certificate is good for servers and clients called name, and for 127.0.0.1.
+func (a *authority) certificate(t testing.TB, name string) tls.Certificate {
+	t.Helper()
+	der, key := a.issue(t, &x509.Certificate{
+		SerialNumber: big.NewInt(2), Subject: pkix.Name{CommonName: name},
+		DNSNames: []string{name}, IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
+		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth},
+	})
+	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}
+}
+
+// tlsPair returns a server's options, and a dialer that trusts it and has a certificate of the given name.
+func tlsPair(t testing.TB, a *authority, name string) (gopherdiscovery.Options, *gopherdiscovery.Dialer) {
+	t.Helper()
+	opt := quickOptions
+	opt.TLSConfig = &tls.Config{
+		Certificates: []tls.Certificate{a.certificate(t, "server")},
+		ClientAuth:   tls.RequireAndVerifyClientCert,
+		ClientCAs:    a.pool,
+	}
+	return opt, &gopherdiscovery.Dialer{
+		TLSConfig: &tls.Config{RootCAs: a.pool, Certificates: []tls.Certificate{a.certificate(t, name)}},
+		Logger:    quiet.Logger,
+	}
+}
+
+func TestMutualTLS(t *testing.T) {
+	a := newAuthority(t)
+	opt, d := tlsPair(t, a, "peer")
+	server := startServerAt(t, anyTLSPort, anyTLSPort, opt)
+	survey, pubsub := server.URLs()
+	if !strings.HasPrefix(survey, "tls+tcp://127.0.0.1:") || strings.HasSuffix(survey, ":0") {
+		t.Errorf("got URL %s, want the scheme and the port", survey)
+	}
+	client, err := d.ClientWithSub(context.Background(), survey, pubsub, "peer")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+	sub, err := d.NewSubscriber(context.Background(), pubsub)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer sub.Close()
+	peers, _ := client.Peers()
+	await(t, peers, "peer")
+	await(t, sub.Changes(), "peer")
+	client.Close()
+	await(t, sub.Changes())
+	server.Close()
+	again := startServerAt(t, survey, pubsub, opt)
+	defer again.Close()
+	if client, err = d.Client(context.Background(), survey, "another"); err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+	await(t, sub.Changes(), "another")
+}
+
+func TestServerCertificateByGetCertificateAlone(t *testing.T) {
+	a := newAuthority(t)
+	cert := a.certificate(t, "server")
+	opt := quickOptions
+	opt.TLSConfig = &tls.Config{GetCertificate: func(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
+		if hello.ServerName != "localhost" {
+			return nil, fmt.Errorf("asked for server name %q", hello.ServerName)
+		}
+		return &cert, nil
+	}}
+	server := startServerAt(t, anyTLSPort, anyTLSPort, opt)
+	_, pubsub := server.URLs()
+	verify := func(state tls.ConnectionState) error {
+		if state.ServerName != "localhost" {
+			return fmt.Errorf("the server name is %q", state.ServerName)
+		}
+		return nil
+	}
+	// The name comes from the URL; it is not on the certificate, so only VerifyConnection checks here.
+	d := &gopherdiscovery.Dialer{TLSConfig: &tls.Config{InsecureSkipVerify: true, VerifyConnection: verify}}
+	sub, err := d.NewSubscriber(context.Background(), strings.Replace(pubsub, "127.0.0.1", "localhost", 1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer sub.Close()
+	await(t, sub.Changes())
+	if d.TLSConfig.ServerName != "" {
+		t.Errorf("the caller's configuration was changed: server name %q", d.TLSConfig.ServerName)
+	}
+}
+
+func TestTLSNeedsAConfiguration(t *testing.T) {
+	url := "tls+tcp://127.0.0.1:40007"
+	for name, call := range map[string]func() (ender, error){
+		"Options.TLSConfig is nil, urlServer": func() (ender, error) { return gopherdiscovery.Server(url, anyPort, quickOptions) },
+		"Options.TLSConfig is nil, urlPubSub": func() (ender, error) { return gopherdiscovery.Server(anyPort, url, quickOptions) },
+		"Options.TLSConfig has no certificate": func() (ender, error) {
+			return gopherdiscovery.Server(url, anyPort, gopherdiscovery.Options{TLSConfig: &tls.Config{}})
+		},
+		"Dialer.TLSConfig is nil, urlServer": func() (ender, error) { return gopherdiscovery.Client(url, "name") },
+		"Dialer.TLSConfig is nil, urlPubSub": func() (ender, error) { return gopherdiscovery.ClientWithSub(reserve(t), url, "name") },
+		"Dialer.TLSConfig is nil, url":       func() (ender, error) { return gopherdiscovery.NewSubscriber(context.Background(), url) },
+	} {
+		e, err := call()
+		if err == nil {
+			e.Close()
+		}
+		if !errors.Is(err, gopherdiscovery.ErrInvalidArgument) || !strings.Contains(err.Error(), name) || !strings.Contains(err.Error(), url) {
+			t.Errorf("got error %v, want one with %q and the URL", err, name)
+		}
+	}
+}
+
+// Both sides say why they do not get along.
+func TestConnectionsThatDoNotFit(t *testing.T) {
+	a, stranger := newAuthority(t), newAuthority(t)
+	withTLS, good := tlsPair(t, a, "peer")
+	_, unknown := tlsPair(t, stranger, "peer")
+	noCertificate := &gopherdiscovery.Dialer{TLSConfig: &tls.Config{RootCAs: a.pool}}
+	for _, test := range []struct {
+		name               string
+		server, client     string // schemes
+		dialer             *gopherdiscovery.Dialer
+		toPubsub           bool
+		serverLog, dialLog string
+	}{
+		{"plain client, TLS server", "tls+tcp", "tcp", quiet, false, "does not speak TLS", "the other side speaks TLS"},
+		{"TLS client, plain server", "tcp", "tls+tcp", good, false, "the other side speaks TLS", "does not speak TLS"},
+		{"unknown server certificate", "tls+tcp", "tls+tcp", unknown, false, "bad certificate", "certificate is not trusted"},
+		{"no client certificate", "tls+tcp", "tls+tcp", noCertificate, false, "didn't provide a certificate", "refuses the TLS connection"},
+		{"wrong one of two ports", "tcp", "tcp", quiet, true, "it speaks 0x63, want 0x21", "it speaks 0x20, want 0x62"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			opt := quickOptions
+			if test.server == "tls+tcp" {
+				opt = withTLS
+			}
+			serverLogger, serverBook := newLogger()
+			opt.Logger = serverLogger
+			server := startServerAt(t, test.server+"://127.0.0.1:0", test.server+"://127.0.0.1:0", opt)
+			url, pubsub := server.URLs()
+			if test.toPubsub {
+				url = pubsub
+			}
+			dialLogger, dialBook := newLogger()
+			d := &gopherdiscovery.Dialer{TLSConfig: test.dialer.TLSConfig, Logger: dialLogger}
+			client, err := d.Client(context.Background(), test.client+strings.TrimPrefix(url, test.server), "peer")
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer client.Close()
+			eventually(t, "both sides have logged why", func() bool {
+				return strings.Contains(serverBook.String(), test.serverLog) && strings.Contains(dialBook.String(), test.dialLog)
+			})
+			if stats := server.Stats(); stats.Refused == 0 || stats.Services != 0 || stats.Clients != 0 {
+				t.Errorf("got stats %+v, want a refused connection and nobody listed", stats)
+			}
+			if t.Failed() {
+				t.Logf("server:\n%s\nclient:\n%s", serverBook, dialBook)
+			}
+		})
+	}
+}
+
+// A name is bound to the certificate of who announces it.
+func TestAuthorizeByCertificate(t *testing.T) {
+	a := newAuthority(t)
+	opt, alice := tlsPair(t, a, "alice")
+	_, mallory := tlsPair(t, a, "mallory")
+	logger, book := newLogger()
+	opt.Logger = logger
+	opt.Authorize = func(service string, from gopherdiscovery.Conn) error {
+		if from.RemoteAddr == nil || !strings.HasPrefix(from.RemoteAddr.String(), "127.0.0.1:") {
+			return fmt.Errorf("the remote address is %v", from.RemoteAddr)
+		}
+		if owner := from.TLS.PeerCertificates[0].Subject.CommonName; service != owner {
+			return fmt.Errorf("belongs to somebody else than %s", owner)
+		}
+		return nil
+	}
+	server := startServerAt(t, anyTLSPort, anyTLSPort, opt)
+	survey, pubsub := server.URLs()
+	sub, err := alice.NewSubscriber(context.Background(), pubsub)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer sub.Close()
+	for d, names := range map[*gopherdiscovery.Dialer][]string{alice: {"alice"}, mallory: {"mallory", "alice", "admin"}} {
+		for _, name := range names {
+			client, err := d.Client(context.Background(), survey, name)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer client.Close()
+		}
+	}
+	for _, list := range await(t, sub.Changes(), "alice", "mallory") {
+		for _, name := range list {
+			if name == "admin" {
+				t.Errorf("got list %q with a name that was refused", list)
+			}
+		}
+	}
+	eventually(t, "both refused names have been counted", func() bool { return server.Stats().Rejected >= 2 })
+	eventually(t, "both refused names have been logged", func() bool {
+		return strings.Contains(book.String(), `\"admin\": belongs to somebody else`) && strings.Contains(book.String(), `\"alice\": belongs to somebody else`)
+	})
+	if got := server.Services(); len(got) != 2 {
+		t.Errorf("Services: got %q", got)
+	}
+}
+
+// Without TLS, Conn has no state; and a name that is refused later is dropped.
+func TestAuthorizeIsAskedAgain(t *testing.T) {
+	opt := quickOptions
+	opt.SurveyTime = 50 * time.Millisecond
+	allowed := make(chan struct{})
+	opt.Authorize = func(service string, from gopherdiscovery.Conn) error {
+		if from.TLS != nil {
+			t.Errorf("got TLS state %v without TLS", from.TLS)
+		}
+		select {
+		case <-allowed:
+			return errors.New("not any more")
+		default:
+			return nil
+		}
+	}
+	server := startServer(t, opt)
+	_, peers := join(t, server, "client1")
+	await(t, peers, "client1")
+	close(allowed)
+	await(t, peers)
+}
+
+func TestNNGPeerOverTLS(t *testing.T) {
+	a := newAuthority(t)
+	cert := a.certificate(t, "localhost")
+	opt := quickOptions
+	opt.TLSConfig = &tls.Config{Certificates: []tls.Certificate{cert}}
+	server := startServerAt(t, "tls+tcp://localhost:0", "tls+tcp://localhost:0", opt)
+	survey, pubsub := server.URLs()
+	ca := t.TempDir() + "/ca.pem"
+	if err := os.WriteFile(ca, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: a.cert.Raw}), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	named := func(url string) string { return strings.Replace(url, "127.0.0.1", "localhost", 1) }
+	_, lines := program(t, "nngcat", "--sub", "--dial", named(pubsub), "--cacert", ca, "--quoted")
+	program(t, "nngcat", "--respondent", "--dial", named(survey), "--cacert", ca, "--data", "cat")
+	awaitLine(t, lines, `"cat"`)
+}
