@@ -1,0 +1,168 @@
+package interop_test
+
+import (
+	"context"
+	"log/slog"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/dahernan/gopherdiscovery"
+)
+
+// No client of our servers is ever dropped for its silence, however busy the machine: who leaves the list has lost its connection.
+var ourOptions = gopherdiscovery.Options{
+	SurveyTime:    10 * time.Second,
+	PollTime:      100 * time.Millisecond,
+	MissedSurveys: 1 << 30,
+	Logger:        slog.New(slog.DiscardHandler),
+}
+
+// An old server's survey lasts until it has heard nothing for RecvDeadline.
+var oldOptions = gopherdiscovery.Options{
+	SurveyTime:   5 * time.Second,
+	RecvDeadline: 200 * time.Millisecond,
+	PollTime:     20 * time.Millisecond,
+}
+
+var quiet = &gopherdiscovery.Dialer{Logger: slog.New(slog.DiscardHandler)}
+
+// overEach runs a test over each transport that both libraries have between processes, with URLs to listen on. (They also have
+// inproc, which is within one process, and each keeps to its own.)
+func overEach(t *testing.T, test func(t *testing.T, survey, pubsub string)) {
+	t.Run("tcp", func(t *testing.T) {
+		test(t, "tcp://127.0.0.1:0", "tcp://127.0.0.1:0")
+	})
+	t.Run("ipc", func(t *testing.T) {
+		dir := t.TempDir()
+		test(t, "ipc://"+dir+"/s", "ipc://"+dir+"/p")
+	})
+}
+
+func startServer(t *testing.T, survey, pubsub string) *gopherdiscovery.DiscoveryServer {
+	t.Helper()
+	server, err := gopherdiscovery.Server(survey, pubsub, ourOptions)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { server.Close() })
+	return server
+}
+
+func startOldServer(t *testing.T, survey, pubsub string) *oldServer {
+	t.Helper()
+	server, err := listenOld(survey, pubsub, oldOptions)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(server.Close)
+	return server
+}
+
+// join starts a client of ours with a subscription.
+func join(t *testing.T, survey, pubsub, service string) (*gopherdiscovery.DiscoveryClient, <-chan []string) {
+	t.Helper()
+	client, err := quiet.ClientWithSub(context.Background(), survey, pubsub, service)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { client.Close() })
+	peers, err := client.Peers()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return client, peers
+}
+
+// announce starts a client of ours without a subscription.
+func announce(t *testing.T, survey, service string) *gopherdiscovery.DiscoveryClient {
+	t.Helper()
+	client, err := quiet.Client(context.Background(), survey, service)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { client.Close() })
+	return client
+}
+
+// subscribe starts a subscriber of ours.
+func subscribe(t *testing.T, pubsub string) <-chan []string {
+	t.Helper()
+	sub, err := quiet.NewSubscriber(context.Background(), pubsub)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { sub.Close() })
+	return sub.Changes()
+}
+
+func announceOld(t *testing.T, survey, service string) *oldClient {
+	t.Helper()
+	client, err := dialOldClient(survey, service)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(client.Close)
+	return client
+}
+
+func subscribeOld(t *testing.T, pubsub string) <-chan []string {
+	t.Helper()
+	sub, err := dialOldSubscriber(pubsub)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(sub.Close)
+	return sub.changes
+}
+
+// await reads lists until the wanted one comes, and returns those that came before it.
+func await(t *testing.T, lists <-chan []string, want ...string) (before [][]string) {
+	t.Helper()
+	return awaitMatch(t, lists, want, slices.Equal)
+}
+
+// awaitSame is await for a list in any order.
+func awaitSame(t *testing.T, lists <-chan []string, want ...string) {
+	t.Helper()
+	awaitMatch(t, lists, want, func(list, want []string) bool {
+		return slices.Equal(slices.Sorted(slices.Values(list)), want)
+	})
+}
+
+func awaitMatch(t *testing.T, lists <-chan []string, want []string, match func(list, want []string) bool) (before [][]string) {
+	t.Helper()
+	timeout := time.After(patience)
+	for {
+		select {
+		case list, open := <-lists:
+			if !open {
+				t.Fatalf("the channel was closed, want %q", want)
+			}
+			if match(list, want) {
+				return before
+			}
+			before = append(before, list)
+		case <-timeout:
+			t.Fatalf("got lists %q, want %q", before, want)
+		}
+	}
+}
+
+// awaitNext is await for the very next list.
+func awaitNext(t *testing.T, lists <-chan []string, want ...string) {
+	t.Helper()
+	if before := await(t, lists, want...); len(before) > 0 {
+		t.Errorf("got lists %q before %q, want none", before, want)
+	}
+}
+
+// eventually waits for what nothing announces.
+func eventually(t *testing.T, what string, holds func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(patience); !holds(); time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("not so in time: %s", what)
+		}
+	}
+}
