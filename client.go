@@ -36,32 +36,34 @@ func ClientWithSub(urlServer, urlPubSub, service string) (*DiscoveryClient, erro
 // there yet: the client connects in the background, and again whenever the connection is lost.
 //
 // A service name is valid UTF-8 of 1 to 512 bytes without control characters and "|". Clients may share one: it is in
-// the list until the last of them has left. The errors match ErrInvalidURL, ErrInvalidService or ErrInvalidArgument.
+// the list until the last of them has left.
+//
+// Several URLs may be given, separated by commas: the client announces itself at each of the servers. The errors match ErrInvalidURL, ErrInvalidService or ErrInvalidArgument.
 func (d *Dialer) Client(ctx context.Context, urlServer, service string) (*DiscoveryClient, error) {
-	survey, err := d.parse("urlServer", urlServer)
+	surveys, err := d.parse("urlServer", urlServer)
 	if err != nil {
 		return nil, err
 	}
-	return d.client(ctx, survey, nil, service)
+	return d.client(ctx, surveys, nil, service)
 }
 
 // ClientWithSub is like Client and also subscribes to the list on urlPubSub, see Peers.
 func (d *Dialer) ClientWithSub(ctx context.Context, urlServer, urlPubSub, service string) (*DiscoveryClient, error) {
-	survey, err := d.parse("urlServer", urlServer)
+	surveys, err := d.parse("urlServer", urlServer)
 	if err != nil {
 		return nil, err
 	}
-	pubsub, err := d.parse("urlPubSub", urlPubSub)
+	pubsubs, err := d.parse("urlPubSub", urlPubSub)
 	if err != nil {
 		return nil, err
 	}
-	if err := checkDistinct(survey, pubsub); err != nil {
+	if err := checkDistinct(surveys, pubsubs); err != nil {
 		return nil, err
 	}
-	return d.client(ctx, survey, &pubsub, service)
+	return d.client(ctx, surveys, pubsubs, service)
 }
 
-func (d *Dialer) client(ctx context.Context, survey address, pubsub *address, service string) (_ *DiscoveryClient, err error) {
+func (d *Dialer) client(ctx context.Context, surveys, pubsubs []address, service string) (_ *DiscoveryClient, err error) {
 	if err := checkContext(ctx); err != nil {
 		return nil, err
 	}
@@ -83,13 +85,13 @@ func (d *Dialer) client(ctx context.Context, survey address, pubsub *address, se
 			c.close()
 		}
 	}()
-	if pubsub != nil {
-		if c.sub, err = d.subscribe(ctx, *pubsub); err != nil {
+	if pubsubs != nil {
+		if c.sub, err = d.subscribe(ctx, pubsubs); err != nil {
 			return nil, err
 		}
 	}
-	if err = c.sock.dial(survey); err != nil {
-		return nil, fmt.Errorf("gopherdiscovery: dial %s: %w", survey, err)
+	if err = c.sock.dialAll(surveys); err != nil {
+		return nil, err
 	}
 	go c.run(ctx)
 	return c, nil
@@ -105,6 +107,14 @@ func (c *DiscoveryClient) Peers() (chan []string, error) {
 		return nil, ErrNoSubscriber
 	}
 	return c.sub.Changes(), nil
+}
+
+// Servers is Subscriber.Servers of the client's subscription; it is nil without one.
+func (c *DiscoveryClient) Servers() []ServerState {
+	if c.sub == nil {
+		return nil
+	}
+	return c.sub.Servers()
 }
 
 // Cancel makes the client leave and returns at once. It may be called more than once and from anywhere.

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"slices"
 	"time"
 )
 
@@ -45,7 +46,9 @@ type Options struct {
 	JoinInterval time.Duration
 
 	// MissedSurveys is the number of surveys in a row that a silent client misses until it is dropped. A client whose
-	// connection ends is dropped at once. The default is 2. It must not be negative.
+	// connection ends is dropped at once. A survey that most clients miss at once, and at least 3, says more about the server or
+	// its network than about them: it is not counted and another follows at once, but no more than MissedSurveys times
+	// in a row. The default is 2. It must not be negative.
 	MissedSurveys int
 
 	// MaxClients is how many connections are accepted on each of the two URLs; one more is closed at once. The default is
@@ -141,13 +144,16 @@ type Dialer struct {
 	Logger *slog.Logger
 }
 
-// parse checks the argument arg, a URL to connect to.
-func (d *Dialer) parse(arg, url string) (address, error) {
-	a, err := parseDialURL(arg, url)
-	if err == nil && a.isTLS() && d.TLSConfig == nil {
-		err = fmt.Errorf("%w: Dialer.TLSConfig is nil, %s %q needs it", ErrInvalidArgument, arg, url)
+// parse checks the argument arg, URLs to connect to.
+func (d *Dialer) parse(arg, urls string) ([]address, error) {
+	all, err := parseDialURLs(arg, urls)
+	if err != nil {
+		return nil, err
 	}
-	return a, err
+	if slices.ContainsFunc(all, address.isTLS) && d.TLSConfig == nil {
+		return nil, fmt.Errorf("%w: Dialer.TLSConfig is nil, %s %q needs it", ErrInvalidArgument, arg, urls)
+	}
+	return all, nil
 }
 
 func (d *Dialer) settings() settings {

@@ -2,9 +2,13 @@ package gopherdiscovery
 
 import (
 	"sync"
+	"time"
 
 	"go.nanomsg.org/mangos/v3"
 )
+
+// repeatRate is how many bytes a second repetitions of an unchanged list may cost the network.
+const repeatRate = 16 << 20
 
 // publisher is the PUB side: it keeps the last list, and brings it to everyone who has not been sent it.
 type publisher struct {
@@ -12,7 +16,8 @@ type publisher struct {
 
 	mu    sync.Mutex // guards the fields below
 	pipes map[*pipe]struct{}
-	last  []byte // the last list as it is sent; nil before the first
+	last  []byte    // the last list as it is sent; nil before the first
+	sent  time.Time // when it was sent to all
 }
 
 func newPublisher(opt Options) *publisher {
@@ -56,8 +61,27 @@ func (p *publisher) publish(names []string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.last = list
+	p.sendLocked()
+}
+
+// repeat sends the list once more, unless that is too much: it tells subscribers that the server is alive.
+func (p *publisher) repeat() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if time.Since(p.sent) >= repeatInterval(len(p.last), len(p.pipes)) {
+		p.sendLocked()
+	}
+}
+
+// repeatInterval is how far apart repetitions are at least.
+func repeatInterval(listLen, subscribers int) time.Duration {
+	return time.Duration(float64(listLen) * float64(subscribers) / repeatRate * float64(time.Second))
+}
+
+func (p *publisher) sendLocked() {
+	p.sent = time.Now()
 	for sub := range p.pipes {
-		sub.post(list)
+		sub.post(p.last)
 	}
 }
 

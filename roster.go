@@ -94,24 +94,32 @@ func (r *roster) startPoll() {
 	}
 }
 
-// endPoll drops the names that have now missed limit polls in a row, and returns how many have missed this one.
-func (r *roster) endPoll(limit int) (missed int) {
-	if r.unheard == 0 {
-		return 0
+// silent returns how many names have not answered the poll, and how many are known, counted on each connection.
+func (r *roster) silent() (silent, known int) {
+	for _, m := range r.conns {
+		known += len(m.names)
+		for _, p := range m.names {
+			if p.heardIn != r.poll {
+				silent++
+			}
+		}
 	}
+	return silent, known
+}
+
+// endPoll drops the names that have now missed limit polls in a row.
+func (r *roster) endPoll(limit int) {
 	for _, m := range r.conns {
 		for name, p := range m.names {
 			if p.heardIn == r.poll {
 				continue
 			}
-			missed++
 			p.missed++
 			if p.missed >= limit {
 				r.drop(m, name, p)
 			}
 		}
 	}
-	return missed
 }
 
 func (r *roster) add(name string) {

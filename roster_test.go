@@ -49,12 +49,18 @@ func TestRosterPolls(t *testing.T) {
 	if r.unheard != 1 {
 		t.Fatalf("unheard: got %d, want 1, the name three", r.unheard)
 	}
-	if missed := r.endPoll(2); missed != 1 || !slices.Contains(r.list, "three") {
-		t.Errorf("first miss: got %d missed, list %q", missed, r.list)
+	if silent, known := r.silent(); silent != 1 || known != 4 {
+		t.Errorf("got %d of %d silent, want 1 of 4", silent, known)
+	}
+	if r.endPoll(2); !slices.Contains(r.list, "three") {
+		t.Errorf("after the first miss of three: got %q", r.list)
 	}
 	r.startPoll()
-	if missed := r.endPoll(2); missed != 4 || !slices.Equal(r.list, []string{"late", "one", "two"}) {
-		t.Errorf("second miss of three: got %d missed, list %q", missed, r.list)
+	if silent, known := r.silent(); silent != 4 || known != 4 {
+		t.Errorf("got %d of %d silent, want all 4", silent, known)
+	}
+	if r.endPoll(2); !slices.Equal(r.list, []string{"late", "one", "two"}) {
+		t.Errorf("after the second miss of three: got %q", r.list)
 	}
 	r.hear(1, "one") // late, but alive
 	r.startPoll()

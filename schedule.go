@@ -9,6 +9,15 @@ import (
 // further names behind known connections cause, so that a burst is a few lists.
 const settleTime = 5 * time.Millisecond
 
+const (
+	// A poll whose end is noticed this late is given graceTime more.
+	lateAfter = 50 * time.Millisecond
+	graceTime = 200 * time.Millisecond
+
+	// From this many silent names, if they are more than half, a poll is doubted.
+	doubtFrom = 3
+)
+
 // schedule decides when to ask whom and when to publish what. It is a roster with a timetable, and like the roster a pure
 // one: events and the time go in, actions come out.
 type schedule struct {
@@ -19,6 +28,8 @@ type schedule struct {
 	polling    bool
 	pollStart  time.Time
 	lastAnswer time.Time // within the poll
+	grace      time.Time // the poll's end after it was late; zero if it was not
+	doubts     int       // polls in a row that were not counted
 
 	newcomers []connID // connected, not asked yet
 	nextJoin  time.Time
@@ -32,6 +43,8 @@ type schedule struct {
 	prompt    bool      // a newcomer has joined: it waits for others of its batch only
 	published []string
 	lastList  time.Time // when it was published
+
+	nextRepeat time.Time
 }
 
 // actions is what a schedule wants done: surveys sent, a list published.
@@ -39,7 +52,9 @@ type actions struct {
 	survey  []connID // ask these, and no others
 	poll    bool     // ask everyone
 	publish bool     // published is new
+	repeat  bool     // published is to be sent again
 	missed  int      // names that have missed the poll that ended
+	doubted bool     // the poll that ended is not counted
 }
 
 func newSchedule(opt Options, now time.Time) *schedule {
@@ -100,10 +115,7 @@ func (s *schedule) next(now time.Time) (do actions, wake time.Time) {
 		s.startPolling(now)
 	}
 	if s.polling && (s.unheard == 0 || !now.Before(s.pollEnd())) {
-		s.noting(now, true, func() { do.missed = s.endPoll(s.opt.MissedSurveys) })
-		s.polling = false
-		s.opened = true
-		s.nextPoll = now.Add(s.opt.PollTime)
+		s.endPolling(now, &do)
 	}
 	if len(s.newcomers) > 0 && s.opt.JoinInterval >= 0 && !now.Before(s.nextJoin) {
 		do.survey = s.newcomers
@@ -111,12 +123,47 @@ func (s *schedule) next(now time.Time) (do actions, wake time.Time) {
 		s.askNewcomers(now)
 	}
 	do.publish = s.publish(now)
+	if s.published != nil && !now.Before(s.nextRepeat) {
+		do.repeat = !do.publish
+		s.nextRepeat = now.Add(s.opt.PollTime)
+	}
 	return do, s.wake()
+}
+
+// endPolling ends the poll. Before it holds anyone's silence against them it doubts itself: a server that was stopped for a
+// while finds answers that it has not read yet, and when most are silent at once, on connections that stand, it is rather its own
+// network that failed.
+func (s *schedule) endPolling(now time.Time, do *actions) {
+	if s.unheard > 0 && s.grace.IsZero() && now.Sub(s.pollEnd()) > lateAfter {
+		s.grace = now.Add(min(s.opt.SurveyTime, graceTime))
+		return
+	}
+	s.polling = false
+	s.opened = true
+	s.nextPoll = now.Add(s.opt.PollTime)
+	silent, known := 0, 0
+	if s.unheard > 0 {
+		silent, known = s.silent()
+	}
+	switch dubious := silent >= doubtFrom && 2*silent > known; {
+	case !dubious:
+		s.doubts = 0
+	case s.doubts < s.opt.MissedSurveys:
+		s.doubts++
+		do.doubted = true
+		s.nextPoll = now
+		return
+	}
+	do.missed = silent
+	if silent > 0 {
+		s.noting(now, true, func() { s.endPoll(s.opt.MissedSurveys) })
+	}
 }
 
 func (s *schedule) startPolling(now time.Time) {
 	s.startPoll()
 	s.polling = true
+	s.grace = time.Time{}
 	s.pollStart = now
 	s.lastAnswer = now
 	s.askNewcomers(now)
@@ -146,6 +193,9 @@ func (s *schedule) askNewcomers(now time.Time) {
 
 // pollEnd is the deadline of the poll that is running.
 func (s *schedule) pollEnd() time.Time {
+	if !s.grace.IsZero() {
+		return s.grace
+	}
 	return earliest(s.pollStart.Add(s.opt.SurveyTime), s.lastAnswer.Add(s.opt.RecvDeadline))
 }
 
@@ -168,6 +218,7 @@ func (s *schedule) publish(now time.Time) bool {
 	}
 	s.published = append([]string{}, s.list...)
 	s.lastList = now
+	s.nextRepeat = now.Add(s.opt.PollTime)
 	return true
 }
 
@@ -199,6 +250,9 @@ func (s *schedule) wake() time.Time {
 	}
 	if s.opened && !s.changed.IsZero() {
 		at = earliest(at, s.publishTime())
+	}
+	if s.published != nil {
+		at = earliest(at, s.nextRepeat)
 	}
 	return at
 }

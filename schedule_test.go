@@ -42,11 +42,17 @@ func (s *script) expect(millis int, want string) {
 	if len(do.survey) > 0 {
 		parts = append(parts, "ask "+strings.Trim(fmt.Sprint(do.survey), "[]"))
 	}
+	if do.doubted {
+		parts = append(parts, "doubted")
+	}
 	if do.missed > 0 {
 		parts = append(parts, fmt.Sprintf("missed %d", do.missed))
 	}
 	if do.publish {
 		parts = append(parts, strings.TrimSpace("publish "+strings.Join(s.published, " ")))
+	}
+	if do.repeat {
+		parts = append(parts, "repeat")
 	}
 	parts = append(parts, fmt.Sprintf("wake %d", wake.Sub(s.start)/ms))
 	if got := strings.Join(parts, "; "); got != want {
@@ -59,7 +65,7 @@ func TestScheduleOfPollsWithoutClients(t *testing.T) {
 	s.expect(0, "wake 2000")
 	s.expect(1999, "wake 2000")
 	s.expect(2000, "poll; publish; wake 4000")
-	s.expect(4001, "poll; wake 6001")
+	s.expect(4001, "poll; repeat; wake 6001")
 }
 
 func TestSchedulePollEndsWhenAllHaveAnswered(t *testing.T) {
@@ -74,7 +80,8 @@ func TestSchedulePollEndsWhenAllHaveAnswered(t *testing.T) {
 	s.hear(2003, 1, "a")
 	s.expect(2003, "wake 3000")
 	s.hear(2007, 2, "b")
-	s.expect(2007, "wake 4007")
+	s.expect(2007, "wake 4000")
+	s.expect(4000, "repeat; wake 4007")
 }
 
 func TestScheduleDeadlines(t *testing.T) {
@@ -224,4 +231,100 @@ func TestSchedulePublishedListsAreNotTouched(t *testing.T) {
 	if !slices.Equal(list, []string{"a"}) {
 		t.Errorf("the list that was published before is now %q", list)
 	}
+}
+
+func TestScheduleRepeats(t *testing.T) {
+	s := running(t, Options{})
+	s.connect(2)
+	s.expect(2100, "ask 2; wake 4000")
+	s.hear(2500, 2, "b")
+	s.expect(2500, "publish a b; wake 4000")
+	s.expect(4000, "poll; wake 4500")
+	s.expect(4500, "repeat; wake 5000") // PollTime after the last list, though a poll is running
+	s.hear(4600, 1, "a")
+	s.hear(4600, 2, "b")
+	s.expect(4600, "wake 6500")
+	s.disconnect(2, s.at(6500))
+	s.expect(6500, "publish a; wake 6600") // the news are as good
+	s.expect(6600, "poll; wake 7600")
+}
+
+// crowd has four names that have answered the poll before.
+func crowd(t *testing.T) *script {
+	s := newScript(t, Options{})
+	for id := range connID(4) {
+		s.connect(id)
+	}
+	s.expect(0, "ask 0 1 2 3; wake 2000")
+	for id := range connID(4) {
+		s.hear(1, id, fmt.Sprint(id))
+	}
+	s.expect(2000, "poll; publish 0 1 2 3; wake 3000")
+	for id := range connID(4) {
+		s.hear(2000, id, fmt.Sprint(id))
+	}
+	s.expect(2000, "wake 4000")
+	return s
+}
+
+// When most fall silent at once the server doubts itself MissedSurveys times, and only then counts.
+func TestScheduleDoubtsItself(t *testing.T) {
+	s := crowd(t)
+	s.expect(4000, "poll; repeat; wake 5000")
+	s.hear(4001, 0, "0")
+	s.expect(5000, "doubted; wake 5000")
+	s.expect(5000, "poll; wake 6000")
+	s.expect(6000, "doubted; repeat; wake 6000")
+	s.expect(6000, "poll; wake 7000")
+	s.hear(6001, 0, "0")
+	s.expect(7000, "missed 3; wake 8000")
+	s.expect(8000, "repeat; wake 9000")
+	s.expect(9000, "poll; wake 10000")
+	s.hear(9001, 0, "0")
+	s.expect(10000, "missed 3; publish 0; wake 12000")
+	s.expect(12000, "poll; repeat; wake 13000")
+	s.hear(12001, 0, "0")
+	s.expect(13000, "wake 14000") // the silent connections stand
+	if s.doubts != 0 {
+		t.Errorf("got %d doubts after a poll that all have answered", s.doubts)
+	}
+}
+
+// A doubted survey that all answer the next time leaves no trace.
+func TestScheduleForgetsDoubts(t *testing.T) {
+	s := crowd(t)
+	s.expect(4000, "poll; repeat; wake 5000")
+	s.expect(5000, "doubted; wake 5000")
+	s.expect(5000, "poll; wake 6000")
+	for id := range connID(4) {
+		s.hear(5001, id, fmt.Sprint(id))
+	}
+	s.expect(5001, "wake 6000")
+	if s.doubts != 0 {
+		t.Errorf("got %d doubts after a poll that all have answered", s.doubts)
+	}
+}
+
+// Two of four are not most, and of two there are no three.
+func TestScheduleDoesNotDoubtAFew(t *testing.T) {
+	s := crowd(t)
+	s.expect(4000, "poll; repeat; wake 5000")
+	s.hear(4001, 0, "0")
+	s.hear(4001, 1, "1")
+	s.expect(5000, "missed 2; wake 6000")
+	s = running(t, Options{})
+	s.expect(4000, "poll; repeat; wake 5000")
+	s.expect(5000, "missed 1; wake 6000")
+}
+
+// A server that notices a poll's end late was perhaps stopped: it reads what has come in before it counts.
+func TestScheduleLatePollEnd(t *testing.T) {
+	s := running(t, Options{MissedSurveys: 1})
+	s.expect(4000, "poll; repeat; wake 5000")
+	s.expect(35000, "repeat; wake 35200")
+	s.hear(35100, 1, "a")
+	s.expect(35100, "wake 37000")
+	s.expect(37100, "poll; repeat; wake 38100")
+	s.expect(38151, "wake 38351")
+	s.expect(38352, "missed 1; publish; wake 40352")
 }

@@ -30,6 +30,7 @@ type Stats struct {
 	Services    int // names in the list
 
 	Polls    uint64 // surveys of everyone
+	Doubted  uint64 // of these, not counted as missed by anyone: see Options.MissedSurveys
 	Answers  uint64 // valid answers to surveys
 	Missed   uint64 // surveys missed, counted per name
 	Rejected uint64 // messages dropped: an invalid or refused name, an answer to no survey, too long a message
@@ -58,7 +59,7 @@ func ServerContext(ctx context.Context, urlServer, urlPubSub string, opt Options
 	if err != nil {
 		return nil, err
 	}
-	if err := checkDistinct(survey, pubsub); err != nil {
+	if err := checkDistinct([]address{survey}, []address{pubsub}); err != nil {
 		return nil, err
 	}
 	opt, err = opt.withDefaults()
@@ -178,7 +179,7 @@ func (s *DiscoveryServer) takeEvents(plan *schedule, waited []answer, now time.T
 	}
 	for _, a := range waited {
 		if err := plan.hear(a.from.id, a.name, now); err != nil {
-			s.surveyor.reject(a.from, err)
+			s.surveyor.deny(a.from, err)
 		}
 	}
 }
@@ -195,6 +196,9 @@ func (s *DiscoveryServer) act(do actions, plan *schedule) {
 	if do.publish {
 		s.publisher.publish(plan.published)
 	}
+	if do.repeat {
+		s.publisher.repeat()
+	}
 }
 
 func (s *DiscoveryServer) note(do actions, list []string) {
@@ -203,6 +207,9 @@ func (s *DiscoveryServer) note(do actions, list []string) {
 	s.stats.Missed += uint64(do.missed)
 	if do.poll {
 		s.stats.Polls++
+	}
+	if do.doubted {
+		s.stats.Doubted++
 	}
 	if do.publish {
 		s.list = list

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -76,16 +77,21 @@ func (s *socket) listen(a address) (bound string, err error) {
 	return l.Address(), nil
 }
 
-// dial connects in the background, and again whenever the connection is lost, until the socket is closed.
-func (s *socket) dial(a address) error {
-	d, err := s.core.NewDialer(privateURL(a), map[string]any{
-		mangos.OptionDialAsynch:    true,
-		mangos.OptionReconnectTime: time.Duration(0), // our dialer does the waiting
-	})
-	if err != nil {
-		return err
+// dialAll connects to all addresses in the background, and again whenever a connection is lost, until the socket is closed.
+func (s *socket) dialAll(all []address) error {
+	for _, a := range all {
+		d, err := s.core.NewDialer(privateURL(a), map[string]any{
+			mangos.OptionDialAsynch:    true,
+			mangos.OptionReconnectTime: time.Duration(0), // our dialer does the waiting
+		})
+		if err == nil {
+			err = d.Dial()
+		}
+		if err != nil {
+			return fmt.Errorf("gopherdiscovery: dial %s: %w", a, err)
+		}
 	}
-	return d.Dial()
+	return nil
 }
 
 // close returns when everything that the socket held is gone. It may be called again.
@@ -340,6 +346,14 @@ func (p *pipe) drop(err error) {
 	p.sock.broken.Add(1)
 	p.report("connection closed", "error", err)
 	_ = p.Close()
+}
+
+// url is where the connection leads to, or comes in.
+func (p *pipe) url() string {
+	if mp, ok := p.Pipe.(mangos.Pipe); ok {
+		return strings.TrimPrefix(mp.Address(), privateScheme+"://")
+	}
+	return ""
 }
 
 // option returns nil for an option that the transport does not have.

@@ -1,25 +1,43 @@
 package gopherdiscovery
 
 import (
-	"fmt"
+	"log/slog"
 	"slices"
 	"sync"
+	"time"
 
 	"go.nanomsg.org/mangos/v3"
 	"golang.org/x/net/context" //lint:ignore SA1019 the library's signatures have always named it; it is an alias of the standard one
 )
 
+// haltAfter is how late a subscriber notices that a server is overdue before it takes itself for the one that did not run.
+const haltAfter = 100 * time.Millisecond
+
 // Subscriber receives the list of those who are alive without being in it. Its methods may be called concurrently.
 type Subscriber struct {
 	sock    *socket
+	logger  *slog.Logger
 	changes chan []string
 	wake    chan struct{}
 	cancel  context.CancelFunc
 	done    chan struct{}
 
-	mu     sync.Mutex // guards the fields below
-	server *pipe      // the connected server
-	newest []string   // its list; nil before the first
+	mu      sync.Mutex // guards the fields below
+	view    *view
+	servers []ServerState
+}
+
+// ServerState tells what a subscriber knows of one of its servers.
+type ServerState struct {
+	// URL is the server's pub/sub URL.
+	URL string
+
+	// Connected tells whether the server can be reached now.
+	Connected bool
+
+	// Heard is when it sent a list last, changed or not; zero if never. A server repeats its list every Options.PollTime,
+	// a very long one for very many subscribers less often. Servers of 2015 send changes only.
+	Heard time.Time
 }
 
 // NewSubscriber subscribes to the list that a server publishes on url, until ctx ends or Close. It is
@@ -29,24 +47,33 @@ func NewSubscriber(ctx context.Context, url string) (*Subscriber, error) {
 }
 
 // NewSubscriber subscribes to the list that a server publishes on url, until ctx ends or Close. The server need not be
-// there yet: the subscriber connects in the background, and again whenever the connection is lost. The errors match ErrInvalidURL
-// or ErrInvalidArgument.
+// there yet: the subscriber connects in the background, and again whenever the connection is lost.
+//
+// Several URLs may be given, separated by commas. What is delivered is the union of the newest lists of the servers that are
+// connected. A server that has fallen silent although it repeats its list is disconnected, and then connected again if it
+// answers. The errors match ErrInvalidURL or ErrInvalidArgument.
 func (d *Dialer) NewSubscriber(ctx context.Context, url string) (*Subscriber, error) {
 	if err := checkContext(ctx); err != nil {
 		return nil, err
 	}
-	pubsub, err := d.parse("url", url)
+	pubsubs, err := d.parse("url", url)
 	if err != nil {
 		return nil, err
 	}
-	return d.subscribe(ctx, pubsub)
+	return d.subscribe(ctx, pubsubs)
 }
 
-func (d *Dialer) subscribe(ctx context.Context, pubsub address) (*Subscriber, error) {
+func (d *Dialer) subscribe(ctx context.Context, pubsubs []address) (*Subscriber, error) {
+	set := d.settings()
 	s := &Subscriber{
+		logger:  set.logger,
 		changes: make(chan []string, 1),
 		wake:    make(chan struct{}, 1),
 		done:    make(chan struct{}),
+		view:    newView(),
+	}
+	for _, a := range pubsubs {
+		s.servers = append(s.servers, ServerState{URL: a.String()})
 	}
 	s.sock = newSocket(role{
 		info: mangos.ProtocolInfo{
@@ -56,10 +83,11 @@ func (d *Dialer) subscribe(ctx context.Context, pubsub address) (*Subscriber, er
 		limit:    maxListLen,
 		attached: s.attached,
 		received: s.received,
-	}, d.settings())
-	if err := s.sock.dial(pubsub); err != nil {
+		detached: s.detached,
+	}, set)
+	if err := s.sock.dialAll(pubsubs); err != nil {
 		s.sock.close()
-		return nil, fmt.Errorf("gopherdiscovery: dial %s: %w", pubsub, err)
+		return nil, err
 	}
 	ctx, s.cancel = context.WithCancel(ctx)
 	go s.run(ctx)
@@ -81,14 +109,57 @@ func (s *Subscriber) Close() error {
 	return nil
 }
 
-func (s *Subscriber) attached(p *pipe) {
+// Servers tells which servers are connected and when they were heard, in the order of their URLs, for health checks.
+func (s *Subscriber) Servers() []ServerState {
 	s.mu.Lock()
-	s.server = p
-	s.mu.Unlock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.servers)
 }
 
-// received takes a list. A connection that has been replaced may still bring one, which is older than what its successor brings.
+func (s *Subscriber) attached(p *pipe) {
+	s.change(func() {
+		s.view.connect(p)
+		s.stateLocked(p).Connected = true
+	})
+}
+
+func (s *Subscriber) detached(p *pipe) {
+	s.change(func() {
+		s.view.disconnect(p)
+		s.stateLocked(p).Connected = false
+	})
+}
+
+// change changes the view and lets run look at it.
+func (s *Subscriber) change(do func()) {
+	s.mu.Lock()
+	do()
+	s.mu.Unlock()
+	select {
+	case s.wake <- struct{}{}:
+	default:
+	}
+}
+
+// stateLocked returns the state of the server at the other end of p.
+func (s *Subscriber) stateLocked(p *pipe) *ServerState {
+	url := p.url()
+	at := slices.IndexFunc(s.servers, func(state ServerState) bool { return state.URL == url })
+	return &s.servers[max(at, 0)]
+}
+
 func (s *Subscriber) received(p *pipe, body []byte) {
+	now := time.Now()
+	s.mu.Lock()
+	repeated := s.view.repeats(p, body, now)
+	if repeated {
+		s.stateLocked(p).Heard = now
+	}
+	s.mu.Unlock()
+	if repeated {
+		s.change(func() {}) // a deadline has moved
+		return
+	}
 	list, invalid := decodeList(body)
 	if invalid > 0 {
 		p.report("invalid names left out of a list", "names", invalid)
@@ -96,18 +167,10 @@ func (s *Subscriber) received(p *pipe, body []byte) {
 			return // whatever that was, it does not say that nobody is left
 		}
 	}
-	s.mu.Lock()
-	current := p == s.server
-	if current {
-		s.newest = list
-	}
-	s.mu.Unlock()
-	if current {
-		select {
-		case s.wake <- struct{}{}:
-		default:
-		}
-	}
+	s.change(func() {
+		s.view.hear(p, body, list, now)
+		s.stateLocked(p).Heard = now
+	})
 }
 
 // run is the only sender on the channel, and so the one to close it.
@@ -116,18 +179,54 @@ func (s *Subscriber) run(ctx context.Context) {
 	defer close(s.changes)
 	defer s.sock.close()
 	defer s.cancel()
+	timer := time.NewTimer(0)
+	defer timer.Stop()
 	var out delivery
+	var lost bool // there were servers, and now there is none
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-s.wake:
+		case <-timer.C:
 		}
-		s.mu.Lock()
-		list := s.newest
-		s.mu.Unlock()
-		out.deliver(s.changes, list)
+		list, servers, overdue, deadline := s.look(time.Now())
+		if list != nil {
+			out.deliver(s.changes, list)
+		}
+		for _, p := range overdue {
+			s.logger.Warn("gopherdiscovery: a server has fallen silent, connecting again", "url", p.url())
+			_ = p.Close()
+		}
+		if !deadline.IsZero() {
+			timer.Reset(time.Until(deadline))
+		}
+		lost = s.logLoss(ctx, lost, servers, out.any())
 	}
+}
+
+// look returns the list that is known, nil if none is, how many servers are connected, which of them are overdue, and when the next is.
+func (s *Subscriber) look(now time.Time) (list []string, servers int, overdue []*pipe, deadline time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if due := s.view.deadline(); !due.IsZero() && now.Sub(due) > haltAfter {
+		s.view.excuse(now.Sub(due) + haltAfter)
+	}
+	return s.view.union(), len(s.view.words), s.view.overdue(now), s.view.deadline()
+}
+
+// logLoss logs when the last server is lost, and when one is back. It returns whether all are lost.
+func (s *Subscriber) logLoss(ctx context.Context, lost bool, servers int, delivered bool) bool {
+	switch {
+	case ctx.Err() != nil:
+	case !lost && servers == 0 && delivered:
+		s.logger.Warn("gopherdiscovery: no server is connected, the last list stands")
+		return true
+	case lost && servers > 0:
+		s.logger.Info("gopherdiscovery: a server is connected again")
+		return false
+	}
+	return lost
 }
 
 // delivery is what the sender on a channel with room for one list knows about it.
@@ -135,6 +234,9 @@ type delivery struct {
 	taken []string // the last list that was received from the channel; nil before the first
 	sent  []string // the last list that was put there; nil when it was taken back
 }
+
+// any tells whether a list was ever delivered.
+func (d *delivery) any() bool { return d.taken != nil || d.sent != nil }
 
 // deliver puts a list into the channel in place of one that waits there, unless it equals what the receiver has.
 func (d *delivery) deliver(changes chan []string, list []string) {

@@ -58,16 +58,3 @@ func TestDeliveredListsAreFresh(t *testing.T) {
 		t.Error("the receiver's list is the sender's")
 	}
 }
-
-// A connection that has been replaced may still bring the list that it had received.
-func TestListOfAReplacedConnection(t *testing.T) {
-	s := &Subscriber{wake: make(chan struct{}, 1)}
-	old, current := new(pipe), new(pipe)
-	s.attached(old)
-	s.attached(current)
-	s.received(current, []byte("new"))
-	s.received(old, []byte("old"))
-	if !slices.Equal(s.newest, []string{"new"}) {
-		t.Errorf("got %q, want the list of the connection that is there", s.newest)
-	}
-}

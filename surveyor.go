@@ -68,6 +68,7 @@ type respondent struct {
 	mu      sync.Mutex // guards the fields below
 	surveys []uint32   // the ids that were sent to it last
 	said    int        // messages since the last survey
+	denied  error      // why the loop has dropped an answer; nil when that is reported
 }
 
 func newSurveyor(opt Options) *surveyor {
@@ -141,7 +142,11 @@ func (s *surveyor) received(p *pipe, body []byte) {
 
 // check returns the name that an answer brings, if it may be in a list.
 func (s *surveyor) check(r *respondent, body []byte) (name string, err error) {
-	if !r.count() {
+	denied, ok := r.count()
+	if denied != nil {
+		r.report("answer dropped", "error", denied)
+	}
+	if !ok {
 		return "", errTooManyAnswers
 	}
 	id, said, err := splitAnswer(body)
@@ -161,6 +166,16 @@ func (s *surveyor) check(r *respondent, body []byte) (name string, err error) {
 		}
 	}
 	return name, nil
+}
+
+// deny is reject for the server's loop, which must not wait for a logger: the connection reports it with its next message.
+func (s *surveyor) deny(r *respondent, err error) {
+	s.mu.Lock()
+	s.stats.rejected++
+	s.mu.Unlock()
+	r.mu.Lock()
+	r.denied = err
+	r.mu.Unlock()
 }
 
 // reject counts a message that is dropped, and reports the first of its connection.
@@ -209,12 +224,13 @@ func (r *respondent) remember(survey uint32) {
 	r.said = 0
 }
 
-// count counts a message, and tells whether it is not one too many.
-func (r *respondent) count() bool {
+// count counts a message, and tells whether it is not one too many, and what the loop had against an earlier one.
+func (r *respondent) count() (denied error, ok bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.said++
-	return r.said <= maxAnswers
+	denied, r.denied = r.denied, nil
+	return denied, r.said <= maxAnswers
 }
 
 func (r *respondent) wasAsked(survey uint32) bool {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -40,9 +41,20 @@ func parseListenURL(arg, url string) (address, error) {
 	return parseURL(arg, url, 0)
 }
 
-// parseDialURL checks the argument arg, a URL to connect to.
-func parseDialURL(arg, url string) (address, error) {
-	return parseURL(arg, url, 1)
+// parseDialURLs checks the argument arg, URLs to connect to, separated by commas.
+func parseDialURLs(arg, urls string) ([]address, error) {
+	var all []address
+	for url := range strings.SplitSeq(urls, ",") {
+		a, err := parseURL(arg, url, 1)
+		if err != nil {
+			return nil, err
+		}
+		if slices.Contains(all, a) {
+			return nil, fmt.Errorf("%w: %s %q: %s is named twice", ErrInvalidURL, arg, urls, a)
+		}
+		all = append(all, a)
+	}
+	return all, nil
 }
 
 func parseURL(arg, url string, lowestPort uint64) (address, error) {
@@ -105,9 +117,11 @@ func (a *address) checkHostPort(lowestPort uint64) error {
 }
 
 // checkDistinct refuses one address for surveys and lists.
-func checkDistinct(survey, pubsub address) error {
-	if survey == pubsub && !survey.takesAnyPort() {
-		return fmt.Errorf("%w: urlPubSub %q: the same address as urlServer", ErrInvalidURL, pubsub)
+func checkDistinct(surveys, pubsubs []address) error {
+	for _, a := range pubsubs {
+		if slices.Contains(surveys, a) && !a.takesAnyPort() {
+			return fmt.Errorf("%w: urlPubSub %q: the same address as urlServer", ErrInvalidURL, a)
+		}
 	}
 	return nil
 }

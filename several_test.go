@@ -1,0 +1,314 @@
+package gopherdiscovery_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"go.nanomsg.org/mangos/v3"
+	"go.nanomsg.org/mangos/v3/protocol/pub"
+
+	"github.com/dahernan/gopherdiscovery"
+)
+
+// The tests in this file are about several servers, most of them in fake time.
+
+func surveyURL(n int) string { return fmt.Sprintf("inproc://survey%d", n) }
+func listsURL(n int) string  { return fmt.Sprintf("inproc://lists%d", n) }
+
+func startNumbered(t *testing.T, n int, opt gopherdiscovery.Options) *gopherdiscovery.DiscoveryServer {
+	t.Helper()
+	server := startServerAt(t, surveyURL(n), listsURL(n), opt)
+	synctest.Wait()
+	return server
+}
+
+// announceAt starts a client of the numbered servers.
+func announceAt(t *testing.T, service string, numbers ...int) *gopherdiscovery.DiscoveryClient {
+	t.Helper()
+	var urls []string
+	for _, n := range numbers {
+		urls = append(urls, surveyURL(n))
+	}
+	client, err := quiet.Client(context.Background(), strings.Join(urls, ","), service)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { client.Close() })
+	return client
+}
+
+func subscribeAt(t *testing.T, numbers ...int) *gopherdiscovery.Subscriber {
+	t.Helper()
+	var urls []string
+	for _, n := range numbers {
+		urls = append(urls, listsURL(n))
+	}
+	sub, err := quiet.NewSubscriber(context.Background(), strings.Join(urls, ","))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { sub.Close() })
+	return sub
+}
+
+// A dead, restarting or lagging server neither removes a living peer nor causes a list without a change.
+func TestServersComeAndGo(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		servers := []*gopherdiscovery.DiscoveryServer{startNumbered(t, 0, bubbleOptions), startNumbered(t, 1, bubbleOptions)}
+		sub := newRecord(subscribeAt(t, 0, 1).Changes())
+		announceAt(t, "a", 0, 1)
+		announceAt(t, "b", 0, 1)
+		time.Sleep(3 * time.Second)
+		sub.expect(t, delivered{2 * time.Second, "a b"})
+		for round := range 4 {
+			servers[round%2].Close()
+			time.Sleep(time.Duration(round) * 700 * time.Millisecond)
+			servers[round%2] = startNumbered(t, round%2, bubbleOptions)
+			time.Sleep(10 * time.Second)
+			sub.expect(t)
+		}
+		for _, server := range servers {
+			server.Close()
+		}
+		time.Sleep(time.Hour)
+		sub.expect(t) // the last list stands
+		for n := range servers {
+			startNumbered(t, n, bubbleOptions)
+		}
+		time.Sleep(10 * time.Second)
+		sub.expect(t)
+	})
+}
+
+// A change that all servers see is one list, though they see it at different times.
+func TestOneListPerChange(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		slow := bubbleOptions
+		slow.JoinInterval = -1 // this one sees joins with its next poll
+		startNumbered(t, 0, bubbleOptions)
+		startNumbered(t, 1, slow)
+		sub := newRecord(subscribeAt(t, 0, 1).Changes())
+		announceAt(t, "a", 0, 1)
+		time.Sleep(3 * time.Second)
+		sub.expect(t, delivered{2 * time.Second, "a"})
+		b := announceAt(t, "b", 0, 1)
+		sub.expect(t, delivered{3 * time.Second, "a b"})
+		time.Sleep(7 * time.Second)
+		sub.expect(t)
+		b.Close()
+		sub.expect(t, delivered{10 * time.Second, "a"})
+		time.Sleep(10 * time.Second)
+		sub.expect(t)
+	})
+}
+
+// Clients may be at different servers: each list is the union.
+func TestUnionOfServers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		startNumbered(t, 0, bubbleOptions)
+		one := startNumbered(t, 1, bubbleOptions)
+		sub := newRecord(subscribeAt(t, 0, 1).Changes())
+		announceAt(t, "a", 0)
+		announceAt(t, "b", 1)
+		announceAt(t, "c", 0, 1)
+		time.Sleep(3 * time.Second)
+		synctest.Wait()
+		sub.mu.Lock()
+		if last := sub.got[len(sub.got)-1].list; last != "a b c" {
+			t.Errorf("got the list %q, want the union", last)
+		}
+		sub.got = nil
+		sub.mu.Unlock()
+		one.Close() // what only a lost server knew is gone while another is there
+		sub.expect(t, delivered{3 * time.Second, "a c"})
+	})
+}
+
+// hungServer is a server that accepts and then says what it is told to, and otherwise nothing.
+func hungServer(t *testing.T, url string) mangos.Socket {
+	t.Helper()
+	sock, err := pub.NewSocket()
+	if err != nil {
+		t.Fatal(err)
+	}
+	listenStock(t, sock, url)
+	t.Cleanup(func() { sock.Close() })
+	return sock
+}
+
+// A server that repeats its list and then hangs with its connections open does not keep the dead alive for long.
+func TestHungServerLosesItsSay(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		startNumbered(t, 0, bubbleOptions)
+		hung := hungServer(t, listsURL(1))
+		subscriber := subscribeAt(t, 0, 1)
+		sub := newRecord(subscriber.Changes())
+		announceAt(t, "a", 0)
+		synctest.Wait()
+		say := func(list string) {
+			if err := hung.Send([]byte(list)); err != nil {
+				t.Fatal(err)
+			}
+			synctest.Wait()
+		}
+		for range 5 {
+			say("a|dead")
+			time.Sleep(2 * time.Second)
+		}
+		sub.expect(t, delivered{0, "a dead"}) // spoke last at 8 s
+		time.Sleep(4 * time.Second)
+		sub.expect(t, delivered{14 * time.Second, "a"})
+		if states := subscriber.Servers(); !states[0].Connected || states[0].Heard != time.Now() {
+			t.Errorf("the state of the healthy server is %+v", states[0])
+		}
+		// It wakes, and is heard.
+		time.Sleep(time.Minute)
+		say("a|back")
+		sub.expect(t, delivered{74 * time.Second, "a back"})
+		if states := subscriber.Servers(); states[1] != (gopherdiscovery.ServerState{URL: listsURL(1), Connected: true, Heard: time.Now()}) {
+			t.Errorf("the state of the server that is back is %+v", states[1])
+		}
+	})
+}
+
+// Servers of 2015 and nanomsg publishers send changes only: they are never taken for hung.
+func TestServerThatSendsChangesOnlyKeepsItsSay(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		startNumbered(t, 0, bubbleOptions)
+		old := hungServer(t, listsURL(1))
+		sub := newRecord(subscribeAt(t, 0, 1).Changes())
+		announceAt(t, "a", 0)
+		synctest.Wait()
+		for _, list := range []string{"x", "x|y", "x"} {
+			if err := old.Send([]byte(list)); err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(time.Second)
+		}
+		sub.expect(t,
+			delivered{0, "x"},
+			delivered{1 * time.Second, "x y"},
+			delivered{2 * time.Second, "a x y"},
+			delivered{2 * time.Second, "a x"})
+		time.Sleep(24 * time.Hour)
+		sub.expect(t)
+	})
+}
+
+func TestServersStateAndLog(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		logger, book := newLogger()
+		d := &gopherdiscovery.Dialer{Logger: logger}
+		server := startNumbered(t, 0, bubbleOptions)
+		client, err := d.ClientWithSub(context.Background(), surveyURL(0), listsURL(0), "a")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer client.Close()
+		time.Sleep(9 * time.Second)
+		synctest.Wait()
+		start := time.Now().Add(-9 * time.Second)
+		want := gopherdiscovery.ServerState{URL: listsURL(0), Connected: true, Heard: start.Add(8 * time.Second)}
+		if got := client.Servers(); !slices.Equal(got, []gopherdiscovery.ServerState{want}) {
+			t.Errorf("Servers: got %+v, want %+v", got, want)
+		}
+		server.Close()
+		time.Sleep(time.Hour)
+		want.Connected = false
+		if got := client.Servers(); !slices.Equal(got, []gopherdiscovery.ServerState{want}) {
+			t.Errorf("Servers without a server: got %+v, want %+v", got, want)
+		}
+		startNumbered(t, 0, bubbleOptions)
+		time.Sleep(10 * time.Second)
+		for line, want := range map[string]int{"no server is connected": 1, "a server is connected again": 1} {
+			if got := strings.Count(book.String(), line); got != want {
+				t.Errorf("logged %q %d times, want %d:\n%s", line, got, want, book)
+			}
+		}
+	})
+}
+
+// One server is silent for everyone: the clients that it does not hear stay in the list, for their connections stand.
+func TestMassSilenceIsDoubted(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		server := bubbleServer(t, bubbleOptions)
+		sub := newRecord(subscribe(t, server).Changes())
+		var deaf atomic.Bool
+		for i := range 10 {
+			sock := silentClient(t)
+			go func() {
+				for {
+					if _, err := sock.Recv(); err != nil {
+						return
+					}
+					if !deaf.Load() {
+						_ = sock.Send(fmt.Append(nil, i))
+					}
+				}
+			}()
+			synctest.Wait()
+			time.Sleep(30 * time.Millisecond)
+		}
+		time.Sleep(3 * time.Second)
+		sub.expect(t, delivered{2 * time.Second, "0 1 2 3 4 5 6 7 8 9"})
+		deaf.Store(true)
+		time.Sleep(2500 * time.Millisecond) // the poll at 4 s and the one that follows it are lost
+		deaf.Store(false)
+		time.Sleep(time.Hour)
+		sub.expect(t)
+		if stats := server.Stats(); stats.Doubted != 2 || stats.Missed != 0 {
+			t.Errorf("got %d doubted polls and %d missed, want 2 and 0", stats.Doubted, stats.Missed)
+		}
+	})
+}
+
+func TestBadServerLists(t *testing.T) {
+	a, b := "tcp://127.0.0.1:40007", "tcp://127.0.0.1:40008"
+	for _, urls := range []string{a + ",", "," + a, a + ",,", a + ";" + b, a + "," + a, a + ", " + b, a + ",nosuch://x"} {
+		if client, err := gopherdiscovery.Client(urls, "name"); !errors.Is(err, gopherdiscovery.ErrInvalidURL) {
+			client.Close()
+			t.Errorf("%q: got error %v", urls, err)
+		}
+	}
+	if client, err := gopherdiscovery.ClientWithSub(a+","+b, "tcp://127.0.0.1:40009,"+b, "name"); !errors.Is(err, gopherdiscovery.ErrInvalidURL) {
+		client.Close()
+		t.Errorf("one address for surveys and lists: got error %v", err)
+	}
+	if server, err := gopherdiscovery.Server(a+","+b, anyPort, quickOptions); !errors.Is(err, gopherdiscovery.ErrInvalidURL) {
+		server.Close()
+		t.Errorf("a server on two URLs: got error %v", err)
+	}
+}
+
+func TestSeveralServersOverTCP(t *testing.T) {
+	one, two := startServer(t, quickOptions), startServer(t, quickOptions)
+	surveyOne, listsOne := one.URLs()
+	surveyTwo, listsTwo := two.URLs()
+	client, err := quiet.ClientWithSub(context.Background(), surveyOne+","+surveyTwo, listsOne+","+listsTwo, "a")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+	peers, _ := client.Peers()
+	await(t, peers, "a")
+	for range 3 {
+		one.Close()
+		announced := announce(t, two, "b")
+		await(t, peers, "a", "b")
+		one = startServerAt(t, surveyOne, listsOne, quickOptions)
+		announced.Close()
+		await(t, peers, "a")
+		one, two = two, one
+		surveyOne, listsOne, surveyTwo, listsTwo = surveyTwo, listsTwo, surveyOne, listsOne
+		eventually(t, "both servers list the client again", func() bool {
+			return slices.Contains(one.Services(), "a") && slices.Contains(two.Services(), "a")
+		})
+	}
+}

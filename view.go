@@ -1,0 +1,119 @@
+package gopherdiscovery
+
+import (
+	"bytes"
+	"slices"
+	"time"
+)
+
+// A server that repeats its list is taken for dead after this many times the pause between two repetitions.
+const missedRepeats = 3
+
+// view is what a subscriber knows from its servers: the newest list of each that is connected, and how often it speaks. Like the
+// server's roster it has no socket, no clock and no goroutine.
+type view struct {
+	words map[*pipe]*word
+}
+
+// word is what one connection has brought.
+type word struct {
+	body     []byte        // the newest list as it came
+	list     []string      // the same; nil before the first
+	heard    time.Time     // when it came, or came again
+	interval time.Duration // between repetitions
+	messages int
+	pauses   int // that interval comes from
+}
+
+func newView() *view { return &view{words: make(map[*pipe]*word)} }
+
+func (v *view) connect(p *pipe) { v.words[p] = new(word) }
+
+func (v *view) disconnect(p *pipe) { delete(v.words, p) }
+
+// repeats tells whether a message says what the connection has said before, and if so notes that it is alive.
+func (v *view) repeats(p *pipe, body []byte, now time.Time) bool {
+	w := v.words[p]
+	if w == nil || w.list == nil || !bytes.Equal(w.body, body) {
+		return false
+	}
+	// The first message comes on connecting, at any time before a repetition.
+	if w.messages > 1 {
+		w.interval = nextInterval(w.interval, now.Sub(w.heard))
+		w.pauses++
+	}
+	w.heard = now
+	w.messages++
+	return true
+}
+
+// nextInterval follows a longer pause at once, and shorter ones slowly: after a halt of the subscriber, what has queued
+// up comes without any.
+func nextInterval(old, pause time.Duration) time.Duration {
+	return max(pause, old-old/20)
+}
+
+// hear takes a new list. From a connection that has ended it changes nothing.
+func (v *view) hear(p *pipe, body []byte, list []string, now time.Time) {
+	w := v.words[p]
+	if w == nil {
+		return
+	}
+	w.body, w.list, w.heard = slices.Clone(body), list, now
+	w.messages++
+}
+
+// union returns the names in any server's list. It returns nil while no server that is connected has sent a list: then
+// nothing is known that is newer than before.
+func (v *view) union() []string {
+	var all []string
+	lists := 0
+	for _, w := range v.words {
+		if w.list == nil {
+			continue
+		}
+		if lists++; lists == 1 {
+			all = w.list[:len(w.list):len(w.list)] // mostly all servers agree, or there is one
+		} else if !slices.Equal(all, w.list) {
+			all = append(all, w.list...)
+			slices.Sort(all)
+			all = slices.Compact(all)
+		}
+	}
+	return all
+}
+
+// deadline is when the next server is overdue; zero if none can be.
+func (v *view) deadline() time.Time {
+	var first time.Time
+	for _, w := range v.words {
+		if due, ok := w.due(); ok && (first.IsZero() || due.Before(first)) {
+			first = due
+		}
+	}
+	return first
+}
+
+// due is when a server that repeats its list must have spoken. One that has not done so regularly sends changes only, as
+// those of 2015 do, and may be silent for ever.
+func (w *word) due() (due time.Time, ok bool) {
+	return w.heard.Add(missedRepeats * w.interval), w.pauses >= 2
+}
+
+// overdue returns the connections whose server repeats its list, but has been silent for too long.
+func (v *view) overdue(now time.Time) []*pipe {
+	var all []*pipe
+	for p, w := range v.words {
+		if due, ok := w.due(); ok && !now.Before(due) {
+			all = append(all, p)
+		}
+	}
+	return all
+}
+
+// excuse forgives all servers a time in which the subscriber itself did not run.
+func (v *view) excuse(halt time.Duration) {
+	for _, w := range v.words {
+		w.heard = w.heard.Add(halt)
+	}
+}

@@ -1,0 +1,145 @@
+package gopherdiscovery
+
+import (
+	"slices"
+	"strings"
+	"testing"
+	"time"
+)
+
+// outlook drives a view by hand, in milliseconds.
+type outlook struct {
+	*view
+	t     *testing.T
+	start time.Time
+}
+
+func newOutlook(t *testing.T) *outlook {
+	return &outlook{newView(), t, time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)}
+}
+
+func (o *outlook) at(millis int) time.Time { return o.start.Add(time.Duration(millis) * ms) }
+
+// says lets a server send a list, as in "a b".
+func (o *outlook) says(millis int, p *pipe, list string) {
+	body := []byte(strings.ReplaceAll(list, " ", separator))
+	if !o.repeats(p, body, o.at(millis)) {
+		names, _ := decodeList(body)
+		o.hear(p, body, names, o.at(millis))
+	}
+}
+
+func (o *outlook) expect(want ...string) {
+	o.t.Helper()
+	if got := o.union(); !slices.Equal(got, want) || (got == nil) != (want == nil) {
+		o.t.Errorf("got %q, want %q", got, want)
+	}
+}
+
+func TestUnion(t *testing.T) {
+	o := newOutlook(t)
+	one, two := new(pipe), new(pipe)
+	o.expect()
+	o.connect(one)
+	o.expect() // connected, but not heard
+	o.says(0, one, "b c")
+	o.expect("b", "c")
+	o.connect(two)
+	o.expect("b", "c")
+	o.says(1, two, "a c")
+	o.expect("a", "b", "c")
+	o.says(2, two, "c") // a is gone, b is still in one list
+	o.says(3, one, "c")
+	o.expect("c")
+	o.says(4, one, "")
+	o.says(4, two, "")
+	o.expect([]string{}...)
+	o.says(5, two, "d")
+	o.disconnect(one)
+	o.expect("d")
+	o.says(6, one, "late") // what a connection had received when it ended
+	o.expect("d")
+	o.disconnect(two)
+	o.expect()
+}
+
+// The list of a server that has just come back does not replace what it has not sent yet.
+func TestUnionDoesNotChangeLists(t *testing.T) {
+	o := newOutlook(t)
+	one, two := new(pipe), new(pipe)
+	o.connect(one)
+	o.connect(two)
+	o.says(0, one, "b d")
+	o.says(0, two, "a c")
+	o.expect("a", "b", "c", "d")
+	if got := o.words[one].list; !slices.Equal(got, []string{"b", "d"}) {
+		t.Errorf("the list of one is now %q", got)
+	}
+}
+
+func TestOverdue(t *testing.T) {
+	o := newOutlook(t)
+	p := new(pipe)
+	expect := func(want int) {
+		t.Helper()
+		if got := o.deadline(); want == 0 && !got.IsZero() || want > 0 && !got.Equal(o.at(want)) {
+			t.Errorf("got deadline %v, want %d ms", got.Sub(o.start), want)
+		}
+	}
+	o.connect(p)
+	expect(0)
+	o.says(1900, p, "a") // on connecting, just before a repetition
+	o.says(2000, p, "a")
+	expect(0)
+	o.says(4000, p, "a")
+	expect(0)
+	o.says(6000, p, "a")
+	expect(12000)
+	o.says(6500, p, "a b") // a change is as good as a repetition
+	expect(12500)
+	o.says(8500, p, "a b")
+	expect(14500)
+	if got := o.overdue(o.at(14499)); len(got) != 0 {
+		t.Errorf("overdue before its time: %v", got)
+	}
+	if got := o.overdue(o.at(14500)); len(got) != 1 || got[0] != p {
+		t.Errorf("not overdue: %v", got)
+	}
+	o.excuse(1000 * ms)
+	expect(15500)
+}
+
+// Servers of 2015 send changes only, however often.
+func TestServersThatDoNotRepeatAreNeverOverdue(t *testing.T) {
+	o := newOutlook(t)
+	p := new(pipe)
+	o.connect(p)
+	for i, list := range strings.Split("a,a b,a,,a,a b,b,a b", ",") {
+		o.says(1000*i, p, list)
+	}
+	if got := o.deadline(); !got.IsZero() {
+		t.Errorf("got deadline %v", got)
+	}
+}
+
+func TestNextInterval(t *testing.T) {
+	for _, test := range []struct{ old, pause, want time.Duration }{
+		{0, 2000 * ms, 2000 * ms},
+		{2000 * ms, 2100 * ms, 2100 * ms},
+		{2000 * ms, 0, 1900 * ms},
+		{2000 * ms, 1950 * ms, 1950 * ms},
+	} {
+		if got := nextInterval(test.old, test.pause); got != test.want {
+			t.Errorf("after %v, %v: got %v, want %v", test.old, test.pause, got, test.want)
+		}
+	}
+}
+
+func TestRepeatInterval(t *testing.T) {
+	if got := repeatInterval(1000, 50); got > 10*ms {
+		t.Errorf("a short list for a few: got %v", got)
+	}
+	if got := repeatInterval(16<<10, 10<<10); got != 10*time.Second {
+		t.Errorf("a list of 16 KiB for 10240 subscribers: got %v, want 10 s", got)
+	}
+}
