@@ -191,24 +191,22 @@ func (c *conn) receive() (*mangos.Message, error) {
 	if length > uint64(c.sock.limit) {
 		return nil, tooLong(length, c.sock.limit)
 	}
-	body, err := readBody(c.in, int(length))
-	if err != nil {
-		return nil, err
+	if length > chunk {
+		body, err := readLong(c.in, int(length))
+		return &mangos.Message{Body: body}, err
 	}
-	return &mangos.Message{Body: body}, nil
+	m := mangos.NewMessage(int(length)) // from a pool: a list that is repeated makes no garbage
+	m.Body = m.Body[:length]
+	_, err := io.ReadFull(c.in, m.Body)
+	return m, err
 }
 
 func tooLong(length uint64, limit int) error {
 	return fmt.Errorf("%w: %d bytes, at most %d are allowed", errTooLong, length, limit)
 }
 
-// readBody allocates memory only for what arrives: the length is the other side's word.
-func readBody(r io.Reader, length int) ([]byte, error) {
-	if length <= chunk {
-		body := make([]byte, length)
-		_, err := io.ReadFull(r, body)
-		return body, err
-	}
+// readLong allocates memory only for what arrives: the length is the other side's word.
+func readLong(r io.Reader, length int) ([]byte, error) {
 	parts := make([][]byte, 0, length/chunk+1)
 	for rest := length; rest > 0; {
 		part := make([]byte, min(rest, chunk))

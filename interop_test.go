@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -153,8 +154,8 @@ func awaitMessage(t *testing.T, sock mangos.Socket, want string) {
 
 // The tests below run the programs of nanomsg and nng, which Debian packages as nanomsg-utils and nng-utils.
 
-// program starts one of them, to be killed with the test, and returns the lines that it prints.
-func program(t *testing.T, name string, args ...string) (*exec.Cmd, <-chan string) {
+// program starts one of them. It returns the lines that it prints, and kills it with the test or when told to.
+func program(t *testing.T, name string, args ...string) (lines <-chan string, kill func()) {
 	t.Helper()
 	path, err := exec.LookPath(name)
 	if err != nil {
@@ -172,26 +173,24 @@ func program(t *testing.T, name string, args ...string) (*exec.Cmd, <-chan strin
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	lines := make(chan string, 100)
+	printed := make(chan string, 1000)
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
 		for scan := bufio.NewScanner(out); scan.Scan(); {
-			lines <- scan.Text()
-		}
-	}()
-	t.Cleanup(func() {
-		_ = cmd.Process.Kill()
-		for done := false; !done; {
 			select {
-			case <-lines:
-			case <-ended:
-				done = true
+			case printed <- scan.Text():
+			default: // nobody looks any more
 			}
 		}
+	}()
+	kill = sync.OnceFunc(func() {
+		_ = cmd.Process.Kill()
+		<-ended
 		_ = cmd.Wait()
 	})
-	return cmd, lines
+	t.Cleanup(kill)
+	return printed, kill
 }
 
 func awaitLine(t *testing.T, lines <-chan string, want string) {
@@ -230,15 +229,13 @@ func TestNanomsgAndNNGPeers(t *testing.T) {
 				survey, pubsub = server.URLs()
 				_, peers := join(t, server, "ours")
 				await(t, peers, "ours")
-				_, lines := program(t, cat.name, cat.list(pubsub)...)
+				lines, _ := program(t, cat.name, cat.list(pubsub)...)
 				awaitLine(t, lines, `"ours"`)
 				for range 2 {
-					peer, _ := program(t, cat.name, cat.peer(survey)...)
+					_, kill := program(t, cat.name, cat.peer(survey)...)
 					await(t, peers, "cat", "ours")
 					awaitLine(t, lines, `"cat|ours"`)
-					if err := peer.Process.Kill(); err != nil {
-						t.Fatal(err)
-					}
+					kill()
 					await(t, peers, "ours")
 					awaitLine(t, lines, `"ours"`)
 				}
@@ -286,11 +283,9 @@ func TestNanomsgAndNNGServers(t *testing.T) {
 				program(t, cat.name, cat.list(pubsub)...)
 				await(t, peers, "one", "two")
 				for range 2 { // killed and started again
-					asker, lines := program(t, cat.name, cat.survey(survey)...)
+					lines, kill := program(t, cat.name, cat.survey(survey)...)
 					awaitLine(t, lines, `"ours"`)
-					if err := asker.Process.Kill(); err != nil {
-						t.Fatal(err)
-					}
+					kill()
 				}
 			})
 		}

@@ -8,7 +8,7 @@ import (
 )
 
 // repeatRate is how many bytes a second repetitions of an unchanged list may cost the network.
-const repeatRate = 16 << 20
+const repeatRate = 8 << 20
 
 // publisher is the PUB side: it keeps the last list, and brings it to everyone who has not been sent it.
 type publisher struct {

@@ -190,13 +190,14 @@ func TestServerThatSendsChangesOnlyKeepsItsSay(t *testing.T) {
 			if err := old.Send([]byte(list)); err != nil {
 				t.Fatal(err)
 			}
-			time.Sleep(time.Second)
+			time.Sleep(time.Second / 2)
 		}
+		time.Sleep(time.Second)
 		sub.expect(t,
 			delivered{0, "x"},
-			delivered{1 * time.Second, "x y"},
-			delivered{2 * time.Second, "a x y"},
-			delivered{2 * time.Second, "a x"})
+			delivered{500 * time.Millisecond, "x y"},
+			delivered{1000 * time.Millisecond, "x"},
+			delivered{2000 * time.Millisecond, "a x"})
 		time.Sleep(24 * time.Hour)
 		sub.expect(t)
 	})

@@ -150,14 +150,7 @@ func (s *Subscriber) stateLocked(p *pipe) *ServerState {
 
 func (s *Subscriber) received(p *pipe, body []byte) {
 	now := time.Now()
-	s.mu.Lock()
-	repeated := s.view.repeats(p, body, now)
-	if repeated {
-		s.stateLocked(p).Heard = now
-	}
-	s.mu.Unlock()
-	if repeated {
-		s.change(func() {}) // a deadline has moved
+	if s.repeats(p, body, now) {
 		return
 	}
 	list, invalid := decodeList(body)
@@ -171,6 +164,23 @@ func (s *Subscriber) received(p *pipe, body []byte) {
 		s.view.hear(p, body, list, now)
 		s.stateLocked(p).Heard = now
 	})
+}
+
+// repeats takes a message that says what its connection has said before. It wakes run only when that has nothing to wait for: a
+// deadline that moves away is noticed when the old one passes.
+func (s *Subscriber) repeats(p *pipe, body []byte, now time.Time) bool {
+	s.mu.Lock()
+	waits := !s.view.deadline().IsZero()
+	repeated := s.view.repeats(p, body, now)
+	if repeated {
+		s.stateLocked(p).Heard = now
+	}
+	wake := !waits && !s.view.deadline().IsZero()
+	s.mu.Unlock()
+	if wake {
+		s.change(func() {})
+	}
+	return repeated
 }
 
 // run is the only sender on the channel, and so the one to close it.

@@ -310,7 +310,7 @@ func TestNNGPeerOverTLS(t *testing.T) {
 		t.Fatal(err)
 	}
 	named := func(url string) string { return strings.Replace(url, "127.0.0.1", "localhost", 1) }
-	_, lines := program(t, "nngcat", "--sub", "--dial", named(pubsub), "--cacert", ca, "--quoted")
+	lines, _ := program(t, "nngcat", "--sub", "--dial", named(pubsub), "--cacert", ca, "--quoted")
 	program(t, "nngcat", "--respondent", "--dial", named(survey), "--cacert", ca, "--data", "cat")
 	awaitLine(t, lines, `"cat"`)
 }

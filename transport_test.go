@@ -44,9 +44,9 @@ func (a *allocating) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-func TestReadBodyTrustsNoLength(t *testing.T) {
+func TestReadLongTrustsNoLength(t *testing.T) {
 	r := &allocating{rest: 3 * chunk}
-	if _, err := readBody(r, maxListLen); !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
+	if _, err := readLong(r, maxListLen); !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
 		t.Errorf("got error %v for a body that ends early", err)
 	}
 	if r.most > chunk {
@@ -54,10 +54,10 @@ func TestReadBodyTrustsNoLength(t *testing.T) {
 	}
 }
 
-func TestReadBody(t *testing.T) {
+func TestReadLong(t *testing.T) {
 	for _, length := range []int{0, 1, chunk - 1, chunk, chunk + 1, 3*chunk + 17} {
 		want := bytes.Repeat([]byte("gopher"), length/6+1)[:length]
-		got, err := readBody(bytes.NewReader(want), length)
+		got, err := readLong(bytes.NewReader(want), length)
 		if err != nil || !bytes.Equal(got, want) {
 			t.Errorf("%d bytes: got %d bytes and error %v", length, len(got), err)
 		}

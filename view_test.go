@@ -139,7 +139,7 @@ func TestRepeatInterval(t *testing.T) {
 	if got := repeatInterval(1000, 50); got > 10*ms {
 		t.Errorf("a short list for a few: got %v", got)
 	}
-	if got := repeatInterval(16<<10, 10<<10); got != 10*time.Second {
-		t.Errorf("a list of 16 KiB for 10240 subscribers: got %v, want 10 s", got)
+	if got := repeatInterval(16<<10, 10<<10); got != 20*time.Second {
+		t.Errorf("a list of 16 KiB for 10240 subscribers: got %v, want 20 s", got)
 	}
 }
