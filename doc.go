@@ -25,10 +25,11 @@
 //   - Clients and subscribers may start before their server and outlive it. After a restart the server waits for one PollTime before
 //     it publishes a list, so that those who come back in time never seemed gone.
 //   - Cancel does not block. After Wait or Close everything is gone: sockets, goroutines, and the addresses are free.
+//   - With several servers, one that is dead, restarting or hanging neither removes a living peer nor keeps a dead one.
 //   - What comes from the network is checked. Bad input is dropped, counted in Stats and logged once per connection.
 //
 // # URLs
 //
 // tcp://host:port, tls+tcp://host:port, ipc://path and inproc://name work out of the box. Any other scheme goes to the transport that the program
-// has registered with go.nanomsg.org/mangos/v3.
+// has registered with go.nanomsg.org/mangos/v3. Clients and subscribers take several URLs, separated by commas.
 package gopherdiscovery

@@ -210,3 +210,13 @@ func ExampleDialer_mutualTLS() {
 	}
 	defer client.Close()
 }
+
+func Example_twoServers() {
+	surveys := "tcp://10.0.0.1:40007,tcp://10.0.0.2:40007"
+	lists := "tcp://10.0.0.1:50007,tcp://10.0.0.2:50007"
+	client, err := gopherdiscovery.ClientWithSub(surveys, lists, "http://10.0.0.3:8080")
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer client.Close()
+}
