@@ -130,7 +130,7 @@ func explain(err error) error {
 	switch {
 	case errors.As(err, &record):
 		return fmt.Errorf("%w: %w", errNoTLS, err)
-	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, syscall.ECONNRESET):
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE):
 		return fmt.Errorf("%w: %w", errHungUp, err)
 	case errors.Is(err, net.ErrClosed):
 		return errGaveWay

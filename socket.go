@@ -3,6 +3,7 @@ package gopherdiscovery
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -179,12 +180,15 @@ func (s *socket) full() bool {
 
 func (s *socket) fullLocked() bool { return s.maxConns > 0 && s.admitted >= s.maxConns }
 
-// refuse closes an accepted connection before it takes part.
+// refuse closes an accepted connection before it takes part. That a client gives up is no reason to log.
 func (s *socket) refuse(c io.Closer, from string, err error) {
 	_ = c.Close()
-	if s.ctx.Err() == nil {
-		s.refused.Add(1)
-		s.log.warn("connection refused", "from", from, "error", err)
+	if s.ctx.Err() != nil {
+		return
+	}
+	s.refused.Add(1)
+	if !errors.Is(err, errHungUp) {
+		s.log.warn("new connection closed", "from", from, "error", err)
 	}
 }
 

@@ -13,134 +13,170 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
-	"os/signal"
+	"slices"
 	"strings"
-	"syscall"
 	"time"
 
-	"github.com/dahernan/gopherdiscovery"
+	"github.com/dahernan/gopherdiscovery/examples/internal/cli"
 )
 
-var (
-	peers     = flag.Int("peers", 3, "how many peers to begin with, from 2 to 100")
-	urlServer = flag.String("server", "tcp://127.0.0.1:0", "`URL` on which the server surveys")
-	urlPubSub = flag.String("pubsub", "tcp://127.0.0.1:0", "`URL` on which the server publishes")
-	timeout   = flag.Duration("timeout", 30*time.Second, "give up after this time")
-)
+const about = `Cluster starts a server and some peers, each as a process of its own, and shows how they discover each other.
+With -servers 2 or more it also kills a server while it runs.`
 
-var errUsage = errors.New("bad arguments")
+// scenario is what the flags say.
+type scenario struct {
+	peers, servers       int
+	urlServer, urlPubSub string // of several servers, separated by commas
+	timeout              time.Duration
+}
 
-func main() {
-	flag.Parse()
-	var err error
+func main() { cli.Main("cluster", run) }
+
+func run(ctx context.Context, args []string) error {
+	s, err := parse(args)
+	if err != nil {
+		return err
+	}
 	switch role := os.Getenv(roleVariable); role {
 	case "":
-		err = cluster()
-	case serverRole:
-		err = server(untilStdinEnds(), *urlServer, *urlPubSub)
+		return s.cluster(ctx)
 	default:
-		err = peer(untilStdinEnds(), *urlServer, *urlPubSub, role)
-	}
-	if err != nil {
-		fail(err)
+		if strings.HasPrefix(role, serverRole) {
+			return server(untilStdinEnds(), s.urlServer, s.urlPubSub)
+		}
+		return peer(untilStdinEnds(), s.urlServer, s.urlPubSub, role)
 	}
 }
 
-func cluster() error {
-	switch {
-	case flag.NArg() > 0:
-		return fmt.Errorf("%w: unexpected %q", errUsage, flag.Arg(0))
-	case *peers < 2 || *peers > 100:
-		return fmt.Errorf("%w: -peers %d is not from 2 to 100", errUsage, *peers)
-	case *timeout <= 0:
-		return fmt.Errorf("%w: -timeout %v is not above 0", errUsage, *timeout)
-	case strings.HasPrefix(*urlServer, "inproc:") || strings.HasPrefix(*urlPubSub, "inproc:"):
-		return fmt.Errorf("%w: an inproc URL does not reach other processes", errUsage)
+func parse(args []string) (s scenario, err error) {
+	flags := flag.NewFlagSet("cluster", flag.ContinueOnError)
+	flags.IntVar(&s.peers, "peers", 3, "how many peers to begin with, from 2 to 100")
+	flags.IntVar(&s.servers, "servers", 1, "how many servers, from 1 to 5")
+	flags.StringVar(&s.urlServer, "server", "", "`URL` on which the server surveys; one for each server, separated by commas (default any port)")
+	flags.StringVar(&s.urlPubSub, "pubsub", "", "`URL` on which the server publishes; likewise")
+	flags.DurationVar(&s.timeout, "timeout", 30*time.Second, "give up after this time")
+	if err := cli.Parse(flags, about, args); err != nil {
+		return s, err
 	}
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	ctx, cancel := context.WithTimeout(ctx, *timeout)
+	switch {
+	case s.peers < 2 || s.peers > 100:
+		return s, cli.Usagef("-peers %d is not from 2 to 100", s.peers)
+	case s.servers < 1 || s.servers > 5:
+		return s, cli.Usagef("-servers %d is not from 1 to 5", s.servers)
+	case s.timeout <= 0:
+		return s, cli.Usagef("-timeout %v is not above 0", s.timeout)
+	}
+	if os.Getenv(roleVariable) != "" {
+		return s, nil // the parent has checked them
+	}
+	for name, urls := range map[string]*string{"-server": &s.urlServer, "-pubsub": &s.urlPubSub} {
+		if *urls == "" {
+			*urls = strings.Join(slices.Repeat([]string{"tcp://127.0.0.1:0"}, s.servers), ",")
+		}
+		if strings.Contains(*urls, "inproc:") {
+			return s, cli.Usagef("%s %s: an inproc URL does not reach other processes", name, *urls)
+		}
+		if n := len(strings.Split(*urls, ",")); n != s.servers {
+			return s, cli.Usagef("%s %s: names %d, but there are -servers %d", name, *urls, n, s.servers)
+		}
+	}
+	return s, nil
+}
+
+func (s scenario) cluster(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
 
-	err := play(ctx)
+	err := s.play(ctx)
+	var child *exec.ExitError
 	switch {
 	case err == nil:
-		fmt.Println("\nThe other peers and the server have been ended: no process is left.")
+		fmt.Println("\nAll others have been ended: no process is left.")
 		return nil
 	case ctx.Err() == context.DeadlineExceeded:
-		return fmt.Errorf("gave up after %v: %v", *timeout, err)
+		return fmt.Errorf("gave up after %v: %v", s.timeout, err)
 	case ctx.Err() != nil:
 		return errors.New("interrupted")
+	case errors.As(err, &child) && child.ExitCode() > 0:
+		os.Exit(child.ExitCode()) // the child has said why, on the stderr that it shares with us
 	}
 	return err
 }
 
 // play returns when all the processes it has started are gone.
-func play(ctx context.Context) (err error) {
-	s := new(scene)
+func (s scenario) play(ctx context.Context) (err error) {
+	cast := new(scene)
 	defer func() {
-		if endErr := s.end(); err == nil {
+		if endErr := cast.end(); err == nil {
 			err = endErr
 		}
 	}()
-	// Only s.end ends the server, after the peers: one that loses its server logs a warning.
-	server, err := s.start(context.WithoutCancel(ctx), serverRole, *urlServer, *urlPubSub)
+	start, surveys, lists, err := s.startServers(ctx, cast)
 	if err != nil {
 		return err
 	}
-	fmt.Printf("A server surveys on %s and publishes on %s.\n", server.Server, server.PubSub)
 	fmt.Println("Below is each list that peer-1 receives, and the time since what caused it.")
 
 	join := func(n int) (report, error) {
-		return s.start(ctx, fmt.Sprintf("peer-%d", n), server.Server, server.PubSub)
+		return cast.start(ctx, fmt.Sprintf("peer-%d", n), surveys, lists)
 	}
 
-	fmt.Printf("\n%d peers join. A new server waits one PollTime, here %v, before its first list: after a restart\n", *peers, pollTime)
+	fmt.Printf("\n%d peers join. A new server waits one PollTime, here %v, before its first list: after a restart\n", s.peers, pollTime)
 	fmt.Println("it would else seem that everyone had left who is still on the way back.")
-	for n := range *peers {
+	for n := range s.peers {
 		if _, err := join(n + 1); err != nil {
 			return err
 		}
 	}
-	if err := s.await(server.At); err != nil {
+	if err := cast.await(start); err != nil {
 		return err
 	}
 
-	fmt.Printf("\npeer-%d joins: a new process makes its client.\n", *peers+1)
-	newcomer, err := join(*peers + 1)
+	fmt.Printf("\npeer-%d joins: a new process makes its client.\n", s.peers+1)
+	newcomer, err := join(s.peers + 1)
 	if err != nil {
 		return err
 	}
-	if err := s.await(newcomer.At); err != nil {
+	if err := cast.await(newcomer.At); err != nil {
 		return err
 	}
 
 	fmt.Println("\npeer-2 is killed with SIGKILL: the end of its connection gives it away.")
 	killed := time.Now()
-	if err := s.take("peer-2").kill(); err != nil {
+	if err := cast.take("peer-2").kill(); err != nil {
 		return err
 	}
-	if err := s.await(killed); err != nil {
+	if err := cast.await(killed); err != nil {
 		return err
+	}
+
+	if s.servers > 1 {
+		fmt.Println("\nserver-1 is killed too, and nobody seems to leave: the others still tell of each change.")
+		if err := cast.take("server-1").kill(); err != nil {
+			return err
+		}
 	}
 
 	fmt.Println("\npeer-3 leaves: it closes its client and exits.")
 	left := time.Now()
-	if err := s.take("peer-3").leave(); err != nil {
+	if err := cast.take("peer-3").leave(); err != nil {
 		return err
 	}
-	return s.await(left)
+	return cast.await(left)
 }
 
-// fail ends the program with 2 if its arguments are wrong, else with 1.
-func fail(err error) {
-	var child *exec.ExitError
-	if errors.As(err, &child) && child.ExitCode() > 0 {
-		os.Exit(child.ExitCode()) // the child has said why, on the stderr that it shares with us
+// startServers returns when the last was started, and the URLs of all, as a peer wants them.
+func (s scenario) startServers(ctx context.Context, cast *scene) (last time.Time, surveys, lists string, err error) {
+	var allSurveys, allLists []string
+	urls := strings.Split(s.urlPubSub, ",")
+	for i, url := range strings.Split(s.urlServer, ",") {
+		// Only cast.end ends a server, after the peers: one that loses its last server logs a warning.
+		hello, err := cast.start(context.WithoutCancel(ctx), fmt.Sprintf("%s%d", serverRole, i+1), url, urls[i])
+		if err != nil {
+			return last, "", "", err
+		}
+		fmt.Printf("A server surveys on %s and publishes on %s.\n", hello.Server, hello.PubSub)
+		last, allSurveys, allLists = hello.At, append(allSurveys, hello.Server), append(allLists, hello.PubSub)
 	}
-	fmt.Fprintln(os.Stderr, "cluster:", err)
-	if errors.Is(err, errUsage) || errors.Is(err, gopherdiscovery.ErrInvalidURL) {
-		os.Exit(2)
-	}
-	os.Exit(1)
+	return last, strings.Join(allSurveys, ","), strings.Join(allLists, ","), nil
 }

@@ -1,134 +1,23 @@
 package main
 
 import (
-	"bufio"
-	"context"
-	"errors"
-	"io"
 	"net"
-	"os"
-	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
-	"time"
+
+	"github.com/dahernan/gopherdiscovery/examples/internal/clitest"
 )
 
-// patience is how long a test waits for what must happen. It is only ever used up by a test that fails.
-const patience = 30 * time.Second
+func TestMain(m *testing.M) { clitest.Main(m, main) }
 
-// asProgram makes the test binary the program, so that all its processes run under the race detector when the test does.
-const asProgram = "GOPHERDISCOVERY_CLUSTER_TEST"
-
-var stackTrace = regexp.MustCompile(`(?m)^goroutine \d|DATA RACE`)
-
-func TestMain(m *testing.M) {
-	if os.Getenv(asProgram) == "" {
-		os.Exit(m.Run())
-	}
-	main()
-	os.Exit(0)
-}
-
-// prepare is set where there are signals.
-var prepare func(*exec.Cmd)
-
-// program is a run of the program.
-type program struct {
-	t      *testing.T
-	cmd    *exec.Cmd
-	temp   string // its directory for temporary files
-	stdout *bufio.Reader
-	stderr chan string // gets all of it when nobody has it open any more: neither the program nor a child
-}
-
-func start(t *testing.T, args ...string) *program {
-	t.Helper()
-	self, err := os.Executable()
-	if err != nil {
-		t.Fatal(err)
-	}
-	ctx, cancel := context.WithTimeout(context.Background(), 2*patience)
-	t.Cleanup(cancel)
-	p := &program{t: t, cmd: exec.CommandContext(ctx, self, args...), temp: t.TempDir(), stderr: make(chan string, 1)}
-	// The race detector would make each process pause for a second when it exits.
-	p.cmd.Env = append(os.Environ(), asProgram+"=1", "TMPDIR="+p.temp, "GORACE=atexit_sleep_ms=10")
-	stdout, err := p.cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	p.stdout = bufio.NewReader(stdout)
-	read, write, err := os.Pipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	p.cmd.Stderr = write
-	if prepare != nil {
-		prepare(p.cmd)
-	}
-	if err := p.cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	_ = write.Close()
-	go func() {
-		defer read.Close()
-		all, _ := io.ReadAll(read)
-		p.stderr <- string(all)
-	}()
-	return p
-}
-
-// readUntil reads the output up to the line that has want in it.
-func (p *program) readUntil(want string) {
-	p.t.Helper()
-	var seen strings.Builder
-	for {
-		line, err := p.stdout.ReadString('\n')
-		seen.WriteString(line)
-		if strings.Contains(line, want) {
-			return
-		}
-		if err != nil {
-			p.t.Fatalf("the output ended without %q: %v\n%s", want, err, seen.String())
-		}
-	}
-}
-
-// wait returns the rest of the output and the exit code, which is -1 after a signal. It fails the test if anything is left.
-func (p *program) wait() (stdout, stderr string, code int) {
-	p.t.Helper()
-	out, err := io.ReadAll(p.stdout)
-	if err != nil {
-		p.t.Errorf("reading the output: %v", err)
-	}
-	var exit *exec.ExitError
-	if err := p.cmd.Wait(); err != nil && !errors.As(err, &exit) {
-		p.t.Fatal(err)
-	}
-	select {
-	case stderr = <-p.stderr:
-	case <-time.After(patience):
-		p.t.Fatalf("a child is still running %v after the program has ended", patience)
-	}
-	wantEmpty(p.t, p.temp)
-	if stackTrace.MatchString(stderr) {
-		p.t.Errorf("a stack trace on stderr:\n%s", stderr)
-	}
-	return string(out), stderr, p.cmd.ProcessState.ExitCode()
-}
-
-func wantEmpty(t *testing.T, dir string) {
-	t.Helper()
-	left, err := os.ReadDir(dir)
-	if err != nil || len(left) > 0 {
-		t.Errorf("left in the directory: %v, error %v, want none", left, err)
-	}
-}
+// warnings match what is on stderr of a run that is cut short: which process ends first, and while it does what, is left to chance.
+const warnings = `^(.* WARN gopherdiscovery: .*\n)*`
 
 func TestScene(t *testing.T) {
 	t.Parallel()
-	stdout, stderr, code := start(t).wait()
+	stdout, stderr, code := clitest.Start(t).Wait()
 	if code != 0 || stderr != "" {
 		t.Errorf("exit code %d, stderr %q, want 0 and nothing", code, stderr)
 	}
@@ -165,7 +54,7 @@ func wantLines(t *testing.T, output string, want ...string) {
 
 func TestFewestPeers(t *testing.T) {
 	t.Parallel()
-	stdout, stderr, code := start(t, "-peers", "2").wait()
+	stdout, stderr, code := clitest.Start(t, "-peers", "2").Wait()
 	if code != 0 || stderr != "" {
 		t.Errorf("exit code %d, stderr %q, want 0 and nothing", code, stderr)
 	}
@@ -174,35 +63,49 @@ func TestFewestPeers(t *testing.T) {
 
 func TestManyPeers(t *testing.T) {
 	t.Parallel()
-	stdout, stderr, code := start(t, "-peers", "12").wait()
+	stdout, stderr, code := clitest.Start(t, "-peers", "12").Wait()
 	if code != 0 || stderr != "" {
 		t.Errorf("exit code %d, stderr %q, want 0 and nothing", code, stderr)
 	}
 	wantLines(t, stdout, `.*  \[12 peers\]`, `.*  \+ peer-13  \[13 peers\]`, `.*  - peer-2  \[12 peers\]`, `.*  - peer-3  \[11 peers\]`)
 }
 
+// A server is killed, and the peers neither seem to leave nor miss the next change.
+func TestSeveralServers(t *testing.T) {
+	t.Parallel()
+	stdout, stderr, code := clitest.Start(t, "-servers", "3").Wait()
+	if code != 0 || !regexp.MustCompile(warnings+`$`).MatchString(stderr) {
+		t.Errorf("exit code %d, stderr %q, want 0 and at most warnings", code, stderr)
+	}
+	wantLines(t, stdout, `A server surveys .*`, `A server surveys .*`, `A server surveys .*`, `.*  all 4 peers .*`,
+		`server-1 is killed too.*`, ``, `peer-3 leaves:.*`, `.*  - peer-3  \[peer-1 peer-4\]`, `.*  all 2 peers .*`)
+}
+
 func TestGivenURLs(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	survey, pubsub := "ipc://"+filepath.Join(dir, "s"), "ipc://"+filepath.Join(dir, "p")
-	stdout, stderr, code := start(t, "-server", survey, "-pubsub", pubsub).wait()
+	stdout, stderr, code := clitest.Start(t, "-server", survey, "-pubsub", pubsub).Wait()
 	if code != 0 || stderr != "" {
 		t.Errorf("exit code %d, stderr %q, want 0 and nothing", code, stderr)
 	}
 	wantLines(t, stdout, regexp.QuoteMeta("A server surveys on "+survey+" and publishes on "+pubsub+"."))
-	wantEmpty(t, dir)
+	clitest.WantEmpty(t, dir)
 }
 
 func TestBadArguments(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct {
 		args []string
-		want string // in the first line on stderr
+		want string
 	}{
 		{[]string{"-peers", "1"}, "-peers 1 "},
 		{[]string{"-peers", "101"}, "-peers 101 "},
 		{[]string{"-peers", "many"}, "-peers"},
 		{[]string{"-timeout", "0s"}, "-timeout 0s "},
+		{[]string{"-servers", "0"}, "-servers 0 "},
+		{[]string{"-servers", "6"}, "-servers 6 "},
+		{[]string{"-servers", "2", "-pubsub", "tcp://127.0.0.1:0"}, "names 1"},
 		{[]string{"-nonsense"}, "-nonsense"},
 		{[]string{"word"}, `"word"`},
 		{[]string{"-server", "nonsense"}, `"nonsense"`},
@@ -211,11 +114,7 @@ func TestBadArguments(t *testing.T) {
 	} {
 		t.Run(strings.Join(test.args, " "), func(t *testing.T) {
 			t.Parallel()
-			stdout, stderr, code := start(t, test.args...).wait()
-			first, _, _ := strings.Cut(stderr, "\n")
-			if code != 2 || stdout != "" || !strings.Contains(first, test.want) {
-				t.Errorf("exit code %d, stdout %q, stderr %q, want 2, nothing and %q", code, stdout, stderr, test.want)
-			}
+			clitest.Start(t, test.args...).WantFailure(2, "cluster: ", test.want)
 		})
 	}
 }
@@ -229,18 +128,20 @@ func TestTakenPort(t *testing.T) {
 	defer taken.Close()
 	for _, flag := range []string{"-server", "-pubsub"} {
 		url := "tcp://" + taken.Addr().String()
-		_, stderr, code := start(t, flag, url).wait()
-		if code != 1 || strings.Count(stderr, "\n") != 1 || !strings.Contains(stderr, url) {
-			t.Errorf("%s: exit code %d, stderr %q, want 1 and a line with %s", flag, code, stderr, url)
-		}
+		t.Run(flag, func(t *testing.T) {
+			_, stderr, code := clitest.Start(t, flag, url).Wait()
+			if code != 1 || strings.Count(stderr, "\n") != 1 || !strings.Contains(stderr, url) {
+				t.Errorf("exit code %d, stderr %q, want 1 and a line with %s", code, stderr, url)
+			}
+		})
 	}
 }
 
 // Before its first PollTime is over a server publishes nothing.
 func TestNotSeenInTime(t *testing.T) {
 	t.Parallel()
-	_, stderr, code := start(t, "-timeout", (pollTime / 2).String()).wait()
-	if code != 1 || strings.Count(stderr, "\n") != 1 || !strings.HasPrefix(stderr, "cluster: gave up after 250ms: ") {
+	_, stderr, code := clitest.Start(t, "-timeout", (pollTime / 2).String()).Wait()
+	if code != 1 || !regexp.MustCompile(warnings+`cluster: gave up after 250ms: .*\n$`).MatchString(stderr) {
 		t.Errorf("exit code %d, stderr %q, want 1 and a line that says so", code, stderr)
 	}
 }

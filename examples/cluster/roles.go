@@ -13,9 +13,9 @@ import (
 )
 
 const (
-	// A child finds its role in this variable: serverRole, or the name of a peer.
+	// A child finds its role in this variable: serverRole and a number, or the name of a peer.
 	roleVariable = "GOPHERDISCOVERY_CLUSTER_ROLE"
-	serverRole   = "server"
+	serverRole   = "server-"
 
 	pollTime = 500 * time.Millisecond
 )

@@ -15,7 +15,7 @@ import (
 	"github.com/dahernan/gopherdiscovery"
 )
 
-// scene is the processes that are running: the server, then the peers in the order of their start.
+// scene is the processes that are running: the servers, then the peers in the order of their start.
 type scene []*child
 
 // child is a process of this same program in another role.
@@ -59,7 +59,7 @@ func (s *scene) start(ctx context.Context, name, urlServer, urlPubSub string) (h
 	return hello, nil
 }
 
-// take removes a peer from those who are to be in the list.
+// take removes a child from those who are to run; the list is to show that.
 func (s *scene) take(name string) *child {
 	i := slices.IndexFunc(*s, func(c *child) bool { return c.name == name })
 	c := (*s)[i]
@@ -69,7 +69,7 @@ func (s *scene) take(name string) *child {
 
 // await prints the lists that peer-1 receives until it has the right one, and then makes sure that all others get it too.
 func (s *scene) await(cause time.Time) error {
-	peers := (*s)[1:]
+	peers := slices.DeleteFunc(slices.Clone(*s), func(c *child) bool { return strings.HasPrefix(c.name, serverRole) })
 	want := make([]string, len(peers))
 	for i, c := range peers {
 		want[i] = c.name
@@ -95,7 +95,7 @@ func (s *scene) await(cause time.Time) error {
 	return nil
 }
 
-// end ends all, the server last, and returns when they are gone.
+// end ends all, the servers last, and returns when they are gone.
 func (s *scene) end() error {
 	var errs []error
 	for _, c := range slices.Backward(*s) {

@@ -1,0 +1,70 @@
+// Discoveryd is a gopherdiscovery server as a program, for clusters in which no program embeds one. From the root of the
+// repository:
+//
+//	go run ./examples/discoveryd -http 127.0.0.1:8080
+//
+// The flags are in options.go, who may announce what with -require-cert-name in authorize.go, and /metrics in metrics.go.
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"log/slog"
+	"net"
+	"net/http"
+
+	"github.com/dahernan/gopherdiscovery"
+	"github.com/dahernan/gopherdiscovery/examples/internal/cli"
+)
+
+func main() { cli.Main("discoveryd", run) }
+
+func run(ctx context.Context, args []string) error {
+	o, err := parse(args)
+	if err != nil {
+		return err
+	}
+	logger := o.discovery.Logger
+
+	var listener net.Listener
+	if o.http != "" {
+		if listener, err = cli.Listen(ctx, o.http); err != nil {
+			return err
+		}
+		defer listener.Close()
+	}
+	server, err := gopherdiscovery.ServerContext(ctx, o.server, o.pubsub, o.discovery)
+	if err != nil {
+		return err
+	}
+	defer func() {
+		_ = server.Close()
+		logger.Info("discoveryd has ended")
+	}()
+	survey, pubsub := server.URLs() // with the ports that the system chose
+	running := logger.With("server", survey, "pubsub", pubsub)
+
+	if listener == nil {
+		running.Info("discoveryd is running")
+		server.Wait() // ends with ctx
+		return nil
+	}
+	running.Info("discoveryd is running", "http", listener.Addr().String())
+	return cli.Serve(ctx, listener, handler(server, logger), logger)
+}
+
+func handler(server *gopherdiscovery.DiscoveryServer, logger *slog.Logger) http.Handler {
+	mux := http.NewServeMux()
+	mux.Handle("GET /metrics", metricsHandler(server, logger))
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {
+		stats := server.Stats()
+		w.Header().Set("Content-Type", "application/json")
+		_ = json.NewEncoder(w).Encode(map[string]any{ // fails when the caller has gone
+			"status":      "ok",
+			"clients":     stats.Clients,
+			"subscribers": stats.Subscribers,
+			"services":    stats.Services,
+		})
+	})
+	return mux
+}

@@ -1,0 +1,211 @@
+package main
+
+import (
+	"encoding/json"
+	"io"
+	"net"
+	"net/http"
+	"path/filepath"
+	"reflect"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus/testutil/promlint"
+
+	"github.com/dahernan/gopherdiscovery"
+	"github.com/dahernan/gopherdiscovery/examples/internal/clitest"
+)
+
+func TestMain(m *testing.M) { clitest.Main(m, main) }
+
+// anyPorts has the environment too: what a test's own arguments say must win.
+var anyPorts = []string{
+	"DISCOVERYD_SERVER=tcp://127.0.0.1:0", "DISCOVERYD_PUBSUB=tcp://127.0.0.1:0",
+	"DISCOVERYD_POLL_TIME=" + clitest.PollTime.String(),
+}
+
+// start starts discoveryd and returns what it says where it is reached.
+func start(t *testing.T, args ...string) (p *clitest.Program, server, pubsub, http string) {
+	t.Helper()
+	p = clitest.Start(t, slices.Concat(anyPorts, args)...)
+	found := p.Stderr.Await(`msg="discoveryd is running" server=(\S+) pubsub=(\S+)(?: http=(\S+))?$`)
+	return p, found[1], found[2], "http://" + found[3]
+}
+
+func get(t *testing.T, url string) (header http.Header, body string) {
+	t.Helper()
+	client := &http.Client{Timeout: clitest.Patience}
+	defer client.CloseIdleConnections()
+	response, err := client.Get(url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer response.Body.Close()
+	all, err := io.ReadAll(response.Body)
+	if err != nil || response.StatusCode != http.StatusOK {
+		t.Fatalf("GET %s: %s, error %v", url, response.Status, err)
+	}
+	return response.Header, string(all)
+}
+
+func TestServes(t *testing.T) {
+	t.Parallel()
+	_, server, pubsub, url := start(t, "-http", "127.0.0.1:0")
+	clitest.Join(t, clitest.Quiet, server, "http://10.0.0.2:8080")
+	clitest.AwaitList(t, clitest.Quiet, pubsub, "http://10.0.0.2:8080")
+
+	_, body := get(t, url+"/healthz")
+	var health struct {
+		Status            string
+		Clients, Services int
+	}
+	if err := json.Unmarshal([]byte(body), &health); err != nil {
+		t.Fatal(err)
+	}
+	if health.Status != "ok" || health.Clients != 1 || health.Services != 1 {
+		t.Errorf("health %s, want ok with one client and service", body)
+	}
+
+	header, body := get(t, url+"/metrics")
+	if got := header.Get("Content-Type"); !strings.HasPrefix(got, "text/plain; version=0.0.4") {
+		t.Errorf("Content-Type %q, want Prometheus text", got)
+	}
+	for _, want := range []string{
+		`# HELP gopherdiscovery_clients \S.*\.\n# TYPE gopherdiscovery_clients gauge\ngopherdiscovery_clients 1`,
+		`# TYPE gopherdiscovery_subscribers gauge\ngopherdiscovery_subscribers [01]`,
+		`# TYPE gopherdiscovery_services gauge\ngopherdiscovery_services 1`,
+		`# TYPE gopherdiscovery_polls_total counter\ngopherdiscovery_polls_total [1-9]\d*`,
+		`# TYPE gopherdiscovery_doubted_polls_total counter\ngopherdiscovery_doubted_polls_total \d+`,
+		`# TYPE gopherdiscovery_answers_total counter\ngopherdiscovery_answers_total [1-9]\d*`,
+		`# TYPE gopherdiscovery_missed_surveys_total counter\ngopherdiscovery_missed_surveys_total \d+`,
+		`# TYPE gopherdiscovery_rejected_messages_total counter\ngopherdiscovery_rejected_messages_total 0`,
+		`# TYPE gopherdiscovery_refused_connections_total counter\ngopherdiscovery_refused_connections_total 0`,
+		`# TYPE gopherdiscovery_lists_total counter\ngopherdiscovery_lists_total [1-9]\d*`,
+		`go_goroutines \d+`,
+	} {
+		if !regexp.MustCompile(`(?m)^` + want + `$`).MatchString(body) {
+			t.Errorf("no match for %s in\n%s", want, body)
+		}
+	}
+	problems, err := promlint.New(strings.NewReader(body)).Lint()
+	if err != nil || len(problems) > 0 {
+		t.Errorf("lint of the metrics: %v, error %v, want none", problems, err)
+	}
+}
+
+// All that the library can do and count can be set and seen.
+func TestNothingIsMissing(t *testing.T) {
+	t.Parallel()
+	if got, want := len(metrics), reflect.TypeFor[gopherdiscovery.Stats]().NumField(); got != want {
+		t.Errorf("%d metrics, want one for each of %d fields of Stats", got, want)
+	}
+	help, stderr, code := clitest.Start(t, "-h").Wait()
+	if code != 0 || stderr != "" {
+		t.Errorf("-h: exit code %d, stderr %q, want 0 and nothing", code, stderr)
+	}
+	flags := map[string]string{"TLSConfig": "tls-cert", "Authorize": "require-cert-name", "Logger": "log-level"}
+	capital := regexp.MustCompile(`([a-z])([A-Z])`)
+	options := reflect.TypeFor[gopherdiscovery.Options]()
+	for i := range options.NumField() {
+		field := options.Field(i).Name
+		flag, other := flags[field]
+		if !other {
+			flag = strings.ToLower(capital.ReplaceAllString(field, "$1-$2"))
+		}
+		if !strings.Contains(help, "\n  -"+flag) {
+			t.Errorf("no flag -%s for Options.%s in\n%s", flag, field, help)
+		}
+	}
+}
+
+func TestBadArguments(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		args string
+		want string
+	}{
+		{"-nonsense", "-nonsense"},
+		{"word", `"word"`},
+		{"-poll-time soon", `"soon" for flag -poll-time`},
+		{"-poll-time -1s", "-poll-time -1s"},
+		{"-survey-time -1ms", "-survey-time -1ms"},
+		{"-recv-deadline -2h", "-recv-deadline -2h0m0s"},
+		{"-missed-surveys -1", "-missed-surveys -1"},
+		{"-max-clients -5", "-max-clients -5"},
+		{"-max-clients all", `"all" for flag -max-clients`},
+		{"-log-level loud", `"loud"`},
+		{"-log-format xml", `"xml" for flag -log-format`},
+		{"-server nonsense", `"nonsense"`},
+		{"-pubsub tcp://127.0.0.1:65536", "65536"},
+		{"-server tls+tcp://127.0.0.1:0", "-tls-cert"},
+		{"-pubsub tls+tcp://127.0.0.1:0", "-tls-cert"},
+		{"-require-cert-name", "-require-cert-name"},
+		{"DISCOVERYD_POLL_TIME=soon", `"soon" in the environment variable DISCOVERYD_POLL_TIME`},
+		{"DISCOVERYD_MAX_CLIENTS=-1", "-max-clients -1"},
+	} {
+		t.Run(test.args, func(t *testing.T) {
+			t.Parallel()
+			clitest.Start(t, slices.Concat(anyPorts, strings.Fields(test.args))...).WantFailure(2, "discoveryd: ", test.want)
+		})
+	}
+}
+
+func TestTakenPort(t *testing.T) {
+	t.Parallel()
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer taken.Close()
+	address := taken.Addr().String()
+	for _, args := range [][2]string{{"-server", "tcp://" + address}, {"-pubsub", "tcp://" + address}, {"-http", address}} {
+		t.Run(args[0], func(t *testing.T) {
+			clitest.Start(t, slices.Concat(anyPorts, args[:])...).WantFailure(1, "discoveryd: ", args[1])
+		})
+	}
+}
+
+// Each test's start shows that the environment is used.
+func TestFlagsWinOverTheEnvironment(t *testing.T) {
+	t.Parallel()
+	survey := "ipc://" + filepath.Join(t.TempDir(), "s")
+	p := clitest.Start(t, slices.Concat(anyPorts, []string{
+		"DISCOVERYD_LOG_FORMAT=json", "DISCOVERYD_MAX_CLIENTS=nonsense", "DISCOVERYD_HTTP=", "-server", survey, "-max-clients", "3",
+	})...)
+	line := p.Stderr.Await(`^.*discoveryd is running.*$`)[0]
+	var got struct{ Server, PubSub, HTTP string }
+	if err := json.Unmarshal([]byte(line), &got); err != nil {
+		t.Fatalf("%s: %v", line, err)
+	}
+	if got.Server != survey || !strings.HasPrefix(got.PubSub, "tcp://127.0.0.1:") || got.HTTP != "" {
+		t.Errorf("%s, want the server on %s, and no HTTP", line, survey)
+	}
+}
+
+// A poll an hour from now shows that options reach the server: nothing is published before the first.
+func TestOptionsReachTheServer(t *testing.T) {
+	t.Parallel()
+	_, server, pubsub, url := start(t, "-http", "127.0.0.1:0", "-poll-time", "1h", "-max-clients", "1")
+	clitest.Join(t, clitest.Quiet, server, "a")
+	clitest.Join(t, clitest.Quiet, server, "b")
+	sub, err := clitest.Quiet.NewSubscriber(t.Context(), pubsub)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer sub.Close()
+	for deadline := time.Now().Add(clitest.Patience); ; {
+		_, body := get(t, url+"/metrics")
+		if !strings.Contains(body, "gopherdiscovery_lists_total 0\n") {
+			t.Fatalf("a list before the first poll:\n%s", body)
+		}
+		if strings.Contains(body, "gopherdiscovery_clients 1\n") && !strings.Contains(body, "gopherdiscovery_refused_connections_total 0\n") {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("two clients and -max-clients 1, but\n%s", body)
+		}
+	}
+}

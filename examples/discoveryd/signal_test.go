@@ -1,0 +1,39 @@
+//go:build unix
+
+package main
+
+import (
+	"net"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/dahernan/gopherdiscovery/examples/internal/clitest"
+)
+
+func TestSignal(t *testing.T) {
+	t.Parallel()
+	for _, sig := range []syscall.Signal{syscall.SIGTERM, syscall.SIGINT} {
+		for _, args := range [][]string{nil, {"-http", "127.0.0.1:0"}} {
+			t.Run(sig.String()+" "+strings.Join(args, " "), func(t *testing.T) {
+				t.Parallel()
+				p, server, pubsub, _ := start(t, args...)
+				clitest.Join(t, clitest.Quiet, server, "a")
+				clitest.AwaitList(t, clitest.Quiet, pubsub, "a")
+				p.Signal(sig)
+				stdout, stderr, code := p.Wait()
+				if code != 0 || stdout != "" || strings.Count(stderr, "\n") != 2 || !strings.Contains(stderr, `msg="discoveryd has ended"`) {
+					t.Errorf("exit code %d, stdout %q, stderr %q, want 0, nothing and two lines", code, stdout, stderr)
+				}
+				for _, url := range []string{server, pubsub} {
+					free, err := net.Listen("tcp", strings.TrimPrefix(url, "tcp://"))
+					if err != nil {
+						t.Errorf("%s is not free: %v", url, err)
+						continue
+					}
+					_ = free.Close()
+				}
+			})
+		}
+	}
+}

@@ -1,0 +1,69 @@
+// Package cli is what the example programs share: how they end, the flags that are the same in all of them, and their HTTP
+// server. A program is
+//
+//	func main() { cli.Main("watch", run) }
+//
+//	func run(ctx context.Context, args []string) error {
+//		flags := cli.NewFlags("watch", "Watch prints who joins and leaves.")
+//		pubsub := flags.PubSub()
+//		once := flags.Bool("once", false, "print the list and end")
+//		if err := flags.Parse(args); err != nil {
+//			return err
+//		}
+//		dialer, err := flags.Dialer()
+//		…
+//	}
+package cli
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+
+	"github.com/dahernan/gopherdiscovery"
+)
+
+// usageError is the fault of the arguments.
+type usageError string
+
+func (e usageError) Error() string { return string(e) }
+
+// Usagef returns an error with which Main exits with 2. It should name the flag and its value.
+func Usagef(format string, args ...any) error { return usageError(fmt.Sprintf(format, args...)) }
+
+// Main runs a program with the arguments of the process and exits: with 0 if run returns nil, 2 if the arguments were wrong
+// and 1 after any other error, which it prints as one line to stderr. The context ends with SIGINT or SIGTERM; the second of
+// them ends a program that hangs.
+func Main(name string, run func(ctx context.Context, args []string) error) {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	context.AfterFunc(ctx, stop)
+	err := run(ctx, os.Args[1:])
+	code := exitCode(err)
+	if code != 0 {
+		fmt.Fprintf(os.Stderr, "%s: %s\n", name, strings.ReplaceAll(err.Error(), "\n", "; "))
+	}
+	os.Exit(code)
+}
+
+func exitCode(err error) int {
+	if err == nil || errors.Is(err, flag.ErrHelp) {
+		return 0
+	}
+	var usage usageError
+	if errors.As(err, &usage) {
+		return 2
+	}
+	for _, usage := range []error{
+		gopherdiscovery.ErrInvalidURL, gopherdiscovery.ErrInvalidService, gopherdiscovery.ErrInvalidArgument,
+	} {
+		if errors.Is(err, usage) {
+			return 2
+		}
+	}
+	return 1
+}

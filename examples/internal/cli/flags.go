@@ -1,0 +1,129 @@
+package cli
+
+import (
+	"flag"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"strings"
+
+	"github.com/dahernan/gopherdiscovery"
+)
+
+// Flags are the flags of a program: those of the log and of TLS, which all programs have, and what is added to them.
+type Flags struct {
+	*flag.FlagSet
+	about  string
+	prefix string // of environment variables
+	level  slog.Level
+	format logFormat
+	tls    tlsFiles
+}
+
+// NewFlags returns the flags of a program. What it is about stands above the list of its flags in its help.
+func NewFlags(name, about string) *Flags {
+	f := &Flags{FlagSet: flag.NewFlagSet(name, flag.ContinueOnError), about: about, format: "text"}
+	f.TextVar(&f.level, "log-level", slog.LevelInfo, "log from this `level` on: debug, info, warn or error")
+	f.TextVar(&f.format, "log-format", f.format, "log in this `format`: text or json")
+	f.StringVar(&f.tls.cert, "tls-cert", "", "PEM `file` with this program's certificate")
+	f.StringVar(&f.tls.key, "tls-key", "", "PEM `file` with the key of that certificate")
+	f.StringVar(&f.tls.ca, "tls-ca", "", "PEM `file` with the certificates of those who sign the other side's")
+	return f
+}
+
+// Server adds the flag -server.
+func (f *Flags) Server() *string {
+	return f.String("server", "tcp://127.0.0.1:40007", "`URL` on which the server surveys")
+}
+
+// PubSub adds the flag -pubsub.
+func (f *Flags) PubSub() *string {
+	return f.String("pubsub", "tcp://127.0.0.1:50007", "`URL` on which the server publishes")
+}
+
+// Service adds the flag -name.
+func (f *Flags) Service() *string {
+	return f.String("name", "", "`name` to announce, as a rule the URL of this program")
+}
+
+// HTTP adds the flag -http. See Listen and Serve for what to do with it.
+func (f *Flags) HTTP(address string) *string {
+	return f.String("http", address, "`address` to serve HTTP on")
+}
+
+// Environment makes Parse take a flag that is not given from an environment variable: -poll-time is PREFIX_POLL_TIME. A
+// variable that is empty counts as not set.
+func (f *Flags) Environment(prefix string) { f.prefix = prefix }
+
+// Parse reads the flags, as Parse of this package does, and then the environment.
+func (f *Flags) Parse(args []string) error {
+	if err := Parse(f.FlagSet, f.about, args); err != nil || f.prefix == "" {
+		return err
+	}
+	return f.parseEnvironment()
+}
+
+func (f *Flags) parseEnvironment() (err error) {
+	given := make(map[string]bool)
+	f.Visit(func(g *flag.Flag) { given[g.Name] = true })
+	f.VisitAll(func(g *flag.Flag) {
+		variable := f.prefix + "_" + strings.ToUpper(strings.ReplaceAll(g.Name, "-", "_"))
+		value := os.Getenv(variable)
+		if given[g.Name] || value == "" || err != nil {
+			return
+		}
+		if setErr := f.Set(g.Name, value); setErr != nil {
+			err = Usagef("invalid value %q in the environment variable %s: %v", value, variable, setErr)
+		}
+	})
+	return err
+}
+
+// Logger returns a logger to stderr, as -log-level and -log-format say.
+func (f *Flags) Logger() *slog.Logger {
+	options := &slog.HandlerOptions{Level: f.level}
+	if f.format == "json" {
+		return slog.New(slog.NewJSONHandler(os.Stderr, options))
+	}
+	return slog.New(slog.NewTextHandler(os.Stderr, options))
+}
+
+// Dialer returns what connects clients and subscribers, with the certificates of the -tls flags and Logger.
+func (f *Flags) Dialer() (*gopherdiscovery.Dialer, error) {
+	config, err := f.ClientTLS()
+	if err != nil {
+		return nil, err
+	}
+	return &gopherdiscovery.Dialer{TLSConfig: config, Logger: f.Logger()}, nil
+}
+
+// Parse reads the flags of a program that has others than Flags. There may be no arguments besides them. When help is asked for
+// it prints it to stdout, and returns flag.ErrHelp, with which Main exits with 0.
+func Parse(flags *flag.FlagSet, about string, args []string) error {
+	flags.SetOutput(io.Discard) // Main prints the error, in one line
+	switch err := flags.Parse(args); {
+	case err == flag.ErrHelp:
+		fmt.Printf("%s\n\nFlags of %s:\n", about, flags.Name())
+		flags.SetOutput(os.Stdout)
+		flags.PrintDefaults()
+		return err
+	case err != nil:
+		return Usagef("%v; -h tells more", err)
+	case flags.NArg() > 0:
+		return Usagef("unexpected argument %q; -h tells more", flags.Arg(0))
+	}
+	return nil
+}
+
+type logFormat string
+
+func (l logFormat) MarshalText() ([]byte, error) { return []byte(l), nil }
+
+func (l *logFormat) UnmarshalText(text []byte) error {
+	if s := string(text); s != "text" && s != "json" {
+		return fmt.Errorf("%q is neither text nor json", s)
+	}
+	*l = logFormat(text)
+	return nil
+}

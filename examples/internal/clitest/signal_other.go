@@ -1,0 +1,7 @@
+//go:build !unix
+
+package clitest
+
+import "os/exec"
+
+func prepare(*exec.Cmd) {}

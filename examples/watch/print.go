@@ -1,0 +1,59 @@
+package main
+
+import (
+	"bufio"
+	"encoding/json"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/dahernan/gopherdiscovery"
+)
+
+// printer prints for people, or for programs.
+type printer struct {
+	out    io.Writer
+	inJSON bool
+}
+
+// event is what is printed of a change as JSON.
+type event struct {
+	Time   time.Time `json:"time"`
+	Joined []string  `json:"joined"`
+	Left   []string  `json:"left"`
+	Total  int       `json:"total"` // names in the list
+}
+
+// change prints a change at once, whole: who reads it through a pipe wants no half of it.
+func (p printer) change(at time.Time, before, after []string) error {
+	out := bufio.NewWriter(p.out)
+	joined, left := gopherdiscovery.Diff(before, after)
+	if p.inJSON {
+		// Programs want [] rather than null.
+		e := event{Time: at, Joined: append([]string{}, joined...), Left: append([]string{}, left...), Total: len(after)}
+		_ = json.NewEncoder(out).Encode(e) // Flush returns the error
+		return out.Flush()
+	}
+	clock := at.Format("2006-01-02 15:04:05.000")
+	for _, name := range joined {
+		fmt.Fprintf(out, "%s  + %s\n", clock, name)
+	}
+	for _, name := range left {
+		fmt.Fprintf(out, "%s  - %s\n", clock, name)
+	}
+	fmt.Fprintf(out, "%s  total %d\n", clock, len(after))
+	return out.Flush()
+}
+
+// list prints who is there.
+func (p printer) list(names []string) error {
+	out := bufio.NewWriter(p.out)
+	if p.inJSON {
+		_ = json.NewEncoder(out).Encode(names) // Flush returns the error
+		return out.Flush()
+	}
+	for _, name := range names {
+		fmt.Fprintln(out, name)
+	}
+	return out.Flush()
+}

@@ -1,0 +1,49 @@
+//go:build unix
+
+package main
+
+import (
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/dahernan/gopherdiscovery/examples/internal/clitest"
+)
+
+func TestSignal(t *testing.T) {
+	t.Parallel()
+	_, pubsub := startServer(t, "a")
+	for _, sig := range []syscall.Signal{syscall.SIGTERM, syscall.SIGINT} {
+		t.Run(sig.String(), func(t *testing.T) {
+			t.Parallel()
+			p := clitest.Start(t, "-pubsub", pubsub)
+			p.Stdout.Await(`total 1\n`)
+			p.Signal(sig)
+			if _, stderr, code := p.Wait(); code != 0 || stderr != "" {
+				t.Errorf("exit code %d, stderr %q, want 0 and nothing", code, stderr)
+			}
+		})
+	}
+}
+
+// A list that was not printed must not look like one that is empty.
+func TestSignalBeforeTheList(t *testing.T) {
+	t.Parallel()
+	p := clitest.Start(t, "-once", "-timeout", clitest.Patience.String(), "-pubsub", closedPort(t))
+	p.Stderr.Await(`cannot reach the server.*connection refused`)
+	p.Signal(syscall.SIGINT)
+	stdout, stderr, code := p.Wait()
+	if code != 1 || stdout != "" || !strings.HasSuffix(stderr, "\nwatch: interrupted\n") {
+		t.Errorf("exit code %d, stdout %q, stderr %q, want 1, nothing and that it was interrupted", code, stdout, stderr)
+	}
+}
+
+func TestUnreachableServer(t *testing.T) {
+	t.Parallel()
+	p := clitest.Start(t, "-pubsub", closedPort(t))
+	p.Stderr.Await(`cannot reach the server.*connection refused`)
+	p.Signal(syscall.SIGTERM)
+	if stdout, _, code := p.Wait(); code != 0 || stdout != "" {
+		t.Errorf("exit code %d, stdout %q, want 0 and nothing", code, stdout)
+	}
+}
