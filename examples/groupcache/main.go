@@ -1,0 +1,74 @@
+// Groupcache runs github.com/golang/groupcache in processes that find each other with gopherdiscovery. Without flags it
+// demonstrates itself: it starts three caches, kills one and adds one, and prints who loads what. From the root of the repository:
+//
+//	go run ./examples/groupcache
+//
+// With any flag it is one cache among its peers, whose server is that of -server and -pubsub:
+//
+//	go run ./examples/groupcache -server tcp://127.0.0.1:40007 -pubsub tcp://127.0.0.1:50007 -http 127.0.0.1:8080
+//
+// How a program uses the library together with groupcache is in cache.go; demo.go starts the processes and asks them for keys.
+package main
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/dahernan/gopherdiscovery/examples/internal/cli"
+	"github.com/dahernan/gopherdiscovery/examples/internal/peer"
+)
+
+const about = "Groupcache runs a cache whose peers find each other. Without flags it demonstrates itself."
+
+func main() { cli.Main("groupcache", run) }
+
+func run(ctx context.Context, args []string) error {
+	if len(args) == 0 {
+		return demonstrate(ctx)
+	}
+	return serve(peer.Context(ctx), args)
+}
+
+// serve is one cache among its peers, until ctx ends.
+func serve(ctx context.Context, args []string) error {
+	flags := cli.NewFlags("groupcache", about)
+	urlServer, urlPubSub := flags.Server(), flags.PubSub()
+	address := flags.HTTP("127.0.0.1:8080")
+	name := peer.NameFlag(flags)
+	if err := flags.Parse(args); err != nil {
+		return err
+	}
+	dialer, err := flags.Dialer()
+	if err != nil {
+		return err
+	}
+	listener, err := cli.Listen(ctx, *address)
+	if err != nil {
+		return err
+	}
+	defer listener.Close()
+	self, err := peer.Name(*name, listener.Addr())
+	if err != nil {
+		return err
+	}
+
+	c := newCache(self)
+	client, err := dialer.ClientWithSub(ctx, *urlServer, *urlPubSub, self)
+	if err != nil {
+		return err
+	}
+	defer client.Close()
+	lists, err := client.Peers()
+	if err != nil {
+		return err
+	}
+	fmt.Println(self)
+	go func() {
+		for list := range lists { // ends with ctx
+			c.setPeers(list)
+			fmt.Println("peers:", strings.Join(list, " "))
+		}
+	}()
+	return cli.Serve(ctx, listener, c.handler(), flags.Logger())
+}
