@@ -20,6 +20,10 @@ const (
 
 	// acceptPause is how long a listener waits when the system has no descriptor left for a connection.
 	acceptPause = 50 * time.Millisecond
+
+	// vanishedAfter is how long a connection is kept whose other end acknowledges nothing. It leaves room for a bad network: a
+	// client that is silent is dropped from the list long before.
+	vanishedAfter = 30 * time.Second
 )
 
 var errFull = errors.New("there are Options.MaxClients connections")
@@ -56,6 +60,7 @@ func (l *listener) acceptAll() {
 		nc, err := l.net.Accept()
 		switch {
 		case err == nil:
+			limitUnacknowledged(nc, vanishedAfter)
 			if c := newConn(nc, l.sock, l.address); c != nil {
 				l.begin(c)
 			}

@@ -18,10 +18,16 @@ type publisher struct {
 	pipes map[*pipe]struct{}
 	last  []byte    // the last list as it is sent; nil before the first
 	sent  time.Time // when it was sent to all
+
+	// After the server was stopped the list may be out of date until the loop has looked around.
+	pollTime  time.Duration
+	confirmed time.Time // when the loop last said that the list is good
+	held      bool      // or that it is not
+	owed      map[*pipe]struct{}
 }
 
 func newPublisher(opt Options) *publisher {
-	p := &publisher{pipes: make(map[*pipe]struct{})}
+	p := &publisher{pipes: make(map[*pipe]struct{}), owed: make(map[*pipe]struct{}), pollTime: opt.PollTime}
 	p.socket = newSocket(role{
 		info: mangos.ProtocolInfo{
 			Self: mangos.ProtoPub, SelfName: "pub",
@@ -40,9 +46,27 @@ func (p *publisher) attached(sub *pipe) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.pipes[sub] = struct{}{}
-	if p.last != nil {
+	switch late := time.Since(p.confirmed) > p.pollTime+haltedAfter; {
+	case p.last == nil:
+	case p.held || late:
+		p.owed[sub] = struct{}{}
+	default:
 		sub.post(p.last)
 	}
+}
+
+// confirm is called by the server's loop each time it runs, with whether the list is to be held back from those who connect.
+func (p *publisher) confirm(hold bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.confirmed, p.held = time.Now(), hold
+	if hold {
+		return
+	}
+	for sub := range p.owed {
+		sub.post(p.last)
+	}
+	clear(p.owed)
 }
 
 // received is called for what a subscriber must not do: say something.
@@ -53,6 +77,7 @@ func (p *publisher) received(sub *pipe, _ []byte) {
 func (p *publisher) detached(sub *pipe) {
 	p.mu.Lock()
 	delete(p.pipes, sub)
+	delete(p.owed, sub)
 	p.mu.Unlock()
 }
 

@@ -14,6 +14,9 @@ const (
 	lateAfter = 50 * time.Millisecond
 	graceTime = 200 * time.Millisecond
 
+	// A server that runs this late was stopped.
+	haltedAfter = 500 * time.Millisecond
+
 	// From this many silent names, if they are more than half, a poll is doubted.
 	doubtFrom = 3
 )
@@ -45,6 +48,7 @@ type schedule struct {
 	lastList  time.Time // when it was published
 
 	nextRepeat time.Time
+	wakeAt     time.Time // when next wanted to be called
 }
 
 // actions is what a schedule wants done: surveys sent, a list published.
@@ -110,6 +114,9 @@ func (s *schedule) noting(now time.Time, urgent bool, event func()) {
 // next returns what is due, and when to call again if nothing happens until then. Events must be taken in before: what
 // has not been heard by now counts as missed.
 func (s *schedule) next(now time.Time) (do actions, wake time.Time) {
+	if !s.wakeAt.IsZero() && now.Sub(s.wakeAt) > haltedAfter {
+		s.resume(now)
+	}
 	if !s.polling && !now.Before(s.nextPoll) {
 		do.poll = true
 		s.startPolling(now)
@@ -123,11 +130,25 @@ func (s *schedule) next(now time.Time) (do actions, wake time.Time) {
 		s.askNewcomers(now)
 	}
 	do.publish = s.publish(now)
-	if s.published != nil && !now.Before(s.nextRepeat) {
+	if s.opened && s.published != nil && !now.Before(s.nextRepeat) {
 		do.repeat = !do.publish
 		s.nextRepeat = now.Add(s.opt.PollTime)
 	}
-	return do, s.wake()
+	s.wakeAt = s.wake()
+	return do, s.wakeAt
+}
+
+// resume is called when the server was stopped for a while. Like one that has just started it says nothing before it has asked
+// everyone: the ends of connections that it has missed come in after those who connect now.
+func (s *schedule) resume(now time.Time) {
+	if !s.opened {
+		return
+	}
+	s.opened = false
+	s.opening = now.Add(2 * s.opt.SurveyTime) // the end of the poll comes before
+	if !s.polling {
+		s.nextPoll = now
+	}
 }
 
 // endPolling ends the poll. Before it holds anyone's silence against them it doubts itself: a server that was stopped for a
@@ -218,7 +239,9 @@ func (s *schedule) publish(now time.Time) bool {
 	}
 	s.published = append([]string{}, s.list...)
 	s.lastList = now
-	s.nextRepeat = now.Add(s.opt.PollTime)
+	if first {
+		s.nextRepeat = now.Add(s.opt.PollTime)
+	}
 	return true
 }
 
@@ -251,7 +274,7 @@ func (s *schedule) wake() time.Time {
 	if s.opened && !s.changed.IsZero() {
 		at = earliest(at, s.publishTime())
 	}
-	if s.published != nil {
+	if s.opened && s.published != nil {
 		at = earliest(at, s.nextRepeat)
 	}
 	return at

@@ -99,7 +99,7 @@ func TestScheduleDeadlines(t *testing.T) {
 	s.expect(2180, "wake 2280")
 	s.hear(2270, 2, "c")
 	s.expect(2270, "wake 2300") // but not beyond SurveyTime
-	s.expect(2300, "missed 1; publish a c; wake 4300")
+	s.expect(2300, "missed 1; publish a c; wake 4000")
 }
 
 func TestScheduleFirstList(t *testing.T) {
@@ -239,14 +239,34 @@ func TestScheduleRepeats(t *testing.T) {
 	s.expect(2100, "ask 2; wake 4000")
 	s.hear(2500, 2, "b")
 	s.expect(2500, "publish a b; wake 4000")
-	s.expect(4000, "poll; wake 4500")
-	s.expect(4500, "repeat; wake 5000") // PollTime after the last list, though a poll is running
-	s.hear(4600, 1, "a")
-	s.hear(4600, 2, "b")
-	s.expect(4600, "wake 6500")
-	s.disconnect(2, s.at(6500))
-	s.expect(6500, "publish a; wake 6600") // the news are as good
-	s.expect(6600, "poll; wake 7600")
+	s.expect(4000, "poll; repeat; wake 5000") // PollTime after the first list, whatever came in between
+	s.expect(5000, "missed 2; wake 6000")
+	s.disconnect(2, s.at(6000))
+	s.expect(6000, "publish a; wake 7000") // the news are as good
+	s.expect(7000, "poll; wake 8000")
+	s.hear(7000, 1, "a")
+	s.expect(7000, "wake 8000")
+	s.expect(8000, "repeat; wake 9000")
+}
+
+// A server that was stopped asks everyone before it says anything: what it knew may be wrong.
+func TestScheduleAfterAHalt(t *testing.T) {
+	s := running(t, Options{})
+	s.connect(2)
+	s.expect(2100, "ask 2; wake 4000")
+	s.hear(2100, 2, "b")
+	s.expect(2100, "publish a b; wake 4000")
+	s.expect(34000, "poll; wake 35000")
+	if s.opened {
+		t.Error("open before everyone was asked")
+	}
+	s.disconnect(2, s.at(34001))
+	s.expect(34001, "wake 35000")
+	s.hear(34002, 1, "a")
+	s.expect(34002, "publish a; wake 36002")
+	if !s.opened {
+		t.Error("not open although everyone has answered")
+	}
 }
 
 // crowd has four names that have answered the poll before.
@@ -321,10 +341,12 @@ func TestScheduleDoesNotDoubtAFew(t *testing.T) {
 func TestScheduleLatePollEnd(t *testing.T) {
 	s := running(t, Options{MissedSurveys: 1})
 	s.expect(4000, "poll; repeat; wake 5000")
-	s.expect(35000, "repeat; wake 35200")
-	s.hear(35100, 1, "a")
-	s.expect(35100, "wake 37000")
-	s.expect(37100, "poll; repeat; wake 38100")
-	s.expect(38151, "wake 38351")
-	s.expect(38352, "missed 1; publish; wake 40352")
+	s.expect(5051, "wake 5251")
+	s.hear(5100, 1, "a")
+	s.expect(5100, "wake 6000")
+	s.expect(6000, "repeat; wake 7100")
+	s.expect(7100, "poll; wake 8000")
+	s.expect(8000, "repeat; wake 8100")
+	s.expect(8151, "wake 8351")
+	s.expect(8351, "missed 1; publish; wake 10000")
 }

@@ -199,6 +199,7 @@ func (s *DiscoveryServer) act(do actions, plan *schedule) {
 	if do.repeat {
 		s.publisher.repeat()
 	}
+	s.publisher.confirm(!plan.opened)
 }
 
 func (s *DiscoveryServer) note(do actions, list []string) {

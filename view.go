@@ -20,9 +20,9 @@ type word struct {
 	body     []byte        // the newest list as it came
 	list     []string      // the same; nil before the first
 	heard    time.Time     // when it came, or came again
+	repeated time.Time     // when a list last came again; zero before
 	interval time.Duration // between repetitions
-	messages int
-	pauses   int // that interval comes from
+	pauses   int           // that interval comes from
 }
 
 func newView() *view { return &view{words: make(map[*pipe]*word)} }
@@ -37,13 +37,11 @@ func (v *view) repeats(p *pipe, body []byte, now time.Time) bool {
 	if w == nil || w.list == nil || !bytes.Equal(w.body, body) {
 		return false
 	}
-	// The first message comes on connecting, at any time before a repetition.
-	if w.messages > 1 {
-		w.interval = nextInterval(w.interval, now.Sub(w.heard))
+	if !w.repeated.IsZero() {
+		w.interval = nextInterval(w.interval, now.Sub(w.repeated))
 		w.pauses++
 	}
-	w.heard = now
-	w.messages++
+	w.heard, w.repeated = now, now
 	return true
 }
 
@@ -60,7 +58,6 @@ func (v *view) hear(p *pipe, body []byte, list []string, now time.Time) {
 		return
 	}
 	w.body, w.list, w.heard = slices.Clone(body), list, now
-	w.messages++
 }
 
 // union returns the names in any server's list. It returns nil while no server that is connected has sent a list: then

@@ -91,12 +91,15 @@ func TestOverdue(t *testing.T) {
 	o.says(1900, p, "a") // on connecting, just before a repetition
 	o.says(2000, p, "a")
 	expect(0)
-	o.says(4000, p, "a")
+	o.says(3900, p, "a b") // a change between two repetitions tells nothing about their pause
+	o.says(4000, p, "a b")
 	expect(0)
-	o.says(6000, p, "a")
+	o.says(6000, p, "a b")
 	expect(12000)
-	o.says(6500, p, "a b") // a change is as good as a repetition
+	o.says(6500, p, "a") // but is as good a sign of life
 	expect(12500)
+	o.says(8000, p, "a")
+	expect(14000)
 	o.says(8500, p, "a b")
 	expect(14500)
 	if got := o.overdue(o.at(14499)); len(got) != 0 {

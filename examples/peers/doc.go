@@ -1,0 +1,3 @@
+// Package peers holds no code but tests: they run the peers in Python and C, as processes, against the library's server, and
+// play the session that docs/protocol.md shows byte by byte.
+package peers

@@ -1,0 +1,301 @@
+//go:build unix
+
+package peers_test
+
+import (
+	"bytes"
+	"context"
+	"log/slog"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/dahernan/gopherdiscovery"
+)
+
+// The first list comes soon. Silence makes nobody leave within a test: who leaves has closed its connection.
+var quickOptions = gopherdiscovery.Options{
+	SurveyTime:    10 * time.Second,
+	PollTime:      50 * time.Millisecond,
+	MissedSurveys: 1000,
+	Logger:        slog.New(slog.DiscardHandler),
+}
+
+var quiet = &gopherdiscovery.Dialer{Logger: slog.New(slog.DiscardHandler)}
+
+// urls are the transports that every peer knows. Each test gets files of its own.
+var urls = map[string]func(testing.TB) (survey, pubsub string){
+	"tcp": func(testing.TB) (survey, pubsub string) { return "tcp://127.0.0.1:0", "tcp://127.0.0.1:0" },
+	"ipc": func(t testing.TB) (survey, pubsub string) {
+		dir := t.TempDir()
+		return "ipc://" + filepath.Join(dir, "s"), "ipc://" + filepath.Join(dir, "p")
+	},
+}
+
+// onEach runs a test for each language and transport.
+func onEach(t *testing.T, test func(t *testing.T, command []string, survey, pubsub string)) {
+	t.Parallel()
+	for language, get := range languages {
+		t.Run(language, func(t *testing.T) {
+			t.Parallel()
+			command := get(t)
+			for scheme, make := range urls {
+				t.Run(scheme, func(t *testing.T) {
+					t.Parallel()
+					survey, pubsub := make(t)
+					test(t, command, survey, pubsub)
+				})
+			}
+		})
+	}
+}
+
+func startServer(t testing.TB, survey, pubsub string, opt gopherdiscovery.Options) *gopherdiscovery.DiscoveryServer {
+	t.Helper()
+	server, err := gopherdiscovery.Server(survey, pubsub, opt)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { server.Close() })
+	return server
+}
+
+func subscribe(t testing.TB, pubsub string) <-chan []string {
+	t.Helper()
+	sub, err := quiet.NewSubscriber(context.Background(), pubsub)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { sub.Close() })
+	return sub.Changes()
+}
+
+func announce(t testing.TB, survey, service string) *gopherdiscovery.DiscoveryClient {
+	t.Helper()
+	client, err := quiet.Client(context.Background(), survey, service)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { client.Close() })
+	return client
+}
+
+// await reads lists until the wanted one comes.
+func await(t testing.TB, lists <-chan []string, want ...string) {
+	t.Helper()
+	timeout := time.After(patience)
+	var got []string
+	for {
+		select {
+		case got = <-lists:
+			if slices.Equal(got, want) {
+				return
+			}
+		case <-timeout:
+			t.Fatalf("got the list %q last, want %q", got, want)
+		}
+	}
+}
+
+func TestJoinWatchLeave(t *testing.T) {
+	onEach(t, func(t *testing.T, command []string, survey, pubsub string) {
+		server := startServer(t, survey, pubsub, quickOptions)
+		survey, pubsub = server.URLs()
+		announce(t, survey, "go")
+		lists := subscribe(t, pubsub)
+		for _, test := range []struct {
+			sig  syscall.Signal
+			code int
+		}{{syscall.SIGTERM, 0}, {syscall.SIGINT, 0}, {syscall.SIGKILL, -1}} {
+			p := startPeer(t, command, announcing("http://10.0.0.3:8080", survey, pubsub)...)
+			await(t, lists, "go", "http://10.0.0.3:8080")
+			p.awaitList("go", "http://10.0.0.3:8080")
+			visitor := announce(t, survey, "größer")
+			p.awaitList("go", "größer", "http://10.0.0.3:8080")
+			visitor.Close()
+			p.awaitList("go", "http://10.0.0.3:8080")
+			p.end(test.sig)
+			await(t, lists, "go")
+			if code, stderr := p.wait(); code != test.code || stderr != "" {
+				t.Errorf("after %v: exit code %d, stderr %q, want %d and nothing", test.sig, code, stderr, test.code)
+			}
+		}
+	})
+}
+
+// Two peers of each language see the same, and the last name to leave leaves an empty list.
+func TestTogether(t *testing.T) {
+	t.Parallel()
+	server := startServer(t, "tcp://127.0.0.1:0", "tcp://127.0.0.1:0", quickOptions)
+	survey, pubsub := server.URLs()
+	lists := subscribe(t, pubsub)
+	var names []string
+	var peers []*peer
+	for language, get := range languages {
+		command := get(t)
+		for _, name := range []string{language + "-1", language + "-2"} {
+			names = append(names, name)
+			peers = append(peers, startPeer(t, command, announcing(name, survey, pubsub)...))
+		}
+	}
+	last := peers[len(peers)-1]
+	slices.Sort(names)
+	for _, p := range peers {
+		p.awaitList(names...)
+	}
+	for _, p := range peers[:len(peers)-1] {
+		p.end(syscall.SIGTERM)
+	}
+	last.awaitList(last.cmd.Args[slices.Index(last.cmd.Args, "-name")+1])
+	last.end(syscall.SIGKILL)
+	await(t, lists)
+}
+
+// A peer may start before its server, and outlives it.
+func TestRestart(t *testing.T) {
+	onEach(t, func(t *testing.T, command []string, survey, pubsub string) {
+		if strings.HasPrefix(survey, "tcp:") {
+			survey, pubsub = freePorts(t)
+		}
+		p := startPeer(t, command, announcing("peer", survey, pubsub)...)
+		for _, name := range []string{"visitor-1", "visitor-2"} { // a list that the peer has printed before would not show it is back
+			server := startServer(t, survey, pubsub, quickOptions)
+			await(t, subscribe(t, pubsub), "peer")
+			visitor := announce(t, survey, name)
+			p.awaitList("peer", name)
+			server.Close()
+			visitor.Close()
+		}
+		p.end(syscall.SIGTERM)
+		if code, stderr := p.wait(); code != 0 {
+			t.Errorf("exit code %d, stderr %q, want 0", code, stderr)
+		}
+	})
+}
+
+// freePorts returns URLs that can be bound, left and bound again: on an address of loopback that nothing connects from,
+// no connection takes the port meanwhile.
+func freePorts(t *testing.T) (survey, pubsub string) {
+	t.Helper()
+	server, err := gopherdiscovery.Server("tcp://127.0.0.2:0", "tcp://127.0.0.2:0", quickOptions)
+	if err != nil {
+		t.Skipf("this system has no 127.0.0.2: %v", err)
+	}
+	survey, pubsub = server.URLs()
+	server.Close()
+	return survey, pubsub
+}
+
+func TestBadArguments(t *testing.T) {
+	t.Parallel()
+	for language, get := range languages {
+		t.Run(language, func(t *testing.T) {
+			t.Parallel()
+			command := get(t)
+			for _, args := range [][]string{
+				{},
+				{"-name"},
+				{"-name", ""},
+				{"-name", "a|b"},
+				{"-name", "a\nb"},
+				{"-name", "a\u0080b"},
+				{"-name", "a\xff"},
+				{"-name", "a\xed\xa0\x80"}, // a surrogate
+				{"-name", "a\xc1\xa1"},     // "a" in two bytes
+				{"-name", strings.Repeat("ä", 257)},
+				{"-nonsense", "x", "-name", "a"},
+				{"-name", "a", "word"},
+				{"-name", "a", "-server", "nonsense"},
+				{"-name", "a", "-server", "http://127.0.0.1:1"},
+				{"-name", "a", "-pubsub", "tcp://127.0.0.1"},
+				{"-name", "a", "-pubsub", "tcp://127.0.0.1:0"},
+				{"-name", "a", "-server", "tcp://127.0.0.1:65536"},
+				{"-name", "a", "-pubsub", "tcp://:40007"},
+				{"-name", "a", "-pubsub", "tcp://a:1,tcp://b:1"},
+				{"-name", "a", "-pubsub", "ipc://"},
+				{"-name", "a", "-server", "ipc:///" + strings.Repeat("x", 200)},
+			} {
+				p := startPeer(t, command, args...)
+				code, stderr := p.wait()
+				if code != 2 || strings.Count(stderr, "\n") != 1 || !strings.HasPrefix(stderr, "peer") {
+					t.Errorf("%q: exit code %d, stderr %q, want 2 and one line", args, code, stderr)
+				}
+			}
+		})
+	}
+}
+
+// The name of 512 bytes is the longest, and the list holds it.
+func TestLongNames(t *testing.T) {
+	t.Parallel()
+	for language, get := range languages {
+		t.Run(language, func(t *testing.T) {
+			t.Parallel()
+			server := startServer(t, "tcp://127.0.0.1:0", "tcp://127.0.0.1:0", quickOptions)
+			survey, pubsub := server.URLs()
+			name := strings.Repeat("€", 170) + "ab"
+			p := startPeer(t, get(t), announcing(name, survey, pubsub)...)
+			p.awaitList(name)
+		})
+	}
+}
+
+// What a server says is checked: only lists that are news are printed, and surveys are answered with their header, hops
+// and all, whatever follows it.
+func TestOddServer(t *testing.T) {
+	onEach(t, func(t *testing.T, command []string, survey, pubsub string) {
+		s := listenRaw(t, survey, protoSurveyor, protoRespondent)
+		p := listenRaw(t, pubsub, protoPub, protoSub)
+		peer := startPeer(t, command, announcing("peer", s.url, p.url)...)
+		asked, told := s.accept(t), p.accept(t)
+		for _, test := range []struct{ survey, answer string }{
+			{"\x80\x00\x00\x01", "\x80\x00\x00\x01peer"},
+			{"\xff\xff\xff\xff|body", "\xff\xff\xff\xffpeer"},
+			{"\x00\x00\x00\x07\x7f\x00\x00\x01\x80\x00\x00\x02", "\x00\x00\x00\x07\x7f\x00\x00\x01\x80\x00\x00\x02peer"},
+		} {
+			asked.send(t, test.survey)
+			if got := asked.receive(t); string(got) != test.answer {
+				t.Errorf("survey %q: got the answer %q, want %q", test.survey, got, test.answer)
+			}
+		}
+		for _, test := range []struct{ list, want string }{
+			{"b|a|b", "peers: [a b]"},
+			{"a|b", ""}, // a repetition
+			{"\xff|\n||" + strings.Repeat("x", 513), ""}, // no name
+			{"a\x1b[2J|a|\u009f|b\x7f|\xc0\xaf|ö", "peers: [a ö]"},
+			{"", "peers: []"},
+			{"", ""},
+			{strings.Repeat("name|", 1<<19) + "z", "peers: [name z]"}, // 2.5 MiB
+		} {
+			told.send(t, test.list)
+			if test.want == "" {
+				continue // what comes next shows that nothing was printed
+			}
+			if got := peer.next(); got != test.want {
+				t.Errorf("list %.100q: got %q, want %q", test.list, got, test.want)
+			}
+		}
+		// A peer that is told too much hangs up, and comes back.
+		told.Write(told.frame(64<<20 + 1))
+		told = p.accept(t)
+		told.send(t, "again")
+		if got := peer.next(); got != "peers: [again]" {
+			t.Errorf("on the second connection: got %q", got)
+		}
+		asked.Write(asked.frame(4<<10 + 1))
+		asked = s.accept(t)
+		asked.send(t, "\x80\x00\x00\x03")
+		if got := asked.receive(t); !bytes.Equal(got, []byte("\x80\x00\x00\x03peer")) {
+			t.Errorf("on the second connection: got the answer %q", got)
+		}
+		// Who speaks another protocol is left alone, and tried again.
+		s.self = protoPub
+		asked.Close()
+		for range 2 {
+			s.accept(t).awaitEnd(t)
+		}
+	})
+}

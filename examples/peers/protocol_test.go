@@ -1,0 +1,116 @@
+//go:build unix
+
+package peers_test
+
+import (
+	"bytes"
+	"encoding/binary"
+	"encoding/hex"
+	"net"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/dahernan/gopherdiscovery"
+)
+
+var sessionLine = regexp.MustCompile(`^    (peer|server)  +((?:[0-9a-f]{2} )*[0-9a-f]{2})(?:  |\n)`)
+
+// session is what docs/protocol.md shows of one connection, the handshakes aside.
+type session struct {
+	peer, server []string // messages
+}
+
+// readSessions takes the two connections from the document.
+func readSessions(t *testing.T) (survey, pubsub session) {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join("..", "..", "docs", "protocol.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	said := make(map[string][]byte)
+	address := ""
+	for line := range strings.Lines(string(text)) {
+		if before, _, found := strings.Cut(line, " address, "); found && strings.HasPrefix(line, "    ") {
+			address = strings.TrimSpace(before)
+		}
+		if m := sessionLine.FindStringSubmatch(line); m != nil {
+			part, err := hex.DecodeString(strings.ReplaceAll(m[2], " ", ""))
+			if err != nil {
+				t.Fatal(err)
+			}
+			said[address+" "+m[1]] = append(said[address+" "+m[1]], part...)
+		}
+	}
+	take := func(who string, proto byte) (messages []string) {
+		bytes := said[who]
+		if want := "\x00SP\x00\x00" + string(proto) + "\x00\x00"; len(bytes) < 8 || string(bytes[:8]) != want {
+			t.Fatalf("%s: the handshake is not % x in % x", who, want, bytes)
+		}
+		for bytes = bytes[8:]; len(bytes) > 0; {
+			end := 8 + int(binary.BigEndian.Uint64(bytes))
+			messages = append(messages, string(bytes[8:end]))
+			bytes = bytes[end:]
+		}
+		return messages
+	}
+	survey = session{take("survey peer", protoRespondent), take("survey server", protoSurveyor)}
+	pubsub = session{take("pub/sub peer", protoSub), take("pub/sub server", protoPub)}
+	return survey, pubsub
+}
+
+// The session of the document, played with a server.
+func TestProtocolDocument(t *testing.T) {
+	t.Parallel()
+	survey, pubsub := readSessions(t)
+	if len(survey.server) != 1 || len(survey.peer) != 1 || len(pubsub.server) != 4 || len(pubsub.peer) != 0 {
+		t.Fatalf("found %q and %q", survey, pubsub)
+	}
+	server := startServer(t, "tcp://127.0.0.1:0", "tcp://127.0.0.1:0", quickOptions)
+	surveyURL, pubsubURL := server.URLs()
+
+	c := dialRaw(t, surveyURL, protoRespondent, protoSurveyor)
+	id := c.receive(t)
+	if len(id) != len(survey.server[0]) || id[0]&0x80 == 0 {
+		t.Fatalf("got the survey % x, the document has % x", id, survey.server[0])
+	}
+	c.send(t, strings.Replace(survey.peer[0], survey.server[0], string(id), 1))
+	for deadline := time.Now().Add(patience); len(server.Services()) == 0; time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("the answer % x lists nobody", survey.peer[0])
+		}
+	}
+
+	var last []byte
+	watch := dialRaw(t, pubsubURL, protoSub, protoPub)
+	var joined *gopherdiscovery.DiscoveryClient
+	for i, cause := range []func(){
+		func() {},
+		func() { joined = announce(t, surveyURL, "http://10.0.0.4:8080") },
+		func() { c.Close() },
+		func() { joined.Close() },
+	} {
+		cause()
+		got := watch.receive(t)
+		for last != nil && bytes.Equal(got, last) { // repeated
+			got = watch.receive(t)
+		}
+		if last = got; string(got) != pubsub.server[i] {
+			t.Errorf("list %d: got %q, the document has %q", i+1, got, pubsub.server[i])
+		}
+	}
+}
+
+// dialRaw connects to a tcp:// URL as a peer.
+func dialRaw(t testing.TB, url string, self, server byte) *rawConn {
+	t.Helper()
+	nc, err := net.Dial("tcp", strings.TrimPrefix(url, "tcp://"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { nc.Close() })
+	return shake(t, nc, "", self, server)
+}

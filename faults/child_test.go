@@ -1,0 +1,226 @@
+//go:build linux
+
+package faults
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"os"
+	"runtime"
+	"runtime/pprof"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/dahernan/gopherdiscovery"
+)
+
+// orderVariable tells the test binary that it is a child, and what to do.
+const orderVariable = "GOPHERDISCOVERY_FAULTS_ORDER"
+
+// order is what a child is to be: a server, clients with subscriptions, subscribers, or all of that.
+type order struct {
+	Survey, PubSub string // a server's own URLs, or for clients those of all servers
+	Server         bool
+	Timing         timing   // of a server
+	Clients        []string // their names
+	Subscribers    int
+}
+
+// timing is a part of gopherdiscovery.Options.
+type timing struct {
+	PollTime, SurveyTime time.Duration
+	MissedSurveys        int
+}
+
+// What a child is asked on its stdin. At its end the child ends.
+const (
+	askState = "state\n"
+	askHold  = "hold\n" // nobody reads lists any more
+	askGo    = "go\n"
+)
+
+// report is a line on a child's stdout. It tells one thing.
+type report struct {
+	List  *change `json:",omitempty"`
+	State *state  `json:",omitempty"`
+	Left  *string `json:",omitempty"` // the last line: what the child has leaked
+}
+
+// change is a list that was delivered, as the difference to the one before.
+type change struct {
+	Reader       int
+	At           time.Time
+	First        bool
+	Joined, Left []string
+}
+
+// state is the answer to askState.
+type state struct {
+	Goroutines, Files int
+	Heard             time.Time // every server is connected to every subscriber and was heard since; zero if one is not
+	Clients           int       // connections of a server
+	Services          []string  // a server's list
+}
+
+// child is this process when it is one.
+type child struct {
+	mu      sync.Mutex // guards writing
+	out     *json.Encoder
+	reading sync.RWMutex // held for reading to handle a list; locked while nobody is to read
+	readers sync.WaitGroup
+	server  *gopherdiscovery.DiscoveryServer
+	servers []func() []gopherdiscovery.ServerState
+	closers []io.Closer
+}
+
+func beChild(text string) (code int) {
+	var o order
+	if err := json.Unmarshal([]byte(text), &o); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	// The runtime opens descriptors for the network poller when it is used first, and keeps them.
+	if warm, err := net.Listen("tcp", "127.0.0.1:0"); err == nil {
+		_ = warm.Close()
+	}
+	goroutines, files := runtime.NumGoroutine(), openFiles()
+	c := &child{out: json.NewEncoder(os.Stdout)}
+	if err := c.start(o); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	c.obey(bufio.NewReader(os.Stdin))
+	for _, closer := range c.closers {
+		_ = closer.Close()
+	}
+	c.readers.Wait()
+	left := leaked(goroutines, files)
+	c.say(report{Left: &left})
+	return 0
+}
+
+func (c *child) start(o order) (err error) {
+	quiet := slog.New(slog.DiscardHandler)
+	dialer := &gopherdiscovery.Dialer{Logger: quiet}
+	if o.Server {
+		c.server, err = gopherdiscovery.Server(o.Survey, o.PubSub, gopherdiscovery.Options{
+			PollTime:      o.Timing.PollTime,
+			SurveyTime:    o.Timing.SurveyTime,
+			MissedSurveys: o.Timing.MissedSurveys,
+			Logger:        quiet,
+		})
+		if err != nil {
+			return err
+		}
+		c.closers = append(c.closers, c.server)
+	}
+	for i, name := range o.Clients {
+		client, err := dialer.ClientWithSub(context.Background(), o.Survey, o.PubSub, name)
+		if err != nil {
+			return err
+		}
+		lists, err := client.Peers()
+		if err != nil {
+			return err
+		}
+		c.closers = append(c.closers, client)
+		c.servers = append(c.servers, client.Servers)
+		c.readers.Go(func() { c.follow(i, lists) })
+	}
+	for i := range o.Subscribers {
+		sub, err := dialer.NewSubscriber(context.Background(), o.PubSub)
+		if err != nil {
+			return err
+		}
+		c.closers = append(c.closers, sub)
+		c.servers = append(c.servers, sub.Servers)
+		c.readers.Go(func() { c.follow(len(o.Clients)+i, sub.Changes()) })
+	}
+	return nil
+}
+
+func (c *child) follow(reader int, lists <-chan []string) {
+	var before []string
+	for list := range lists {
+		c.reading.RLock()
+		joined, left := gopherdiscovery.Diff(before, list)
+		c.say(report{List: &change{reader, time.Now(), before == nil, joined, left}})
+		before = list
+		c.reading.RUnlock()
+	}
+}
+
+func (c *child) say(r report) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	_ = c.out.Encode(r) // fails when the parent is gone, and then stdin ends too
+}
+
+func (c *child) obey(in *bufio.Reader) {
+	held := false
+	for {
+		line, err := in.ReadString('\n')
+		if (err != nil || line == askGo) && held {
+			c.reading.Unlock()
+			held = false
+		}
+		switch {
+		case err != nil:
+			return
+		case line == askHold:
+			c.reading.Lock()
+			held = true
+		case line == askState:
+			c.say(report{State: c.state()})
+		}
+	}
+}
+
+func (c *child) state() *state {
+	s := &state{Goroutines: runtime.NumGoroutine(), Files: openFiles(), Heard: time.Now()}
+	for _, servers := range c.servers {
+		for _, server := range servers() {
+			switch {
+			case !server.Connected:
+				s.Heard = time.Time{}
+			case server.Heard.Before(s.Heard):
+				s.Heard = server.Heard
+			}
+		}
+	}
+	if c.server != nil {
+		s.Services = c.server.Services()
+		s.Clients = c.server.Stats().Clients
+	}
+	return s
+}
+
+// leaked returns what there is more of than before, when it does not go away. What has been told to end may need a moment.
+func leaked(goroutines, files int) string {
+	for deadline := time.Now().Add(patience / 3); ; time.Sleep(time.Millisecond) {
+		if runtime.NumGoroutine() <= goroutines && openFiles() <= files {
+			return ""
+		}
+		if time.Now().After(deadline) {
+			break
+		}
+	}
+	var stacks strings.Builder
+	_ = pprof.Lookup("goroutine").WriteTo(&stacks, 1)
+	return fmt.Sprintf("%d goroutines, %d before; %d descriptors, %d before\n%s",
+		runtime.NumGoroutine(), goroutines, openFiles(), files, stacks.String())
+}
+
+func openFiles() int {
+	all, err := os.ReadDir("/proc/self/fd")
+	if err != nil {
+		return 0
+	}
+	return len(all)
+}

@@ -1,0 +1,68 @@
+//go:build linux
+
+package faults
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"testing"
+	"time"
+)
+
+const churnTime = 60 * time.Second
+
+// For a minute clients and servers are killed and started at random. At its end everyone has the right list. The clients that nothing
+// happens to, 22 of them, never seem gone.
+func TestChurn(t *testing.T) {
+	long(t)
+	withServers(t, []int{1, 2, 3}, func(t *testing.T, n int) {
+		w := newWorld(t, n, restartTiming(n))
+		seed := rand.Uint64()
+		chance := rand.New(rand.NewPCG(seed, 0))
+		t.Logf("seed %d", seed)
+		churned := slices.Clone(w.clients[crowds/2:])
+		for _, p := range churned {
+			w.declare(unsure, p.order.Clients, w.sides...)
+		}
+		events, servers := 0, 0
+		for end := time.Now().Add(churnTime); time.Now().Before(end); events++ {
+			if chance.IntN(10) == 0 {
+				w.restartServer(chance)
+				servers++
+				continue
+			}
+			i := chance.IntN(len(churned))
+			switch p := churned[i]; {
+			case p.killed:
+				churned[i], _ = w.revive(p)
+			case chance.IntN(2) == 0:
+				w.kill(p)
+			default:
+				w.leave(p)
+			}
+			time.Sleep(time.Duration(chance.IntN(int(200 * time.Millisecond)))) // a churn has its pace
+		}
+		last := time.Now()
+		equal := w.awaitNames(last, restartTiming(n).PollTime)
+		for _, p := range churned {
+			if p.killed {
+				w.revive(p)
+			}
+		}
+		w.awaitServers(last)
+		w.finish(fmt.Sprintf("%v of churn", churnTime), "the untouched never seem gone; in the end all lists are right",
+			fmt.Sprintf("%d clients and %d servers killed or started", events-servers, servers), after("all lists right", equal))
+	})
+}
+
+// restartServer kills a server, and starts it again a little later. It returns when it lists the untouched clients: with all servers restarted
+// in a row faster than that, there would be nobody who knows them.
+func (w *world) restartServer(chance *rand.Rand) {
+	w.t.Helper()
+	p := w.servers[chance.IntN(len(w.servers))]
+	w.kill(p)
+	time.Sleep(time.Duration(chance.IntN(int(time.Second))))
+	_, started := w.revive(p)
+	w.awaitServers(started)
+}

@@ -1,0 +1,98 @@
+//go:build linux
+
+package faults
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+// patience is how long a test waits for what nothing else bounds. It is only ever used up by a test that fails.
+const patience = 30 * time.Second
+
+// The scenarios wait most of the time: more of them than there are processors can run side by side.
+const (
+	quickParallel = "4"
+	longParallel  = "8"
+)
+
+func TestMain(m *testing.M) {
+	if text := os.Getenv(orderVariable); text != "" {
+		os.Exit(beChild(text))
+	}
+	flag.Parse()
+	if parallel := flag.Lookup("test.parallel"); parallel.Value.String() == parallel.DefValue {
+		_ = parallel.Value.Set(quickParallel)
+		if isLong() {
+			_ = parallel.Value.Set(longParallel)
+		}
+	}
+	code := m.Run()
+	if left := running.Load(); left != 0 {
+		fmt.Fprintf(os.Stderr, "%d processes are left\n", left)
+		code = 1
+	}
+	if testing.Verbose() {
+		results.print()
+	}
+	os.Exit(code)
+}
+
+func isLong() bool { return os.Getenv("FAULTS") == "long" }
+
+// long skips a test that takes too long for every run.
+func long(t *testing.T) {
+	t.Helper()
+	if !isLong() {
+		t.Skip("takes long: set FAULTS=long to run it")
+	}
+}
+
+// withServers runs a test once for each number of servers, side by side.
+func withServers(t *testing.T, numbers []int, test func(t *testing.T, servers int)) {
+	t.Parallel()
+	for _, n := range numbers {
+		t.Run(fmt.Sprintf("servers=%d", n), func(t *testing.T) {
+			t.Parallel()
+			test(t, n)
+		})
+	}
+}
+
+var results table
+
+// table is what was measured.
+type table struct {
+	mu   sync.Mutex // guards rows
+	rows []row
+}
+
+type row struct {
+	fault             string
+	servers           int
+	promise, measured string
+	falseLeaves       int
+}
+
+func (tab *table) add(r row) {
+	tab.mu.Lock()
+	defer tab.mu.Unlock()
+	tab.rows = append(tab.rows, r)
+}
+
+func (tab *table) print() {
+	tab.mu.Lock()
+	defer tab.mu.Unlock()
+	sortRows(tab.rows)
+	var out strings.Builder
+	out.WriteString("\n| fault | servers | promise | measured | false leaves |\n| --- | --- | --- | --- | --- |\n")
+	for _, r := range tab.rows {
+		fmt.Fprintf(&out, "| %s | %d | %s | %s | %d |\n", r.fault, r.servers, r.promise, r.measured, r.falseLeaves)
+	}
+	fmt.Print(out.String())
+}

@@ -1,0 +1,213 @@
+//go:build linux
+
+package faults
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"runtime"
+	"strconv"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// space is a network namespace: a machine of its own, for all that TCP knows. It lasts as long as its holder, a process that does
+// nothing else, and so nothing of it is left whatever happens to the test.
+type space struct {
+	address string
+	holder  *exec.Cmd
+	device  *os.File // what the machine sends and receives
+}
+
+// network connects namespaces with a switch in this process, which can lose and delay packets like a bad network, and be cut.
+// It has what tc's netem has, and needs no support from the kernel but TUN devices.
+type network struct {
+	spaces []*space
+
+	mu     sync.Mutex // guards the fields below
+	cut    *space     // what comes from it or is for it vanishes
+	loss   float64    // the part of the packets that vanishes
+	delay  time.Duration
+	jitter time.Duration // the delay is longer or shorter by up to this, and so packets overtake each other
+}
+
+// mtu is what the devices have by default.
+const mtu = 1500
+
+// newNetwork returns n namespaces that are connected. It skips the test where they cannot be made.
+func newNetwork(t *testing.T, n int) *network {
+	t.Helper()
+	if os.Geteuid() != 0 {
+		t.Skip("network namespaces need root")
+	}
+	for _, program := range []string{"ip", "nsenter", "cat"} {
+		if _, err := exec.LookPath(program); err != nil {
+			t.Skipf("network namespaces: %v", err)
+		}
+	}
+	if _, err := os.Stat("/dev/net/tun"); err != nil {
+		t.Skipf("network namespaces: %v", err)
+	}
+	net := new(network)
+	for i := range n {
+		s, err := newSpace(t, fmt.Sprintf("10.77.0.%d", i+1))
+		if errors.Is(err, syscall.EPERM) {
+			t.Skipf("network namespaces: %v", err)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		net.spaces = append(net.spaces, s)
+	}
+	for _, s := range net.spaces {
+		go net.carry(s)
+	}
+	return net
+}
+
+func newSpace(t *testing.T, address string) (*space, error) {
+	s := &space{address: address, holder: exec.Command("cat")}
+	s.holder.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNET, Pdeathsig: syscall.SIGKILL}
+	stdin, err := s.holder.StdinPipe()
+	if err != nil {
+		return nil, err
+	}
+	if err := s.holder.Start(); err != nil {
+		return nil, err
+	}
+	running.Add(1)
+	t.Cleanup(func() {
+		_ = stdin.Close()
+		_ = s.holder.Wait()
+		running.Add(-1)
+	})
+	if s.device, err = openDevice(s.holder.Process.Pid); err != nil {
+		return nil, err
+	}
+	t.Cleanup(func() { _ = s.device.Close() })
+	for _, arguments := range [][]string{
+		{"link", "set", "lo", "up"},
+		{"address", "add", address + "/24", "dev", deviceName},
+		{"link", "set", deviceName, "up"},
+	} {
+		command := append([]string{"-t", strconv.Itoa(s.holder.Process.Pid), "-n", "ip"}, arguments...)
+		if out, err := exec.Command("nsenter", command...).CombinedOutput(); err != nil {
+			return nil, fmt.Errorf("nsenter %q: %w: %s", command, err, out)
+		}
+	}
+	return s, nil
+}
+
+const deviceName = "tun0"
+
+// openDevice makes a TUN device in the namespace of a process. The thread that it runs on comes back: if it ended, the children that
+// it has started would be killed.
+func openDevice(pid int) (_ *os.File, err error) {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	home, err := os.Open("/proc/thread-self/ns/net")
+	if err != nil {
+		return nil, err
+	}
+	defer home.Close()
+	namespace, err := os.Open(fmt.Sprintf("/proc/%d/ns/net", pid))
+	if err != nil {
+		return nil, err
+	}
+	defer namespace.Close()
+	if err := enter(namespace); err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, enter(home)) }()
+	return openDeviceHere()
+}
+
+func enter(namespace *os.File) error {
+	return os.NewSyscallError("setns", unix.Setns(int(namespace.Fd()), unix.CLONE_NEWNET))
+}
+
+func openDeviceHere() (*os.File, error) {
+	request, err := unix.NewIfreq(deviceName)
+	if err != nil {
+		return nil, err
+	}
+	request.SetUint16(unix.IFF_TUN | unix.IFF_NO_PI)
+	fd, err := unix.Open("/dev/net/tun", unix.O_RDWR|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return nil, os.NewSyscallError("open /dev/net/tun", err)
+	}
+	if err := unix.IoctlIfreq(fd, unix.TUNSETIFF, request); err != nil {
+		_ = unix.Close(fd)
+		return nil, os.NewSyscallError("TUNSETIFF", err)
+	}
+	return os.NewFile(uintptr(fd), deviceName), nil
+}
+
+// carry brings what a namespace sends to where it is for, until the device is closed.
+func (n *network) carry(from *space) {
+	packet := make([]byte, mtu)
+	for {
+		size, err := from.device.Read(packet) // one at a time
+		if err != nil {
+			return
+		}
+		to := n.route(packet[:size])
+		if to == nil {
+			continue
+		}
+		delay, lost := n.fate(from, to)
+		switch {
+		case lost:
+		case delay == 0:
+			_, _ = to.device.Write(packet[:size]) // a network promises nothing
+		default:
+			late := append([]byte{}, packet[:size]...)
+			time.AfterFunc(delay, func() { _, _ = to.device.Write(late) })
+		}
+	}
+}
+
+// route returns nil for a packet that is for nobody.
+func (n *network) route(packet []byte) *space {
+	if len(packet) < 20 || packet[0]>>4 != 4 {
+		return nil
+	}
+	if host := binary.BigEndian.Uint32(packet[16:20]) & 0xff; host >= 1 && int(host) <= len(n.spaces) {
+		return n.spaces[host-1]
+	}
+	return nil
+}
+
+// fate decides what happens to a packet.
+func (n *network) fate(from, to *space) (delay time.Duration, lost bool) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.delay > 0 {
+		delay = n.delay + time.Duration((2*rand.Float64()-1)*float64(n.jitter))
+	}
+	return delay, n.cut == from || n.cut == to || rand.Float64() < n.loss
+}
+
+// cutOff cuts a namespace off from the others; nil mends it. It returns when.
+func (n *network) cutOff(s *space) time.Time {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.cut = s
+	return time.Now()
+}
+
+// degrade makes the network bad.
+func (n *network) degrade(loss float64, delay, jitter time.Duration) time.Time {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.loss, n.delay, n.jitter = loss, delay, jitter
+	return time.Now()
+}

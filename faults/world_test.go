@@ -1,0 +1,275 @@
+//go:build linux
+
+package faults
+
+import (
+	"cmp"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+)
+
+const (
+	crowds    = 4 // processes
+	crowdSize = 11
+	singles   = 6
+	// with all of them there are 50 clients
+)
+
+// A quick timing makes faults show sooner than the default does.
+var (
+	quick    = timing{PollTime: 500 * time.Millisecond, SurveyTime: 500 * time.Millisecond, MissedSurveys: 2}
+	defaults = timing{PollTime: 2 * time.Second, SurveyTime: time.Second, MissedSurveys: 2}
+)
+
+// A world is some servers, 50 clients with subscriptions, and a process of mere subscribers.
+type world struct {
+	*monitor
+	t       *testing.T
+	start   time.Time
+	sides   []*space // where processes are; one nil without networks of their own
+	timing  timing
+	surveys string
+	pubsubs string
+	servers []*process
+	clients []*process // the crowds first, then those with a single client
+	watcher *process
+	names   []string // of all who are to be listed, sorted
+	counts  map[string]state
+}
+
+var lastHost atomic.Int64
+
+// newWorld returns when everyone knows everyone.
+func newWorld(t *testing.T, servers int, timing timing) *world {
+	t.Helper()
+	// All of 127.0.0.0/8 is this machine. Addresses of their own keep tests apart, and the ports are below those that the
+	// system gives to others while a server is away.
+	addresses := make([]string, servers)
+	for i := range addresses {
+		host, pid := lastHost.Add(1), os.Getpid()
+		addresses[i] = fmt.Sprintf("127.%d.%d.%d", 1+pid>>8%250, pid%256, host)
+	}
+	return settle(t, addresses, []*space{nil}, []*space{nil}, timing)
+}
+
+// settle starts a world with servers, and clients on some sides of the network, in turn.
+func settle(t *testing.T, addresses []string, serverSides, sides []*space, timing timing) *world {
+	t.Helper()
+	w := &world{monitor: newMonitor(), t: t, start: time.Now(), sides: sides, timing: timing}
+	t.Cleanup(w.end)
+	var surveys, pubsubs []string
+	for i, address := range addresses {
+		survey, pubsub := fmt.Sprintf("tcp://%s:%d", address, 10000+i), fmt.Sprintf("tcp://%s:%d", address, 20000+i)
+		surveys, pubsubs = append(surveys, survey), append(pubsubs, pubsub)
+		o := order{Server: true, Survey: survey, PubSub: pubsub, Timing: timing}
+		w.servers = append(w.servers, w.launch("server", o, serverSides[min(i, len(serverSides)-1)]))
+	}
+	w.surveys, w.pubsubs = strings.Join(surveys, ","), strings.Join(pubsubs, ",")
+	for i := range crowds {
+		var names []string
+		for j := range crowdSize {
+			names = append(names, fmt.Sprintf("crowd-%d-%02d", i, j))
+		}
+		w.clients = append(w.clients, w.launchClients(names, sides[i%len(sides)]))
+	}
+	for i := range singles {
+		w.clients = append(w.clients, w.launchClients([]string{fmt.Sprintf("single-%d", i)}, sides[i%len(sides)]))
+	}
+	w.watcher = w.launch("watcher", order{PubSub: w.pubsubs, Subscribers: 3}, sides[0])
+	w.await(t, w.names, patience, sides...)
+	w.awaitServers(w.start)
+	w.declare(alive, w.names, sides...)
+	w.counts = w.count()
+	return w
+}
+
+func (w *world) launch(name string, o order, side *space) *process {
+	w.t.Helper()
+	p := launch(w.t, name, o, side, w.hear)
+	w.expect(p)
+	return p
+}
+
+func (w *world) launchClients(names []string, side *space) *process {
+	w.t.Helper()
+	w.names = append(w.names, names...)
+	slices.Sort(w.names)
+	return w.launch(strings.TrimRight(names[0], "0123456789-"), order{Survey: w.surveys, PubSub: w.pubsubs, Clients: names}, side)
+}
+
+// single returns one of the processes with one client.
+func (w *world) single(i int) *process { return w.clients[crowds+i] }
+
+// lose takes the names of a process that is going to end off those who are to be listed.
+func (w *world) lose(p *process) {
+	w.declare(unsure, p.order.Clients, w.sides...)
+	w.names = slices.DeleteFunc(slices.Clone(w.names), func(name string) bool { return slices.Contains(p.order.Clients, name) })
+}
+
+// kill kills a client or a server. It returns when.
+func (w *world) kill(p *process) time.Time {
+	w.t.Helper()
+	w.lose(p)
+	w.forget(p)
+	now := time.Now()
+	p.kill()
+	return now
+}
+
+// leave lets a client end by itself. It returns when it was told to.
+func (w *world) leave(p *process) time.Time {
+	w.t.Helper()
+	w.lose(p)
+	w.forget(p)
+	now := time.Now()
+	p.end()
+	p.killed = true
+	return now
+}
+
+// awaitRepeats returns when all subscribers know how often the servers repeat their list.
+func (w *world) awaitRepeats() {
+	w.t.Helper()
+	for range 4 {
+		w.awaitServers(time.Now())
+	}
+}
+
+// revive starts again what was killed, in its place.
+func (w *world) revive(p *process) (*process, time.Time) {
+	w.t.Helper()
+	now := time.Now()
+	again := w.launch(strings.TrimRight(p.id, "0123456789-"), p.order, p.space)
+	w.names = append(w.names, p.order.Clients...)
+	slices.Sort(w.names)
+	for _, list := range [][]*process{w.servers, w.clients} {
+		if i := slices.Index(list, p); i >= 0 {
+			list[i] = again
+		}
+	}
+	return again, now
+}
+
+// stop stops a process, without its noticing.
+func (w *world) stop(p *process) time.Time {
+	w.t.Helper()
+	w.setAway(p, true)
+	now := time.Now()
+	p.signal(syscall.SIGSTOP)
+	return now
+}
+
+func (w *world) resume(p *process) time.Time {
+	w.t.Helper()
+	now := time.Now()
+	p.signal(syscall.SIGCONT)
+	w.setAway(p, false)
+	return now
+}
+
+// awaitNames returns how long after an event everyone has the list of w.names. It must not take longer than promised, but for what a busy
+// machine adds.
+func (w *world) awaitNames(event time.Time, promised time.Duration) time.Duration {
+	w.t.Helper()
+	return w.await(w.t, w.names, slack(promised), w.sides...).Sub(event)
+}
+
+// slack is how long a test waits for what was promised sooner.
+func slack(promised time.Duration) time.Duration {
+	return max(10*time.Second, min(10*promised, promised+patience))
+}
+
+// awaitServers returns how long after an event every subscriber was found to have heard every server, and every server to list all.
+func (w *world) awaitServers(event time.Time) time.Duration {
+	w.t.Helper()
+	w.eventually(func() (missing string) {
+		for _, p := range w.all() {
+			switch s := p.state(); {
+			case p.order.Server && !slices.Equal(s.Services, w.names):
+				return fmt.Sprintf("%s lists %d names, not %d", p.id, len(s.Services), len(w.names))
+			case s.Heard.Before(event):
+				return p.id + " does not hear all servers"
+			}
+		}
+		return ""
+	})
+	return time.Since(event)
+}
+
+// eventually waits for what nothing announces, until nothing is missing.
+func (w *world) eventually(look func() (missing string)) {
+	w.t.Helper()
+	for deadline := time.Now().Add(patience); ; time.Sleep(5 * time.Millisecond) {
+		missing := look()
+		if missing == "" {
+			return
+		}
+		if time.Now().After(deadline) {
+			w.t.Fatalf("after %v: %s", patience, missing)
+		}
+	}
+}
+
+// all returns the processes that have not been killed.
+func (w *world) all() []*process {
+	all := slices.Concat(w.servers, w.clients, []*process{w.watcher})
+	return slices.DeleteFunc(all, func(p *process) bool { return p == nil || p.killed })
+}
+
+func (w *world) count() map[string]state {
+	w.t.Helper()
+	counts := make(map[string]state)
+	for _, p := range w.all() {
+		counts[key(p)] = p.state()
+	}
+	return counts
+}
+
+// key is the same for a process and for one that has taken its place.
+func key(p *process) string {
+	return p.order.Survey + p.order.PubSub + strings.Join(p.order.Clients, " ")
+}
+
+// finish wants nothing leaked and nobody falsely missing, and adds to the table what was measured.
+func (w *world) finish(fault, promise string, measured ...string) {
+	w.t.Helper()
+	w.eventually(func() (grown string) {
+		for name, is := range w.count() {
+			if was := w.counts[name]; is.Goroutines > was.Goroutines || is.Files > was.Files {
+				return fmt.Sprintf("%s has %d goroutines and %d descriptors, and had %d and %d",
+					name, is.Goroutines, is.Files, was.Goroutines, was.Files)
+			}
+		}
+		return ""
+	})
+	results.add(row{fault, len(w.servers), promise, strings.Join(measured, "; "), w.falseLeaves(w.t)})
+}
+
+// end ends all processes, the clients first.
+func (w *world) end() {
+	for _, p := range slices.Backward(w.all()) {
+		_ = p.cmd.Process.Signal(syscall.SIGCONT)
+		p.end()
+	}
+}
+
+// after words a duration that was measured.
+func after(what string, d time.Duration) string {
+	unit := time.Millisecond
+	if d >= 10*time.Second {
+		unit = 100 * time.Millisecond
+	}
+	return fmt.Sprintf("%s %v", what, max(d, 0).Round(unit))
+}
+
+func sortRows(rows []row) {
+	slices.SortFunc(rows, func(a, b row) int {
+		return cmp.Or(strings.Compare(a.fault, b.fault), cmp.Compare(a.servers, b.servers))
+	})
+}

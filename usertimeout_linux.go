@@ -1,0 +1,25 @@
+package gopherdiscovery
+
+import (
+	"net"
+	"syscall"
+	"time"
+)
+
+// tcpUserTimeout is TCP_USER_TIMEOUT, which package syscall lacks.
+const tcpUserTimeout = 0x12
+
+// limitUnacknowledged ends a connection whose other end has acknowledged nothing for the given time. Keepalive does not do that
+// while data is on its way (RFC 5482): the surveys that a server keeps sending to a machine that has vanished.
+func limitUnacknowledged(c net.Conn, limit time.Duration) {
+	tc, ok := c.(*net.TCPConn)
+	if !ok {
+		return
+	}
+	if raw, err := tc.SyscallConn(); err == nil {
+		_ = raw.Control(func(fd uintptr) {
+			// Without it the connection ends too, only later.
+			_ = syscall.SetsockoptInt(int(fd), syscall.IPPROTO_TCP, tcpUserTimeout, int(limit.Milliseconds()))
+		})
+	}
+}
