@@ -19,7 +19,7 @@ import (
 // The README's snippets are parts of these functions, line by line; TestReadmeIsCompiled compares them.
 
 func Example() {
-	// One process runs the server: it surveys on the first URL and publishes the list on the second.
+	// One process runs the server: on the first URL it asks who is there, on the second it publishes the list.
 	server, err := gopherdiscovery.Server("tcp://127.0.0.1:40007", "tcp://127.0.0.1:50007", gopherdiscovery.Options{})
 	if err != nil {
 		log.Fatal(err)
@@ -150,7 +150,7 @@ func Example_loadBalancer() {
 	proxy := &httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) {
 		list := *backends.Load()
 		if len(list) == 0 {
-			return // nobody is there: the client gets 502 Bad Gateway
+			return // nobody is there: the client gets 502 Bad Gateway, and the log says why
 		}
 		if backend, err := url.Parse(list[rand.IntN(len(list))]); err == nil {
 			r.SetURL(backend)
