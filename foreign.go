@@ -27,11 +27,11 @@ func (l foreignListener) Accept() (mangos.TranPipe, error) {
 		if err != nil {
 			return nil, err
 		}
-		if l.sock.admit(p) {
+		if err = l.sock.admit(p); err == nil {
 			return l.sock.give(p)
 		}
 		from, _ := tp.GetOption(mangos.OptionRemoteAddr)
-		l.sock.refuse(p, fmt.Sprint(from), errFull)
+		l.sock.refuse(p, fmt.Sprint(from), err)
 	}
 }
 

@@ -21,8 +21,8 @@ const (
 	// acceptPause is how long a listener waits when the system has no descriptor left for a connection.
 	acceptPause = 50 * time.Millisecond
 
-	// vanishedAfter is how long a connection is kept whose other end acknowledges nothing. It leaves room for a bad network: a
-	// client that is silent is dropped from the list long before.
+	// vanishedAfter is how long a connection is kept whose other end acknowledges nothing, or takes nothing. It leaves room for a bad
+	// network: a client that is silent is dropped from the list long before.
 	vanishedAfter = 30 * time.Second
 )
 
@@ -74,11 +74,14 @@ func (l *listener) acceptAll() {
 
 // begin starts a handshake, and ends the oldest when there are too many: those who say nothing lock nobody out.
 func (l *listener) begin(c *conn) {
-	if l.sock.full() {
-		l.sock.refuse(c, c.remote(), errFull)
+	if !l.sock.enter(1) {
 		return
 	}
-	if !l.sock.enter(1) {
+	if l.sock.full() {
+		go func() { // a logger may block, and nobody waits for it here
+			defer l.sock.leave()
+			l.sock.refuse(c, c.remote(), errFull)
+		}()
 		return
 	}
 	l.mu.Lock()
@@ -99,8 +102,8 @@ func (l *listener) shake(c *conn) {
 		l.shaking = slices.Delete(l.shaking, at, at+1)
 	}
 	l.mu.Unlock()
-	if err == nil && !l.sock.admit(c) {
-		err = errFull
+	if err == nil {
+		err = l.sock.admit(c)
 	}
 	if err != nil {
 		answerPlain(err)

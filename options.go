@@ -62,10 +62,11 @@ type Options struct {
 	// Authorize decides who may announce a name; nil admits every name. It is called with each answer to a survey, so that a
 	// name that is refused never enters a list, and one that is refused later is dropped as if it had fallen silent. An
 	// error refuses the name, and is logged once per connection. Authorize is called concurrently, and delays the
-	// connection that it is asked about.
+	// connection that it is asked about; Wait waits for it.
 	Authorize func(service string, from Conn) error
 
-	// Logger takes the server's log: bad input, once per connection. Nothing is logged per survey. The default is slog.Default().
+	// Logger takes the server's log: bad input, once per connection. Nothing is logged per survey. A
+	// logger that hangs holds up Wait, but no survey and no list. The default is slog.Default().
 	Logger *slog.Logger
 }
 

@@ -16,8 +16,10 @@ type publisher struct {
 
 	mu    sync.Mutex // guards the fields below
 	pipes map[*pipe]struct{}
-	last  []byte    // the last list as it is sent; nil before the first
-	sent  time.Time // when it was sent to all
+	last  []byte // the last list as it is sent; nil before the first
+
+	repeated time.Time     // when the list was repeated last
+	pause    time.Duration // before that
 
 	// After the server was stopped the list may be out of date until the loop has looked around.
 	pollTime  time.Duration
@@ -93,18 +95,26 @@ func (p *publisher) publish(names []string) {
 func (p *publisher) repeat() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if time.Since(p.sent) >= repeatInterval(len(p.last), len(p.pipes)) {
+	now := time.Now()
+	passed := now.Sub(p.repeated)
+	if p.repeated.IsZero() || passed >= repeatInterval(len(p.last), len(p.pipes), p.pause) {
+		p.pause = max(passed, p.pollTime)
+		if p.repeated.IsZero() {
+			p.pause = p.pollTime
+		}
+		p.repeated = now
 		p.sendLocked()
 	}
 }
 
-// repeatInterval is how far apart repetitions are at least.
-func repeatInterval(listLen, subscribers int) time.Duration {
-	return time.Duration(float64(listLen) * float64(subscribers) / repeatRate * float64(time.Second))
+// repeatInterval is how far apart repetitions are at least. It grows from one pause to the next by no more than subscribers,
+// who wait for three, can bear.
+func repeatInterval(listLen, subscribers int, pause time.Duration) time.Duration {
+	interval := time.Duration(float64(listLen) * float64(subscribers) / repeatRate * float64(time.Second))
+	return min(interval, pause*3/2)
 }
 
 func (p *publisher) sendLocked() {
-	p.sent = time.Now()
 	for sub := range p.pipes {
 		sub.post(p.last)
 	}

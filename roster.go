@@ -12,9 +12,10 @@ type connID uint64
 // running. Behind a connection there may be a device with many names. A roster has no socket, no clock and no goroutine.
 type roster struct {
 	conns map[connID]*member
-	names map[string]int // on how many connections a name is known
-	list  []string       // the names, sorted
-	size  int            // of the list on the wire, in bytes
+	names map[string]*known
+	size  int      // of the list on the wire, in bytes
+	total int      // names, counted on each connection
+	list  []string // the names, sorted; nil when they have changed since
 
 	poll    int // the number of the poll
 	unheard int // connections and names that have not answered it
@@ -26,6 +27,12 @@ type member struct {
 	names   map[string]*presence
 }
 
+// known is a name in the list. Connections share its string.
+type known struct {
+	name  string
+	conns int // on which it is known
+}
+
 // presence is what is known of a name on a connection.
 type presence struct {
 	heardIn int // the last poll in which it answered
@@ -33,7 +40,7 @@ type presence struct {
 }
 
 func newRoster() *roster {
-	return &roster{conns: make(map[connID]*member), names: make(map[string]int)}
+	return &roster{conns: make(map[connID]*member), names: make(map[string]*known)}
 }
 
 // connect adds a connection. It owes no answer to a poll that is running.
@@ -76,11 +83,10 @@ func (r *roster) hear(id connID, name string) error {
 		p.missed = 0
 	case len(m.names) == maxNames:
 		return errTooManyNames
-	case r.names[name] == 0 && r.size+len(separator)+len(name) > maxListLen:
+	case r.total == maxTotalNames, r.names[name] == nil && r.size+len(separator)+len(name) > maxListLen:
 		return errListFull
 	default:
-		m.names[name] = &presence{heardIn: r.poll}
-		r.add(name)
+		m.names[r.add(name)] = &presence{heardIn: r.poll}
 	}
 	return nil
 }
@@ -122,13 +128,18 @@ func (r *roster) endPoll(limit int) {
 	}
 }
 
-func (r *roster) add(name string) {
-	r.names[name]++
-	if r.names[name] == 1 {
-		at, _ := slices.BinarySearch(r.list, name)
-		r.list = slices.Insert(r.list, at, name)
+// add returns the name as it is known.
+func (r *roster) add(name string) string {
+	k := r.names[name]
+	if k == nil {
+		k = &known{name: name}
+		r.names[name] = k
 		r.size += len(separator) + len(name)
+		r.list = nil
 	}
+	k.conns++
+	r.total++
+	return k.name
 }
 
 func (r *roster) drop(m *member, name string, p *presence) {
@@ -136,14 +147,22 @@ func (r *roster) drop(m *member, name string, p *presence) {
 		r.unheard--
 	}
 	delete(m.names, name)
-	r.names[name]--
-	if r.names[name] > 0 {
-		return
+	r.total--
+	k := r.names[name]
+	if k.conns--; k.conns == 0 {
+		delete(r.names, name)
+		r.size -= len(separator) + len(name)
+		r.list = nil
 	}
-	delete(r.names, name)
-	at, _ := slices.BinarySearch(r.list, name)
-	r.list = slices.Delete(r.list, at, at+1)
-	r.size -= len(separator) + len(name)
+}
+
+// sorted returns the names, which nobody may change. It is made when it is wanted: many names may come or go in between.
+func (r *roster) sorted() []string {
+	if r.list == nil {
+		r.list = slices.AppendSeq(make([]string, 0, len(r.names)), maps.Keys(r.names))
+		slices.Sort(r.list)
+	}
+	return r.list
 }
 
 // ids returns all connections, in no order.

@@ -25,8 +25,8 @@ func TestRosterNamesOnSeveralConnections(t *testing.T) {
 		{2, []string{}},
 	} {
 		r.disconnect(step.gone)
-		if !slices.Equal(r.list, step.want) {
-			t.Errorf("after the end of connection %d: got %q, want %q", step.gone, r.list, step.want)
+		if !slices.Equal(r.sorted(), step.want) {
+			t.Errorf("after the end of connection %d: got %q, want %q", step.gone, r.sorted(), step.want)
 		}
 	}
 }
@@ -52,21 +52,21 @@ func TestRosterPolls(t *testing.T) {
 	if silent, known := r.silent(); silent != 1 || known != 4 {
 		t.Errorf("got %d of %d silent, want 1 of 4", silent, known)
 	}
-	if r.endPoll(2); !slices.Contains(r.list, "three") {
-		t.Errorf("after the first miss of three: got %q", r.list)
+	if r.endPoll(2); !slices.Contains(r.sorted(), "three") {
+		t.Errorf("after the first miss of three: got %q", r.sorted())
 	}
 	r.startPoll()
 	if silent, known := r.silent(); silent != 4 || known != 4 {
 		t.Errorf("got %d of %d silent, want all 4", silent, known)
 	}
-	if r.endPoll(2); !slices.Equal(r.list, []string{"late", "one", "two"}) {
-		t.Errorf("after the second miss of three: got %q", r.list)
+	if r.endPoll(2); !slices.Equal(r.sorted(), []string{"late", "one", "two"}) {
+		t.Errorf("after the second miss of three: got %q", r.sorted())
 	}
 	r.hear(1, "one") // late, but alive
 	r.startPoll()
 	r.endPoll(2)
-	if !slices.Equal(r.list, []string{"one"}) {
-		t.Errorf("got %q, want only the name that was heard in between", r.list)
+	if !slices.Equal(r.sorted(), []string{"one"}) {
+		t.Errorf("got %q, want only the name that was heard in between", r.sorted())
 	}
 }
 
@@ -105,13 +105,38 @@ func TestRosterAgreesWithACount(t *testing.T) {
 		var list []string
 		for name, count := range names {
 			list = append(list, name)
-			if r.names[name] != count {
-				t.Fatalf("step %d: %q is counted %d times, is there %d times", step, name, r.names[name], count)
+			if r.names[name].conns != count {
+				t.Fatalf("step %d: %q is counted %d times, is there %d times", step, name, r.names[name].conns, count)
 			}
 		}
 		slices.Sort(list)
-		if r.unheard != unheard || !slices.Equal(r.list, list) || len(r.names) != len(names) {
-			t.Fatalf("step %d: got unheard %d, list %q, want %d, %q", step, r.unheard, r.list, unheard, list)
+		if r.unheard != unheard || !slices.Equal(r.sorted(), list) || len(r.names) != len(names) {
+			t.Fatalf("step %d: got unheard %d, list %q, want %d, %q", step, r.unheard, r.sorted(), unheard, list)
 		}
+	}
+}
+
+// However many connections, and whether they bring the same names or others, the memory that they can take is bounded.
+func TestRosterIsBounded(t *testing.T) {
+	r := newRoster()
+	refused := 0
+	for id := range connID(maxTotalNames/maxNames + 2) {
+		r.connect(id)
+		for n := range maxNames {
+			if r.hear(id, fmt.Sprintf("%d-%d", id, n)) != nil {
+				refused++
+			}
+		}
+	}
+	if refused != 2*maxNames || len(r.sorted()) != maxTotalNames {
+		t.Errorf("%d names were refused and %d are listed, want %d and %d", refused, len(r.sorted()), 2*maxNames, maxTotalNames)
+	}
+	if r.hear(0, "one more") == nil {
+		t.Error("a connection could bring more than its names")
+	}
+	r.disconnect(0)
+	r.connect(1000)
+	if err := r.hear(1000, "0-0"); err != nil {
+		t.Errorf("no room after a connection has ended: %v", err)
 	}
 }

@@ -100,9 +100,9 @@ func (s *schedule) forget(id connID) {
 
 // noting notes whether an event changes the list.
 func (s *schedule) noting(now time.Time, urgent bool, event func()) {
-	before := len(s.list)
+	before := len(s.names)
 	event()
-	if len(s.list) == before { // an event adds names or removes them, never both
+	if len(s.names) == before { // an event adds names or removes them, never both
 		return
 	}
 	if s.changed.IsZero() {
@@ -234,10 +234,10 @@ func (s *schedule) publish(now time.Time) bool {
 	}
 	s.changed = time.Time{}
 	s.urgent, s.prompt = false, false
-	if !first && slices.Equal(s.list, s.published) {
+	if !first && slices.Equal(s.sorted(), s.published) {
 		return false
 	}
-	s.published = append([]string{}, s.list...)
+	s.published = s.sorted()
 	s.lastList = now
 	if first {
 		s.nextRepeat = now.Add(s.opt.PollTime)

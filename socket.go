@@ -159,17 +159,20 @@ func (s *socket) disown(c io.Closer) {
 	s.mu.Unlock()
 }
 
-// admit counts an accepted connection against maxConns, until it is closed. It returns false when it is one too many, or has
-// been closed meanwhile.
-func (s *socket) admit(c io.Closer) bool {
+// admit counts an accepted connection against maxConns, until it is closed. It returns an error when it is one too many, or
+// has been closed meanwhile.
+func (s *socket) admit(c io.Closer) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if _, open := s.conns[c]; !open || s.closed || s.fullLocked() {
-		return false
+	if _, open := s.conns[c]; !open || s.closed {
+		return errGaveWay
+	}
+	if s.fullLocked() {
+		return errFull
 	}
 	s.conns[c] = true
 	s.admitted++
-	return true
+	return nil
 }
 
 func (s *socket) full() bool {
@@ -182,12 +185,12 @@ func (s *socket) fullLocked() bool { return s.maxConns > 0 && s.admitted >= s.ma
 
 // refuse closes an accepted connection before it takes part. That a client gives up is no reason to log.
 func (s *socket) refuse(c io.Closer, from string, err error) {
-	_ = c.Close()
-	if s.ctx.Err() != nil {
-		return
+	closing := s.ctx.Err() != nil
+	if !closing {
+		s.refused.Add(1)
 	}
-	s.refused.Add(1)
-	if !errors.Is(err, errHungUp) {
+	_ = c.Close()
+	if !closing && !errors.Is(err, errHungUp) {
 		s.log.warn("new connection closed", "from", from, "error", err)
 	}
 }

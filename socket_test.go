@@ -45,7 +45,7 @@ func TestClosedConnectionIsNotAdmitted(t *testing.T) {
 	c := nothing{}
 	s.own(c)
 	s.disown(c)
-	if s.admit(c) {
+	if s.admit(c) == nil {
 		t.Error("admitted a connection that is closed")
 	}
 	s.close()

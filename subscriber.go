@@ -24,6 +24,7 @@ type Subscriber struct {
 
 	mu      sync.Mutex // guards the fields below
 	view    *view
+	armed   time.Time // when run looks again by itself; zero for never
 	servers []ServerState
 }
 
@@ -166,16 +167,16 @@ func (s *Subscriber) received(p *pipe, body []byte) {
 	})
 }
 
-// repeats takes a message that says what its connection has said before. It wakes run only when that has nothing to wait for: a
-// deadline that moves away is noticed when the old one passes.
+// repeats takes a message that says what its connection has said before. It wakes run only when a deadline has come nearer: one
+// that moves away is noticed when the old one passes.
 func (s *Subscriber) repeats(p *pipe, body []byte, now time.Time) bool {
 	s.mu.Lock()
-	waits := !s.view.deadline().IsZero()
 	repeated := s.view.repeats(p, body, now)
 	if repeated {
 		s.stateLocked(p).Heard = now
 	}
-	wake := !waits && !s.view.deadline().IsZero()
+	due := s.view.deadline()
+	wake := !due.IsZero() && (s.armed.IsZero() || due.Before(s.armed))
 	s.mu.Unlock()
 	if wake {
 		s.change(func() {})
@@ -219,10 +220,11 @@ func (s *Subscriber) run(ctx context.Context) {
 func (s *Subscriber) look(now time.Time) (list []string, servers int, overdue []*pipe, deadline time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if due := s.view.deadline(); !due.IsZero() && now.Sub(due) > haltAfter {
-		s.view.excuse(now.Sub(due) + haltAfter)
+	if late := now.Sub(s.armed); !s.armed.IsZero() && late > haltAfter {
+		s.view.excuse(late + haltAfter)
 	}
-	return s.view.union(), len(s.view.words), s.view.overdue(now), s.view.deadline()
+	s.armed = s.view.deadline()
+	return s.view.union(), len(s.view.words), s.view.overdue(now), s.armed
 }
 
 // logLoss logs when the last server is lost, and when one is back. It returns whether all are lost.

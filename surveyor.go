@@ -21,6 +21,9 @@ const (
 	// maxNames is how many names may be known behind one connection, a device's for example.
 	maxNames = 4096
 
+	// maxTotalNames is how many names a server keeps, counted on each connection.
+	maxTotalNames = 1 << 17
+
 	// maxAnswers is how many messages may come on a connection between two surveys of it: twice the answers of all names
 	// there, since some may be late.
 	maxAnswers = 2 * maxNames

@@ -9,13 +9,15 @@ import (
 // warningsPerSecond bounds what strangers can make a socket log.
 const warningsPerSecond = 10
 
-// throttle logs warnings that the network causes. When they come too fast it leaves some out, and says how many with the next.
+// throttle logs warnings that the network causes. When they come too fast, or the logger hangs, it leaves some
+// out, and says how many with the next.
 type throttle struct {
 	logger *slog.Logger
 
 	mu      sync.Mutex // guards the fields below
 	second  time.Time  // when the second began that warnings are counted in
 	count   int
+	logging int // warnings that the logger has not returned from
 	omitted int
 }
 
@@ -28,6 +30,9 @@ func (t *throttle) warn(what string, args ...any) {
 		args = append(args, "omitted", omitted)
 	}
 	t.logger.Warn("gopherdiscovery: "+what, args...)
+	t.mu.Lock()
+	t.logging--
+	t.mu.Unlock()
 }
 
 // pass tells whether to log a warning now, and how many have been left out since the last.
@@ -37,11 +42,12 @@ func (t *throttle) pass(now time.Time) (omitted int, ok bool) {
 	if now.Sub(t.second) >= time.Second {
 		t.second, t.count = now, 0
 	}
-	if t.count == warningsPerSecond {
+	if t.count == warningsPerSecond || t.logging == warningsPerSecond {
 		t.omitted++
 		return 0, false
 	}
 	t.count++
+	t.logging++
 	omitted, t.omitted = t.omitted, 0
 	return omitted, true
 }

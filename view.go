@@ -9,6 +9,9 @@ import (
 // A server that repeats its list is taken for dead after this many times the pause between two repetitions.
 const missedRepeats = 3
 
+// shortestPatience is how long any server may be silent, however often it repeats its list: a busy machine stutters.
+const shortestPatience = time.Second
+
 // view is what a subscriber knows from its servers: the newest list of each that is connected, and how often it speaks. Like the
 // server's roster it has no socket, no clock and no goroutine.
 type view struct {
@@ -37,18 +40,20 @@ func (v *view) repeats(p *pipe, body []byte, now time.Time) bool {
 	if w == nil || w.list == nil || !bytes.Equal(w.body, body) {
 		return false
 	}
-	if !w.repeated.IsZero() {
-		w.interval = nextInterval(w.interval, now.Sub(w.repeated))
+	pause := now.Sub(w.repeated)
+	// A pause that is too long is no pause but a halt, the subscriber's or the server's.
+	if !w.repeated.IsZero() && (!w.regular() || pause <= missedRepeats*w.interval) {
+		w.interval = nextInterval(w.interval, pause)
 		w.pauses++
 	}
 	w.heard, w.repeated = now, now
 	return true
 }
 
-// nextInterval follows a longer pause at once, and shorter ones slowly: after a halt of the subscriber, what has queued
-// up comes without any.
+// nextInterval follows a longer pause at once, and shorter ones the slower the shorter they are: after a halt of the
+// subscriber, what has queued up comes without any.
 func nextInterval(old, pause time.Duration) time.Duration {
-	return max(pause, old-old/20)
+	return max(pause, old-pause/4)
 }
 
 // hear takes a new list. From a connection that has ended it changes nothing.
@@ -94,8 +99,10 @@ func (v *view) deadline() time.Time {
 // due is when a server that repeats its list must have spoken. One that has not done so regularly sends changes only, as
 // those of 2015 do, and may be silent for ever.
 func (w *word) due() (due time.Time, ok bool) {
-	return w.heard.Add(missedRepeats * w.interval), w.pauses >= 2
+	return w.heard.Add(max(missedRepeats*w.interval, shortestPatience)), w.regular()
 }
+
+func (w *word) regular() bool { return w.pauses >= 2 }
 
 // overdue returns the connections whose server repeats its list, but has been silent for too long.
 func (v *view) overdue(now time.Time) []*pipe {
@@ -112,5 +119,8 @@ func (v *view) overdue(now time.Time) []*pipe {
 func (v *view) excuse(halt time.Duration) {
 	for _, w := range v.words {
 		w.heard = w.heard.Add(halt)
+		if !w.repeated.IsZero() {
+			w.repeated = w.repeated.Add(halt)
+		}
 	}
 }

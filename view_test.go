@@ -110,6 +110,11 @@ func TestOverdue(t *testing.T) {
 	}
 	o.excuse(1000 * ms)
 	expect(15500)
+	o.connect(p)
+	for i := range 5 {
+		o.says(20000+10*i, p, "a")
+	}
+	expect(21040) // nobody is overdue within a second
 }
 
 // Servers of 2015 send changes only, however often.
@@ -129,7 +134,8 @@ func TestNextInterval(t *testing.T) {
 	for _, test := range []struct{ old, pause, want time.Duration }{
 		{0, 2000 * ms, 2000 * ms},
 		{2000 * ms, 2100 * ms, 2100 * ms},
-		{2000 * ms, 0, 1900 * ms},
+		{2000 * ms, 0, 2000 * ms},
+		{2000 * ms, 1000 * ms, 1750 * ms},
 		{2000 * ms, 1950 * ms, 1950 * ms},
 	} {
 		if got := nextInterval(test.old, test.pause); got != test.want {
@@ -139,10 +145,38 @@ func TestNextInterval(t *testing.T) {
 }
 
 func TestRepeatInterval(t *testing.T) {
-	if got := repeatInterval(1000, 50); got > 10*ms {
-		t.Errorf("a short list for a few: got %v", got)
+	for _, test := range []struct {
+		listLen, subscribers int
+		pause, want          time.Duration
+	}{
+		{1000, 50, 2 * time.Second, 5960 * time.Microsecond},
+		{16 << 10, 10 << 10, time.Minute, 20 * time.Second},
+		{16 << 10, 10 << 10, 2 * time.Second, 3 * time.Second}, // a subscriber would take 6 s for a sign of death
+	} {
+		if got := repeatInterval(test.listLen, test.subscribers, test.pause).Round(10 * time.Microsecond); got != test.want {
+			t.Errorf("%d bytes for %d subscribers after %v: got %v, want %v", test.listLen, test.subscribers, test.pause, got, test.want)
+		}
 	}
-	if got := repeatInterval(16<<10, 10<<10); got != 20*time.Second {
-		t.Errorf("a list of 16 KiB for 10240 subscribers: got %v, want 20 s", got)
+}
+
+// What a subscriber hears after it was stopped for a while: first all that has queued up, then one repetition each 2 s.
+func TestIntervalAfterAHalt(t *testing.T) {
+	for _, halt := range []int{8, 20, 60, 240, 600} {
+		o := newOutlook(t)
+		p := new(pipe)
+		o.connect(p)
+		for i := range 10 {
+			o.says(2000*i, p, "a")
+		}
+		now := 18000 + 1000*halt
+		for range halt / 2 {
+			o.says(now, p, "a")
+		}
+		for i := range 5 {
+			o.says(now+2000*(i+1), p, "a")
+			if wait := o.deadline().Sub(o.at(now + 2000*(i+1))); wait < 4*time.Second || wait > 7*time.Second {
+				t.Errorf("after a halt of %d s and %d repetitions: waits %v for the next, want 6 s", halt, i+1, wait)
+			}
+		}
 	}
 }

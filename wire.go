@@ -29,7 +29,7 @@ var (
 	errNoSurveyID      = errors.New("no survey id")
 	errTooManyNames    = fmt.Errorf("more than %d names on one connection", maxNames)
 	errTooManyAnswers  = fmt.Errorf("more than %d messages since the last survey", maxAnswers)
-	errListFull        = fmt.Errorf("the list would exceed %d bytes", maxListLen)
+	errListFull        = fmt.Errorf("the list is full: %d names or %d bytes", maxTotalNames, maxListLen)
 	errSubscriberTalks = errors.New("a message from a subscriber")
 	errUnasked         = errors.New("no such survey was sent")
 	errTooManyHops     = fmt.Errorf("more than %d hops", maxHops)
