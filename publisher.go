@@ -96,12 +96,12 @@ func (p *publisher) repeat() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	now := time.Now()
-	passed := now.Sub(p.repeated)
-	if p.repeated.IsZero() || passed >= repeatInterval(len(p.last), len(p.pipes), p.pause) {
+	passed := p.pollTime
+	if !p.repeated.IsZero() {
+		passed = now.Sub(p.repeated)
+	}
+	if passed >= repeatInterval(len(p.last), len(p.pipes), p.pause) { // the first pause is 0, and holds up nothing
 		p.pause = max(passed, p.pollTime)
-		if p.repeated.IsZero() {
-			p.pause = p.pollTime
-		}
 		p.repeated = now
 		p.sendLocked()
 	}
