@@ -17,6 +17,7 @@ type DiscoveryClient struct {
 	service string
 	sock    *socket
 	sub     *Subscriber // nil without a subscription
+	log     *asyncLog
 	cancel  context.CancelFunc
 	done    chan struct{}
 }
@@ -70,25 +71,28 @@ func (d *Dialer) client(ctx context.Context, surveys, pubsubs []address, service
 	if reason := checkService(service); reason != nil {
 		return nil, fmt.Errorf("%w: service %.100q: %w", ErrInvalidService, service, reason)
 	}
-	c := &DiscoveryClient{service: service, done: make(chan struct{})}
+	set := d.settings()
+	c := &DiscoveryClient{service: service, log: set.log, done: make(chan struct{})}
 	ctx, c.cancel = context.WithCancel(ctx)
 	c.sock = newSocket(role{
 		info: mangos.ProtocolInfo{
 			Self: mangos.ProtoRespondent, SelfName: "respondent",
 			Peer: mangos.ProtoSurveyor, PeerName: "surveyor",
 		},
+		found:    "the server is reached again",
 		limit:    maxSurveyLen,
 		received: c.answer,
-	}, d.settings())
+	}, set)
 	defer func() {
 		if err != nil {
 			c.close()
 		}
 	}()
 	if pubsubs != nil {
-		if c.sub, err = d.subscribe(ctx, pubsubs); err != nil {
+		if c.sub, err = newSubscriber(pubsubs, set); err != nil {
 			return nil, err
 		}
+		c.sub.start(ctx)
 	}
 	if err = c.sock.dialAll(surveys); err != nil {
 		return nil, err
@@ -143,6 +147,7 @@ func (c *DiscoveryClient) close() {
 	if c.sub != nil {
 		c.sub.Wait()
 	}
+	c.log.close()
 	close(c.done)
 }
 

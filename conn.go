@@ -11,7 +11,6 @@ import (
 	"os"
 	"sync"
 	"sync/atomic"
-	"syscall"
 	"time"
 
 	"go.nanomsg.org/mangos/v3"
@@ -39,6 +38,7 @@ var (
 	errMute          = errors.New("the other side did not finish the handshake in time")
 	errGaveWay       = errors.New("the oldest unfinished handshake gives way to a new one")
 	errTooLong       = errors.New("message too long")
+	errExpired       = errors.New("the certificate of the other side has expired")
 )
 
 // conn speaks SP over a network connection. Its socket owns it until it is closed.
@@ -48,6 +48,9 @@ type conn struct {
 	ipc   bool
 	in    *bufio.Reader
 	close func() error
+	done  chan struct{} // closed with the connection
+
+	queued atomic.Bool // the handshake waits for its turn
 
 	reported *atomic.Bool // bad input has been logged; a dialer's connections share it
 
@@ -57,8 +60,9 @@ type conn struct {
 
 // newConn returns nil, with nc closed, when the socket is closed.
 func newConn(nc net.Conn, s *socket, a address) *conn {
-	c := &conn{net: nc, sock: s, ipc: !a.isTCP(), reported: new(atomic.Bool)}
+	c := &conn{net: nc, sock: s, ipc: !a.isTCP(), done: make(chan struct{}), reported: new(atomic.Bool)}
 	c.close = sync.OnceValue(func() error {
+		close(c.done)
 		err := nc.Close()
 		s.disown(c)
 		return err
@@ -72,23 +76,35 @@ func newConn(nc net.Conn, s *socket, a address) *conn {
 
 func (c *conn) Close() error { return c.close() }
 
-// handshake makes the connection one of SP, over TLS when secure says how.
-func (c *conn) handshake(secure func(net.Conn) *tls.Conn) error {
-	if err := c.net.SetDeadline(time.Now().Add(handshakeTime)); err != nil {
-		return err
-	}
+// handshake makes the connection one of SP, over TLS when secure says how. The other side may keep silent for as long as
+// patience says, all in all.
+func (c *conn) handshake(secure func(net.Conn) *tls.Conn, patience time.Duration) (err error) {
 	if secure != nil {
-		tc := secure(c.net)
-		if err := tc.Handshake(); err != nil {
+		if patience, err = c.handshakeTLS(secure, patience); err != nil {
 			return explain(err)
 		}
-		c.net = tc
+	}
+	if err := c.net.SetDeadline(time.Now().Add(patience)); err != nil {
+		return err
 	}
 	c.in = bufio.NewReaderSize(c.net, readBuffer)
 	if err := c.exchangeHello(); err != nil {
 		return explain(err)
 	}
 	return c.net.SetDeadline(time.Time{})
+}
+
+// handshakeTLS returns what is left of the patience.
+func (c *conn) handshakeTLS(secure func(net.Conn) *tls.Conn, patience time.Duration) (left time.Duration, err error) {
+	// What a client computes completes what its server has begun.
+	shaking := &shakingConn{Conn: c.net, conn: c, turns: &computing, left: patience, begun: c.sock.handshakes == nil}
+	defer shaking.end()
+	tc := secure(shaking)
+	if err := tc.Handshake(); err != nil {
+		return 0, err
+	}
+	c.net = tc
+	return max(shaking.left, lastSecond), nil
 }
 
 // exchangeHello exchanges the 8 bytes that each side of an SP connection begins with.
@@ -130,7 +146,7 @@ func explain(err error) error {
 	switch {
 	case errors.As(err, &record):
 		return fmt.Errorf("%w: %w", errNoTLS, err)
-	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE):
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, errnoReset), errors.Is(err, errnoPipe):
 		return fmt.Errorf("%w: %w", errHungUp, err)
 	case errors.Is(err, net.ErrClosed):
 		return errGaveWay
@@ -230,7 +246,7 @@ func (c *conn) report(err error) {
 	}
 	c.sock.broken.Add(1)
 	if !c.reported.Swap(true) {
-		c.sock.log.warn("connection closed", "from", c.remote(), "error", err)
+		c.sock.warnings.warn("connection closed", "from", c.remote(), "error", err)
 	}
 }
 

@@ -4,22 +4,19 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
+	"log/slog"
 	"net"
-	"os"
 	"slices"
-	"sync"
-	"syscall"
 	"time"
 
 	"go.nanomsg.org/mangos/v3"
 )
 
 const (
-	// maxHandshakes is how many handshakes a listener has under way at once.
-	maxHandshakes = 2048
-
-	// acceptPause is how long a listener waits when the system has no descriptor left for a connection.
+	// acceptPause is how long a listener waits when the system cannot accept a connection, and acceptQuiet how long it must
+	// have gone well before such an error is logged again.
 	acceptPause = 50 * time.Millisecond
+	acceptQuiet = time.Minute
 
 	// vanishedAfter is how long a connection is kept whose other end acknowledges nothing, or takes nothing. It leaves room for a bad
 	// network: a client that is silent is dropped from the list long before.
@@ -35,9 +32,7 @@ type listener struct {
 	address address
 	net     net.Listener
 	ready   chan *conn
-
-	mu      sync.Mutex // guards shaking
-	shaking []*conn    // handshakes under way, the oldest first
+	failed  time.Time // when the last connection could not be accepted; for acceptAll
 }
 
 func (l *listener) Listen() error {
@@ -67,41 +62,43 @@ func (l *listener) acceptAll() {
 		case errors.Is(err, net.ErrClosed):
 			return
 		default:
-			sleep(l.sock.ctx, acceptPause)
+			l.cannotAccept(err)
 		}
 	}
 }
 
-// begin starts a handshake, and ends the oldest when there are too many: those who say nothing lock nobody out.
+// cannotAccept makes the oldest unfinished handshake give way when there is no descriptor left.
+func (l *listener) cannotAccept(err error) {
+	l.sock.failed.Add(1)
+	if time.Since(l.failed) > acceptQuiet {
+		l.sock.log.add(slog.LevelError, "cannot accept a connection", "url", l.Address(), "error", err)
+	}
+	l.failed = time.Now()
+	isOutOf := func(errno error) bool { return errors.Is(err, errno) }
+	if slices.ContainsFunc(errnosNoDescriptor, isOutOf) && l.sock.handshakes.giveWay(nil, true) {
+		return
+	}
+	sleep(l.sock.ctx, acceptPause)
+}
+
 func (l *listener) begin(c *conn) {
+	if l.sock.full() {
+		l.sock.refuse(c, c.remote(), errFull)
+		return
+	}
 	if !l.sock.enter(1) {
 		return
 	}
-	if l.sock.full() {
-		go func() { // a logger may block, and nobody waits for it here
-			defer l.sock.leave()
-			l.sock.refuse(c, c.remote(), errFull)
-		}()
-		return
-	}
-	l.mu.Lock()
-	if len(l.shaking) == maxHandshakes {
-		_ = l.shaking[0].Close()
-		l.shaking = slices.Delete(l.shaking, 0, 1)
-	}
-	l.shaking = append(l.shaking, c)
-	l.mu.Unlock()
+	l.sock.handshakes.add(c)
 	go l.shake(c)
 }
 
 func (l *listener) shake(c *conn) {
 	defer l.sock.leave()
-	err := c.handshake(l.secure())
-	l.mu.Lock()
-	if at := slices.Index(l.shaking, c); at >= 0 {
-		l.shaking = slices.Delete(l.shaking, at, at+1)
+	err := c.handshake(l.secure(), handshakeTime)
+	if !l.sock.handshakes.remove(c) {
+		err = errGaveWay
 	}
-	l.mu.Unlock()
 	if err == nil {
 		err = l.sock.admit(c)
 	}
@@ -158,32 +155,10 @@ func (l *listener) Address() string {
 	return a.String()
 }
 
-// listenNet replaces the socket file of a process that is gone. One that is in use, and any other file, is left alone.
 func listenNet(ctx context.Context, a address) (net.Listener, error) {
+	if !a.isTCP() {
+		return listenIPC(ctx, a.target)
+	}
 	lc := net.ListenConfig{KeepAliveConfig: keepAlive}
-	if a.isTCP() {
-		return lc.Listen(ctx, "tcp", a.target)
-	}
-	ln, err := lc.Listen(ctx, "unix", a.target)
-	if !errors.Is(err, syscall.EADDRINUSE) {
-		return ln, err
-	}
-	stale, statErr := os.Lstat(a.target)
-	if statErr != nil || stale.Mode().Type() != os.ModeSocket {
-		return nil, err
-	}
-	d := net.Dialer{Timeout: redialMin}
-	if nc, dialErr := d.DialContext(ctx, "unix", a.target); dialErr == nil {
-		_ = nc.Close()
-		return nil, err
-	} else if !errors.Is(dialErr, syscall.ECONNREFUSED) {
-		return nil, err
-	}
-	if now, statErr := os.Lstat(a.target); statErr != nil || !os.SameFile(stale, now) {
-		return nil, err // another process was faster
-	}
-	if err := os.Remove(a.target); err != nil {
-		return nil, err
-	}
-	return lc.Listen(ctx, "unix", a.target)
+	return lc.Listen(ctx, "tcp", a.target)
 }

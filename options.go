@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
-	"slices"
 	"time"
 )
 
@@ -56,17 +55,20 @@ type Options struct {
 	MaxClients int
 
 	// TLSConfig is for tls+tcp:// URLs, which need it: with certificates, or with GetCertificate or GetConfigForClient. For
-	// mutual TLS set ClientAuth and ClientCAs. The server keeps a clone.
+	// mutual TLS set ClientAuth and ClientCAs. A connection is closed at the first survey or list after the client's
+	// certificate has expired. The server keeps a clone.
 	TLSConfig *tls.Config
 
 	// Authorize decides who may announce a name; nil admits every name. It is called with each answer to a survey, so that a
-	// name that is refused never enters a list, and one that is refused later is dropped as if it had fallen silent. An
-	// error refuses the name, and is logged once per connection. Authorize is called concurrently, and delays the
-	// connection that it is asked about; Wait waits for it.
+	// name that is refused never enters a list. An error refuses the name, and is logged once per connection. When a name is
+	// refused that the same connection was allowed to announce before, the connection is closed, and the name leaves at once.
+	// Authorize is called concurrently, and delays only the connection that it is asked about. Wait gives calls
+	// that are under way half a second to return.
 	Authorize func(service string, from Conn) error
 
-	// Logger takes the server's log: bad input, once per connection. Nothing is logged per survey. A
-	// logger that hangs holds up Wait, but no survey and no list. The default is slog.Default().
+	// Logger takes the server's log: bad input, once per connection. Nothing is logged per survey. Records pass through a
+	// short queue: a logger that is slow or hangs delays nothing, what does not fit is left out and counted in the next
+	// record, and Wait gives it half a second for the rest. The default is slog.Default().
 	Logger *slog.Logger
 }
 
@@ -122,7 +124,7 @@ func (o Options) parse(arg, url string) (address, error) {
 }
 
 func (o Options) settings() settings {
-	return settings{logger: o.Logger, tls: o.TLSConfig.Clone(), maxConns: o.MaxClients}
+	return settings{log: &asyncLog{logger: o.Logger}, tls: o.TLSConfig.Clone(), maxConns: o.MaxClients, handshakes: new(handshakes)}
 }
 
 // Conn is what Options.Authorize learns of a connection. Behind a device it is the device's.
@@ -141,7 +143,8 @@ type Dialer struct {
 	// TLSConfig is for tls+tcp:// URLs, which need it. An empty ServerName is filled in from the URL. What connects keeps a clone.
 	TLSConfig *tls.Config
 
-	// Logger takes the log: a server lost or found again, and bad input once per connection. The default is slog.Default().
+	// Logger takes the log: a server lost or found again, and bad input once per connection. It may be slow or hang, as
+	// Options.Logger may. The default is slog.Default().
 	Logger *slog.Logger
 }
 
@@ -151,8 +154,15 @@ func (d *Dialer) parse(arg, urls string) ([]address, error) {
 	if err != nil {
 		return nil, err
 	}
-	if slices.ContainsFunc(all, address.isTLS) && d.TLSConfig == nil {
-		return nil, fmt.Errorf("%w: Dialer.TLSConfig is nil, %s %q needs it", ErrInvalidArgument, arg, urls)
+	for _, a := range all {
+		switch {
+		case !a.isTLS():
+		case d.TLSConfig == nil:
+			return nil, fmt.Errorf("%w: Dialer.TLSConfig is nil, %s %q needs it", ErrInvalidArgument, arg, urls)
+		case a.serverName() == "" && d.TLSConfig.ServerName == "" && !d.TLSConfig.InsecureSkipVerify:
+			return nil, fmt.Errorf("%w: %s %q: no host that the server's certificate must name, and Dialer.TLSConfig has no ServerName",
+				ErrInvalidURL, arg, urls)
+		}
 	}
 	return all, nil
 }
@@ -160,7 +170,7 @@ func (d *Dialer) parse(arg, urls string) ([]address, error) {
 func (d *Dialer) settings() settings {
 	logger := d.Logger
 	setDefault(&logger, slog.Default())
-	return settings{logger: logger, tls: d.TLSConfig.Clone()}
+	return settings{log: &asyncLog{logger: logger}, tls: d.TLSConfig.Clone()}
 }
 
 func checkContext(ctx context.Context) error {

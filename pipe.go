@@ -5,6 +5,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"go.nanomsg.org/mangos/v3"
 	"go.nanomsg.org/mangos/v3/protocol"
@@ -17,6 +18,8 @@ type pipe struct {
 	state any // what the role remembers of the connection
 	wake  chan struct{}
 	done  chan struct{} // closed when the connection has ended
+
+	expires time.Time // when the certificate at the other end does; zero without one
 
 	mu   sync.Mutex // guards next
 	next []byte     // the newest message, while it is not being sent
@@ -48,11 +51,20 @@ func (p *pipe) send() {
 		message := p.next
 		p.next = nil
 		p.mu.Unlock()
-		if message != nil && p.sendNow(message) != nil {
+		if message == nil {
+			continue
+		}
+		if p.expired(time.Now()) {
+			p.drop(errExpired)
+			return
+		}
+		if p.sendNow(message) != nil {
 			return
 		}
 	}
 }
+
+func (p *pipe) expired(now time.Time) bool { return !p.expires.IsZero() && now.After(p.expires) }
 
 // sendNow blocks while the other side does not read. When it fails the connection is closed.
 func (p *pipe) sendNow(message []byte) error {
@@ -81,11 +93,11 @@ func (p *pipe) receive() {
 // report logs bad input, once per connection.
 func (p *pipe) report(what string, args ...any) {
 	if !p.reported.Swap(true) {
-		p.sock.log.warn(what, append(args, "from", fmt.Sprint(p.option(mangos.OptionRemoteAddr)))...)
+		p.sock.warnings.warn(what, append(args, "from", fmt.Sprint(p.option(mangos.OptionRemoteAddr)))...)
 	}
 }
 
-// drop closes a connection that breaks the protocol.
+// drop closes a connection that breaks the protocol, or has lost its right to take part.
 func (p *pipe) drop(err error) {
 	p.sock.broken.Add(1)
 	p.report("connection closed", "error", err)

@@ -28,7 +28,7 @@ type publisher struct {
 	owed      map[*pipe]struct{}
 }
 
-func newPublisher(opt Options) *publisher {
+func newPublisher(opt Options, set settings) *publisher {
 	p := &publisher{pipes: make(map[*pipe]struct{}), owed: make(map[*pipe]struct{}), pollTime: opt.PollTime}
 	p.socket = newSocket(role{
 		info: mangos.ProtocolInfo{
@@ -40,7 +40,7 @@ func newPublisher(opt Options) *publisher {
 		attached: p.attached,
 		received: p.received,
 		detached: p.detached,
-	}, opt.settings())
+	}, set)
 	return p
 }
 

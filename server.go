@@ -13,6 +13,7 @@ import (
 type DiscoveryServer struct {
 	surveyor  *surveyor
 	publisher *publisher
+	log       *asyncLog
 	surveyURL string // as bound
 	pubsubURL string
 	cancel    context.CancelFunc
@@ -29,13 +30,24 @@ type Stats struct {
 	Subscribers int // connections on the pub/sub URL
 	Services    int // names in the list
 
-	Polls    uint64 // surveys of everyone
-	Doubted  uint64 // of these, not counted as missed by anyone: see Options.MissedSurveys
-	Answers  uint64 // valid answers to surveys
-	Missed   uint64 // surveys missed, counted per name
-	Rejected uint64 // messages dropped: an invalid or refused name, an answer to no survey, too long a message
-	Refused  uint64 // connections closed at once: over MaxClients, or no handshake
-	Lists    uint64 // lists published
+	Polls   uint64 // surveys of everyone
+	Doubted uint64 // of these, not counted as missed by anyone: see Options.MissedSurveys
+	Answers uint64 // valid answers to surveys
+	Missed  uint64 // surveys missed, counted per name
+	Lists   uint64 // lists published
+
+	// Rejected counts messages dropped: an answer to no survey, an invalid name, one that Authorize refuses, one beyond the
+	// limits of a connection or of the list. It also counts connections closed because of what they said: too long a
+	// message, no message of the protocol, too many answers between two surveys, any message of a subscriber; and
+	// those closed because a certificate has expired, or because Authorize has withdrawn a name.
+	Rejected uint64
+
+	// Refused counts connections closed before they took part: over MaxClients, with no handshake in time or none that
+	// fits, or to make room for others.
+	Refused uint64
+
+	// AcceptErrors counts failures to accept a connection, as a rule because the process has no file descriptor left.
+	AcceptErrors uint64
 }
 
 // Server starts a server that surveys its clients on urlServer and publishes the list of their names on urlPubSub, until
@@ -66,9 +78,11 @@ func ServerContext(ctx context.Context, urlServer, urlPubSub string, opt Options
 	if err != nil {
 		return nil, err
 	}
+	set := opt.settings()
 	s := &DiscoveryServer{
-		surveyor:  newSurveyor(opt),
-		publisher: newPublisher(opt),
+		surveyor:  newSurveyor(opt, set),
+		publisher: newPublisher(opt, set),
+		log:       set.log,
 		done:      make(chan struct{}),
 		list:      []string{},
 	}
@@ -111,6 +125,7 @@ func (s *DiscoveryServer) Stats() Stats {
 	stats.Clients, stats.Answers, stats.Rejected = survey.clients, survey.answers, survey.rejected
 	stats.Rejected += s.surveyor.broken.Load() + s.publisher.broken.Load()
 	stats.Refused = s.surveyor.refused.Load() + s.publisher.refused.Load()
+	stats.AcceptErrors = s.surveyor.failed.Load() + s.publisher.failed.Load()
 	return stats
 }
 
@@ -131,6 +146,7 @@ func (s *DiscoveryServer) Close() error {
 func (s *DiscoveryServer) closeSockets() {
 	s.surveyor.close()
 	s.publisher.close()
+	s.log.close()
 }
 
 func (s *DiscoveryServer) run(ctx context.Context, plan *schedule) {
@@ -179,7 +195,7 @@ func (s *DiscoveryServer) takeEvents(plan *schedule, waited []answer, now time.T
 	}
 	for _, a := range waited {
 		if err := plan.hear(a.from.id, a.name, now); err != nil {
-			s.surveyor.deny(a.from, err)
+			s.surveyor.reject(a.from, err)
 		}
 	}
 }

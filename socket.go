@@ -6,7 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
+	"maps"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -20,8 +21,10 @@ import (
 // must not block, and must not close the pipe.
 type role struct {
 	info     mangos.ProtocolInfo
-	limit    int  // longest message accepted, in bytes
-	posts    bool // whether post is used
+	lost     string // what it means that the last connection is lost, for the log; may be empty
+	found    string // what the log says when a server that was lost is back
+	limit    int    // longest message accepted, in bytes
+	posts    bool   // whether post is used
 	attached func(*pipe)
 	received func(p *pipe, body []byte) // body is valid during the call
 	detached func(*pipe)
@@ -29,9 +32,10 @@ type role struct {
 
 // settings is what the user has a say in.
 type settings struct {
-	logger   *slog.Logger
-	tls      *tls.Config // nil without TLS
-	maxConns int         // connections accepted; 0 is no limit
+	log        *asyncLog
+	tls        *tls.Config // nil without TLS
+	maxConns   int         // connections accepted; 0 is no limit
+	handshakes *handshakes // of the server; nil for what only dials
 }
 
 // socket is a mangos socket with a protocol of ours in it. The protocols that come with mangos v3.4.2 do not fit: its
@@ -40,25 +44,31 @@ type settings struct {
 type socket struct {
 	role
 	settings
-	log     throttle
-	core    mangos.Socket
-	ctx     context.Context // ends when the socket is closed
-	cancel  context.CancelFunc
-	refused atomic.Uint64 // connections closed before they took part
-	broken  atomic.Uint64 // connections closed because they broke the protocol
+	warnings throttle
+	core     mangos.Socket
+	ctx      context.Context // ends when the socket is closed
+	cancel   context.CancelFunc
+	refused  atomic.Uint64 // connections closed before they took part
+	broken   atomic.Uint64 // connections closed because they broke the protocol
+	failed   atomic.Uint64 // connections that could not be accepted
 
 	mu       sync.Mutex // guards the fields below
 	changed  *sync.Cond // a count below fell
 	closed   bool
+	dialers  map[string]*dialer // by URL
+	pipes    int                // connections that take part
 	entrants int                // goroutines that close waits for
+	outside  int                // goroutines that are in a function of the user's
 	joining  int                // connections given to mangos that have not come back to AddPipe
 	conns    map[io.Closer]bool // connections in any state: whether admitted
 	admitted int                // connections that count against maxConns
 }
 
 func newSocket(r role, set settings) *socket {
-	s := &socket{role: r, settings: set, conns: make(map[io.Closer]bool)}
-	s.log.logger = set.logger
+	s := &socket{
+		role: r, settings: set, warnings: throttle{log: set.log},
+		dialers: make(map[string]*dialer), conns: make(map[io.Closer]bool),
+	}
 	s.changed = sync.NewCond(&s.mu)
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	s.core = protocol.MakeSocket(s)
@@ -103,20 +113,52 @@ func (s *socket) close() {
 	for s.joining > 0 {
 		s.changed.Wait()
 	}
+	dialers := slices.Collect(maps.Values(s.dialers))
 	conns := make([]io.Closer, 0, len(s.conns))
 	for c := range s.conns {
 		conns = append(conns, c)
 	}
 	s.mu.Unlock()
 
+	for _, d := range dialers {
+		d.outage.disconnected()
+	}
 	_ = s.core.Close() // the second time it answers ErrClosed
 	for _, c := range conns {
 		_ = c.Close()
 	}
+	s.awaitEnd()
+}
+
+// awaitEnd waits for all that close waits for, but not for long when only functions of the user's have not returned.
+func (s *socket) awaitEnd() {
+	patient := true
+	grace := time.AfterFunc(callbackGrace, func() {
+		s.mu.Lock()
+		patient = false
+		s.changed.Broadcast()
+		s.mu.Unlock()
+	})
+	defer grace.Stop()
 	s.mu.Lock()
-	for s.entrants > 0 || len(s.conns) > 0 {
+	defer s.mu.Unlock()
+	for s.entrants > 0 || len(s.conns) > 0 || s.outside > 0 && patient {
 		s.changed.Wait()
 	}
+}
+
+// callOut calls a function of the user's in one of the goroutines that close waits for. It may hang.
+func (s *socket) callOut(f func()) {
+	s.move(-1, 1)
+	f()
+	s.move(1, -1)
+}
+
+func (s *socket) move(entrants, outside int) {
+	s.mu.Lock()
+	s.entrants += entrants
+	s.outside += outside
+	s.changed.Broadcast()
 	s.mu.Unlock()
 }
 
@@ -131,12 +173,7 @@ func (s *socket) enter(n int) bool {
 	return true
 }
 
-func (s *socket) leave() {
-	s.mu.Lock()
-	s.entrants--
-	s.changed.Broadcast()
-	s.mu.Unlock()
-}
+func (s *socket) leave() { s.move(-1, 0) }
 
 // own makes close close c and wait until c has called disown. It returns false once the socket is closed.
 func (s *socket) own(c io.Closer) bool {
@@ -191,7 +228,7 @@ func (s *socket) refuse(c io.Closer, from string, err error) {
 	}
 	_ = c.Close()
 	if !closing && !errors.Is(err, errHungUp) {
-		s.log.warn("new connection closed", "from", from, "error", err)
+		s.warnings.warn("new connection closed", "from", from, "error", err)
 	}
 }
 
@@ -221,11 +258,15 @@ func (s *socket) AddPipe(mp protocol.Pipe) error {
 		return mangos.ErrClosed
 	}
 	p := &pipe{Pipe: mp, sock: s, wake: make(chan struct{}, 1), done: make(chan struct{})}
+	if state, ok := p.option(mangos.OptionTLSConnState).(tls.ConnectionState); ok && len(state.PeerCertificates) > 0 {
+		p.expires = state.PeerCertificates[0].NotAfter
+	}
 	p.reported, _ = p.option(optionReported).(*atomic.Bool)
 	if p.reported == nil {
 		p.reported = new(atomic.Bool)
 	}
 	mp.SetPrivate(p)
+	s.countPipe(1)
 	if s.attached != nil {
 		s.attached(p)
 	}
@@ -243,9 +284,30 @@ func (s *socket) joined() {
 	s.mu.Unlock()
 }
 
+func (s *socket) countPipe(n int) {
+	s.mu.Lock()
+	s.pipes += n
+	s.mu.Unlock()
+}
+
+// connected reports whether any connection takes part.
+func (s *socket) connected() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.pipes > 0
+}
+
+// dialer returns the dialer of a URL, nil if there is none.
+func (s *socket) dialer(url string) *dialer {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.dialers[url]
+}
+
 // RemovePipe is called by mangos when a connection has ended.
 func (s *socket) RemovePipe(mp protocol.Pipe) {
 	p := mp.GetPrivate().(*pipe)
+	s.countPipe(-1)
 	close(p.done)
 	if s.detached != nil {
 		s.detached(p)

@@ -16,7 +16,7 @@ func (nothing) Close() error { return nil }
 // Closing a mangos socket while it adds a connection would leave a goroutine stuck for ever.
 func TestCloseWaitsForConnectionsThatAreBeingAdded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := newSocket(role{}, settings{logger: slog.New(slog.DiscardHandler)})
+		s := newSocket(role{}, settings{log: &asyncLog{logger: slog.New(slog.DiscardHandler)}})
 		if _, err := s.give(nothing{}); err != nil {
 			t.Fatal(err)
 		}
@@ -41,7 +41,7 @@ func TestCloseWaitsForConnectionsThatAreBeingAdded(t *testing.T) {
 
 // A handshake that ends just when it has to give way to another leaves no trace.
 func TestClosedConnectionIsNotAdmitted(t *testing.T) {
-	s := newSocket(role{}, settings{logger: slog.New(slog.DiscardHandler), maxConns: 1})
+	s := newSocket(role{}, settings{log: &asyncLog{logger: slog.New(slog.DiscardHandler)}, maxConns: 1})
 	c := nothing{}
 	s.own(c)
 	s.disown(c)

@@ -1,7 +1,6 @@
 package gopherdiscovery
 
 import (
-	"log/slog"
 	"slices"
 	"sync"
 	"time"
@@ -16,7 +15,7 @@ const haltAfter = 100 * time.Millisecond
 // Subscriber receives the list of those who are alive without being in it. Its methods may be called concurrently.
 type Subscriber struct {
 	sock    *socket
-	logger  *slog.Logger
+	log     *asyncLog // nil when it is a client's
 	changes chan []string
 	wake    chan struct{}
 	cancel  context.CancelFunc
@@ -61,13 +60,18 @@ func (d *Dialer) NewSubscriber(ctx context.Context, url string) (*Subscriber, er
 	if err != nil {
 		return nil, err
 	}
-	return d.subscribe(ctx, pubsubs)
+	set := d.settings()
+	s, err := newSubscriber(pubsubs, set)
+	if err != nil {
+		return nil, err
+	}
+	s.log = set.log
+	s.start(ctx)
+	return s, nil
 }
 
-func (d *Dialer) subscribe(ctx context.Context, pubsubs []address) (*Subscriber, error) {
-	set := d.settings()
+func newSubscriber(pubsubs []address, set settings) (*Subscriber, error) {
 	s := &Subscriber{
-		logger:  set.logger,
 		changes: make(chan []string, 1),
 		wake:    make(chan struct{}, 1),
 		done:    make(chan struct{}),
@@ -81,6 +85,8 @@ func (d *Dialer) subscribe(ctx context.Context, pubsubs []address) (*Subscriber,
 			Self: mangos.ProtoSub, SelfName: "sub",
 			Peer: mangos.ProtoPub, PeerName: "pub",
 		},
+		lost:     "no server is connected, the last list stands",
+		found:    "a server is connected again",
 		limit:    maxListLen,
 		attached: s.attached,
 		received: s.received,
@@ -90,9 +96,12 @@ func (d *Dialer) subscribe(ctx context.Context, pubsubs []address) (*Subscriber,
 		s.sock.close()
 		return nil, err
 	}
+	return s, nil
+}
+
+func (s *Subscriber) start(ctx context.Context) {
 	ctx, s.cancel = context.WithCancel(ctx)
 	go s.run(ctx)
-	return s, nil
 }
 
 // Changes returns the channel of lists, the same one at each call; see DiscoveryClient.Peers for what comes out of it.
@@ -142,11 +151,15 @@ func (s *Subscriber) change(do func()) {
 	}
 }
 
-// stateLocked returns the state of the server at the other end of p.
+// stateLocked returns the state of the server at the other end of p. Should none have that URL, it is one that nobody sees.
 func (s *Subscriber) stateLocked(p *pipe) *ServerState {
 	url := p.url()
-	at := slices.IndexFunc(s.servers, func(state ServerState) bool { return state.URL == url })
-	return &s.servers[max(at, 0)]
+	for i := range s.servers {
+		if s.servers[i].URL == url {
+			return &s.servers[i]
+		}
+	}
+	return new(ServerState)
 }
 
 func (s *Subscriber) received(p *pipe, body []byte) {
@@ -188,12 +201,11 @@ func (s *Subscriber) repeats(p *pipe, body []byte, now time.Time) bool {
 func (s *Subscriber) run(ctx context.Context) {
 	defer close(s.done)
 	defer close(s.changes)
-	defer s.sock.close()
+	defer s.closeSocket()
 	defer s.cancel()
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	var out delivery
-	var lost bool // there were servers, and now there is none
 	for {
 		select {
 		case <-ctx.Done():
@@ -201,44 +213,35 @@ func (s *Subscriber) run(ctx context.Context) {
 		case <-s.wake:
 		case <-timer.C:
 		}
-		list, servers, overdue, deadline := s.look(time.Now())
+		list, overdue, deadline := s.look(time.Now())
 		if list != nil {
 			out.deliver(s.changes, list)
 		}
 		for _, p := range overdue {
-			s.logger.Warn("gopherdiscovery: a server has fallen silent, connecting again", "url", p.url())
-			_ = p.Close()
+			s.sock.giveUp(p, errSilent)
 		}
 		if !deadline.IsZero() {
 			timer.Reset(time.Until(deadline))
 		}
-		lost = s.logLoss(ctx, lost, servers, out.any())
 	}
 }
 
-// look returns the list that is known, nil if none is, how many servers are connected, which of them are overdue, and when the next is.
-func (s *Subscriber) look(now time.Time) (list []string, servers int, overdue []*pipe, deadline time.Time) {
+func (s *Subscriber) closeSocket() {
+	s.sock.close()
+	if s.log != nil {
+		s.log.close()
+	}
+}
+
+// look returns the list that is known, nil if none is, which servers are overdue, and when the next is.
+func (s *Subscriber) look(now time.Time) (list []string, overdue []*pipe, deadline time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if late := now.Sub(s.armed); !s.armed.IsZero() && late > haltAfter {
 		s.view.excuse(late + haltAfter)
 	}
 	s.armed = s.view.deadline()
-	return s.view.union(), len(s.view.words), s.view.overdue(now), s.armed
-}
-
-// logLoss logs when the last server is lost, and when one is back. It returns whether all are lost.
-func (s *Subscriber) logLoss(ctx context.Context, lost bool, servers int, delivered bool) bool {
-	switch {
-	case ctx.Err() != nil:
-	case !lost && servers == 0 && delivered:
-		s.logger.Warn("gopherdiscovery: no server is connected, the last list stands")
-		return true
-	case lost && servers > 0:
-		s.logger.Info("gopherdiscovery: a server is connected again")
-		return false
-	}
-	return lost
+	return s.view.union(), s.view.overdue(now), s.armed
 }
 
 // delivery is what the sender on a channel with room for one list knows about it.
@@ -246,9 +249,6 @@ type delivery struct {
 	taken []string // the last list that was received from the channel; nil before the first
 	sent  []string // the last list that was put there; nil when it was taken back
 }
-
-// any tells whether a list was ever delivered.
-func (d *delivery) any() bool { return d.taken != nil || d.sent != nil }
 
 // deliver puts a list into the channel in place of one that waits there, unless it equals what the receiver has.
 func (d *delivery) deliver(changes chan []string, list []string) {

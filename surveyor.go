@@ -2,6 +2,7 @@ package gopherdiscovery
 
 import (
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"net"
@@ -71,10 +72,11 @@ type respondent struct {
 	mu      sync.Mutex // guards the fields below
 	surveys []uint32   // the ids that were sent to it last
 	said    int        // messages since the last survey
-	denied  error      // why the loop has dropped an answer; nil when that is reported
+
+	authorized map[string]bool // names that Authorize has admitted; only for the connection's goroutine
 }
 
-func newSurveyor(opt Options) *surveyor {
+func newSurveyor(opt Options, set settings) *surveyor {
 	s := &surveyor{
 		authorize:   opt.Authorize,
 		answers:     make(chan answer, answerQueue),
@@ -92,14 +94,14 @@ func newSurveyor(opt Options) *surveyor {
 		attached: s.attached,
 		received: s.received,
 		detached: s.detached,
-	}, opt.settings())
+	}, set)
 	return s
 }
 
 func (s *surveyor) attached(p *pipe) {
 	s.mu.Lock()
 	s.lastID++
-	r := &respondent{pipe: p, id: s.lastID}
+	r := &respondent{pipe: p, id: s.lastID, authorized: make(map[string]bool)}
 	p.state = r
 	s.stats.clients++
 	s.moves = append(s.moves, move{who: r})
@@ -127,7 +129,7 @@ func (s *surveyor) received(p *pipe, body []byte) {
 	r := p.state.(*respondent)
 	name, err := s.check(r, body)
 	switch {
-	case err == errTooManyAnswers:
+	case errors.Is(err, errTooManyAnswers), errors.Is(err, errNoMore):
 		p.drop(err)
 		return
 	case err != nil:
@@ -145,11 +147,7 @@ func (s *surveyor) received(p *pipe, body []byte) {
 
 // check returns the name that an answer brings, if it may be in a list.
 func (s *surveyor) check(r *respondent, body []byte) (name string, err error) {
-	denied, ok := r.count()
-	if denied != nil {
-		r.report("answer dropped", "error", denied)
-	}
-	if !ok {
+	if !r.count() {
 		return "", errTooManyAnswers
 	}
 	id, said, err := splitAnswer(body)
@@ -163,22 +161,25 @@ func (s *surveyor) check(r *respondent, body []byte) (name string, err error) {
 	if err := checkService(name); err != nil {
 		return "", fmt.Errorf("service %.100q: %w", name, err)
 	}
-	if s.authorize != nil {
-		if err := s.authorize(name, r.conn()); err != nil {
-			return "", fmt.Errorf("service %q: %w", name, err)
-		}
+	if err := s.permit(r, name); err != nil {
+		return "", fmt.Errorf("service %q: %w", name, err)
 	}
 	return name, nil
 }
 
-// deny is reject for the server's loop, which must not wait for a logger: the connection reports it with its next message.
-func (s *surveyor) deny(r *respondent, err error) {
-	s.mu.Lock()
-	s.stats.rejected++
-	s.mu.Unlock()
-	r.mu.Lock()
-	r.denied = err
-	r.mu.Unlock()
+// permit asks Authorize. The error matches errNoMore when the connection was allowed to announce the name before.
+func (s *surveyor) permit(r *respondent, name string) (err error) {
+	if s.authorize == nil {
+		return nil
+	}
+	s.callOut(func() { err = s.authorize(name, r.conn()) })
+	switch {
+	case err != nil && r.authorized[name]:
+		return fmt.Errorf("%w: %w", errNoMore, err)
+	case err == nil && len(r.authorized) < maxNames:
+		r.authorized[name] = true
+	}
+	return err
 }
 
 // reject counts a message that is dropped, and reports the first of its connection.
@@ -227,13 +228,12 @@ func (r *respondent) remember(survey uint32) {
 	r.said = 0
 }
 
-// count counts a message, and tells whether it is not one too many, and what the loop had against an earlier one.
-func (r *respondent) count() (denied error, ok bool) {
+// count counts a message and reports whether the limit still allows it.
+func (r *respondent) count() bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.said++
-	denied, r.denied = r.denied, nil
-	return denied, r.said <= maxAnswers
+	return r.said <= maxAnswers
 }
 
 func (r *respondent) wasAsked(survey uint32) bool {

@@ -52,7 +52,10 @@ func (a *authority) issue(t testing.TB, template *x509.Certificate) ([]byte, *ec
 	if err != nil {
 		t.Fatal(err)
 	}
-	template.NotBefore, template.NotAfter = time.Now().Add(-time.Hour), time.Now().Add(time.Hour)
+	template.NotBefore = time.Now().Add(-time.Hour)
+	if template.NotAfter.IsZero() {
+		template.NotAfter = time.Now().Add(time.Hour)
+	}
 	parent, signer := a.cert, a.key
 	if parent == nil {
 		parent, signer = template, key
@@ -67,7 +70,14 @@ func (a *authority) issue(t testing.TB, template *x509.Certificate) ([]byte, *ec
 // certificate is good for servers and clients called name, and for 127.0.0.1.
 func (a *authority) certificate(t testing.TB, name string) tls.Certificate {
 	t.Helper()
+	return a.certificateUntil(t, name, time.Time{})
+}
+
+// certificateUntil is certificate with an end, which the zero time leaves to issue.
+func (a *authority) certificateUntil(t testing.TB, name string, end time.Time) tls.Certificate {
+	t.Helper()
 	der, key := a.issue(t, &x509.Certificate{
+		NotAfter:     end,
 		SerialNumber: big.NewInt(2), Subject: pkix.Name{CommonName: name},
 		DNSNames: []string{name}, IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
 		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth},
@@ -275,27 +285,124 @@ func TestAuthorizeByCertificate(t *testing.T) {
 	}
 }
 
-// Without TLS, Conn has no state; and a name that is refused later is dropped.
+// Without TLS, Conn has no state; and a name that is refused later leaves at once, with its connection.
 func TestAuthorizeIsAskedAgain(t *testing.T) {
-	opt := quickOptions
-	opt.SurveyTime = 50 * time.Millisecond
-	allowed := make(chan struct{})
+	logger, book := newLogger()
+	opt := quickOptions // a survey lasts 10 s: no client is dropped for its silence in this test
+	opt.Logger = logger
+	refused := make(chan struct{})
 	opt.Authorize = func(service string, from gopherdiscovery.Conn) error {
 		if from.TLS != nil {
 			t.Errorf("got TLS state %v without TLS", from.TLS)
 		}
 		select {
-		case <-allowed:
+		case <-refused:
 			return errors.New("not any more")
 		default:
 			return nil
 		}
 	}
 	server := startServer(t, opt)
-	_, peers := join(t, server, "client1")
-	await(t, peers, "client1")
-	close(allowed)
-	await(t, peers)
+	survey, _ := server.URLs()
+	sub := subscribe(t, server)
+	raw := dialRaw(t, survey, protoRespondent, protoSurveyor)
+	go raw.answerAll("client1")
+	await(t, sub.Changes(), "client1")
+	close(refused)
+	await(t, sub.Changes())
+	eventually(t, "the connection is closed", func() bool { return server.Stats().Clients == 0 })
+	if stats := server.Stats(); stats.Missed != 0 || stats.Rejected == 0 {
+		t.Errorf("got stats %+v, want a rejected answer and no missed survey", stats)
+	}
+	if got := strings.Count(book.String(), "not any more"); got != 1 {
+		t.Errorf("logged %d times why, want once:\n%s", got, book)
+	}
+}
+
+// A name that was never admitted costs its connection nothing: behind a device there may be others.
+func TestNameThatIsRefusedFromTheStart(t *testing.T) {
+	opt := quickOptions
+	opt.Authorize = func(service string, _ gopherdiscovery.Conn) error {
+		if service == "bad" {
+			return errors.New("no")
+		}
+		return nil
+	}
+	server := startServer(t, opt)
+	survey, _ := server.URLs()
+	sub := subscribe(t, server)
+	device := dialRaw(t, survey, protoRespondent, protoSurveyor)
+	for range 5 {
+		id := device.mustReceive(t)
+		for _, name := range []string{"bad", "good"} {
+			if err := device.send(append(id[:len(id):len(id)], name...)); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	await(t, sub.Changes(), "good")
+	eventually(t, "five answers are rejected", func() bool { return server.Stats().Rejected == 5 })
+	if got := server.Stats().Clients; got != 1 {
+		t.Errorf("%d clients are connected, want 1", got)
+	}
+}
+
+// No connection outlives the certificate that it was made with.
+func TestExpiredCertificateEndsConnections(t *testing.T) {
+	t.Parallel()
+	a := newAuthority(t)
+	opt, d := tlsPair(t, a, "peer")
+	logger, book := newLogger()
+	opt.Logger = logger
+	server := startServerAt(t, anyTLSPort, anyTLSPort, opt)
+	survey, pubsub := server.URLs()
+	witness, err := d.NewSubscriber(context.Background(), pubsub)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer witness.Close()
+	end := time.Now().Add(3 * time.Second).Truncate(time.Second)
+	brief := &gopherdiscovery.Dialer{Logger: quiet.Logger, TLSConfig: &tls.Config{
+		RootCAs: a.pool, Certificates: []tls.Certificate{a.certificateUntil(t, "brief", end)},
+	}}
+	client, err := brief.ClientWithSub(context.Background(), survey, pubsub, "brief")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+	await(t, witness.Changes(), "brief")
+	await(t, witness.Changes())
+	if now := time.Now(); now.Before(end) {
+		t.Errorf("it has left %v before the end of its certificate", end.Sub(now))
+	}
+	eventually(t, "both of its connections are closed", func() bool {
+		return server.Stats().Clients == 0 && server.Stats().Subscribers == 1
+	})
+	if got := strings.Count(book.String(), "certificate of the other side has expired"); got != 2 {
+		t.Errorf("logged %d times that a certificate has expired, want once for a connection:\n%s", got, book)
+	}
+}
+
+func TestTLSWithoutAHost(t *testing.T) {
+	for name, test := range map[string]struct {
+		config *tls.Config
+		works  bool
+	}{
+		"nothing":     {&tls.Config{}, false},
+		"server name": {&tls.Config{ServerName: "server"}, true},
+		"no checks":   {&tls.Config{InsecureSkipVerify: true}, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			d := &gopherdiscovery.Dialer{TLSConfig: test.config, Logger: quiet.Logger}
+			sub, err := d.NewSubscriber(context.Background(), "tls+tcp://:1")
+			if err == nil {
+				sub.Close()
+			}
+			if test.works && err != nil || !test.works && (!errors.Is(err, gopherdiscovery.ErrInvalidURL) || !strings.Contains(err.Error(), `url "tls+tcp://:1"`)) {
+				t.Errorf("got error %v", err)
+			}
+		})
+	}
 }
 
 func TestNNGPeerOverTLS(t *testing.T) {

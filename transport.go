@@ -79,7 +79,10 @@ func (carrier) NewDialer(url string, sock mangos.Socket) (mangos.TranDialer, err
 	if err != nil {
 		return nil, err
 	}
-	d := &dialer{sock: s, address: a, reported: new(atomic.Bool)}
+	d := &dialer{sock: s, address: a, reported: new(atomic.Bool), outage: &outage{sock: s, url: a.String()}}
+	s.mu.Lock()
+	s.dialers[a.String()] = d
+	s.mu.Unlock()
 	if t == nil {
 		d.connect = d.connectNet
 		return d, nil

@@ -4,10 +4,11 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/netip"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
-	"syscall"
 
 	"go.nanomsg.org/mangos/v3/transport"
 )
@@ -35,6 +36,16 @@ func (a address) isTLS() bool { return a.scheme == "tls+tcp" }
 func (a address) isTCP() bool { return a.scheme == "tcp" || a.isTLS() }
 
 func (a address) isOurs() bool { return a.isTCP() || a.scheme == "ipc" }
+
+// serverName is the name that a certificate of the server at the address must have. An IPv6 zone says by which way it is
+// reached, and is no part of the name.
+func (a address) serverName() string {
+	host, _, _ := net.SplitHostPort(a.target)
+	if ip, err := netip.ParseAddr(host); err == nil {
+		return ip.WithZone("").String()
+	}
+	return host
+}
 
 // parseListenURL checks the argument arg, a URL to listen on.
 func parseListenURL(arg, url string) (address, error) {
@@ -80,12 +91,21 @@ func (a *address) check(lowestPort uint64) error {
 	case a.isTCP():
 		return a.checkHostPort(lowestPort)
 	case a.scheme == "ipc":
-		if most := len(syscall.RawSockaddrUnix{}.Path) - 1; len(a.target) > most {
-			return fmt.Errorf("the path is %d bytes long, the system allows %d", len(a.target), most)
-		}
-		return nil
+		return a.checkPath()
 	case transport.GetTransport(a.scheme) == nil || a.scheme == privateScheme:
 		return fmt.Errorf("unknown scheme %q", a.scheme)
+	}
+	return nil
+}
+
+// checkPath makes the path absolute: the file stays the same when the process changes its directory, and "@name", which is
+// no file for package net, is one here as it is for nanomsg and nng.
+func (a *address) checkPath() (err error) {
+	if a.target, err = filepath.Abs(a.target); err != nil {
+		return err
+	}
+	if len(a.target) > maxIPCPath {
+		return fmt.Errorf("the path %s is %d bytes long, the system allows %d", a.target, len(a.target), maxIPCPath)
 	}
 	return nil
 }

@@ -32,6 +32,7 @@ var (
 	errListFull        = fmt.Errorf("the list is full: %d names or %d bytes", maxTotalNames, maxListLen)
 	errSubscriberTalks = errors.New("a message from a subscriber")
 	errUnasked         = errors.New("no such survey was sent")
+	errNoMore          = errors.New("the connection may not announce it any more")
 	errTooManyHops     = fmt.Errorf("more than %d hops", maxHops)
 )
 

@@ -1,0 +1,221 @@
+package gopherdiscovery
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"log/slog"
+	"net"
+	"net/netip"
+	"slices"
+	"time"
+
+	"go.nanomsg.org/mangos/v3"
+)
+
+const (
+	// attemptDelay is how long an address of a name has for itself before the next one is tried beside it (RFC 8305,
+	// section 5: Connection Attempt Delay).
+	attemptDelay = 250 * time.Millisecond
+
+	// maxPatience bounds the time that a server may keep silent in a TLS handshake. It begins with handshakeTime and doubles
+	// while the server answers connections but no handshake: it may have many to compute.
+	maxPatience = 4 * handshakeTime
+)
+
+// history is what a dialer remembers of its attempts over the network. It is for one goroutine at a time.
+type history struct {
+	attempts int
+	mute     int  // attempts in a row that ended for the other side's silence
+	warned   bool // that a name has several addresses
+}
+
+// connectNet makes one attempt. A name may have several addresses: they are tried beside each other, each from the
+// connection to the end of its handshakes, and the first to succeed is used. The next attempt begins with the next one.
+func (d *dialer) connectNet() (mangos.TranPipe, error) {
+	if !d.sock.enter(1) {
+		return nil, mangos.ErrClosed
+	}
+	defer d.sock.leave()
+	ctx, cancel := context.WithCancel(d.sock.ctx)
+	defer cancel()
+	targets, err := d.resolve(ctx)
+	if err != nil {
+		return nil, err
+	}
+	patience := handshakeTime
+	if d.address.isTLS() {
+		patience = d.history.patience()
+	}
+	c, err := race(ctx, d.history.order(targets), func(ctx context.Context, target string) (*conn, error) {
+		return d.try(ctx, target, patience)
+	})
+	d.history.note(err)
+	if err != nil {
+		return nil, err
+	}
+	return c, nil
+}
+
+// order returns the targets of the next attempt, which begins with another one than the last did.
+func (h *history) order(targets []string) []string {
+	first := h.attempts % len(targets)
+	h.attempts++
+	return slices.Concat(targets[first:], targets[:first])
+}
+
+// note takes the result of an attempt.
+func (h *history) note(err error) {
+	if errors.Is(err, errMute) {
+		h.mute++
+	} else {
+		h.mute = 0
+	}
+}
+
+// patience is how long the server may keep silent in the handshakes of the next attempt.
+func (h *history) patience() time.Duration {
+	patience := handshakeTime
+	for range h.mute {
+		if patience *= 2; patience >= maxPatience {
+			return maxPatience
+		}
+	}
+	return patience
+}
+
+// resolve returns what to connect to, at least one target.
+func (d *dialer) resolve(ctx context.Context) ([]string, error) {
+	if !d.address.isTCP() {
+		return []string{d.address.target}, nil
+	}
+	host, port, err := net.SplitHostPort(d.address.target)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := netip.ParseAddr(host); host == "" || err == nil {
+		return []string{d.address.target}, nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, handshakeTime)
+	defer cancel()
+	ips, err := net.DefaultResolver.LookupNetIP(ctx, "ip", host)
+	if err != nil {
+		return nil, err
+	}
+	if len(ips) == 0 {
+		return nil, &net.DNSError{Err: "no address", Name: host, IsNotFound: true}
+	}
+	var targets []string
+	families := make(map[bool]int)
+	for _, ip := range ips {
+		ip = ip.Unmap()
+		target := net.JoinHostPort(ip.String(), port)
+		if !slices.Contains(targets, target) {
+			targets = append(targets, target)
+			families[ip.Is4()]++
+		}
+	}
+	// One address of each family is mostly one machine.
+	if max(families[true], families[false]) > 1 && !d.history.warned {
+		d.history.warned = true
+		d.sock.log.add(slog.LevelWarn, "the name has several addresses, only one of them is used: name each server, separated by commas",
+			"url", d.address.String(), "addresses", ips)
+	}
+	return targets, nil
+}
+
+// race tries the targets one after the other, the next when one has failed or has had attemptDelay, and returns the first
+// connection. When it returns no attempt is under way. If all fail the error is that of the first target.
+func race(ctx context.Context, targets []string, try func(context.Context, string) (*conn, error)) (*conn, error) {
+	if len(targets) == 1 {
+		return try(ctx, targets[0])
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	type result struct {
+		at   int
+		conn *conn
+		err  error
+	}
+	results := make(chan result)
+	errs := make([]error, len(targets))
+	var winner *conn
+	next, running := 0, 0
+	delay := time.NewTimer(0)
+	defer delay.Stop()
+	for next < len(targets) || running > 0 {
+		start := false
+		select {
+		case <-delay.C:
+			start = true
+		case r := <-results:
+			running--
+			switch {
+			case r.err != nil:
+				errs[r.at] = r.err
+				start = true
+			case winner == nil:
+				winner = r.conn
+				next = len(targets)
+				cancel()
+			default:
+				_ = r.conn.Close()
+			}
+		}
+		if start && next < len(targets) {
+			at := next
+			next++
+			running++
+			go func() {
+				c, err := try(ctx, targets[at])
+				results <- result{at, c, err}
+			}()
+			delay.Reset(attemptDelay)
+		}
+	}
+	if winner == nil {
+		return nil, errs[0]
+	}
+	return winner, nil
+}
+
+// try connects to one address, and shakes hands.
+func (d *dialer) try(ctx context.Context, target string, patience time.Duration) (*conn, error) {
+	network := "tcp"
+	if !d.address.isTCP() {
+		network = "unix"
+	}
+	nd := net.Dialer{Timeout: handshakeTime, KeepAliveConfig: keepAlive}
+	nc, err := nd.DialContext(ctx, network, target)
+	if err != nil {
+		return nil, err
+	}
+	c := newConn(nc, d.sock, d.address)
+	if c == nil {
+		return nil, mangos.ErrClosed
+	}
+	c.reported = d.reported
+	stop := context.AfterFunc(ctx, func() { _ = c.Close() })
+	err = c.handshake(d.secure(), patience)
+	if !stop() && err == nil {
+		err = context.Cause(ctx)
+	}
+	if err != nil {
+		_ = c.Close()
+		return nil, err
+	}
+	return c, nil
+}
+
+// secure is nil without TLS.
+func (d *dialer) secure() func(net.Conn) *tls.Conn {
+	if !d.address.isTLS() {
+		return nil
+	}
+	config := d.sock.tls
+	if config.ServerName == "" {
+		config = config.Clone()
+		config.ServerName = d.address.serverName()
+	}
+	return func(nc net.Conn) *tls.Conn { return tls.Client(nc, config) }
+}

@@ -1,0 +1,216 @@
+package gopherdiscovery
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// fakeHost says how an attempt at it goes.
+type fakeHost struct {
+	takes time.Duration
+	err   error // nil for success
+}
+
+func TestRace(t *testing.T) {
+	refused, late := errors.New("refused"), errors.New("late")
+	for _, test := range []struct {
+		name  string
+		hosts []fakeHost
+		want  string // the host that wins, or the error
+		after time.Duration
+		tried int
+	}{
+		{"one", []fakeHost{{30 * ms, nil}}, "0", 30 * ms, 1},
+		{"one that fails", []fakeHost{{30 * ms, refused}}, "refused", 30 * ms, 1},
+		{"the first is quick", []fakeHost{{200 * ms, nil}, {0, nil}}, "0", 200 * ms, 1},
+		{"the first refuses", []fakeHost{{10 * ms, refused}, {10 * ms, nil}}, "1", 20 * ms, 2},
+		{"the first is mute", []fakeHost{{5 * time.Second, late}, {10 * ms, nil}}, "1", 260 * ms, 2},
+		{"three have vanished", []fakeHost{{5 * time.Second, late}, {5 * time.Second, late}, {5 * time.Second, late}, {10 * ms, nil}}, "3", 760 * ms, 4},
+		{"a slow first wins after all", []fakeHost{{300 * ms, nil}, {time.Second, nil}}, "0", 300 * ms, 2},
+		{"none works", []fakeHost{{5 * time.Second, late}, {0, refused}}, "late", 5 * time.Second, 2},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				conns := make(map[string]*conn)
+				var targets []string
+				for i := range test.hosts {
+					targets = append(targets, fmt.Sprint(i))
+					conns[fmt.Sprint(i)] = &conn{close: func() error { return nil }}
+				}
+				var mu sync.Mutex
+				tried, under := 0, 0
+				start := time.Now()
+				c, err := race(t.Context(), targets, func(ctx context.Context, target string) (*conn, error) {
+					mu.Lock()
+					at := tried
+					tried++
+					under++
+					mu.Unlock()
+					defer func() {
+						mu.Lock()
+						under--
+						mu.Unlock()
+					}()
+					select {
+					case <-time.After(test.hosts[at].takes):
+					case <-ctx.Done():
+						return nil, ctx.Err()
+					}
+					if err := test.hosts[at].err; err != nil {
+						return nil, err
+					}
+					return conns[target], nil
+				})
+				got := fmt.Sprint(err)
+				if err == nil {
+					for target := range conns {
+						if conns[target] == c {
+							got = target
+						}
+					}
+				}
+				if got != test.want || time.Since(start) != test.after || tried != test.tried {
+					t.Errorf("got %s after %v and %d attempts, want %s after %v and %d", got, time.Since(start), tried, test.want, test.after, test.tried)
+				}
+				synctest.Wait()
+				if under != 0 {
+					t.Errorf("%d attempts are still under way", under)
+				}
+			})
+		})
+	}
+}
+
+func TestHistory(t *testing.T) {
+	var h history
+	targets := []string{"a", "b", "c"}
+	for _, want := range []string{"abc", "bca", "cab", "abc"} {
+		if got := strings.Join(h.order(targets), ""); got != want {
+			t.Errorf("order of an attempt: got %s, want %s", got, want)
+		}
+	}
+	mute := fmt.Errorf("%w: timeout", errMute)
+	for _, test := range []struct {
+		err  error
+		want time.Duration
+	}{
+		{errors.New("refused"), handshakeTime}, {mute, 2 * handshakeTime}, {mute, 4 * handshakeTime}, {mute, 4 * handshakeTime},
+		{nil, handshakeTime}, {mute, 2 * handshakeTime}, {errTLS, handshakeTime},
+	} {
+		h.note(test.err)
+		if got := h.patience(); got != test.want {
+			t.Errorf("after %v: got patience %v, want %v", test.err, got, test.want)
+		}
+	}
+}
+
+// Of two that succeed at the same moment one is closed.
+func TestRaceHasOneWinner(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		closed := 0
+		c, err := race(t.Context(), []string{"a", "b"}, func(_ context.Context, target string) (*conn, error) {
+			if target == "a" {
+				time.Sleep(attemptDelay)
+			}
+			time.Sleep(10 * ms) // and pays no heed to the context
+			return &conn{close: func() error { closed++; return nil }}, nil
+		})
+		if err != nil || c == nil || closed != 1 {
+			t.Errorf("got %v, %v with %d closed, want a connection and the other one closed", c, err, closed)
+		}
+	})
+}
+
+// fakeDNS answers every question about a name with the same addresses, until the test ends.
+func fakeDNS(t *testing.T, addresses ...string) {
+	t.Helper()
+	server, err := net.ListenPacket("udp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	before := net.DefaultResolver
+	net.DefaultResolver = &net.Resolver{PreferGo: true, Dial: func(ctx context.Context, _, _ string) (net.Conn, error) {
+		return new(net.Dialer).DialContext(ctx, "udp", server.LocalAddr().String())
+	}}
+	t.Cleanup(func() {
+		net.DefaultResolver = before
+		server.Close()
+	})
+	go func() {
+		question := make([]byte, 512)
+		for {
+			n, from, err := server.ReadFrom(question)
+			if err != nil {
+				return
+			}
+			_, _ = server.WriteTo(answerDNS(question[:n], addresses), from)
+		}
+	}()
+}
+
+// answerDNS answers a question for addresses of version 4 (RFC 1035, section 4), and knows none of version 6.
+func answerDNS(question []byte, addresses []string) []byte {
+	end := 12
+	for question[end] != 0 {
+		end += int(question[end]) + 1
+	}
+	end += 5 // the zero, the type and the class
+	isA := question[end-3] == 1
+	if !isA {
+		addresses = nil
+	}
+	answer := append([]byte(nil), question[:end]...)
+	answer[2], answer[3] = 0x85, 0x80 // an authoritative response without an error
+	copy(answer[6:12], []byte{0, byte(len(addresses)), 0, 0, 0, 0})
+	for _, address := range addresses {
+		answer = append(answer, 0xC0, 12, 0, 1, 0, 1, 0, 0, 0, 0, 0, 4)
+		answer = append(answer, net.ParseIP(address).To4()...)
+	}
+	return answer
+}
+
+// A name leads to several addresses, of which only the last has a server; the first accepts and says nothing.
+func TestNameWithSeveralAddresses(t *testing.T) {
+	server, err := Server("tcp://127.0.0.3:0", "tcp://127.0.0.3:0", Options{PollTime: 50 * ms, Logger: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer server.Close()
+	_, pubsub := server.URLs()
+	port := pubsub[strings.LastIndex(pubsub, ":"):]
+	mute, err := net.Listen("tcp", "127.0.0.1"+port)
+	if err != nil {
+		t.Skip("the port is taken at another address")
+	}
+	defer mute.Close()
+	fakeDNS(t, "127.0.0.1", "127.0.0.2", "127.0.0.3")
+	open := make(chan struct{})
+	close(open)
+	lines := &gate{open: open}
+	d := &Dialer{Logger: slog.New(lines)}
+	sub, err := d.NewSubscriber(t.Context(), "tcp://several.test"+port)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer sub.Close()
+	select {
+	case list := <-sub.Changes():
+		if len(list) != 0 {
+			t.Errorf("got list %q", list)
+		}
+	case <-time.After(30 * time.Second):
+		t.Fatal("no list in time")
+	}
+	sub.Close()
+	if got := strings.Join(lines.take(), "\n"); strings.Count(got, "several addresses") != 1 || strings.Count(got, "\n") != 0 {
+		t.Errorf("logged:\n%s\nwant one line, that the name has several addresses", got)
+	}
+}

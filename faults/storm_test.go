@@ -1,0 +1,134 @@
+//go:build linux
+
+package faults
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"fmt"
+	"io"
+	"log/slog"
+	"math/big"
+	"net"
+	"runtime"
+	"testing"
+	"time"
+
+	"github.com/dahernan/gopherdiscovery"
+)
+
+// storm is how many clients return to a server of TLS at once. On one processor their handshakes take several times as long
+// as the server bears the silence of one.
+const storm = 1000
+
+// A server restarts while it has one processor, and all its clients return at once, with certificates that are expensive to prove. All
+// get in, about as fast as their handshakes can be computed, and none who is in is dropped for it.
+func TestTLSStorm(t *testing.T) {
+	long(t)
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1)) // no test beside this one: it is not parallel
+	cert := expensiveCertificate(t)
+	pool := x509.NewCertPool()
+	pool.AddCert(cert.Leaf)
+	serverTLS := &tls.Config{Certificates: []tls.Certificate{cert}, ClientAuth: tls.RequireAndVerifyClientCert, ClientCAs: pool}
+	clientTLS := &tls.Config{Certificates: []tls.Certificate{cert}, RootCAs: pool}
+	bare := storm * bareHandshake(t, serverTLS, clientTLS)
+
+	quiet := slog.New(slog.DiscardHandler)
+	d := &gopherdiscovery.Dialer{TLSConfig: clientTLS, Logger: quiet}
+	opt := gopherdiscovery.Options{TLSConfig: serverTLS, Logger: quiet}
+	server, err := gopherdiscovery.Server("tls+tcp://127.0.0.1:0", "tls+tcp://127.0.0.1:0", opt)
+	if err != nil {
+		t.Fatal(err)
+	}
+	survey, pubsub := server.URLs()
+	server.Close()
+	for i := range storm {
+		client, err := d.Client(context.Background(), survey, fmt.Sprint("client", i))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer client.Close()
+	}
+	start := time.Now()
+	if server, err = gopherdiscovery.Server(survey, pubsub, opt); err != nil {
+		t.Fatal(err)
+	}
+	defer server.Close()
+	sub, err := d.NewSubscriber(context.Background(), pubsub)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer sub.Close()
+	deadline := time.After(10*bare + patience)
+	listed := 0
+	for listed < storm {
+		select {
+		case list := <-sub.Changes():
+			if len(list) < listed {
+				t.Errorf("the list fell from %d names to %d", listed, len(list))
+			}
+			listed = len(list)
+		case <-deadline:
+			t.Fatalf("after %v %d of %d clients are listed: %+v", time.Since(start), listed, storm, server.Stats())
+		}
+	}
+	took := time.Since(start)
+	results.add(row{
+		fault:    fmt.Sprintf("server restarted on one processor, %d clients with RSA-4096 over TLS", storm),
+		servers:  1,
+		promise:  "all are back within 1.5 times what the handshakes compute",
+		measured: fmt.Sprintf("after %.1f s, %.2f times that", took.Seconds(), float64(took)/float64(bare)),
+	})
+}
+
+// expensiveCertificate is good for both sides, and its own authority.
+func expensiveCertificate(t *testing.T) tls.Certificate {
+	t.Helper()
+	key, err := rsa.GenerateKey(rand.Reader, 4096)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "storm"},
+		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
+		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
+		IsCA:        true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign | x509.KeyUsageDigitalSignature,
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	leaf, err := x509.ParseCertificate(der)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key, Leaf: leaf}
+}
+
+// bareHandshake measures how long both sides of a handshake compute, with no network between them.
+func bareHandshake(t *testing.T, server, client *tls.Config) time.Duration {
+	t.Helper()
+	client = client.Clone()
+	client.ServerName = "127.0.0.1"
+	const handshakes = 20
+	start := time.Now()
+	for range handshakes {
+		a, b := net.Pipe()
+		served := make(chan error, 1)
+		go func() { served <- tls.Server(a, server).Handshake() }()
+		err := tls.Client(b, client).Handshake()
+		go func() { _, _ = io.Copy(io.Discard, b) }() // the session tickets
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := <-served; err != nil {
+			t.Fatal(err)
+		}
+		_, _ = a.Close(), b.Close()
+	}
+	return time.Since(start) / handshakes
+}

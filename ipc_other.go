@@ -1,0 +1,18 @@
+//go:build plan9 || js || wasip1
+
+package gopherdiscovery
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+)
+
+// maxIPCPath is that of Linux.
+const maxIPCPath = 107
+
+// listenIPC fails: these systems have no socket files.
+func listenIPC(context.Context, string) (net.Listener, error) {
+	return nil, fmt.Errorf("ipc: %w", errors.ErrUnsupported)
+}

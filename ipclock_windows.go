@@ -1,0 +1,30 @@
+package gopherdiscovery
+
+import (
+	"errors"
+	"os"
+	"syscall"
+)
+
+const (
+	fileFlagDeleteOnClose = 0x04000000        // FILE_FLAG_DELETE_ON_CLOSE, which package syscall lacks
+	errorSharingViolation = syscall.Errno(32) // ERROR_SHARING_VIOLATION
+)
+
+// lockFile creates a file that nobody else can open until unlock, which removes it. So does the end of the process.
+func lockFile(path string) (unlock func(), err error) {
+	name, err := syscall.UTF16PtrFromString(path)
+	if err != nil {
+		return nil, err
+	}
+	const nobodyElse = 0
+	handle, err := syscall.CreateFile(name, syscall.GENERIC_READ|syscall.GENERIC_WRITE, nobodyElse, nil,
+		syscall.OPEN_ALWAYS, syscall.FILE_ATTRIBUTE_NORMAL|fileFlagDeleteOnClose, 0)
+	switch {
+	case errors.Is(err, errorSharingViolation):
+		return nil, errnoInUse
+	case err != nil:
+		return nil, os.NewSyscallError("CreateFile", err)
+	}
+	return func() { _ = syscall.CloseHandle(handle) }, nil
+}

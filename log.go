@@ -1,0 +1,143 @@
+package gopherdiscovery
+
+import (
+	"context"
+	"log/slog"
+	"runtime"
+	"sync"
+	"time"
+)
+
+const (
+	// warningsPerSecond bounds what strangers can make a socket log.
+	warningsPerSecond = 10
+
+	// logQueue is how many records wait for a logger that is slow. Those beyond it are left out, and counted.
+	logQueue = 64
+
+	// callbackGrace is how long the end of a server, client or subscriber waits for functions of the user's that have not
+	// returned: Logger and Authorize.
+	callbackGrace = 500 * time.Millisecond
+)
+
+// asyncLog hands records to the user's logger in a goroutine of its own, so that a logger that hangs holds up nothing else.
+// The goroutine runs only while there are records.
+type asyncLog struct {
+	logger *slog.Logger
+
+	mu      sync.Mutex // guards the fields below
+	records []slog.Record
+	omitted int           // records left out since the last that was taken
+	idle    chan struct{} // closed when the goroutine ends; nil while there is none
+	closed  bool
+}
+
+// add queues a record and never blocks.
+func (l *asyncLog) add(level slog.Level, what string, args ...any) {
+	var caller [1]uintptr
+	runtime.Callers(2, caller[:])
+	r := slog.NewRecord(time.Now(), level, "gopherdiscovery: "+what, caller[0])
+	r.Add(args...)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	switch {
+	case l.closed:
+		return
+	case len(l.records) == logQueue:
+		l.omitted++
+		return
+	}
+	if l.omitted > 0 {
+		r.Add("omitted", l.omitted)
+		l.omitted = 0
+	}
+	l.records = append(l.records, r)
+	if l.idle == nil {
+		l.idle = make(chan struct{})
+		go l.run()
+	}
+}
+
+// omit counts a record that is left out.
+func (l *asyncLog) omit() {
+	l.mu.Lock()
+	l.omitted++
+	l.mu.Unlock()
+}
+
+func (l *asyncLog) run() {
+	for {
+		r, ok := l.next()
+		if !ok {
+			return
+		}
+		if handler := l.logger.Handler(); handler.Enabled(context.Background(), r.Level) {
+			_ = handler.Handle(context.Background(), r) // a logger has nobody to tell that it failed
+		}
+	}
+}
+
+func (l *asyncLog) next() (r slog.Record, ok bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if len(l.records) == 0 {
+		l.records = nil
+		close(l.idle)
+		l.idle = nil
+		return r, false
+	}
+	r = l.records[0]
+	l.records = l.records[1:]
+	return r, true
+}
+
+// close returns when all records are logged, or after callbackGrace. No record is taken after it.
+func (l *asyncLog) close() {
+	l.mu.Lock()
+	l.closed = true
+	idle := l.idle
+	l.mu.Unlock()
+	if idle == nil {
+		return
+	}
+	grace := time.NewTimer(callbackGrace)
+	defer grace.Stop()
+	select {
+	case <-idle:
+	case <-grace.C:
+		l.mu.Lock()
+		l.records = nil
+		l.mu.Unlock()
+	}
+}
+
+// throttle logs warnings that the network causes. When they come too fast it leaves some out; the next record says how many.
+type throttle struct {
+	log *asyncLog
+
+	mu     sync.Mutex // guards the fields below
+	second time.Time  // when the second began that warnings are counted in
+	count  int
+}
+
+func (t *throttle) warn(what string, args ...any) {
+	if t.allows(time.Now()) {
+		t.log.add(slog.LevelWarn, what, args...)
+	} else {
+		t.log.omit()
+	}
+}
+
+// allows counts a warning and reports whether it may be logged now.
+func (t *throttle) allows(now time.Time) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if now.Sub(t.second) >= time.Second {
+		t.second, t.count = now, 0
+	}
+	if t.count == warningsPerSecond {
+		return false
+	}
+	t.count++
+	return true
+}

@@ -1,0 +1,98 @@
+package gopherdiscovery
+
+import (
+	"crypto/tls"
+	"errors"
+	"log/slog"
+	"net"
+	"sync"
+	"time"
+)
+
+const (
+	// steadyMin is how long a connection must stand before the outage that it follows is over. For a server that comes and
+	// goes it doubles with each outage, up to steadyMax, and begins anew after a connection that stood for so long.
+	steadyMin = time.Second
+	steadyMax = time.Minute
+)
+
+// outage logs one line when the server of a dialer is lost, whatever errors follow, and one when a connection to it stands.
+type outage struct {
+	sock *socket
+	url  string
+
+	mu     sync.Mutex    // guards the fields below
+	down   bool          // logged as lost
+	last   error         // the newest
+	steady time.Duration // zero for steadyMin
+	since  time.Time     // when it was connected; zero while it is not
+	timer  *time.Timer   // ends the outage; nil without one
+}
+
+// failed takes the error of an attempt, or the reason why a connection is given up.
+func (o *outage) failed(err error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.last = err
+	if o.down {
+		return
+	}
+	o.down = true
+	what := diagnose(err) + ", retrying"
+	if o.sock.lost != "" && !o.sock.connected() {
+		what += "; " + o.sock.lost
+	}
+	o.sock.log.add(slog.LevelWarn, what, "url", o.url, "error", err)
+}
+
+func (o *outage) connected() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.since = time.Now()
+	o.steady = max(o.steady, steadyMin)
+	if o.down {
+		o.timer = time.AfterFunc(o.steady, o.end)
+	}
+}
+
+func (o *outage) disconnected() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.timer != nil {
+		o.timer.Stop()
+		o.timer = nil
+	}
+	if !o.since.IsZero() && time.Since(o.since) >= steadyMax {
+		o.steady = 0
+	}
+	o.since = time.Time{}
+}
+
+// end is called when a connection may have stood for long enough.
+func (o *outage) end() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.since.IsZero() || time.Since(o.since) < o.steady {
+		return // it ended just now
+	}
+	o.timer, o.down = nil, false
+	o.steady = min(2*o.steady, steadyMax)
+	o.sock.log.add(slog.LevelInfo, o.sock.found, "url", o.url, "last_error", o.last)
+}
+
+// diagnose says what the user has to mend: the server or the way to it, the URL, or the certificates.
+func diagnose(err error) string {
+	var certificate *tls.CertificateVerificationError
+	var network *net.OpError
+	switch {
+	case errors.As(err, &certificate):
+		return "the server's certificate is not trusted"
+	case errors.As(err, &network) && network.Op == "remote error": // so crypto/tls wraps an alert
+		return "the server refuses the TLS connection"
+	case errors.Is(err, errNotSP), errors.Is(err, errOtherProtocol), errors.Is(err, errTLS), errors.Is(err, errNoTLS):
+		return "something else listens where the server should"
+	case errors.Is(err, errSilent), errors.Is(err, errShortLived):
+		return "cannot keep a connection to the server"
+	}
+	return "cannot reach the server"
+}
