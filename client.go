@@ -104,8 +104,10 @@ func (d *Dialer) client(ctx context.Context, surveys, pubsubs []address, service
 // Peers returns the channel of lists, the same one at each call. It has room for one list: while that waits to be read,
 // a newer one takes its place. Each list is sorted and without duplicates, differs from the one received before, and is the
 // receiver's to keep; an empty one says that nobody is left. The first comes as soon as a server is connected that has
-// published one; it may be older than the client's own join. While no server can be reached the last list stands. The
-// channel is closed when the client ends. The error of a client without a subscription is ErrNoSubscriber.
+// published one; it may be older than the client's own join, and lack the client. While no server can be reached the last list stands.
+//
+// The channel is for one reader, who must neither send on it nor close it: it is closed when the client ends. The error of a
+// client without a subscription is ErrNoSubscriber.
 func (c *DiscoveryClient) Peers() (chan []string, error) {
 	if c.sub == nil {
 		return nil, ErrNoSubscriber
@@ -113,7 +115,15 @@ func (c *DiscoveryClient) Peers() (chan []string, error) {
 	return c.sub.Changes(), nil
 }
 
-// Servers is Subscriber.Servers of the client's subscription; it is nil without one.
+// List is [Subscriber.List] of the client's subscription; it is nil without one.
+func (c *DiscoveryClient) List() []string {
+	if c.sub == nil {
+		return nil
+	}
+	return c.sub.List()
+}
+
+// Servers is [Subscriber.Servers] of the client's subscription; it is nil without one.
 func (c *DiscoveryClient) Servers() []ServerState {
 	if c.sub == nil {
 		return nil

@@ -104,6 +104,57 @@ func TestPeersWithoutSubscription(t *testing.T) {
 	}
 }
 
+// List tells what was delivered last without taking it from the channel, and is as new as any list that has been received.
+func TestList(t *testing.T) {
+	survey, pubsub := reserve(t), reserve(t)
+	client, err := quiet.ClientWithSub(context.Background(), survey, pubsub, "one")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+	if got := client.List(); got != nil {
+		t.Errorf("before the first list: got %q, want nil", got)
+	}
+	server := startServerAt(t, survey, pubsub, quickOptions)
+	eventually(t, "the client is in its own list", func() bool { return slices.Equal(client.List(), []string{"one"}) })
+	peers, _ := client.Peers()
+	await(t, peers, "one")
+	for range 20 {
+		two := announce(t, server, "two")
+		for len(<-peers) != 2 {
+		}
+		if got, want := client.List(), []string{"one", "two"}; !slices.Equal(got, want) {
+			t.Fatalf("List: got %q, want %q as received", got, want)
+		}
+		two.Close()
+		await(t, peers, "one")
+	}
+	client.List()[0] = "spoilt"
+	if got := client.List(); !slices.Equal(got, []string{"one"}) {
+		t.Errorf("the list of one caller is that of all: %q", got)
+	}
+	server.Close()
+	if got := client.List(); !slices.Equal(got, []string{"one"}) {
+		t.Errorf("without a server: got %q, want the last list", got)
+	}
+	if got := announce(t, server, "plain").List(); got != nil {
+		t.Errorf("of a client without a subscription: got %q, want nil", got)
+	}
+}
+
+func TestSubscriberCancelled(t *testing.T) {
+	server := startServer(t, quickOptions)
+	sub := subscribe(t, server)
+	await(t, sub.Changes())
+	sub.Cancel()
+	sub.Cancel()
+	sub.Wait()
+	awaitClosed(t, sub.Changes())
+	if got := sub.List(); got == nil || len(got) != 0 {
+		t.Errorf("List after the end: got %v, want the last one, which is empty", got)
+	}
+}
+
 func TestOneNameTwice(t *testing.T) {
 	server := startServer(t, quickOptions)
 	sub := subscribe(t, server)

@@ -24,6 +24,7 @@ type Subscriber struct {
 	mu      sync.Mutex // guards the fields below
 	view    *view
 	armed   time.Time // when run looks again by itself; zero for never
+	list    []string  // delivered last
 	servers []ServerState
 }
 
@@ -104,17 +105,28 @@ func (s *Subscriber) start(ctx context.Context) {
 	go s.run(ctx)
 }
 
-// Changes returns the channel of lists, the same one at each call; see DiscoveryClient.Peers for what comes out of it.
-// It is closed when the subscriber ends.
+// Changes returns the channel of lists, the same one at each call; see [DiscoveryClient.Peers] for what comes out of it.
+// It is for one reader, who must neither send on it nor close it: it is closed when the subscriber ends.
 func (s *Subscriber) Changes() chan []string { return s.changes }
 
-// Wait returns when the subscriber has ended, which it does with its context or by Close: all it has started is gone, but
-// for goroutines of mangos that are about to return.
+// List returns the list that was delivered last, whether or not it has been received, and nil before the first. Calling it
+// takes nothing from the channel of lists. The slice is the caller's.
+func (s *Subscriber) List() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.list)
+}
+
+// Cancel makes the subscriber end and returns at once. It may be called more than once and from anywhere.
+func (s *Subscriber) Cancel() { s.cancel() }
+
+// Wait returns when the subscriber has ended, which it does with its context or by Cancel or Close: all it has started is gone,
+// but for goroutines of mangos that are about to return.
 func (s *Subscriber) Wait() { <-s.done }
 
-// Close ends the subscriber and waits for it. It may be called more than once, and always returns nil.
+// Close cancels the subscriber and waits for its end. It may be called more than once, and always returns nil.
 func (s *Subscriber) Close() error {
-	s.cancel()
+	s.Cancel()
 	s.Wait()
 	return nil
 }
@@ -215,6 +227,7 @@ func (s *Subscriber) run(ctx context.Context) {
 		}
 		list, overdue, deadline := s.look(time.Now())
 		if list != nil {
+			s.setList(list)
 			out.deliver(s.changes, list)
 		}
 		for _, p := range overdue {
@@ -224,6 +237,13 @@ func (s *Subscriber) run(ctx context.Context) {
 			timer.Reset(time.Until(deadline))
 		}
 	}
+}
+
+// setList is called before the list is delivered, so that whoever receives it finds it in List already.
+func (s *Subscriber) setList(list []string) {
+	s.mu.Lock()
+	s.list = list
+	s.mu.Unlock()
 }
 
 func (s *Subscriber) closeSocket() {
