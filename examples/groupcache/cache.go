@@ -4,7 +4,9 @@ import (
 	"context"
 	"encoding/base64"
 	"encoding/json"
+	"net"
 	"net/http"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -19,6 +21,7 @@ type cache struct {
 	name  string
 	pool  *groupcache.HTTPPool
 	group *groupcache.Group
+	peers []string     // what setPeers has set
 	loads atomic.Int64 // how many values have been loaded here
 	sets  atomic.Int64 // how often the list of peers has changed
 }
@@ -40,23 +43,51 @@ type stats struct {
 	Strays   int64 `json:"strays"`   // loaded here because the owner could not be reached
 }
 
-// newCache may be called once in a process: groupcache's pool and groups are global.
-func newCache(name string) *cache {
+// newCache returns a cache that waits as long as timeout for a connection to the
+// owner of a key, and for its answer. It may be called once in a process:
+// groupcache's pool and groups are global.
+func newCache(name string, timeout time.Duration) *cache {
 	c := &cache{name: name}
 	c.pool = groupcache.NewHTTPPoolOpts(name, &groupcache.HTTPPoolOptions{BasePath: basePath})
 	transport := http.DefaultTransport.(*http.Transport).Clone()
 	transport.Proxy = nil
-	transport.MaxIdleConnsPerHost = 100               // there are few hosts, and many requests to each
-	transport.ResponseHeaderTimeout = 5 * time.Second // of an owner that hangs: then the value is loaded here
+	transport.MaxIdleConnsPerHost = 100 // there are few hosts, and many requests to each
+	// An owner may hang, or its machine be down: then the value is loaded here.
+	transport.DialContext = (&net.Dialer{Timeout: timeout}).DialContext
+	transport.ResponseHeaderTimeout = timeout
 	c.pool.Transport = func(context.Context) http.RoundTripper { return transport }
 	c.group = groupcache.NewGroup("example", 64<<20, groupcache.GetterFunc(c.load))
+	c.pool.Set(name) // until the first list comes
 	return c
 }
 
-// setPeers is for each list that comes from the discovery. A key whose owner does not change stays where it is.
-func (c *cache) setPeers(list []string) {
+// setPeers is called with each list that comes from the discovery, and returns
+// the peers if they have changed. A key whose owner does not change stays where
+// it is.
+func (c *cache) setPeers(list []string) (peers []string, changed bool) {
+	list = withSelf(list, c.name)
+	if slices.Equal(list, c.peers) {
+		return nil, false
+	}
+	c.peers = list
 	c.pool.Set(list...)
 	c.sets.Add(1)
+	return list, true
+}
+
+// withSelf returns the sorted list with self in it. A list can lack the peer
+// that receives it: the first one may be older than the join of that peer.
+//
+// groupcache's ring puts all peers into an order, for each key another one, and
+// the owner of a key is the first in a list. As each cache is in its own list,
+// it asks only caches that come before it. So caches whose lists disagree, as
+// they do for a moment after each change, never ask each other in a circle, in
+// which each would wait for the next.
+func withSelf(list []string, self string) []string {
+	if i, found := slices.BinarySearch(list, self); !found {
+		return slices.Insert(list, i, self)
+	}
+	return list
 }
 
 // encode makes a key fit to be a part of a path, as which groupcache sends it: a space, ".." or "//" would not arrive.

@@ -14,6 +14,7 @@ import (
 	"context"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/dahernan/gopherdiscovery/examples/internal/cli"
 	"github.com/dahernan/gopherdiscovery/examples/internal/peer"
@@ -36,8 +37,12 @@ func serve(ctx context.Context, args []string) error {
 	urlServer, urlPubSub := flags.Server(), flags.PubSub()
 	address := flags.HTTP("127.0.0.1:8080")
 	name := peer.NameFlag(flags)
+	timeout := flags.Duration("timeout", 500*time.Millisecond, "how long to wait for the owner of a key, more than a load takes")
 	if err := flags.Parse(args); err != nil {
 		return err
+	}
+	if *timeout <= 0 {
+		return cli.Usagef("-timeout %v is not above 0", *timeout)
 	}
 	dialer, err := flags.Dialer()
 	if err != nil {
@@ -53,7 +58,7 @@ func serve(ctx context.Context, args []string) error {
 		return err
 	}
 
-	c := newCache(self)
+	c := newCache(self, *timeout)
 	client, err := dialer.ClientWithSub(ctx, *urlServer, *urlPubSub, self)
 	if err != nil {
 		return err
@@ -66,8 +71,9 @@ func serve(ctx context.Context, args []string) error {
 	fmt.Println(self)
 	go func() {
 		for list := range lists { // ends with ctx
-			c.setPeers(list)
-			fmt.Println("peers:", strings.Join(list, " "))
+			if peers, changed := c.setPeers(list); changed {
+				fmt.Println("peers:", strings.Join(peers, " "))
+			}
 		}
 	}()
 	return cli.Serve(ctx, listener, c.handler(), flags.Logger())

@@ -39,6 +39,7 @@ func TestBadArguments(t *testing.T) {
 		{[]string{"-http", "127.0.0.1:0", "-name", "http://10.0.0.1:8080/"}, "-name"},
 		{[]string{"-http", "127.0.0.1:0", "-name", "ftp://10.0.0.1"}, "-name"},
 		{[]string{"-http", "127.0.0.1:0", "-name", "http://a|b"}, "http://a|b"},
+		{[]string{"-timeout", "0s"}, "-timeout 0s"},
 	} {
 		t.Run(strings.Join(test.args, " "), func(t *testing.T) {
 			t.Parallel()

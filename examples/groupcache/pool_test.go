@@ -12,6 +12,7 @@ import (
 	"sync"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/golang/groupcache/consistenthash"
 
@@ -39,8 +40,19 @@ func newPool(t *testing.T, caches int) *pool {
 
 func (p *pool) add() (url string) {
 	p.t.Helper()
-	urlServer, urlPubSub := p.server.URLs()
-	c := clitest.Start(p.t, "-server", urlServer, "-pubsub", urlPubSub, "-http", "127.0.0.1:0", "-log-level", "error")
+	_, urlPubSub := p.server.URLs()
+	return p.addWith("-pubsub", urlPubSub, "-timeout", patient.String())
+}
+
+// patient is how long caches wait for each other, so that a slow machine is not
+// taken for one that hangs.
+const patient = 5 * time.Second
+
+// addWith adds a cache with these flags.
+func (p *pool) addWith(args ...string) (url string) {
+	p.t.Helper()
+	urlServer, _ := p.server.URLs()
+	c := clitest.Start(p.t, append([]string{"-server", urlServer, "-http", "127.0.0.1:0", "-log-level", "error"}, args...)...)
 	url = c.Stdout.Await(`^http://127\.0\.0\.1:\d+$`)[0]
 	p.caches[url] = c
 	return url
@@ -58,8 +70,10 @@ func (p *pool) kill(url string) {
 // end ends all caches, as a person would, and wants that nothing was wrong with them.
 func (p *pool) end() {
 	p.t.Helper()
-	for url, c := range p.caches {
+	for _, c := range p.caches {
 		c.Signal(syscall.SIGTERM)
+	}
+	for url, c := range p.caches {
 		if _, stderr, code := c.Wait(); code != 0 || stderr != "" {
 			p.t.Errorf("%s: exit code %d, stderr %q, want 0 and nothing", url, code, stderr)
 		}
