@@ -69,12 +69,30 @@ func serve(ctx context.Context, args []string) error {
 		return err
 	}
 	fmt.Println(self)
+	go follow(c, lists) // ends with ctx
+	return cli.Serve(ctx, listener, c.handler(), flags.Logger())
+}
+
+// follow gives each list to the cache, and prints the peers, until lists is
+// closed. Nobody may read what is printed: a full pipe does not hold up the
+// cache. A line that waits for it gives way to a newer one.
+func follow(c *cache, lists <-chan []string) {
+	lines := make(chan string, 1)
+	defer close(lines)
 	go func() {
-		for list := range lists { // ends with ctx
-			if peers, changed := c.setPeers(list); changed {
-				fmt.Println("peers:", strings.Join(peers, " "))
-			}
+		for line := range lines {
+			fmt.Println(line)
 		}
 	}()
-	return cli.Serve(ctx, listener, c.handler(), flags.Logger())
+	for list := range lists {
+		peers, changed := c.setPeers(list)
+		if !changed {
+			continue
+		}
+		select {
+		case <-lines:
+		default:
+		}
+		lines <- "peers: " + strings.Join(peers, " ")
+	}
 }

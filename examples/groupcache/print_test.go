@@ -1,0 +1,58 @@
+//go:build unix
+
+package main
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/dahernan/gopherdiscovery/examples/internal/clitest"
+	"github.com/dahernan/gopherdiscovery/examples/internal/peer"
+)
+
+// A cache whose stdout nobody reads follows the list, and has the newest one to
+// print when somebody reads.
+func TestStdoutThatNobodyReads(t *testing.T) {
+	t.Setenv("GOPHERDISCOVERY_EXAMPLES_TEST", "child") // peer.Start starts the program, not its tests
+	p := newPool(t, 0)
+	urlServer, urlPubSub := p.server.URLs()
+	ctx, cancel := context.WithTimeout(t.Context(), 2*clitest.Patience) // ends the cache, and with it Line
+	defer cancel()
+	c, err := peer.Start(ctx, "-server", urlServer, "-pubsub", urlPubSub, "-http", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		if err := c.Leave(); err != nil {
+			t.Error(err)
+		}
+	}()
+	peers := []string{c.URL}
+	const pipe = 64 << 10 // how much fits into one
+	for printed := 0; printed < 3*pipe; {
+		name := fmt.Sprintf("http://%s-%d", strings.Repeat("x", 450), len(peers))
+		peers = append(peers, name)
+		slices.Sort(peers)
+		sets := p.stats(c.URL).Sets
+		clitest.Join(t, clitest.Quiet, urlServer, name)
+		deadline := time.After(clitest.Patience)
+		for p.stats(c.URL).Sets == sets {
+			select {
+			case <-time.After(time.Millisecond):
+			case <-deadline:
+				t.Fatalf("no new list in %v, after %d bytes of output", clitest.Patience, printed)
+			}
+		}
+		printed += len(strings.Join(peers, " "))
+	}
+	want := "peers: " + strings.Join(peers, " ")
+	for line := ""; line != want; {
+		if line, err = c.Line(); err != nil {
+			t.Fatalf("reading on: %v, want a line with all peers", err)
+		}
+	}
+}
