@@ -53,7 +53,7 @@ func serve(ctx context.Context, args []string) error {
 		return err
 	}
 	defer listener.Close()
-	self, err := peer.Name(*name, listener.Addr())
+	self, err := peer.Name(*name, *address, listener.Addr())
 	if err != nil {
 		return err
 	}

@@ -9,6 +9,9 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+
+	"github.com/dahernan/gopherdiscovery/examples/internal/cli"
+	"github.com/dahernan/gopherdiscovery/examples/internal/peer"
 )
 
 // newProxy starts a proxy over these backends, whose first one gets the first request.
@@ -62,6 +65,49 @@ func refuse(t *testing.T) string {
 	}
 	defer listener.Close()
 	return "http://" + listener.Addr().String()
+}
+
+// listenLinkLocal listens on an IPv6 address with a zone.
+func listenLinkLocal(t *testing.T) (address string, listener net.Listener) {
+	t.Helper()
+	interfaces, err := net.Interfaces()
+	if err != nil {
+		t.Skip(err)
+	}
+	for _, i := range interfaces {
+		addresses, _ := i.Addrs()
+		for _, a := range addresses {
+			n, ok := a.(*net.IPNet)
+			if !ok || n.IP.To4() != nil || !n.IP.IsLinkLocalUnicast() {
+				continue
+			}
+			address := fmt.Sprintf("[%s%%%s]:0", n.IP, i.Name)
+			if listener, err := cli.Listen(t.Context(), address); err == nil {
+				return address, listener
+			}
+		}
+	}
+	t.Skip("no IPv6 address with a zone")
+	return "", nil
+}
+
+func TestBackendWithZone(t *testing.T) {
+	t.Parallel()
+	address, listener := listenLinkLocal(t)
+	name, err := peer.Name("", address, listener.Addr())
+	if err != nil {
+		t.Fatal(err)
+	}
+	backend := httptest.NewUnstartedServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
+	_ = backend.Listener.Close()
+	backend.Listener = listener
+	backend.Start()
+	t.Cleanup(backend.Close)
+	lb, proxy := newProxy(t, name)
+	code, _, err := request(t, "GET", proxy, "")
+	if s := lb.status(); code != http.StatusOK || err != nil || s.Failed != 0 {
+		t.Errorf("answer %d, error %v, status %+v, want 200 from %s", code, err, s, name)
+	}
 }
 
 func request(t *testing.T, method, url, body string) (code int, text string, err error) {

@@ -71,11 +71,11 @@ func run(ctx context.Context, args []string) error {
 			return err
 		}
 		defer subscriber.Close()
-		fmt.Printf("http://%s\n", listener.Addr())
+		fmt.Println(peer.URL(*address, listener.Addr()))
 		return proxy(ctx, subscriber, listener, newBalancer(flags.Logger()))
 	}
 	b := &service{work: *work, grace: *grace, logger: flags.Logger()}
-	if b.name, err = peer.Name(*name, listener.Addr()); err != nil {
+	if b.name, err = peer.Name(*name, *address, listener.Addr()); err != nil {
 		return err
 	}
 	return b.serve(peer.Context(ctx), dialer, *urlServer, listener)
