@@ -5,7 +5,7 @@
 //
 // With any flag it is one cache among its peers, whose server is that of -server and -pubsub:
 //
-//	go run ./examples/groupcache -server tcp://127.0.0.1:40007 -pubsub tcp://127.0.0.1:50007 -http 127.0.0.1:8080
+//	go run ./examples/groupcache -server tcp://127.0.0.1:40007 -pubsub tcp://127.0.0.1:50007 -http 127.0.0.1:20008
 //
 // How a program uses the library together with groupcache is in cache.go; demo.go starts the processes and asks them for keys.
 package main
@@ -35,7 +35,7 @@ func run(ctx context.Context, args []string) error {
 func serve(ctx context.Context, args []string) error {
 	flags := cli.NewFlags("groupcache", about)
 	urlServer, urlPubSub := flags.Server(), flags.PubSub()
-	address := flags.HTTP("127.0.0.1:8080")
+	address := flags.HTTP("127.0.0.1:20008")
 	name := peer.NameFlag(flags)
 	timeout := flags.Duration("timeout", 500*time.Millisecond, "how long to wait for the owner of a key, more than a load takes")
 	if err := flags.Parse(args); err != nil {

@@ -5,13 +5,14 @@
 //
 // With flags it is the proxy, or with -backend one of the backends:
 //
-//	go run ./examples/loadbalancer -pubsub tcp://127.0.0.1:50007 -http 127.0.0.1:8080
-//	go run ./examples/loadbalancer -backend -server tcp://127.0.0.1:40007 -http 127.0.0.1:8081
+//	go run ./examples/loadbalancer -pubsub tcp://127.0.0.1:50007 -http 127.0.0.1:20009
+//	go run ./examples/loadbalancer -backend -server tcp://127.0.0.1:40007 -http 127.0.0.1:20010
 //
 // The proxy is balancer.go, its page at /status is status.go; how a backend comes and goes without a lost request is backend.go.
 package main
 
 import (
+	"cmp"
 	"context"
 	"flag"
 	"fmt"
@@ -26,6 +27,12 @@ import (
 
 const about = "Loadbalancer is a reverse proxy over the backends that are there now. Without flags it demonstrates itself."
 
+// Where the two serve HTTP without -http.
+const (
+	proxyAddress   = "127.0.0.1:20009"
+	backendAddress = "127.0.0.1:20010"
+)
+
 func main() { cli.Main("loadbalancer", run) }
 
 func run(ctx context.Context, args []string) error {
@@ -34,7 +41,7 @@ func run(ctx context.Context, args []string) error {
 	}
 	flags := cli.NewFlags("loadbalancer", about)
 	urlServer, urlPubSub := flags.Server(), flags.PubSub()
-	address := flags.HTTP("127.0.0.1:8080")
+	address := flags.String("http", "", "`address` to serve HTTP on (default "+proxyAddress+", with -backend "+backendAddress+")")
 	asBackend := flags.Bool("backend", false, "be a backend, not the proxy")
 	name := peer.NameFlag(flags)
 	work := flags.Duration("work", 0, "how long a backend works on a request")
@@ -51,10 +58,12 @@ func run(ctx context.Context, args []string) error {
 		if err := without(flags, "with -backend", "pubsub"); err != nil {
 			return err
 		}
+		*address = cmp.Or(*address, backendAddress)
 	default:
 		if err := without(flags, "without -backend", "server", "name", "work", "grace"); err != nil {
 			return err
 		}
+		*address = cmp.Or(*address, proxyAddress)
 	}
 	dialer, err := flags.Dialer()
 	if err != nil {
