@@ -7,9 +7,11 @@ import (
 	"fmt"
 	"log"
 	"math/rand/v2"
+	"net"
 	"net/http"
 	"net/http/httputil"
 	"net/url"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -104,18 +106,28 @@ func ExampleNewSubscriber() {
 	}
 }
 
-// groupcachePool has the method of groupcache.HTTPPool that matters here; the library does not depend on groupcache.
-type groupcachePool struct{}
+// groupcachePool has what is used here of groupcache.HTTPPool; the library does not depend on groupcache.
+type groupcachePool struct {
+	Transport func(context.Context) http.RoundTripper
+}
 
-func (groupcachePool) Set(peers ...string) {}
+func (*groupcachePool) Set(peers ...string) {}
 
-func newHTTPPool(self string) groupcachePool { return groupcachePool{} }
+func newHTTPPool(self string) *groupcachePool { return new(groupcachePool) }
 
-var groupcache = struct{ NewHTTPPool func(string) groupcachePool }{newHTTPPool}
+var groupcache = struct{ NewHTTPPool func(string) *groupcachePool }{newHTTPPool}
 
 func Example_groupcache() {
-	self := "http://10.0.0.2:8080"
+	self := "http://10.0.0.2:20008"
 	pool := groupcache.NewHTTPPool(self)
+	// When a peer has not answered after this time, which is longer than a load takes, its keys are loaded here.
+	const timeout = 500 * time.Millisecond
+	transport := &http.Transport{
+		DialContext:           (&net.Dialer{Timeout: timeout}).DialContext,
+		ResponseHeaderTimeout: timeout,
+	}
+	pool.Transport = func(context.Context) http.RoundTripper { return transport }
+	pool.Set(self)
 
 	client, err := gopherdiscovery.ClientWithSub("tcp://127.0.0.1:40007", "tcp://127.0.0.1:50007", self)
 	if err != nil {
@@ -127,9 +139,18 @@ func Example_groupcache() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	for list := range peers {
-		pool.Set(list...)
-	}
+	go func() {
+		for list := range peers {
+			if i, found := slices.BinarySearch(list, self); !found { // the first list may be older than our join
+				list = slices.Insert(list, i, self)
+			}
+			pool.Set(list...)
+		}
+	}()
+
+	// It serves http.DefaultServeMux, with which NewHTTPPool has registered the pool.
+	server := &http.Server{Addr: "10.0.0.2:20008", ReadHeaderTimeout: 5 * time.Second}
+	log.Fatal(server.ListenAndServe())
 }
 
 func Example_loadBalancer() {
@@ -156,7 +177,7 @@ func Example_loadBalancer() {
 			r.SetURL(backend)
 		}
 	}}
-	log.Fatal(http.ListenAndServe("127.0.0.1:8080", proxy))
+	log.Fatal(http.ListenAndServe("127.0.0.1:20009", proxy))
 }
 
 func ExampleDiscoveryServer_Stats() {
