@@ -106,7 +106,8 @@ func ExampleNewSubscriber() {
 	}
 }
 
-// groupcachePool has what is used here of groupcache.HTTPPool; the library does not depend on groupcache.
+// groupcachePool has what is used here of groupcache.HTTPPool. The library does
+// not depend on groupcache.
 type groupcachePool struct {
 	Transport func(context.Context) http.RoundTripper
 }
@@ -120,7 +121,7 @@ var groupcache = struct{ NewHTTPPool func(string) *groupcachePool }{newHTTPPool}
 func Example_groupcache() {
 	self := "http://10.0.0.2:20008"
 	pool := groupcache.NewHTTPPool(self)
-	// When a peer has not answered after this time, which is longer than a load takes, its keys are loaded here.
+	// Longer than a load takes: after it the key of a peer that does not answer is loaded here.
 	const timeout = 500 * time.Millisecond
 	transport := &http.Transport{
 		DialContext:           (&net.Dialer{Timeout: timeout}).DialContext,
