@@ -24,6 +24,7 @@ func run(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
+	o.flags.Daemon()
 	logger := o.discovery.Logger
 
 	var listener net.Listener

@@ -16,14 +16,15 @@ the URLs are then tls+tcp://host:port.`
 
 // options are what the flags say.
 type options struct {
+	flags                *cli.Flags
 	server, pubsub, http string
 	discovery            gopherdiscovery.Options
 }
 
 // parse leaves zero what is not given: the library knows the defaults.
 func parse(args []string) (options, error) {
-	var o options
 	flags := cli.NewFlags("discoveryd", about)
+	o := options{flags: flags}
 	flags.Environment("DISCOVERYD")
 	server, pubsub, http := flags.Server(), flags.PubSub(), flags.HTTP("")
 	d := &o.discovery

@@ -3,6 +3,7 @@
 package main
 
 import (
+	"io"
 	"net"
 	"strings"
 	"syscall"
@@ -35,5 +36,30 @@ func TestSignal(t *testing.T) {
 				}
 			})
 		}
+	}
+}
+
+// The log is lost with its reader, the service is not.
+func TestReaderOfTheLogIsGone(t *testing.T) {
+	t.Parallel()
+	p, server, pubsub, url := start(t, "-http", "127.0.0.1:0")
+	p.Stderr.Close()
+	stranger, err := net.Dial("tcp", strings.TrimPrefix(server, "tcp://"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer stranger.Close()
+	if _, err := stranger.Write([]byte("GET / HTTP/1.0\r\n\r\n")); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.Copy(io.Discard, stranger); err != nil {
+		t.Logf("the stranger's connection: %v", err)
+	}
+	clitest.Join(t, clitest.Quiet, server, "a")
+	clitest.AwaitList(t, clitest.Quiet, pubsub, "a")
+	get(t, url+"/healthz")
+	p.Signal(syscall.SIGTERM)
+	if stdout, _, code := p.Wait(); code != 0 || stdout != "" {
+		t.Errorf("exit code %d, stdout %q, want 0 and nothing", code, stdout)
 	}
 }

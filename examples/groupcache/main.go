@@ -48,6 +48,7 @@ func serve(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
+	flags.Daemon()
 	listener, err := cli.Listen(ctx, *address)
 	if err != nil {
 		return err

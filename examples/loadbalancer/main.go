@@ -69,6 +69,7 @@ func run(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
+	flags.Daemon()
 	listener, err := cli.Listen(ctx, *address)
 	if err != nil {
 		return err

@@ -47,3 +47,16 @@ func TestUnreachableServer(t *testing.T) {
 		t.Errorf("exit code %d, stdout %q, want 0 and nothing", code, stdout)
 	}
 }
+
+// As in watch | head: the next change finds that the reader has gone.
+func TestReaderIsGone(t *testing.T) {
+	t.Parallel()
+	server, pubsub := startServer(t, "a")
+	p := clitest.Start(t, "-pubsub", pubsub)
+	p.Stdout.Await(`total 1\n`)
+	p.Stdout.Close()
+	clitest.Join(t, clitest.Quiet, server, "b")
+	if _, stderr, code := p.Wait(); code != -1 || stderr != "" {
+		t.Errorf("exit code %d, stderr %q, want -1, by SIGPIPE, and nothing", code, stderr)
+	}
+}

@@ -4,6 +4,7 @@ import (
 	"os"
 	"regexp"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -11,6 +12,7 @@ import (
 // Stream is what a program writes to its stdout or stderr.
 type Stream struct {
 	t     *testing.T
+	read  *os.File
 	ended chan struct{} // closed when nobody has it open any more: neither the program nor a child
 
 	mu   sync.Mutex    // guards the fields below
@@ -31,7 +33,7 @@ func newStream(t *testing.T) pipe {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &Stream{t: t, ended: make(chan struct{}), more: make(chan struct{})}
+	s := &Stream{t: t, read: read, ended: make(chan struct{}), more: make(chan struct{})}
 	go func() {
 		defer close(s.ended)
 		defer read.Close()
@@ -45,6 +47,16 @@ func newStream(t *testing.T) pipe {
 		}
 	}()
 	return pipe{s, write}
+}
+
+// Close makes the reader of the stream go away, as head(1) does when it has
+// seen enough: what the program writes after that fails.
+func (s *Stream) Close() {
+	// A process that is just being started still has this end of the pipe.
+	syscall.ForkLock.RLock()
+	defer syscall.ForkLock.RUnlock()
+	_ = s.read.Close() // again when the reading has ended
+	<-s.ended
 }
 
 func (s *Stream) add(text []byte) {
