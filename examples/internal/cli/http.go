@@ -9,6 +9,22 @@ import (
 	"time"
 )
 
+const (
+	// headerTime is how long a connection has for the header of a request,
+	// counted from its start for the first one.
+	headerTime = 10 * time.Second
+
+	// idleTime is how long a connection stays open between two requests. It
+	// is above the 90 seconds of http.DefaultTransport: a client that leaves
+	// first sends no request into a connection that is just being closed.
+	idleTime = 2 * time.Minute
+
+	// stallTime is how long the body of a request may pause, and how long a
+	// client may take nothing of a response. It does not limit how long
+	// either lasts.
+	stallTime = time.Minute
+)
+
 // Listen binds the address of -http.
 func Listen(ctx context.Context, address string) (net.Listener, error) {
 	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", address)
@@ -18,16 +34,19 @@ func Listen(ctx context.Context, address string) (net.Listener, error) {
 	return listener, nil
 }
 
-// Serve serves HTTP until ctx ends; the requests that are under way then have 5 seconds to finish. It closes the listener, and
-// returns nil if it has ended because of ctx.
+// Serve serves HTTP until ctx ends; the requests that are under way then have
+// 5 seconds to finish. It closes the listener, and returns nil if it has ended
+// because of ctx. A connection whose client falls silent is closed, but a
+// handler may take its time.
 func Serve(ctx context.Context, listener net.Listener, handler http.Handler, logger *slog.Logger) error {
 	server := &http.Server{
-		Handler:           handler,
-		ReadHeaderTimeout: 10 * time.Second,
+		Handler:           stallHandler{handler},
+		ReadHeaderTimeout: headerTime,
+		IdleTimeout:       idleTime,
 		ErrorLog:          slog.NewLogLogger(logger.Handler(), slog.LevelWarn),
 	}
 	failed := make(chan error, 1)
-	go func() { failed <- server.Serve(listener) }()
+	go func() { failed <- server.Serve(stallListener{listener}) }()
 	select {
 	case err := <-failed:
 		return fmt.Errorf("serve HTTP on %s: %w", listener.Addr(), err)
