@@ -12,78 +12,149 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 	"time"
 
 	"github.com/dahernan/gopherdiscovery"
-	"github.com/dahernan/gopherdiscovery/examples/internal/cli"
 )
 
-// Authority signs certificates, for loopback and for the length of a test.
+// Authority signs certificates for the length of a test.
 type Authority struct {
 	// File has its own certificate, for the flag -tls-ca.
 	File string
 
-	t    *testing.T
-	dir  string
-	cert *x509.Certificate
-	key  *ecdsa.PrivateKey
+	t     *testing.T
+	dir   string
+	cert  *x509.Certificate
+	key   *ecdsa.PrivateKey
+	chain []byte // PEM, of a subordinate: what comes after a certificate that it signs
 }
 
-// NewAuthority returns an authority that keeps its files in a temporary directory of the test.
+// NewAuthority returns an authority that keeps its files in a temporary
+// directory of the test.
 func NewAuthority(t *testing.T) *Authority {
 	t.Helper()
 	a := &Authority{t: t, dir: t.TempDir()}
-	template := template("authority")
-	template.IsCA, template.BasicConstraintsValid, template.KeyUsage = true, true, x509.KeyUsageCertSign
+	template := authorityTemplate("authority")
 	a.key = a.newKey()
 	a.File, a.cert = a.sign("authority", template, a.key, template, a.key)
 	return a
 }
 
-// Issue returns the flags -tls-cert, -tls-key and -tls-ca for one whose common name this is. The certificate is also good for
-// the DNS names, and for servers on loopback.
-func (a *Authority) Issue(name string, dnsNames ...string) []string {
+// Subordinate returns an authority that is trusted because this one is.
+func (a *Authority) Subordinate() *Authority {
+	a.t.Helper()
+	sub := &Authority{File: a.File, t: a.t, dir: a.t.TempDir(), key: a.newKey()}
+	_, sub.cert = a.sign("subordinate", authorityTemplate("subordinate"), sub.key, a.cert, a.key)
+	sub.chain = encode("CERTIFICATE", sub.cert.Raw)
+	return sub
+}
+
+// Issue returns the flags -tls-cert, -tls-key and -tls-ca for one whose common
+// name this is. The certificate is also good for the hosts, DNS names or IP
+// addresses, and for servers on 127.0.0.1 if none of them is an address. One
+// with the same name replaces the files of the last.
+func (a *Authority) Issue(name string, hosts ...string) []string {
 	a.t.Helper()
 	template := template(name)
-	template.DNSNames = dnsNames
-	template.IPAddresses = []net.IP{net.IPv4(127, 0, 0, 1)}
+	for _, host := range hosts {
+		if ip := net.ParseIP(host); ip != nil {
+			template.IPAddresses = append(template.IPAddresses, ip)
+		} else {
+			template.DNSNames = append(template.DNSNames, host)
+		}
+	}
+	if template.IPAddresses == nil {
+		template.IPAddresses = []net.IP{net.IPv4(127, 0, 0, 1)}
+	}
 	key := a.newKey()
 	certFile, _ := a.sign(name, template, key, a.cert, a.key)
 	der, err := x509.MarshalPKCS8PrivateKey(key)
 	if err != nil {
 		a.t.Fatal(err)
 	}
-	return []string{"-tls-cert", certFile, "-tls-key", a.write(name+".key", "PRIVATE KEY", der), "-tls-ca", a.File}
+	return []string{"-tls-cert", certFile, "-tls-key", a.write(name+".key", encode("PRIVATE KEY", der)), "-tls-ca", a.File}
 }
 
-// Dialer returns what connects with such a certificate, and trusts the authority.
-func (a *Authority) Dialer(name string, dnsNames ...string) *gopherdiscovery.Dialer {
+// Dialer returns what connects with such a certificate, and trusts the
+// authority.
+func (a *Authority) Dialer(name string, hosts ...string) *gopherdiscovery.Dialer {
 	a.t.Helper()
-	config, err := a.flags(name, dnsNames).ClientTLS()
-	if err != nil {
-		a.t.Fatal(err)
-	}
+	config := &tls.Config{Certificates: a.pair(name, hosts...), RootCAs: a.pool()}
 	return &gopherdiscovery.Dialer{TLSConfig: config, Logger: Quiet.Logger}
 }
 
-// ServerTLS returns the configuration of a server that wants to see certificates of the authority.
-func (a *Authority) ServerTLS(name string) *tls.Config {
+// ServerTLS returns the configuration of a server that wants to see
+// certificates of the authority.
+func (a *Authority) ServerTLS(name string, hosts ...string) *tls.Config {
 	a.t.Helper()
-	config, err := a.flags(name, nil).ServerTLS()
+	return &tls.Config{
+		Certificates: a.pair(name, hosts...),
+		ClientAuth:   tls.RequireAndVerifyClientCert,
+		ClientCAs:    a.pool(),
+	}
+}
+
+func (a *Authority) pair(name string, hosts ...string) []tls.Certificate {
+	a.t.Helper()
+	issued := a.Issue(name, hosts...)
+	pair, err := tls.LoadX509KeyPair(issued[1], issued[3])
 	if err != nil {
 		a.t.Fatal(err)
 	}
-	return config
+	return []tls.Certificate{pair}
 }
 
-func (a *Authority) flags(name string, dnsNames []string) *cli.Flags {
-	a.t.Helper()
-	flags := cli.NewFlags("test", "")
-	if err := flags.Parse(a.Issue(name, dnsNames...)); err != nil {
-		a.t.Fatal(err)
+func (a *Authority) pool() *x509.CertPool {
+	pool := x509.NewCertPool()
+	pool.AddCert(a.cert)
+	return pool
+}
+
+// Mount puts the files of flags that Issue has returned into a directory, and
+// returns the flags for the files there. It does so as Kubernetes mounts a
+// secret: with the names behind a symbolic link, so that the files of the last
+// Mount are replaced all at once.
+func Mount(t *testing.T, dir string, issued []string) []string {
+	t.Helper()
+	secret, err := os.MkdirTemp(dir, "..")
+	if err != nil {
+		t.Fatal(err)
+	}
+	link := filepath.Join(dir, "..new")
+	if err := os.Symlink(filepath.Base(secret), link); err != nil {
+		t.Fatal(err)
+	}
+	names := []string{1: "tls.crt", 3: "tls.key", 5: "ca.crt"}
+	flags := slices.Clone(issued)
+	for i := 1; i < len(flags); i += 2 {
+		Copy(t, filepath.Join(secret, names[i]), issued[i])
+		flags[i] = filepath.Join(dir, names[i])
+		_ = os.Symlink(filepath.Join("..data", names[i]), flags[i]) // may be there
+	}
+	if err := os.Rename(link, filepath.Join(dir, "..data")); err != nil {
+		t.Fatal(err)
 	}
 	return flags
+}
+
+// Copy replaces what is in a file.
+func Copy(t *testing.T, to, from string) {
+	t.Helper()
+	text, err := os.ReadFile(from)
+	if err == nil {
+		err = os.WriteFile(to, text, 0o600)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func authorityTemplate(name string) *x509.Certificate {
+	template := template(name)
+	template.IsCA, template.BasicConstraintsValid, template.KeyUsage = true, true, x509.KeyUsageCertSign
+	return template
 }
 
 func template(name string) *x509.Certificate {
@@ -115,13 +186,17 @@ func (a *Authority) sign(name string, template *x509.Certificate, key *ecdsa.Pri
 	if err != nil {
 		a.t.Fatal(err)
 	}
-	return a.write(name+".pem", "CERTIFICATE", der), cert
+	return a.write(name+".pem", append(encode("CERTIFICATE", der), a.chain...)), cert
 }
 
-func (a *Authority) write(name, kind string, der []byte) string {
+func encode(kind string, der []byte) []byte {
+	return pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der})
+}
+
+func (a *Authority) write(name string, text []byte) string {
 	a.t.Helper()
 	path := filepath.Join(a.dir, name)
-	if err := os.WriteFile(path, pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der}), 0o600); err != nil {
+	if err := os.WriteFile(path, text, 0o600); err != nil {
 		a.t.Fatal(err)
 	}
 	return path
