@@ -5,6 +5,7 @@ package main
 import (
 	"io"
 	"net"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -61,5 +62,27 @@ func TestReaderOfTheLogIsGone(t *testing.T) {
 	p.Signal(syscall.SIGTERM)
 	if stdout, _, code := p.Wait(); code != 0 || stdout != "" {
 		t.Errorf("exit code %d, stdout %q, want 0 and nothing", code, stdout)
+	}
+}
+
+func TestHangup(t *testing.T) {
+	t.Parallel()
+	authority := clitest.NewAuthority(t)
+	issued := authority.Issue("discoveryd")
+	p, server, pubsub, _ := start(t, slices.Concat(tlsURLs, issued)...)
+	peer := authority.Dialer("peer")
+	p.Signal(syscall.SIGHUP)
+	p.Stderr.Await(`level=INFO msg="SIGHUP: the files of the -tls flags were read again"$`)
+	clitest.Join(t, peer, server, "a")
+	clitest.AwaitList(t, peer, pubsub, "a")
+
+	clitest.Copy(t, issued[1], authority.Issue("other")[1])
+	p.Signal(syscall.SIGHUP)
+	p.Stderr.Await(`level=WARN msg="SIGHUP: keeping what was in the files before" error=".*-tls-key .*private key does not match`)
+	clitest.Join(t, peer, server, "b")
+	clitest.AwaitList(t, peer, pubsub, "a", "b")
+	p.Signal(syscall.SIGTERM)
+	if _, stderr, code := p.Wait(); code != 0 || strings.Count(stderr, "\n") != 4 {
+		t.Errorf("exit code %d, stderr %q, want 0 and four lines", code, stderr)
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/dahernan/gopherdiscovery"
+	"github.com/dahernan/gopherdiscovery/examples/internal/cli"
 	"github.com/dahernan/gopherdiscovery/examples/internal/clitest"
 )
 
@@ -43,6 +44,46 @@ func TestServerTLSOnly(t *testing.T) {
 	anyone.TLSConfig.Certificates = nil
 	clitest.Join(t, anyone, server, "a")
 	clitest.AwaitList(t, anyone, pubsub, "a")
+}
+
+// dialer returns that of a program with these flags.
+func dialer(t *testing.T, server, pubsub string, args []string) *gopherdiscovery.Dialer {
+	t.Helper()
+	flags := cli.NewFlags("peer", "")
+	flags.Server()
+	flags.PubSub()
+	if err := flags.Parse(append([]string{"-log-level", "error", "-server", server, "-pubsub", pubsub}, args...)); err != nil {
+		t.Fatal(err)
+	}
+	d, err := flags.Dialer()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return d
+}
+
+// All certificates and their authority are replaced while the server and a peer
+// run.
+func TestRotation(t *testing.T) {
+	t.Parallel()
+	before, after := clitest.NewAuthority(t), clitest.NewAuthority(t)
+	serverDir, peerDir := t.TempDir(), t.TempDir()
+	p, server, pubsub, _ := start(t, slices.Concat(tlsURLs, clitest.Mount(t, serverDir, before.Issue("discoveryd")))...)
+	peer := dialer(t, server, pubsub, clitest.Mount(t, peerDir, before.Issue("peer")))
+	clitest.Join(t, peer, server, "before")
+	clitest.AwaitList(t, peer, pubsub, "before")
+
+	clitest.Mount(t, serverDir, after.Issue("discoveryd"))
+	clitest.Mount(t, peerDir, after.Issue("peer"))
+	clitest.Join(t, peer, server, "after")
+	p.Stderr.Await(`level=INFO msg="the files have changed and were read again" files=.*tls\.key`)
+	p.Stderr.Await(`level=INFO msg="the files have changed and were read again" files=.*ca\.crt`)
+	clitest.AwaitList(t, peer, pubsub, "after", "before")
+
+	left := before.Dialer("left behind")
+	left.TLSConfig.InsecureSkipVerify = true // the server's refusal is the point
+	clitest.Join(t, left, server, "left behind")
+	p.Stderr.Await(`level=WARN .*certificate signed by unknown authority`)
 }
 
 func TestBadTLSArguments(t *testing.T) {

@@ -189,3 +189,26 @@ func TestTLS(t *testing.T) {
 	without := clitest.Start(t, "-pubsub", pubsub, "-tls-ca", authority.File)
 	without.Stderr.Await(`refuses the TLS connection.*certificate required`)
 }
+
+// The server comes back with a certificate of another authority, and wants to
+// see one of it.
+func TestRotation(t *testing.T) {
+	t.Parallel()
+	before, after := clitest.NewAuthority(t), clitest.NewAuthority(t)
+	// startServer's clients know nothing of TLS, and the surveys need none.
+	start := func(pubsub string, authority *clitest.Authority, name string) (s *gopherdiscovery.DiscoveryServer) {
+		s = clitest.StartServer(t, "tcp://127.0.0.1:0", pubsub, gopherdiscovery.Options{TLSConfig: authority.ServerTLS("server")})
+		server, _ := s.URLs()
+		clitest.Join(t, clitest.Quiet, server, name)
+		return s
+	}
+	s := start("tls+tcp://127.0.0.1:0", before, "a")
+	_, pubsub := s.URLs()
+	dir := t.TempDir()
+	p := clitest.Start(t, slices.Concat([]string{"-pubsub", pubsub}, clitest.Mount(t, dir, before.Issue("watch")))...)
+	p.Stdout.Await(`\+ a\n`)
+	clitest.Mount(t, dir, after.Issue("watch"))
+	_ = s.Close()
+	start(pubsub, after, "b")
+	p.Stdout.Await(`\+ b\n`)
+}

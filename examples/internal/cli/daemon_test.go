@@ -36,3 +36,29 @@ func TestReaderIsGone(t *testing.T) {
 		}
 	}
 }
+
+func TestHangup(t *testing.T) {
+	t.Parallel()
+	t.Run("daemon", func(t *testing.T) {
+		t.Parallel()
+		p := clitest.Start(t, "-daemon")
+		p.Stderr.Await(`msg=running`)
+		for range 2 {
+			p.Signal(syscall.SIGHUP)
+			p.Stderr.Await(`level=INFO msg="SIGHUP: there are no files to read again"$`)
+		}
+		p.Signal(syscall.SIGTERM)
+		if _, stderr, code := p.Wait(); code != 0 {
+			t.Errorf("exit code %d, stderr %q, want 0", code, stderr)
+		}
+	})
+	t.Run("other", func(t *testing.T) {
+		t.Parallel()
+		p := clitest.Start(t)
+		p.Stderr.Await(`msg=running`)
+		p.Signal(syscall.SIGHUP)
+		if _, stderr, code := p.Wait(); code != -1 {
+			t.Errorf("exit code %d, stderr %q, want -1, by SIGHUP", code, stderr)
+		}
+	})
+}

@@ -14,11 +14,12 @@ import (
 // Flags are the flags of a program: those of the log and of TLS, which all programs have, and what is added to them.
 type Flags struct {
 	*flag.FlagSet
-	about  string
-	prefix string // of environment variables
-	level  slog.Level
-	format logFormat
-	tls    tlsFiles
+	about   string
+	prefix  string // of environment variables
+	level   slog.Level
+	format  logFormat
+	tls     tlsFiles
+	reloads []func() error // of what has been read from files
 }
 
 // NewFlags returns the flags of a program. What it is about stands above the list of its flags in its help.
@@ -26,7 +27,7 @@ func NewFlags(name, about string) *Flags {
 	f := &Flags{FlagSet: flag.NewFlagSet(name, flag.ContinueOnError), about: about, format: "text"}
 	f.TextVar(&f.level, "log-level", slog.LevelInfo, "log from this `level` on: debug, info, warn or error")
 	f.TextVar(&f.format, "log-format", f.format, "log in this `format`: text or json")
-	f.StringVar(&f.tls.cert, "tls-cert", "", "PEM `file` with this program's certificate")
+	f.StringVar(&f.tls.cert, "tls-cert", "", "PEM `file` with this program's certificate; all -tls files are read again when they change")
 	f.StringVar(&f.tls.key, "tls-key", "", "PEM `file` with the key of that certificate")
 	f.StringVar(&f.tls.ca, "tls-ca", "", "PEM `file` with the certificates of those who sign the other side's")
 	return f
