@@ -2,10 +2,16 @@ package main
 
 import (
 	"context"
+	"encoding/json"
+	"net/http"
+	"net/http/httptest"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/dahernan/gopherdiscovery"
+	"github.com/dahernan/gopherdiscovery/examples/internal/clitest"
 )
 
 func TestAcceptHealth(t *testing.T) {
@@ -61,4 +67,35 @@ func TestAcceptHealthLooksByItself(t *testing.T) {
 			t.Error("failing 11 s after an error, want it not to be")
 		}
 	})
+}
+
+func TestHealthz(t *testing.T) {
+	t.Parallel()
+	server := clitest.StartServer(t, "tcp://127.0.0.1:0", "tcp://127.0.0.1:0", gopherdiscovery.Options{})
+	for _, test := range []struct {
+		errors uint64
+		code   int
+		status string
+	}{
+		{0, http.StatusOK, "ok"},
+		{1, http.StatusServiceUnavailable, "cannot accept connections"},
+	} {
+		health := new(acceptHealth)
+		health.failing(test.errors, time.Now())
+		w := httptest.NewRecorder()
+		handler(server, health, clitest.Quiet.Logger).ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/healthz", nil))
+		var got struct {
+			Status                         string
+			Clients, Subscribers, Services *int
+		}
+		if err := json.Unmarshal(w.Body.Bytes(), &got); err != nil {
+			t.Fatalf("%s: %v", w.Body, err)
+		}
+		if w.Code != test.code || got.Status != test.status || got.Clients == nil || got.Subscribers == nil || got.Services == nil {
+			t.Errorf("%d %s, want %d, %q and the counts", w.Code, w.Body, test.code, test.status)
+		}
+		if got := w.Header().Get("Content-Type"); got != "application/json" {
+			t.Errorf("Content-Type %q, want application/json", got)
+		}
+	}
 }

@@ -12,6 +12,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"time"
 
 	"github.com/dahernan/gopherdiscovery"
 	"github.com/dahernan/gopherdiscovery/examples/internal/cli"
@@ -50,18 +51,25 @@ func run(ctx context.Context, args []string) error {
 		server.Wait() // ends with ctx
 		return nil
 	}
+	health := new(acceptHealth)
+	go health.run(ctx, func() uint64 { return server.Stats().AcceptErrors })
 	running.Info("discoveryd is running", "http", listener.Addr().String())
-	return cli.Serve(ctx, listener, handler(server, logger), logger)
+	return cli.Serve(ctx, listener, handler(server, health, logger), logger)
 }
 
-func handler(server *gopherdiscovery.DiscoveryServer, logger *slog.Logger) http.Handler {
+func handler(server *gopherdiscovery.DiscoveryServer, health *acceptHealth, logger *slog.Logger) http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", metricsHandler(server, logger))
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {
 		stats := server.Stats()
+		status, code := "ok", http.StatusOK
+		if health.failing(stats.AcceptErrors, time.Now()) {
+			status, code = "cannot accept connections", http.StatusServiceUnavailable
+		}
 		w.Header().Set("Content-Type", "application/json")
+		w.WriteHeader(code)
 		_ = json.NewEncoder(w).Encode(map[string]any{ // fails when the caller has gone
-			"status":      "ok",
+			"status":      status,
 			"clients":     stats.Clients,
 			"subscribers": stats.Subscribers,
 			"services":    stats.Services,

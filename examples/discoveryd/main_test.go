@@ -83,6 +83,7 @@ func TestServes(t *testing.T) {
 		`# TYPE gopherdiscovery_missed_surveys_total counter\ngopherdiscovery_missed_surveys_total \d+`,
 		`# TYPE gopherdiscovery_rejected_messages_total counter\ngopherdiscovery_rejected_messages_total 0`,
 		`# TYPE gopherdiscovery_refused_connections_total counter\ngopherdiscovery_refused_connections_total 0`,
+		`# TYPE gopherdiscovery_accept_errors_total counter\ngopherdiscovery_accept_errors_total 0`,
 		`# TYPE gopherdiscovery_lists_total counter\ngopherdiscovery_lists_total [1-9]\d*`,
 		`go_goroutines \d+`,
 	} {

@@ -40,6 +40,7 @@ var metrics = []metric{
 	counter("missed_surveys", "Surveys missed, counted per name.", func(s gopherdiscovery.Stats) uint64 { return s.Missed }),
 	counter("rejected_messages", "Messages dropped, for example with an invalid or refused name.", func(s gopherdiscovery.Stats) uint64 { return s.Rejected }),
 	counter("refused_connections", "Connections closed at once, over -max-clients or without a handshake.", func(s gopherdiscovery.Stats) uint64 { return s.Refused }),
+	counter("accept_errors", "Connections that could not be accepted, for example without a file descriptor.", func(s gopherdiscovery.Stats) uint64 { return s.AcceptErrors }),
 	counter("lists", "Lists published.", func(s gopherdiscovery.Stats) uint64 { return s.Lists }),
 }
 
