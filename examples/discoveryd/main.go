@@ -1,7 +1,7 @@
 // Discoveryd is a gopherdiscovery server as a program, for clusters in which no program embeds one. From the root of the
 // repository:
 //
-//	go run ./examples/discoveryd -http 127.0.0.1:7407
+//	go run ./examples/discoveryd -http 127.0.0.1:20007
 //
 // The flags are in options.go, who may announce what with -require-cert-name in authorize.go, and /metrics in metrics.go.
 package main

@@ -18,11 +18,6 @@ const (
 	// is above the 90 seconds of http.DefaultTransport: a client that leaves
 	// first sends no request into a connection that is just being closed.
 	idleTime = 2 * time.Minute
-
-	// stallTime is how long the body of a request may pause, and how long a
-	// client may take nothing of a response. It does not limit how long
-	// either lasts.
-	stallTime = time.Minute
 )
 
 // Listen binds the address of -http.
@@ -36,17 +31,17 @@ func Listen(ctx context.Context, address string) (net.Listener, error) {
 
 // Serve serves HTTP until ctx ends; the requests that are under way then have
 // 5 seconds to finish. It closes the listener, and returns nil if it has ended
-// because of ctx. A connection whose client falls silent is closed, but a
-// handler may take its time.
+// because of ctx. A connection that says nothing is closed, before its first
+// request and between two.
 func Serve(ctx context.Context, listener net.Listener, handler http.Handler, logger *slog.Logger) error {
 	server := &http.Server{
-		Handler:           stallHandler{handler},
+		Handler:           handler,
 		ReadHeaderTimeout: headerTime,
 		IdleTimeout:       idleTime,
 		ErrorLog:          slog.NewLogLogger(logger.Handler(), slog.LevelWarn),
 	}
 	failed := make(chan error, 1)
-	go func() { failed <- server.Serve(stallListener{listener}) }()
+	go func() { failed <- server.Serve(listener) }()
 	select {
 	case err := <-failed:
 		return fmt.Errorf("serve HTTP on %s: %w", listener.Addr(), err)
