@@ -4,15 +4,20 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"encoding/json"
 	"fmt"
 	"log"
+	"log/slog"
 	"math/rand/v2"
 	"net"
 	"net/http"
 	"net/http/httputil"
 	"net/url"
+	"os"
+	"os/signal"
 	"slices"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"github.com/dahernan/gopherdiscovery"
@@ -72,6 +77,93 @@ func ExampleDiscoveryServer_URLs() {
 		}
 	}
 	// Output: [http://10.0.0.2:8080]
+}
+
+// The server ends with SIGTERM or Ctrl-C: its clients and subscribers are disconnected, and its ports are free.
+func ExampleServerContext() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+
+	server, err := gopherdiscovery.ServerContext(ctx, "tcp://127.0.0.1:40007", "tcp://127.0.0.1:50007", gopherdiscovery.Options{})
+	if err != nil {
+		log.Fatal(err)
+	}
+	<-ctx.Done()
+	server.Wait()
+}
+
+// The lists are read in a goroutine, which ends with the client.
+func ExampleDiscoveryClient_Peers() {
+	client, err := gopherdiscovery.ClientWithSub("tcp://127.0.0.1:40007", "tcp://127.0.0.1:50007", "http://10.0.0.2:8080")
+	if err != nil {
+		log.Fatal(err)
+	}
+	peers, err := client.Peers()
+	if err != nil {
+		log.Fatal(err)
+	}
+	read := make(chan struct{})
+	go func() {
+		defer close(read)
+		for list := range peers {
+			fmt.Println("peers:", list)
+		}
+	}()
+
+	// When the program ends, it leaves the list.
+	client.Close()
+	<-read
+}
+
+// A handler that needs the list now and then does not have to read the channel.
+func ExampleSubscriber_List() {
+	sub, err := gopherdiscovery.NewSubscriber(context.Background(), "tcp://127.0.0.1:50007")
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer sub.Close()
+
+	http.HandleFunc("GET /peers", func(w http.ResponseWriter, r *http.Request) {
+		list := sub.List()
+		if list == nil {
+			http.Error(w, "no list has come yet", http.StatusServiceUnavailable)
+			return
+		}
+		_ = json.NewEncoder(w).Encode(list)
+	})
+}
+
+// A process is healthy while one of its servers can be reached.
+func ExampleSubscriber_Servers() {
+	sub, err := gopherdiscovery.NewSubscriber(context.Background(), "tcp://10.0.0.1:50007,tcp://10.0.0.2:50007")
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer sub.Close()
+
+	http.HandleFunc("GET /healthz", func(w http.ResponseWriter, r *http.Request) {
+		for _, server := range sub.Servers() {
+			if server.Connected {
+				return
+			}
+		}
+		http.Error(w, "no discovery server can be reached", http.StatusServiceUnavailable)
+	})
+}
+
+// The context ends the subscriber.
+func ExampleDialer_NewSubscriber() {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+
+	dialer := &gopherdiscovery.Dialer{Logger: slog.New(slog.NewJSONHandler(os.Stderr, nil))}
+	sub, err := dialer.NewSubscriber(ctx, "tcp://127.0.0.1:50007")
+	if err != nil {
+		log.Fatal(err)
+	}
+	for list := range sub.Changes() { // closed when ctx ends
+		fmt.Println("peers:", list)
+	}
 }
 
 func ExampleDiff() {
