@@ -8,7 +8,6 @@ import (
 	"net/http"
 	"slices"
 	"sync"
-	"syscall"
 	"testing"
 	"time"
 
@@ -145,22 +144,4 @@ func TestSetOnlyWhenTheListChanges(t *testing.T) {
 	p.end()
 }
 
-func TestDemoInterrupted(t *testing.T) {
-	t.Parallel()
-	for _, sig := range []syscall.Signal{syscall.SIGINT, syscall.SIGTERM, syscall.SIGKILL} {
-		t.Run(sig.String(), func(t *testing.T) {
-			t.Parallel()
-			p := clitest.Start(t)
-			p.Stdout.Await("^  c ")
-			if sig == syscall.SIGKILL {
-				p.Signal(sig) // the children notice
-				p.Wait()
-				return
-			}
-			p.SignalGroup(sig)
-			if _, stderr, code := p.Wait(); code != 1 || stderr != "groupcache: interrupted\n" {
-				t.Errorf("exit code %d, stderr %q, want 1 and that it was interrupted", code, stderr)
-			}
-		})
-	}
-}
+func TestDemoInterrupted(t *testing.T) { clitest.Interrupt(t, "groupcache", "^  c ") }

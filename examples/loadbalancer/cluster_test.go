@@ -209,22 +209,4 @@ func TestJoinGetsTraffic(t *testing.T) {
 	}
 }
 
-func TestDemoInterrupted(t *testing.T) {
-	t.Parallel()
-	for _, sig := range []syscall.Signal{syscall.SIGINT, syscall.SIGTERM, syscall.SIGKILL} {
-		t.Run(sig.String(), func(t *testing.T) {
-			t.Parallel()
-			p := clitest.Start(t)
-			p.Stdout.Await("^Load: ")
-			if sig == syscall.SIGKILL {
-				p.Signal(sig) // the children notice
-				p.Wait()
-				return
-			}
-			p.SignalGroup(sig)
-			if _, stderr, code := p.Wait(); code != 1 || stderr != "loadbalancer: interrupted\n" {
-				t.Errorf("exit code %d, stderr %q, want 1 and that it was interrupted", code, stderr)
-			}
-		})
-	}
-}
+func TestDemoInterrupted(t *testing.T) { clitest.Interrupt(t, "loadbalancer", "^Load: ") }

@@ -3,91 +3,21 @@
 package peers_test
 
 import (
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
-	"crypto/tls"
-	"crypto/x509"
-	"crypto/x509/pkix"
-	"encoding/pem"
 	"errors"
-	"math/big"
-	"net"
-	"os"
-	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
 
 	"github.com/dahernan/gopherdiscovery"
+	"github.com/dahernan/gopherdiscovery/examples/internal/clitest"
 )
 
-// authority signs certificates, and writes them to files.
-type authority struct {
-	dir  string
-	cert *x509.Certificate
-	key  *ecdsa.PrivateKey
-	file string
-}
-
-func newAuthority(t testing.TB) *authority {
-	t.Helper()
-	a := &authority{dir: t.TempDir()}
-	a.file, _ = a.issue(t, "authority", &x509.Certificate{IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign})
-	return a
-}
-
-// issue returns the names of the files with a certificate and its key. The first certificate is the authority's own.
-func (a *authority) issue(t testing.TB, name string, template *x509.Certificate) (certFile, keyFile string) {
-	t.Helper()
-	template.SerialNumber = big.NewInt(time.Now().UnixNano())
-	template.Subject = pkix.Name{CommonName: name}
-	template.NotBefore, template.NotAfter = time.Now().Add(-time.Hour), time.Now().Add(time.Hour)
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if a.cert == nil {
-		a.cert, a.key = template, key
-	}
-	der, err := x509.CreateCertificate(rand.Reader, template, a.cert, key.Public(), a.key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	secret, err := x509.MarshalPKCS8PrivateKey(key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	write := func(suffix, kind string, content []byte) string {
-		file := filepath.Join(a.dir, name+suffix)
-		if err := os.WriteFile(file, pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: content}), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		return file
-	}
-	return write(".crt", "CERTIFICATE", der), write(".key", "PRIVATE KEY", secret)
-}
-
 // startTLSServer starts a server that wants certificates, and admits those who announce the name in theirs.
-func startTLSServer(t *testing.T, a *authority) *gopherdiscovery.DiscoveryServer {
+func startTLSServer(t *testing.T, a *clitest.Authority) *gopherdiscovery.DiscoveryServer {
 	t.Helper()
-	pair, err := tls.LoadX509KeyPair(a.issue(t, "server", &x509.Certificate{IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}}))
-	if err != nil {
-		t.Fatal(err)
-	}
-	text, err := os.ReadFile(a.file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	pool := x509.NewCertPool()
-	pool.AppendCertsFromPEM(text)
 	opt := quickOptions
-	opt.TLSConfig = &tls.Config{
-		Certificates: []tls.Certificate{pair},
-		ClientAuth:   tls.RequireAndVerifyClientCert,
-		ClientCAs:    pool,
-	}
+	opt.TLSConfig = a.ServerTLS("server")
 	opt.Authorize = func(service string, from gopherdiscovery.Conn) error {
 		if service != from.TLS.PeerCertificates[0].Subject.CommonName {
 			return errors.New("another's name")
@@ -100,12 +30,13 @@ func startTLSServer(t *testing.T, a *authority) *gopherdiscovery.DiscoveryServer
 func TestTLS(t *testing.T) {
 	t.Parallel()
 	command := languages["python"](t)
-	a := newAuthority(t)
+	a := clitest.NewAuthority(t)
 	server := startTLSServer(t, a)
 	survey, pubsub := server.URLs()
-	cert, key := a.issue(t, "alice", &x509.Certificate{ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}})
+	issued := a.Issue("alice")
+	cert, key := issued[1], issued[3]
 
-	args := append(announcing("alice", survey, pubsub), "-tls-ca", a.file, "-tls-cert", cert, "-tls-key", key)
+	args := append(announcing("alice", survey, pubsub), issued...)
 	p := startPeer(t, command, args...)
 	p.awaitList("alice")
 	p.end(syscall.SIGTERM)
@@ -114,10 +45,10 @@ func TestTLS(t *testing.T) {
 	}
 
 	for _, args := range [][]string{
-		{"-tls-ca", a.file, "-tls-cert", cert},
-		{"-tls-ca", a.file, "-tls-key", key},
-		{"-tls-ca", a.file + "-none"},
-		{"-tls-cert", cert, "-tls-key", a.file},
+		{"-tls-ca", a.File, "-tls-cert", cert},
+		{"-tls-ca", a.File, "-tls-key", key},
+		{"-tls-ca", a.File + "-none"},
+		{"-tls-cert", cert, "-tls-key", a.File},
 	} {
 		p := startPeer(t, command, append(announcing("alice", survey, pubsub), args...)...)
 		if code, stderr := p.wait(); code != 2 || strings.Count(stderr, "\n") != 1 || !strings.HasPrefix(stderr, "peer.py: ") {
@@ -130,7 +61,7 @@ func TestTLS(t *testing.T) {
 func TestTLSDistrust(t *testing.T) {
 	t.Parallel()
 	command := languages["python"](t)
-	a := newAuthority(t)
+	a := clitest.NewAuthority(t)
 	server := startTLSServer(t, a)
 	survey, pubsub := server.URLs()
 	p := startPeer(t, command, announcing("alice", survey, pubsub)...)
