@@ -9,18 +9,6 @@ import (
 	"net/netip"
 	"slices"
 	"time"
-
-	"go.nanomsg.org/mangos/v3"
-)
-
-const (
-	// attemptDelay is how long an address of a name has for itself before the next one is tried beside it (RFC 8305,
-	// section 5: Connection Attempt Delay).
-	attemptDelay = 250 * time.Millisecond
-
-	// maxPatience bounds the time that a server may keep silent in a TLS handshake. It begins with handshakeTime and doubles
-	// while the server answers connections but no handshake: it may have many to compute.
-	maxPatience = 4 * handshakeTime
 )
 
 // history is what a dialer remembers of its attempts over the network. It is for one goroutine at a time.
@@ -30,31 +18,35 @@ type history struct {
 	warned   bool // that a name has several addresses
 }
 
-// connectNet makes one attempt. A name may have several addresses: they are tried beside each other, each from the
-// connection to the end of its handshakes, and the first to succeed is used. The next attempt begins with the next one.
-func (d *dialer) connectNet() (mangos.TranPipe, error) {
-	if !d.sock.enter(1) {
-		return nil, mangos.ErrClosed
+// connector connects over the transports that are our own.
+type connector struct {
+	*redialer
+	history history
+}
+
+// connect makes one attempt. A name may have several addresses: they are tried beside each other, each from the connection
+// to the end of its handshakes, and the first to succeed is used. The next attempt begins with the next one. The error is
+// net.ErrClosed when the endpoint is closed.
+func (c *connector) connect() (*conn, error) {
+	if !c.endpoint.enter(1) {
+		return nil, net.ErrClosed
 	}
-	defer d.sock.leave()
-	ctx, cancel := context.WithCancel(d.sock.ctx)
+	defer c.endpoint.leave()
+	ctx, cancel := context.WithCancel(c.endpoint.ctx)
 	defer cancel()
-	targets, err := d.resolve(ctx)
+	targets, err := c.resolve(ctx)
 	if err != nil {
 		return nil, err
 	}
 	patience := handshakeTime
-	if d.address.isTLS() {
-		patience = d.history.patience()
+	if c.address.isTLS() {
+		patience = c.history.patience()
 	}
-	c, err := race(ctx, d.history.order(targets), func(ctx context.Context, target string) (*conn, error) {
-		return d.try(ctx, target, patience)
+	won, err := race(ctx, c.history.order(targets), func(ctx context.Context, target string) (*conn, error) {
+		return c.try(ctx, target, patience)
 	})
-	d.history.note(err)
-	if err != nil {
-		return nil, err
-	}
-	return c, nil
+	c.history.note(err)
+	return won, err
 }
 
 // order returns the targets of the next attempt, which begins with another one than the last did.
@@ -85,16 +77,16 @@ func (h *history) patience() time.Duration {
 }
 
 // resolve returns what to connect to, at least one target.
-func (d *dialer) resolve(ctx context.Context) ([]string, error) {
-	if !d.address.isTCP() {
-		return []string{d.address.target}, nil
+func (c *connector) resolve(ctx context.Context) ([]string, error) {
+	if !c.address.isTCP() {
+		return []string{c.address.target}, nil
 	}
-	host, port, err := net.SplitHostPort(d.address.target)
+	host, port, err := net.SplitHostPort(c.address.target)
 	if err != nil {
 		return nil, err
 	}
 	if _, err := netip.ParseAddr(host); host == "" || err == nil {
-		return []string{d.address.target}, nil
+		return []string{c.address.target}, nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, handshakeTime)
 	defer cancel()
@@ -116,10 +108,10 @@ func (d *dialer) resolve(ctx context.Context) ([]string, error) {
 		}
 	}
 	// One address of each family is mostly one machine.
-	if max(families[true], families[false]) > 1 && !d.history.warned {
-		d.history.warned = true
-		d.sock.log.add(slog.LevelWarn, "the name has several addresses, only one of them is used: name each server, separated by commas",
-			"url", d.address.String(), "addresses", ips)
+	if max(families[true], families[false]) > 1 && !c.history.warned {
+		c.history.warned = true
+		c.endpoint.log.add(slog.LevelWarn, "the name has several addresses, only one of them is used: name each server, separated by commas",
+			"url", c.address.String(), "addresses", ips)
 	}
 	return targets, nil
 }
@@ -180,9 +172,9 @@ func race(ctx context.Context, targets []string, try func(context.Context, strin
 }
 
 // try connects to one address, and shakes hands.
-func (d *dialer) try(ctx context.Context, target string, patience time.Duration) (*conn, error) {
+func (c *connector) try(ctx context.Context, target string, patience time.Duration) (*conn, error) {
 	network := "tcp"
-	if !d.address.isTCP() {
+	if !c.address.isTCP() {
 		network = "unix"
 	}
 	nd := net.Dialer{Timeout: handshakeTime, KeepAliveConfig: keepAlive}
@@ -190,32 +182,32 @@ func (d *dialer) try(ctx context.Context, target string, patience time.Duration)
 	if err != nil {
 		return nil, err
 	}
-	c := newConn(nc, d.sock, d.address)
-	if c == nil {
-		return nil, mangos.ErrClosed
+	made := newConn(nc, c.endpoint, c.address)
+	if made == nil {
+		return nil, net.ErrClosed
 	}
-	c.reported = d.reported
-	stop := context.AfterFunc(ctx, func() { _ = c.Close() })
-	err = c.handshake(d.secure(), patience)
+	made.reported, made.outage = c.reported, c.outage
+	stop := context.AfterFunc(ctx, func() { _ = made.Close() })
+	err = made.handshake(c.config(), patience)
 	if !stop() && err == nil {
 		err = context.Cause(ctx)
 	}
 	if err != nil {
-		_ = c.Close()
+		_ = made.Close()
 		return nil, err
 	}
-	return c, nil
+	return made, nil
 }
 
-// secure is nil without TLS.
-func (d *dialer) secure() func(net.Conn) *tls.Conn {
-	if !d.address.isTLS() {
+// config is nil without TLS.
+func (c *connector) config() *tls.Config {
+	if !c.address.isTLS() {
 		return nil
 	}
-	config := d.sock.tls
+	config := c.endpoint.tls
 	if config.ServerName == "" {
 		config = config.Clone()
-		config.ServerName = d.address.serverName()
+		config.ServerName = c.address.serverName()
 	}
-	return func(nc net.Conn) *tls.Conn { return tls.Client(nc, config) }
+	return config
 }

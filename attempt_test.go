@@ -192,9 +192,7 @@ func TestNameWithSeveralAddresses(t *testing.T) {
 	}
 	defer mute.Close()
 	fakeDNS(t, "127.0.0.1", "127.0.0.2", "127.0.0.3")
-	open := make(chan struct{})
-	close(open)
-	lines := &gate{open: open}
+	lines := openGate()
 	d := &Dialer{Logger: slog.New(lines)}
 	sub, err := d.NewSubscriber(t.Context(), "tcp://several.test"+port)
 	if err != nil {

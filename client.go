@@ -1,15 +1,10 @@
 package gopherdiscovery
 
 import (
-	"errors"
 	"fmt"
 
-	"go.nanomsg.org/mangos/v3"
 	"golang.org/x/net/context" //lint:ignore SA1019 the library's signatures have always named it; it is an alias of the standard one
 )
-
-// ErrNoSubscriber is what Peers returns for a client that was made without a subscription.
-var ErrNoSubscriber = errors.New("gopherdiscovery: the client has no subscription, see ClientWithSub")
 
 // DiscoveryClient keeps a service in the list of those who are alive, for as long as it is neither cancelled nor closed. Its
 // methods may be called concurrently.
@@ -22,67 +17,19 @@ type DiscoveryClient struct {
 	done    chan struct{}
 }
 
-// Client announces service at the server that surveys on urlServer. It is Dialer.Client with the zero Dialer and a context
-// that never ends.
-func Client(urlServer, service string) (*DiscoveryClient, error) {
-	return new(Dialer).Client(context.Background(), urlServer, service)
-}
-
-// ClientWithSub is like Client and also subscribes to the list on urlPubSub, see Peers.
-func ClientWithSub(urlServer, urlPubSub, service string) (*DiscoveryClient, error) {
-	return new(Dialer).ClientWithSub(context.Background(), urlServer, urlPubSub, service)
-}
-
-// Client announces service at the server that surveys on urlServer, until Cancel, Close or the end of ctx. The server need not be
-// there yet: the client connects in the background, and again whenever the connection is lost.
-//
-// A service name is valid UTF-8 of 1 to 512 bytes without control characters and "|". Clients may share one: it is in
-// the list until the last of them has left.
-//
-// Several URLs may be given, separated by commas: the client announces itself at each of the servers. The errors match ErrInvalidURL, ErrInvalidService or ErrInvalidArgument.
-func (d *Dialer) Client(ctx context.Context, urlServer, service string) (*DiscoveryClient, error) {
-	surveys, err := d.parse("urlServer", urlServer)
-	if err != nil {
-		return nil, err
-	}
-	return d.client(ctx, surveys, nil, service)
-}
-
-// ClientWithSub is like Client and also subscribes to the list on urlPubSub, see Peers.
-func (d *Dialer) ClientWithSub(ctx context.Context, urlServer, urlPubSub, service string) (*DiscoveryClient, error) {
-	surveys, err := d.parse("urlServer", urlServer)
-	if err != nil {
-		return nil, err
-	}
-	pubsubs, err := d.parse("urlPubSub", urlPubSub)
-	if err != nil {
-		return nil, err
-	}
-	if err := checkDistinct(surveys, pubsubs); err != nil {
-		return nil, err
-	}
-	return d.client(ctx, surveys, pubsubs, service)
-}
-
-func (d *Dialer) client(ctx context.Context, surveys, pubsubs []address, service string) (_ *DiscoveryClient, err error) {
+// newClient makes a client with a subscription, or without if pubsubs is nil.
+func newClient(ctx context.Context, surveys, pubsubs []address, service string, set settings) (_ *DiscoveryClient, err error) {
 	if err := checkContext(ctx); err != nil {
 		return nil, err
 	}
 	if reason := checkService(service); reason != nil {
 		return nil, fmt.Errorf("%w: service %.100q: %w", ErrInvalidService, service, reason)
 	}
-	set := d.settings()
 	c := &DiscoveryClient{service: service, log: set.log, done: make(chan struct{})}
 	ctx, c.cancel = context.WithCancel(ctx)
-	c.sock = newSocket(role{
-		info: mangos.ProtocolInfo{
-			Self: mangos.ProtoRespondent, SelfName: "respondent",
-			Peer: mangos.ProtoSurveyor, PeerName: "surveyor",
-		},
-		found:    "the server is reached again",
-		limit:    maxSurveyLen,
-		received: c.answer,
-	}, set)
+	surveyed := set
+	surveyed.found = "the server is reached again"
+	c.sock = newSocket(respondentSide, surveyed, c, false)
 	defer func() {
 		if err != nil {
 			c.close()
@@ -161,11 +108,23 @@ func (c *DiscoveryClient) close() {
 	close(c.done)
 }
 
-func (c *DiscoveryClient) answer(p *pipe, survey []byte) {
+// open begins an answering session with a server.
+func (c *DiscoveryClient) open(p *pipe) session { return &answering{p, c.service} }
+
+// answering is a connection to a server that asks for the name.
+type answering struct {
+	pipe    *pipe
+	service string
+}
+
+func (a *answering) received(survey []byte) error {
 	header, _, err := splitBacktrace(survey)
 	if err != nil {
-		p.report("survey dropped", "error", err)
-		return
+		a.pipe.report("survey dropped", "error", err)
+		return nil
 	}
-	_ = p.sendNow(append(header[:len(header):len(header)], c.service...))
+	_ = a.pipe.sendNow(append(header[:len(header):len(header)], a.service...)) // or the connection ends
+	return nil
 }
+
+func (a *answering) ended() {}

@@ -12,62 +12,36 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
-
-	"go.nanomsg.org/mangos/v3"
 )
 
-const (
-	// Surveys and names are short: one read from the system mostly brings a whole message.
-	readBuffer = 512
+// Each message on ipc begins with this byte.
+const ipcMessage = 0x01
 
-	// chunk is how much of a message is allocated ahead of its arrival.
-	chunk = 64 << 10
-
-	// Messages up to this size are copied behind their length and written at once.
-	smallMessage = 4 << 10
-
-	ipcMessage = 0x01
-)
-
-var (
-	errNotSP         = errors.New("the other side does not speak the Scalability Protocols")
-	errOtherProtocol = errors.New("the other side speaks another of the Scalability Protocols")
-	errTLS           = errors.New("the other side speaks TLS, this one does not")
-	errNoTLS         = errors.New("the other side does not speak TLS")
-	errHungUp        = errors.New("the other side closed the connection during the handshake")
-	errMute          = errors.New("the other side did not finish the handshake in time")
-	errGaveWay       = errors.New("the oldest unfinished handshake gives way to a new one")
-	errTooLong       = errors.New("message too long")
-	errExpired       = errors.New("the certificate of the other side has expired")
-)
-
-// conn speaks SP over a network connection. Its socket owns it until it is closed.
+// conn speaks SP over a network connection. Its endpoint owns it until it is closed.
 type conn struct {
-	net   net.Conn // with TLS, once its handshake has begun, the TLS connection
-	sock  *socket
-	ipc   bool
-	in    *bufio.Reader
-	close func() error
-	done  chan struct{} // closed with the connection
-
-	queued atomic.Bool // the handshake waits for its turn
+	net      net.Conn // with TLS, once its handshake is done, the TLS connection
+	endpoint *endpoint
+	ipc      bool
+	in       *bufio.Reader
+	close    func() error
+	queued   atomic.Bool // the handshake waits for its turn
 
 	reported *atomic.Bool // bad input has been logged; a dialer's connections share it
+	outage   *outage      // of the server at the other end; nil for a connection that was accepted
 
 	mu  sync.Mutex // guards writing
 	out []byte     // reused for short messages
 }
 
-// newConn returns nil, with nc closed, when the socket is closed.
-func newConn(nc net.Conn, s *socket, a address) *conn {
-	c := &conn{net: nc, sock: s, ipc: !a.isTCP(), done: make(chan struct{}), reported: new(atomic.Bool)}
+// newConn returns nil, with nc closed, when the endpoint is closed.
+func newConn(nc net.Conn, e *endpoint, a address) *conn {
+	c := &conn{net: nc, endpoint: e, ipc: !a.isTCP(), reported: new(atomic.Bool)}
 	c.close = sync.OnceValue(func() error {
-		close(c.done)
 		err := nc.Close()
-		s.disown(c)
+		e.disown(c)
 		return err
 	})
-	if !s.own(c) {
+	if !e.own(c) {
 		_ = nc.Close()
 		return nil
 	}
@@ -76,11 +50,11 @@ func newConn(nc net.Conn, s *socket, a address) *conn {
 
 func (c *conn) Close() error { return c.close() }
 
-// handshake makes the connection one of SP, over TLS when secure says how. The other side may keep silent for as long as
-// patience says, all in all.
-func (c *conn) handshake(secure func(net.Conn) *tls.Conn, patience time.Duration) (err error) {
-	if secure != nil {
-		if patience, err = c.handshakeTLS(secure, patience); err != nil {
+// handshake makes the connection one of SP, over TLS with a config. The other side may keep silent for as long as patience
+// says, all in all.
+func (c *conn) handshake(config *tls.Config, patience time.Duration) (err error) {
+	if config != nil {
+		if patience, err = c.handshakeTLS(config, patience); err != nil {
 			return explain(err)
 		}
 	}
@@ -95,11 +69,16 @@ func (c *conn) handshake(secure func(net.Conn) *tls.Conn, patience time.Duration
 }
 
 // handshakeTLS returns what is left of the patience.
-func (c *conn) handshakeTLS(secure func(net.Conn) *tls.Conn, patience time.Duration) (left time.Duration, err error) {
-	// What a client computes completes what its server has begun.
-	shaking := &shakingConn{Conn: c.net, conn: c, turns: &computing, left: patience, begun: c.sock.handshakes == nil}
+func (c *conn) handshakeTLS(config *tls.Config, patience time.Duration) (left time.Duration, err error) {
+	shaking := &shakingConn{Conn: c.net, turns: &computing, queued: &c.queued, left: patience}
 	defer shaking.end()
-	tc := secure(shaking)
+	var tc *tls.Conn
+	if c.outage == nil {
+		tc = tls.Server(shaking, config)
+	} else {
+		shaking.begun = true // what a client computes completes what its server has begun
+		tc = tls.Client(shaking, config)
+	}
 	if err := tc.Handshake(); err != nil {
 		return 0, err
 	}
@@ -109,9 +88,9 @@ func (c *conn) handshakeTLS(secure func(net.Conn) *tls.Conn, patience time.Durat
 
 // exchangeHello exchanges the 8 bytes that each side of an SP connection begins with.
 func (c *conn) exchangeHello() error {
-	info := c.sock.info
+	p := c.endpoint.side
 	hello := [8]byte{0, 'S', 'P', 0}
-	binary.BigEndian.PutUint16(hello[4:], info.Self)
+	binary.BigEndian.PutUint16(hello[4:], p.self)
 	if _, err := c.net.Write(hello[:]); err != nil {
 		return err
 	}
@@ -128,13 +107,13 @@ func (c *conn) exchangeHello() error {
 	if [4]byte(got[:4]) != [4]byte{0, 'S', 'P', 0} || got[6] != 0 || got[7] != 0 {
 		return errNotSP
 	}
-	if theirs := binary.BigEndian.Uint16(got[4:]); theirs != info.Peer {
-		return fmt.Errorf("%w: it speaks %#02x, want %#02x (%s)", errOtherProtocol, theirs, info.Peer, info.PeerName)
+	if theirs := binary.BigEndian.Uint16(got[4:]); theirs != p.peer {
+		return fmt.Errorf("%w: it speaks %#02x, want %#02x (%s)", errOtherProtocol, theirs, p.peer, p.peerName)
 	}
 	return nil
 }
 
-// isTLSRecord tells whether bytes begin an alert or a handshake of TLS (RFC 8446, section 5.1).
+// isTLSRecord reports whether bytes begin an alert or a handshake of TLS (RFC 8446, section 5.1).
 func isTLSRecord(bytes []byte) bool {
 	const alert, handshake, major = 21, 22, 3
 	return len(bytes) >= 2 && (bytes[0] == alert || bytes[0] == handshake) && bytes[1] == major
@@ -156,8 +135,9 @@ func explain(err error) error {
 	return err
 }
 
-func (c *conn) Send(m *mangos.Message) error {
-	length := len(m.Header) + len(m.Body)
+// send sends a message in two parts. It may be called concurrently.
+func (c *conn) send(header, body []byte) error {
+	length := len(header) + len(body)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	head := c.out[:0]
@@ -165,32 +145,21 @@ func (c *conn) Send(m *mangos.Message) error {
 		head = append(head, ipcMessage)
 	}
 	head = binary.BigEndian.AppendUint64(head, uint64(length))
-	head = append(head, m.Header...)
+	head = append(head, header...)
 	var err error
 	if length <= smallMessage {
-		head = append(head, m.Body...)
+		head = append(head, body...)
 		_, err = c.net.Write(head)
 	} else {
-		parts := net.Buffers{head, m.Body}
+		parts := net.Buffers{head, body}
 		_, err = parts.WriteTo(c.net)
 	}
 	c.out = head[:0]
-	if err != nil {
-		return err
-	}
-	m.Free()
-	return nil
+	return err
 }
 
-func (c *conn) Recv() (*mangos.Message, error) {
-	m, err := c.receive()
-	if err != nil {
-		c.report(err)
-	}
-	return m, err
-}
-
-func (c *conn) receive() (*mangos.Message, error) {
+// receiveLength returns how long the next message is, which read or readLong takes.
+func (c *conn) receiveLength() (int, error) {
 	var head [9]byte
 	head[0] = ipcMessage
 	read := head[1:]
@@ -198,23 +167,28 @@ func (c *conn) receive() (*mangos.Message, error) {
 		read = head[:]
 	}
 	if _, err := io.ReadFull(c.in, read); err != nil {
-		return nil, err
-	}
-	if head[0] != ipcMessage {
-		return nil, errNotSP
+		return 0, err
 	}
 	length := binary.BigEndian.Uint64(head[1:])
-	if length > uint64(c.sock.limit) {
-		return nil, tooLong(length, c.sock.limit)
+	var err error
+	switch {
+	case head[0] != ipcMessage:
+		err = errNotSP
+	case length > uint64(c.endpoint.limit):
+		err = tooLong(length, c.endpoint.limit)
+	default:
+		return int(length), nil
 	}
-	if length > chunk {
-		body, err := readLong(c.in, int(length))
-		return &mangos.Message{Body: body}, err
+	c.endpoint.broken.Add(1)
+	if !c.reported.Swap(true) {
+		c.endpoint.warnings.warn("connection closed", "from", c.remote(), "error", err)
 	}
-	m := mangos.NewMessage(int(length)) // from a pool: a list that is repeated makes no garbage
-	m.Body = m.Body[:length]
-	_, err := io.ReadFull(c.in, m.Body)
-	return m, err
+	return 0, err
+}
+
+func (c *conn) read(body []byte) error {
+	_, err := io.ReadFull(c.in, body)
+	return err
 }
 
 func tooLong(length uint64, limit int) error {
@@ -239,31 +213,14 @@ func readLong(r io.Reader, length int) ([]byte, error) {
 	return body, nil
 }
 
-// report counts and logs what the other side did wrong. That it went away is no mistake of its.
-func (c *conn) report(err error) {
-	if !errors.Is(err, errTooLong) && !errors.Is(err, errNotSP) {
-		return
-	}
-	c.sock.broken.Add(1)
-	if !c.reported.Swap(true) {
-		c.sock.warnings.warn("connection closed", "from", c.remote(), "error", err)
-	}
-}
-
 func (c *conn) remote() string { return fmt.Sprint(c.net.RemoteAddr()) }
 
-func (c *conn) GetOption(name string) (any, error) {
-	switch name {
-	case optionReported:
-		return c.reported, nil
-	case mangos.OptionTLSConnState:
-		if tc, ok := c.net.(*tls.Conn); ok {
-			return tc.ConnectionState(), nil
-		}
-	case mangos.OptionLocalAddr:
-		return c.net.LocalAddr(), nil
-	case mangos.OptionRemoteAddr:
-		return c.net.RemoteAddr(), nil
+// state returns the state of TLS, nil without it.
+func (c *conn) state() *tls.ConnectionState {
+	tc, ok := c.net.(*tls.Conn)
+	if !ok {
+		return nil
 	}
-	return nil, mangos.ErrBadOption
+	state := tc.ConnectionState()
+	return &state
 }

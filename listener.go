@@ -8,55 +8,70 @@ import (
 	"net"
 	"slices"
 	"time"
-
-	"go.nanomsg.org/mangos/v3"
 )
 
-const (
-	// acceptPause is how long a listener waits when the system cannot accept a connection, and acceptQuiet how long it must
-	// have gone well before such an error is logged again.
-	acceptPause = 50 * time.Millisecond
-	acceptQuiet = time.Minute
-
-	// vanishedAfter is how long a connection is kept whose other end acknowledges nothing, or takes nothing. It leaves room for a bad
-	// network: a client that is silent is dropped from the list long before.
-	vanishedAfter = 30 * time.Second
-)
-
-var errFull = errors.New("there are Options.MaxClients connections")
-
-// listener accepts the connections that the transport makes itself. Handshakes run beside each other, so that nobody waits for another's.
+// listener accepts the connections of the transports that are our own. Handshakes run beside each other, so that no
+// connection waits for another's.
 type listener struct {
-	fixed
-	sock    *socket
-	address address
-	net     net.Listener
-	ready   chan *conn
-	failed  time.Time // when the last connection could not be accepted; for acceptAll
+	endpoint *endpoint
+	address  address
+	net      net.Listener
+	ready    chan *conn
+	failed   time.Time // when the last connection could not be accepted; for acceptAll
 }
 
-func (l *listener) Listen() error {
-	ln, err := listenNet(l.sock.ctx, l.address)
+func newListener(e *endpoint, a address) *listener {
+	return &listener{endpoint: e, address: a, ready: make(chan *conn)}
+}
+
+// listen returns net.ErrClosed when the endpoint is closed.
+func (l *listener) listen() error {
+	ln, err := listenNet(l.endpoint.ctx, l.address)
 	if err != nil {
 		return err
 	}
 	l.net = ln
-	if !l.sock.enter(1) {
+	if !l.endpoint.enter(1) {
 		_ = ln.Close()
-		return mangos.ErrClosed
+		return net.ErrClosed
 	}
 	go l.acceptAll()
 	return nil
 }
 
+// accept returns connections whose handshake is done, and net.ErrClosed when the endpoint is closed.
+func (l *listener) accept() (*conn, error) {
+	select {
+	case c := <-l.ready:
+		return c, nil
+	case <-l.endpoint.ctx.Done():
+		return nil, net.ErrClosed
+	}
+}
+
+func (l *listener) close() error {
+	if l.net == nil {
+		return nil
+	}
+	return l.net.Close()
+}
+
+// url is the address as bound.
+func (l *listener) url() string {
+	if !l.address.isTCP() || l.net == nil {
+		return l.address.String()
+	}
+	return l.address.bound(l.net.Addr()).String()
+}
+
 func (l *listener) acceptAll() {
-	defer l.sock.leave()
+	defer l.endpoint.leave()
 	for {
 		nc, err := l.net.Accept()
 		switch {
 		case err == nil:
 			limitUnacknowledged(nc, vanishedAfter)
-			if c := newConn(nc, l.sock, l.address); c != nil {
+			if c := newConn(nc, l.endpoint, l.address); c != nil {
 				l.begin(c)
 			}
 		case errors.Is(err, net.ErrClosed):
@@ -69,90 +84,63 @@ func (l *listener) acceptAll() {
 
 // cannotAccept makes the oldest unfinished handshake give way when there is no descriptor left.
 func (l *listener) cannotAccept(err error) {
-	l.sock.failed.Add(1)
+	l.endpoint.failed.Add(1)
 	if time.Since(l.failed) > acceptQuiet {
-		l.sock.log.add(slog.LevelError, "cannot accept a connection", "url", l.Address(), "error", err)
+		l.endpoint.log.add(slog.LevelError, "cannot accept a connection", "url", l.url(), "error", err)
 	}
 	l.failed = time.Now()
-	isOutOf := func(errno error) bool { return errors.Is(err, errno) }
-	if slices.ContainsFunc(errnosNoDescriptor, isOutOf) && l.sock.handshakes.giveWay(nil, true) {
+	isErr := func(errno error) bool { return errors.Is(err, errno) }
+	if slices.ContainsFunc(errnosNoDescriptor, isErr) && l.endpoint.handshakes.giveWay("", true) {
 		return
 	}
-	sleep(l.sock.ctx, acceptPause)
+	sleep(l.endpoint.ctx, acceptPause)
 }
 
 func (l *listener) begin(c *conn) {
-	if l.sock.full() {
-		l.sock.refuse(c, c.remote(), errFull)
+	if l.endpoint.full() {
+		l.endpoint.refuse(c, c.remote(), errFull)
 		return
 	}
-	if !l.sock.enter(1) {
+	if !l.endpoint.enter(1) {
 		return
 	}
-	l.sock.handshakes.add(c)
-	go l.shake(c)
+	s := &handshake{conn: c, url: l.url(), queued: &c.queued}
+	l.endpoint.handshakes.add(l.endpoint.ctx, s)
+	go l.shake(c, s)
 }
 
-func (l *listener) shake(c *conn) {
-	defer l.sock.leave()
-	err := c.handshake(l.secure(), handshakeTime)
-	if !l.sock.handshakes.remove(c) {
+func (l *listener) shake(c *conn, s *handshake) {
+	defer l.endpoint.leave()
+	var config *tls.Config
+	if l.address.isTLS() {
+		config = l.endpoint.tls
+	}
+	err := c.handshake(config, handshakeTime)
+	if !l.endpoint.handshakes.remove(s) {
 		err = errGaveWay
 	}
 	if err == nil {
-		err = l.sock.admit(c)
+		err = l.endpoint.admit(c)
 	}
 	if err != nil {
 		answerPlain(err)
-		l.sock.refuse(c, c.remote(), err)
+		l.endpoint.refuse(c, c.remote(), err)
 		return
 	}
 	select {
 	case l.ready <- c:
-	case <-l.sock.ctx.Done():
+	case <-l.endpoint.ctx.Done():
 		_ = c.Close()
 	}
 }
 
-// answerPlain tells who came without TLS what is spoken here: an alert that the handshake has failed (RFC 8446, section 6).
+// answerPlain tells a client that came without TLS what is spoken here: an alert that the handshake has failed (RFC 8446,
+// section 6).
 func answerPlain(err error) {
 	var record tls.RecordHeaderError
 	if errors.As(err, &record) && record.Conn != nil {
 		_, _ = record.Conn.Write([]byte{21, 3, 1, 0, 2, 2, 40})
 	}
-}
-
-// secure is nil without TLS.
-func (l *listener) secure() func(net.Conn) *tls.Conn {
-	if !l.address.isTLS() {
-		return nil
-	}
-	return func(nc net.Conn) *tls.Conn { return tls.Server(nc, l.sock.tls) }
-}
-
-// Accept returns connections whose handshake is done.
-func (l *listener) Accept() (mangos.TranPipe, error) {
-	select {
-	case c := <-l.ready:
-		return c.sock.give(c)
-	case <-l.sock.ctx.Done():
-		return nil, mangos.ErrClosed
-	}
-}
-
-func (l *listener) Close() error {
-	if l.net == nil {
-		return nil
-	}
-	return l.net.Close()
-}
-
-func (l *listener) Address() string {
-	a := l.address
-	if a.isTCP() && l.net != nil {
-		a.target = l.net.Addr().String()
-	}
-	return a.String()
 }
 
 func listenNet(ctx context.Context, a address) (net.Listener, error) {

@@ -8,18 +8,6 @@ import (
 	"time"
 )
 
-const (
-	// warningsPerSecond bounds what strangers can make a socket log.
-	warningsPerSecond = 10
-
-	// logQueue is how many records wait for a logger that is slow. Those beyond it are left out, and counted.
-	logQueue = 64
-
-	// callbackGrace is how long the end of a server, client or subscriber waits for functions of the user's that have not
-	// returned: Logger and Authorize.
-	callbackGrace = 500 * time.Millisecond
-)
-
 // asyncLog hands records to the user's logger in a goroutine of its own, so that a logger that hangs holds up nothing else.
 // The goroutine runs only while there are records.
 type asyncLog struct {

@@ -38,6 +38,13 @@ type gate struct {
 	lines []string
 }
 
+// openGate returns one that does not hold up anything.
+func openGate() *gate {
+	g := &gate{open: make(chan struct{})}
+	close(g.open)
+	return g
+}
+
 // take returns the lines since the last call.
 func (g *gate) take() []string {
 	g.mu.Lock()

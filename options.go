@@ -3,24 +3,10 @@ package gopherdiscovery
 import (
 	"context"
 	"crypto/tls"
-	"errors"
 	"fmt"
 	"log/slog"
 	"net"
 	"time"
-)
-
-// ErrInvalidArgument is matched by the error for an argument that is neither a URL nor a service name: a negative
-// duration in Options, or a nil context.
-var ErrInvalidArgument = errors.New("gopherdiscovery: invalid argument")
-
-// Defaults of the Options fields that are zero.
-const (
-	defaultSurveyTime    = time.Second
-	defaultPollTime      = 2 * time.Second
-	defaultJoinInterval  = 20 * time.Millisecond
-	defaultMissedSurveys = 2
-	defaultMaxClients    = 10000
 )
 
 // Options says how a server looks for its clients. The zero value is ready to use: each zero field stands for its default.
@@ -111,6 +97,9 @@ func (o Options) withDefaults() (Options, error) {
 // parse checks the argument arg, a URL to listen on.
 func (o Options) parse(arg, url string) (address, error) {
 	a, err := parseListenURL(arg, url)
+	if err == nil {
+		err = checkScheme(arg, url, a)
+	}
 	if err != nil || !a.isTLS() {
 		return a, err
 	}
@@ -137,40 +126,12 @@ type Conn struct {
 	TLS *tls.ConnectionState
 }
 
-// Dialer says how clients and subscribers connect. The zero value is ready to use, a Dialer is never changed by its
-// methods, and they may be called concurrently.
-type Dialer struct {
-	// TLSConfig is for tls+tcp:// URLs, which need it. An empty ServerName is filled in from the URL. What connects keeps a clone.
-	TLSConfig *tls.Config
-
-	// Logger takes the log: a server lost or found again, and bad input once per connection. It may be slow or hang, as
-	// Options.Logger may. The default is slog.Default().
-	Logger *slog.Logger
-}
-
-// parse checks the argument arg, URLs to connect to.
-func (d *Dialer) parse(arg, urls string) ([]address, error) {
-	all, err := parseDialURLs(arg, urls)
-	if err != nil {
-		return nil, err
+// checkScheme refuses a scheme that neither we nor a registered transport serve.
+func checkScheme(arg, urls string, a address) error {
+	if a.isOurs() || isForeign(a.scheme) {
+		return nil
 	}
-	for _, a := range all {
-		switch {
-		case !a.isTLS():
-		case d.TLSConfig == nil:
-			return nil, fmt.Errorf("%w: Dialer.TLSConfig is nil, %s %q needs it", ErrInvalidArgument, arg, urls)
-		case a.serverName() == "" && d.TLSConfig.ServerName == "" && !d.TLSConfig.InsecureSkipVerify:
-			return nil, fmt.Errorf("%w: %s %q: no host that the server's certificate must name, and Dialer.TLSConfig has no ServerName",
-				ErrInvalidURL, arg, urls)
-		}
-	}
-	return all, nil
-}
-
-func (d *Dialer) settings() settings {
-	logger := d.Logger
-	setDefault(&logger, slog.Default())
-	return settings{log: &asyncLog{logger: logger}, tls: d.TLSConfig.Clone()}
+	return fmt.Errorf("%w: %s %q: unknown scheme %q", ErrInvalidURL, arg, urls, a.scheme)
 }
 
 func checkContext(ctx context.Context) error {

@@ -1,6 +1,7 @@
 package gopherdiscovery
 
 import (
+	"context"
 	"crypto/tls"
 	"errors"
 	"log/slog"
@@ -9,17 +10,10 @@ import (
 	"time"
 )
 
-const (
-	// steadyMin is how long a connection must stand before the outage that it follows is over. For a server that comes and
-	// goes it doubles with each outage, up to steadyMax, and begins anew after a connection that stood for so long.
-	steadyMin = time.Second
-	steadyMax = time.Minute
-)
-
 // outage logs one line when the server of a dialer is lost, whatever errors follow, and one when a connection to it stands.
 type outage struct {
-	sock *socket
-	url  string
+	endpoint *endpoint
+	url      string
 
 	mu     sync.Mutex    // guards the fields below
 	down   bool          // logged as lost
@@ -27,6 +21,13 @@ type outage struct {
 	steady time.Duration // zero for steadyMin
 	since  time.Time     // when it was connected; zero while it is not
 	timer  *time.Timer   // ends the outage; nil without one
+}
+
+// newOutage returns what watches over the server at an address. It stops with the endpoint.
+func newOutage(e *endpoint, a address) *outage {
+	o := &outage{endpoint: e, url: a.String()}
+	context.AfterFunc(e.ctx, o.disconnected)
+	return o
 }
 
 // failed takes the error of an attempt, or the reason why a connection is given up.
@@ -39,10 +40,10 @@ func (o *outage) failed(err error) {
 	}
 	o.down = true
 	what := diagnose(err) + ", retrying"
-	if o.sock.lost != "" && !o.sock.connected() {
-		what += "; " + o.sock.lost
+	if o.endpoint.lost != "" && o.endpoint.connected() == 0 {
+		what += "; " + o.endpoint.lost
 	}
-	o.sock.log.add(slog.LevelWarn, what, "url", o.url, "error", err)
+	o.endpoint.log.add(slog.LevelWarn, what, "url", o.url, "error", err)
 }
 
 func (o *outage) connected() {
@@ -77,7 +78,7 @@ func (o *outage) end() {
 	}
 	o.timer, o.down = nil, false
 	o.steady = min(2*o.steady, steadyMax)
-	o.sock.log.add(slog.LevelInfo, o.sock.found, "url", o.url, "last_error", o.last)
+	o.endpoint.log.add(slog.LevelInfo, o.endpoint.found, "url", o.url, "last_error", o.last)
 }
 
 // diagnose says what the user has to mend: the server or the way to it, the URL, or the certificates.

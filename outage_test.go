@@ -5,27 +5,38 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
-	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
-
-	"go.nanomsg.org/mangos/v3"
 )
 
-// outageLog is a dialer that does what a test says, and what it has logged.
+// outageLog is a redialer whose attempts go as a test says, and what it has logged.
 type outageLog struct {
-	*dialer
+	*redialer
 	lines *gate
 }
 
-func newOutageLog(connect func() (mangos.TranPipe, error)) outageLog {
-	open := make(chan struct{})
-	close(open)
-	lines := &gate{open: open}
-	s := newSocket(role{lost: "all is lost", found: "found again"}, settings{log: &asyncLog{logger: slog.New(lines)}})
-	d := &dialer{sock: s, connect: connect, reported: new(atomic.Bool), outage: &outage{sock: s, url: "url"}}
-	return outageLog{d, lines}
+func newOutageLog() outageLog {
+	lines := openGate()
+	e := newEndpoint(side{}, settings{log: &asyncLog{logger: slog.New(lines)}, lost: "all is lost", found: "found again"})
+	return outageLog{newRedialer(e, address{"tcp", "x:1"}), lines}
+}
+
+// dial tries until try succeeds.
+func (o outageLog) dial(try func() error) {
+	for o.wait() {
+		err := try()
+		if err == nil {
+			o.succeed()
+			return
+		}
+		o.fail(err)
+	}
+}
+
+func (o outageLog) end() {
+	o.endpoint.shut()
+	o.endpoint.end()
 }
 
 // expect compares what has been logged since the last call.
@@ -41,20 +52,17 @@ func TestOutageOfManyErrorsIsOneLine(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		errs := []error{errors.New("one"), fmt.Errorf("%w: two", errNotSP), errMute}
 		attempts := 0
-		o := newOutageLog(func() (mangos.TranPipe, error) {
+		o := newOutageLog()
+		o.dial(func() error {
 			if attempts++; attempts == 300 {
-				return nothing{}, nil
+				return nil
 			}
-			return nil, errs[attempts%len(errs)]
+			return errs[attempts%len(errs)]
 		})
-		if _, err := o.Dial(); err != nil {
-			t.Fatal(err)
-		}
-		o.sock.joined()
-		o.expect(t, "gopherdiscovery: something else listens where the server should, retrying; all is lost url=url error=the other side does not speak the Scalability Protocols: two")
+		o.expect(t, "gopherdiscovery: something else listens where the server should, retrying; all is lost url=tcp://x:1 error=the other side does not speak the Scalability Protocols: two")
 		time.Sleep(steadyMin)
-		o.expect(t, "gopherdiscovery: found again url=url last_error="+errs[299%len(errs)].Error())
-		o.sock.close()
+		o.expect(t, "gopherdiscovery: found again url=tcp://x:1 last_error="+errs[299%len(errs)].Error())
+		o.end()
 	})
 }
 
@@ -72,17 +80,15 @@ func TestFlappingServerIsOneOutage(t *testing.T) {
 		t.Run(test.up.String(), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				refused := false
-				o := newOutageLog(func() (mangos.TranPipe, error) {
+				refuseOnce := func() error {
 					if refused = !refused; refused {
-						return nil, errors.New("refused")
+						return errors.New("refused")
 					}
-					return nothing{}, nil
-				})
+					return nil
+				}
+				o := newOutageLog()
 				for start := time.Now(); time.Since(start) < test.total; time.Sleep(test.up) {
-					if _, err := o.Dial(); err != nil {
-						t.Fatal(err)
-					}
-					o.sock.joined()
+					o.dial(refuseOnce)
 				}
 				synctest.Wait()
 				if got := o.lines.take(); len(got) < 1 || len(got) > test.most {
@@ -96,17 +102,14 @@ func TestFlappingServerIsOneOutage(t *testing.T) {
 				}
 				for range 2 {
 					refused = false
-					if _, err := o.Dial(); err != nil {
-						t.Fatal(err)
-					}
-					o.sock.joined()
+					o.dial(refuseOnce)
 					time.Sleep(steadyMin)
 					synctest.Wait()
 				}
 				if got := o.lines.take(); len(got) != 3 {
 					t.Errorf("two outages after a long time without one are %d lines, want 3: %q", len(got), got)
 				}
-				o.sock.close()
+				o.end()
 			})
 		})
 	}
@@ -115,14 +118,11 @@ func TestFlappingServerIsOneOutage(t *testing.T) {
 // A server that takes connections and closes them at once is an outage as well.
 func TestServerThatClosesConnectionsAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		o := newOutageLog(func() (mangos.TranPipe, error) { return nothing{}, nil })
+		o := newOutageLog()
 		for range 20 {
-			if _, err := o.Dial(); err != nil {
-				t.Fatal(err)
-			}
-			o.sock.joined()
+			o.dial(func() error { return nil })
 		}
-		o.expect(t, "gopherdiscovery: cannot keep a connection to the server, retrying; all is lost url=url error="+errShortLived.Error())
-		o.sock.close()
+		o.expect(t, "gopherdiscovery: cannot keep a connection to the server, retrying; all is lost url=tcp://x:1 error="+errShortLived.Error())
+		o.end()
 	})
 }

@@ -1,8 +1,9 @@
 package gopherdiscovery
 
 import (
+	"crypto/tls"
 	"fmt"
-	"strings"
+	"net"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -11,20 +12,49 @@ import (
 	"go.nanomsg.org/mangos/v3/protocol"
 )
 
-// pipe is one connection of a socket.
-type pipe struct {
-	protocol.Pipe
-	sock  *socket
-	state any // what the role remembers of the connection
-	wake  chan struct{}
-	done  chan struct{} // closed when the connection has ended
+// session is what a role does on one connection.
+type session interface {
+	// received takes a message, which is valid during the call. It is not called concurrently, but perhaps after ended. An
+	// error closes the connection, as one that breaks the protocol.
+	received(body []byte) error
 
-	expires time.Time // when the certificate at the other end does; zero without one
+	// ended is called once when the connection has ended. It must not block.
+	ended()
+}
+
+// pipe is one connection that takes part.
+type pipe struct {
+	core     protocol.Pipe
+	endpoint *endpoint
+	session  session
+	url      string    // where it leads to, or comes in
+	expires  time.Time // when the certificate at the other end does; zero without one
+	wake     bell      // nil for a role that does not post
+	done     chan struct{}
 
 	mu   sync.Mutex // guards next
 	next []byte     // the newest message, while it is not being sent
 
 	reported *atomic.Bool // bad input on the connection has been logged
+	outage   *outage      // of the server at the other end; nil on the server's side
+}
+
+func newPipe(core protocol.Pipe, e *endpoint, posts bool) *pipe {
+	p := &pipe{core: core, endpoint: e, done: make(chan struct{}), reported: new(atomic.Bool)}
+	if mp, ok := core.(mangos.Pipe); ok {
+		p.url = publicURL(mp.Address())
+	}
+	if posts {
+		p.wake = newBell()
+	}
+	p.outage, _ = p.option(optionOutage).(*outage)
+	if c, ok := p.option(optionConn).(*conn); ok {
+		p.reported = c.reported
+	}
+	if state := p.state(); state != nil && len(state.PeerCertificates) > 0 {
+		p.expires = state.PeerCertificates[0].NotAfter
+	}
+	return p
 }
 
 // post sends a message soon and never blocks. A message that still waits is replaced: of a slow connection only the newest
@@ -33,32 +63,33 @@ func (p *pipe) post(message []byte) {
 	p.mu.Lock()
 	p.next = message
 	p.mu.Unlock()
-	select {
-	case p.wake <- struct{}{}:
-	default:
-	}
+	p.wake.ring()
 }
 
+func (p *pipe) takePost() []byte {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	message := p.next
+	p.next = nil
+	return message
+}
+
+// send sends what is posted, until the connection ends.
 func (p *pipe) send() {
-	defer p.sock.leave()
+	defer p.endpoint.leave()
 	for {
 		select {
 		case <-p.wake:
 		case <-p.done:
 			return
 		}
-		p.mu.Lock()
-		message := p.next
-		p.next = nil
-		p.mu.Unlock()
-		if message == nil {
-			continue
-		}
-		if p.expired(time.Now()) {
+		message := p.takePost()
+		switch {
+		case message == nil:
+		case p.expired(time.Now()):
 			p.drop(errExpired)
 			return
-		}
-		if p.sendNow(message) != nil {
+		case p.sendNow(message) != nil:
 			return
 		}
 	}
@@ -68,53 +99,75 @@ func (p *pipe) expired(now time.Time) bool { return !p.expires.IsZero() && now.A
 
 // sendNow blocks while the other side does not read. When it fails the connection is closed.
 func (p *pipe) sendNow(message []byte) error {
-	return p.SendMsg(&mangos.Message{Body: message})
+	return p.core.SendMsg(&mangos.Message{Body: message})
 }
 
+// receive passes messages to the session, until the connection ends.
 func (p *pipe) receive() {
-	defer p.sock.leave()
+	defer p.endpoint.leave()
 	for {
-		m := p.RecvMsg() // closes the connection when it fails
+		m := p.core.RecvMsg() // closes the connection when it fails
 		if m == nil {
 			return
 		}
-		if len(m.Body) > p.sock.limit {
-			p.drop(tooLong(uint64(len(m.Body)), p.sock.limit))
-			m.Free()
+		err := p.take(m.Body)
+		m.Free()
+		if err != nil {
+			p.drop(err)
 			return
 		}
-		if p.sock.received != nil {
-			p.sock.received(p, m.Body)
-		}
-		m.Free()
 	}
+}
+
+func (p *pipe) take(body []byte) error {
+	if len(body) > p.endpoint.limit {
+		return tooLong(uint64(len(body)), p.endpoint.limit)
+	}
+	return p.session.received(body)
 }
 
 // report logs bad input, once per connection.
 func (p *pipe) report(what string, args ...any) {
 	if !p.reported.Swap(true) {
-		p.sock.warnings.warn(what, append(args, "from", fmt.Sprint(p.option(mangos.OptionRemoteAddr)))...)
+		p.endpoint.warnings.warn(what, append(args, "from", fmt.Sprint(p.option(mangos.OptionRemoteAddr)))...)
 	}
 }
 
 // drop closes a connection that breaks the protocol, or has lost its right to take part.
 func (p *pipe) drop(err error) {
-	p.sock.broken.Add(1)
+	p.endpoint.broken.Add(1)
 	p.report("connection closed", "error", err)
-	_ = p.Close()
+	_ = p.core.Close()
 }
 
-// url is where the connection leads to, or comes in.
-func (p *pipe) url() string {
-	if mp, ok := p.Pipe.(mangos.Pipe); ok {
-		return strings.TrimPrefix(mp.Address(), privateScheme+"://")
+// giveUp closes the connection to a server that is overdue, as a part of the outage that follows.
+func (p *pipe) giveUp(err error) {
+	if p.outage != nil {
+		p.outage.failed(err)
 	}
-	return ""
+	_ = p.core.Close()
+}
+
+// remoteAddr is nil when the transport has no such addresses.
+func (p *pipe) remoteAddr() net.Addr {
+	address, _ := p.option(mangos.OptionRemoteAddr).(net.Addr)
+	return address
+}
+
+// state returns the state of TLS, nil without it.
+func (p *pipe) state() *tls.ConnectionState {
+	if c, ok := p.option(optionConn).(*conn); ok {
+		return c.state()
+	}
+	if state, ok := p.option(mangos.OptionTLSConnState).(tls.ConnectionState); ok {
+		return &state
+	}
+	return nil
 }
 
 // option returns nil for an option that the transport does not have.
 func (p *pipe) option(name string) any {
-	if mp, ok := p.Pipe.(mangos.Pipe); ok {
+	if mp, ok := p.core.(mangos.Pipe); ok {
 		if value, err := mp.GetOption(name); err == nil {
 			return value
 		}

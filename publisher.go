@@ -1,109 +1,63 @@
 package gopherdiscovery
 
-import (
-	"sync"
-	"time"
+import "time"
 
-	"go.nanomsg.org/mangos/v3"
-)
-
-// repeatRate is how many bytes a second repetitions of an unchanged list may cost the network.
-const repeatRate = 8 << 20
-
-// publisher is the PUB side: it keeps the last list, and brings it to everyone who has not been sent it.
+// publisher is the PUB side. It hands the subscribers that come and go to the server's loop, which decides what each is sent.
 type publisher struct {
-	*socket
+	sock     *socket
+	arrivals arrivals[*subscription]
 
-	mu    sync.Mutex // guards the fields below
-	pipes map[*pipe]struct{}
-	last  []byte // the last list as it is sent; nil before the first
-
-	repeated time.Time     // when the list was repeated last
-	pause    time.Duration // before that
-
-	// After the server was stopped the list may be out of date until the loop has looked around.
-	pollTime  time.Duration
-	confirmed time.Time // when the loop last said that the list is good
-	held      bool      // or that it is not
-	owed      map[*pipe]struct{}
+	// Only the server's loop uses these.
+	subscriptions map[*subscription]struct{}
+	last          []byte // the last list as it is sent; nil before the first
+	pollTime      time.Duration
+	repeated      time.Time     // when the list was repeated last
+	pause         time.Duration // before that
 }
 
-func newPublisher(opt Options, set settings) *publisher {
-	p := &publisher{pipes: make(map[*pipe]struct{}), owed: make(map[*pipe]struct{}), pollTime: opt.PollTime}
-	p.socket = newSocket(role{
-		info: mangos.ProtocolInfo{
-			Self: mangos.ProtoPub, SelfName: "pub",
-			Peer: mangos.ProtoSub, PeerName: "sub",
-		},
-		limit:    maxSurveyLen,
-		posts:    true,
-		attached: p.attached,
-		received: p.received,
-		detached: p.detached,
-	}, set)
+func newPublisher(opt Options, set settings, loop bell) *publisher {
+	p := &publisher{
+		arrivals:      arrivals[*subscription]{bell: loop},
+		subscriptions: make(map[*subscription]struct{}),
+		pollTime:      opt.PollTime,
+	}
+	p.sock = newSocket(pubSide, set, p, true)
 	return p
 }
 
-func (p *publisher) attached(sub *pipe) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.pipes[sub] = struct{}{}
-	switch late := time.Since(p.confirmed) > p.pollTime+haltedAfter; {
-	case p.last == nil:
-	case p.held || late:
-		p.owed[sub] = struct{}{}
-	default:
-		sub.post(p.last)
-	}
+func (p *publisher) open(on *pipe) session {
+	s := &subscription{publisher: p, pipe: on}
+	p.arrivals.began(s)
+	return s
 }
 
-// confirm is called by the server's loop each time it runs, with whether the list is to be held back from those who connect.
-func (p *publisher) confirm(hold bool) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.confirmed, p.held = time.Now(), hold
-	if hold {
-		return
-	}
-	for sub := range p.owed {
-		sub.post(p.last)
-	}
-	clear(p.owed)
-}
+// subscribe makes a subscription one of those that publish sends to.
+func (p *publisher) subscribe(s *subscription) { p.subscriptions[s] = struct{}{} }
 
-// received is called for what a subscriber must not do: say something.
-func (p *publisher) received(sub *pipe, _ []byte) {
-	sub.drop(errSubscriberTalks)
-}
-
-func (p *publisher) detached(sub *pipe) {
-	p.mu.Lock()
-	delete(p.pipes, sub)
-	delete(p.owed, sub)
-	p.mu.Unlock()
-}
+func (p *publisher) unsubscribe(s *subscription) { delete(p.subscriptions, s) }
 
 func (p *publisher) publish(names []string) {
-	list := encodeList(names)
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.last = list
-	p.sendLocked()
+	p.last = encodeList(names)
+	p.sendAll()
+}
+
+// deliver sends the last list.
+func (p *publisher) deliver(all []*subscription) {
+	for _, s := range all {
+		s.pipe.post(p.last)
+	}
 }
 
 // repeat sends the list once more, unless that is too much: it tells subscribers that the server is alive.
-func (p *publisher) repeat() {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	now := time.Now()
+func (p *publisher) repeat(now time.Time) {
 	passed := p.pollTime
 	if !p.repeated.IsZero() {
 		passed = now.Sub(p.repeated)
 	}
-	if passed >= repeatInterval(len(p.last), len(p.pipes), p.pause) { // the first pause is 0, and holds up nothing
+	if passed >= repeatInterval(len(p.last), len(p.subscriptions), p.pause) { // the first pause is 0, and holds up nothing
 		p.pause = max(passed, p.pollTime)
 		p.repeated = now
-		p.sendLocked()
+		p.sendAll()
 	}
 }
 
@@ -114,14 +68,19 @@ func repeatInterval(listLen, subscribers int, pause time.Duration) time.Duration
 	return min(interval, pause*3/2)
 }
 
-func (p *publisher) sendLocked() {
-	for sub := range p.pipes {
-		sub.post(p.last)
+func (p *publisher) sendAll() {
+	for s := range p.subscriptions {
+		s.pipe.post(p.last)
 	}
 }
 
-func (p *publisher) subscribers() int {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return len(p.pipes)
+// subscription is a connection that lists are sent to.
+type subscription struct {
+	publisher *publisher
+	pipe      *pipe
 }
+
+// received is called for what a subscriber must not do: say something.
+func (s *subscription) received([]byte) error { return errSubscriberTalks }
+
+func (s *subscription) ended() { s.publisher.arrivals.ended(s) }

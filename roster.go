@@ -5,13 +5,11 @@ import (
 	"slices"
 )
 
-// connID names a connection within one server. It is never used again.
-type connID uint64
-
-// roster knows who is alive: which names were heard on which connections, and who is still to be heard in the poll that is
-// running. Behind a connection there may be a device with many names. A roster has no socket, no clock and no goroutine.
-type roster struct {
-	conns map[connID]*member
+// roster knows who is alive: which names were heard on which connections, of type C, and who is still to be heard in the
+// poll that is running. Behind a connection there may be a device with many names. A roster has no socket, no clock and no
+// goroutine.
+type roster[C comparable] struct {
+	conns map[C]*member
 	names map[string]*known
 	size  int      // of the list on the wire, in bytes
 	total int      // names, counted on each connection
@@ -39,18 +37,18 @@ type presence struct {
 	missed  int // polls that it has missed in a row
 }
 
-func newRoster() *roster {
-	return &roster{conns: make(map[connID]*member), names: make(map[string]*known)}
+func newRoster[C comparable]() *roster[C] {
+	return &roster[C]{conns: make(map[C]*member), names: make(map[string]*known)}
 }
 
 // connect adds a connection. It owes no answer to a poll that is running.
-func (r *roster) connect(id connID) {
-	r.conns[id] = &member{heardIn: r.poll, names: make(map[string]*presence)}
+func (r *roster[C]) connect(c C) {
+	r.conns[c] = &member{heardIn: r.poll, names: make(map[string]*presence)}
 }
 
 // disconnect removes a connection, with the names that are on no other.
-func (r *roster) disconnect(id connID) {
-	m := r.conns[id]
+func (r *roster[C]) disconnect(c C) {
+	m := r.conns[c]
 	if m == nil {
 		return
 	}
@@ -60,12 +58,12 @@ func (r *roster) disconnect(id connID) {
 	for name, p := range m.names {
 		r.drop(m, name, p)
 	}
-	delete(r.conns, id)
+	delete(r.conns, c)
 }
 
 // hear notes an answer. One from a connection that has ended changes nothing. The error tells why a new name is one too many.
-func (r *roster) hear(id connID, name string) error {
-	m := r.conns[id]
+func (r *roster[C]) hear(c C, name string) error {
+	m := r.conns[c]
 	if m == nil {
 		return nil
 	}
@@ -92,7 +90,7 @@ func (r *roster) hear(id connID, name string) error {
 }
 
 // startPoll makes everyone owe an answer.
-func (r *roster) startPoll() {
+func (r *roster[C]) startPoll() {
 	r.poll++
 	r.unheard = len(r.conns)
 	for _, m := range r.conns {
@@ -101,7 +99,7 @@ func (r *roster) startPoll() {
 }
 
 // silent returns how many names have not answered the poll, and how many are known, counted on each connection.
-func (r *roster) silent() (silent, known int) {
+func (r *roster[C]) silent() (silent, known int) {
 	for _, m := range r.conns {
 		known += len(m.names)
 		for _, p := range m.names {
@@ -114,7 +112,7 @@ func (r *roster) silent() (silent, known int) {
 }
 
 // endPoll drops the names that have now missed limit polls in a row.
-func (r *roster) endPoll(limit int) {
+func (r *roster[C]) endPoll(limit int) {
 	for _, m := range r.conns {
 		for name, p := range m.names {
 			if p.heardIn == r.poll {
@@ -129,7 +127,7 @@ func (r *roster) endPoll(limit int) {
 }
 
 // add returns the name as it is known.
-func (r *roster) add(name string) string {
+func (r *roster[C]) add(name string) string {
 	k := r.names[name]
 	if k == nil {
 		k = &known{name: name}
@@ -142,7 +140,7 @@ func (r *roster) add(name string) string {
 	return k.name
 }
 
-func (r *roster) drop(m *member, name string, p *presence) {
+func (r *roster[C]) drop(m *member, name string, p *presence) {
 	if p.heardIn != r.poll {
 		r.unheard--
 	}
@@ -157,7 +155,7 @@ func (r *roster) drop(m *member, name string, p *presence) {
 }
 
 // sorted returns the names, which nobody may change. It is made when it is wanted: many names may come or go in between.
-func (r *roster) sorted() []string {
+func (r *roster[C]) sorted() []string {
 	if r.list == nil {
 		r.list = slices.AppendSeq(make([]string, 0, len(r.names)), maps.Keys(r.names))
 		slices.Sort(r.list)
@@ -165,7 +163,7 @@ func (r *roster) sorted() []string {
 	return r.list
 }
 
-// ids returns all connections, in no order.
-func (r *roster) ids() []connID {
+// all returns the connections, in no order.
+func (r *roster[C]) all() []C {
 	return slices.Collect(maps.Keys(r.conns))
 }

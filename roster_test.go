@@ -8,7 +8,7 @@ import (
 )
 
 func TestRosterNamesOnSeveralConnections(t *testing.T) {
-	r := newRoster()
+	r := newRoster[int]()
 	r.connect(1)
 	r.connect(2)
 	r.hear(1, "b")
@@ -16,7 +16,7 @@ func TestRosterNamesOnSeveralConnections(t *testing.T) {
 	r.hear(2, "b")
 	r.hear(3, "stranger")
 	for _, step := range []struct {
-		gone connID
+		gone int
 		want []string
 	}{
 		{3, []string{"a", "b"}},
@@ -32,7 +32,7 @@ func TestRosterNamesOnSeveralConnections(t *testing.T) {
 }
 
 func TestRosterPolls(t *testing.T) {
-	r := newRoster()
+	r := newRoster[int]()
 	r.connect(1)
 	r.connect(2)
 	r.hear(1, "one")
@@ -73,9 +73,9 @@ func TestRosterPolls(t *testing.T) {
 // However events fall, the counts agree with a count from scratch.
 func TestRosterAgreesWithACount(t *testing.T) {
 	rng := rand.New(rand.NewPCG(1, 2))
-	r := newRoster()
+	r := newRoster[int]()
 	for step := range 20000 {
-		id := connID(rng.IntN(6))
+		id := rng.IntN(6)
 		switch rng.IntN(10) {
 		case 0:
 			if r.conns[id] == nil {
@@ -118,9 +118,9 @@ func TestRosterAgreesWithACount(t *testing.T) {
 
 // However many connections, and whether they bring the same names or others, the memory that they can take is bounded.
 func TestRosterIsBounded(t *testing.T) {
-	r := newRoster()
+	r := newRoster[int]()
 	refused := 0
-	for id := range connID(maxTotalNames/maxNames + 2) {
+	for id := range maxTotalNames/maxNames + 2 {
 		r.connect(id)
 		for n := range maxNames {
 			if r.hear(id, fmt.Sprintf("%d-%d", id, n)) != nil {

@@ -12,7 +12,7 @@ const ms = time.Millisecond
 
 // script drives a schedule by hand, in milliseconds since its start.
 type script struct {
-	*schedule
+	*schedule[int, string]
 	t     *testing.T
 	start time.Time
 }
@@ -24,12 +24,12 @@ func newScript(t *testing.T, opt Options) *script {
 		t.Fatal(err)
 	}
 	start := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
-	return &script{schedule: newSchedule(opt, start), t: t, start: start}
+	return &script{schedule: newSchedule[int, string](opt, start), t: t, start: start}
 }
 
 func (s *script) at(millis int) time.Time { return s.start.Add(time.Duration(millis) * ms) }
 
-func (s *script) hear(millis int, id connID, name string) { s.schedule.hear(id, name, s.at(millis)) }
+func (s *script) hear(millis int, id int, name string) { s.schedule.hear(id, name, s.at(millis)) }
 
 // expect calls next and compares what it wants done, as in "poll; ask 1 2; publish a b; wake 2000".
 func (s *script) expect(millis int, want string) {
@@ -49,10 +49,13 @@ func (s *script) expect(millis int, want string) {
 		parts = append(parts, fmt.Sprintf("missed %d", do.missed))
 	}
 	if do.publish {
-		parts = append(parts, strings.TrimSpace("publish "+strings.Join(s.published, " ")))
+		parts = append(parts, strings.TrimSpace("publish "+strings.Join(s.edition.published, " ")))
 	}
 	if do.repeat {
 		parts = append(parts, "repeat")
+	}
+	if len(do.deliver) > 0 {
+		parts = append(parts, "deliver to "+strings.Join(do.deliver, " "))
 	}
 	parts = append(parts, fmt.Sprintf("wake %d", wake.Sub(s.start)/ms))
 	if got := strings.Join(parts, "; "); got != want {
@@ -216,14 +219,14 @@ func TestScheduleForgetsNewcomersThatLeave(t *testing.T) {
 	s.expect(2106, "wake 4000")
 	s.disconnect(2, s.at(2106))
 	s.expect(2120, "wake 4000")
-	if len(s.asked)+len(s.batch)+len(s.newcomers) != 0 {
-		t.Errorf("still remembered: asked %v, batch %v, newcomers %v", s.asked, s.batch, s.newcomers)
+	if j := s.joins; len(j.asked)+len(j.batch)+len(j.newcomers) != 0 {
+		t.Errorf("still remembered: asked %v, batch %v, newcomers %v", j.asked, j.batch, j.newcomers)
 	}
 }
 
 func TestSchedulePublishedListsAreNotTouched(t *testing.T) {
 	s := running(t, Options{})
-	list := s.published
+	list := s.edition.published
 	s.connect(2)
 	s.expect(2100, "ask 2; wake 4000")
 	s.hear(2100, 2, "A")
@@ -249,6 +252,43 @@ func TestScheduleRepeats(t *testing.T) {
 	s.expect(8000, "repeat; wake 9000")
 }
 
+// A subscriber gets the list as soon as it comes, and before there is one with all others.
+func TestScheduleDelivers(t *testing.T) {
+	s := newScript(t, Options{})
+	s.edition.subscribe("early")
+	s.expect(0, "wake 2000")
+	s.expect(2000, "poll; publish; wake 4000")
+	s.edition.subscribe("late")
+	s.expect(2001, "deliver to late; wake 4000")
+	s.edition.subscribe("one")
+	s.edition.subscribe("two")
+	s.edition.unsubscribe("one")
+	s.expect(2002, "deliver to two; wake 4000")
+	s.connect(1)
+	s.expect(2100, "ask 1; wake 4000")
+	s.edition.subscribe("last")
+	s.hear(2101, 1, "a")
+	s.expect(2101, "publish a; wake 4000") // which goes to the last as well
+	s.expect(2102, "wake 4000")
+}
+
+// A subscriber that comes after a halt gets the list only when everyone has been asked, and has answered or had the time to.
+func TestScheduleHoldsTheListBackAfterAHalt(t *testing.T) {
+	s := running(t, Options{})
+	s.edition.subscribe("one")
+	s.expect(3900, "deliver to one; wake 4000")
+	s.edition.subscribe("two")
+	s.expect(4501, "poll; wake 5501") // half a second late
+	s.edition.subscribe("three")
+	s.expect(4600, "wake 5501")
+	s.hear(4700, 1, "a")
+	s.expect(4700, "repeat; deliver to two three; wake 6700")
+	s.edition.subscribe("four")
+	s.expect(9000, "poll; wake 10000")
+	s.disconnect(1, s.at(9001)) // its end was noticed only now
+	s.expect(9001, "publish; wake 11001")
+}
+
 // A server that was stopped asks everyone before it says anything: what it knew may be wrong.
 func TestScheduleAfterAHalt(t *testing.T) {
 	s := running(t, Options{})
@@ -257,14 +297,14 @@ func TestScheduleAfterAHalt(t *testing.T) {
 	s.hear(2100, 2, "b")
 	s.expect(2100, "publish a b; wake 4000")
 	s.expect(34000, "poll; wake 35000")
-	if s.opened {
+	if s.edition.opened(s.at(34000)) {
 		t.Error("open before everyone was asked")
 	}
 	s.disconnect(2, s.at(34001))
 	s.expect(34001, "wake 35000")
 	s.hear(34002, 1, "a")
 	s.expect(34002, "publish a; wake 36002")
-	if !s.opened {
+	if !s.edition.opened(s.at(34002)) {
 		t.Error("not open although everyone has answered")
 	}
 }
@@ -272,15 +312,15 @@ func TestScheduleAfterAHalt(t *testing.T) {
 // crowd has four names that have answered the poll before.
 func crowd(t *testing.T) *script {
 	s := newScript(t, Options{})
-	for id := range connID(4) {
+	for id := range 4 {
 		s.connect(id)
 	}
 	s.expect(0, "ask 0 1 2 3; wake 2000")
-	for id := range connID(4) {
+	for id := range 4 {
 		s.hear(1, id, fmt.Sprint(id))
 	}
 	s.expect(2000, "poll; publish 0 1 2 3; wake 3000")
-	for id := range connID(4) {
+	for id := range 4 {
 		s.hear(2000, id, fmt.Sprint(id))
 	}
 	s.expect(2000, "wake 4000")
@@ -305,8 +345,8 @@ func TestScheduleDoubtsItself(t *testing.T) {
 	s.expect(12000, "poll; repeat; wake 13000")
 	s.hear(12001, 0, "0")
 	s.expect(13000, "wake 14000") // the silent connections stand
-	if s.doubts != 0 {
-		t.Errorf("got %d doubts after a poll that all have answered", s.doubts)
+	if s.poll.doubts != 0 {
+		t.Errorf("got %d doubts after a poll that all have answered", s.poll.doubts)
 	}
 }
 
@@ -316,12 +356,12 @@ func TestScheduleForgetsDoubts(t *testing.T) {
 	s.expect(4000, "poll; repeat; wake 5000")
 	s.expect(5000, "doubted; wake 5000")
 	s.expect(5000, "poll; wake 6000")
-	for id := range connID(4) {
+	for id := range 4 {
 		s.hear(5001, id, fmt.Sprint(id))
 	}
 	s.expect(5001, "wake 6000")
-	if s.doubts != 0 {
-		t.Errorf("got %d doubts after a poll that all have answered", s.doubts)
+	if s.poll.doubts != 0 {
+		t.Errorf("got %d doubts after a poll that all have answered", s.poll.doubts)
 	}
 }
 

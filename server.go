@@ -13,6 +13,7 @@ import (
 type DiscoveryServer struct {
 	surveyor  *surveyor
 	publisher *publisher
+	bell      bell // rings when a connection has come or gone
 	log       *asyncLog
 	surveyURL string // as bound
 	pubsubURL string
@@ -78,10 +79,11 @@ func ServerContext(ctx context.Context, urlServer, urlPubSub string, opt Options
 	if err != nil {
 		return nil, err
 	}
-	set := opt.settings()
+	set, bell := opt.settings(), newBell()
 	s := &DiscoveryServer{
-		surveyor:  newSurveyor(opt, set),
-		publisher: newPublisher(opt, set),
+		surveyor:  newSurveyor(opt, set, bell),
+		publisher: newPublisher(opt, set, bell),
+		bell:      bell,
 		log:       set.log,
 		done:      make(chan struct{}),
 		list:      []string{},
@@ -91,14 +93,14 @@ func ServerContext(ctx context.Context, urlServer, urlPubSub string, opt Options
 			s.closeSockets()
 		}
 	}()
-	if s.pubsubURL, err = s.publisher.listen(pubsub); err != nil {
+	if s.pubsubURL, err = s.publisher.sock.listen(pubsub); err != nil {
 		return nil, fmt.Errorf("gopherdiscovery: listen on %s: %w", urlPubSub, err)
 	}
-	if s.surveyURL, err = s.surveyor.listen(survey); err != nil {
+	if s.surveyURL, err = s.surveyor.sock.listen(survey); err != nil {
 		return nil, fmt.Errorf("gopherdiscovery: listen on %s: %w", urlServer, err)
 	}
 	ctx, s.cancel = context.WithCancel(ctx)
-	go s.run(ctx, newSchedule(opt, time.Now()))
+	go s.run(ctx, newSchedule[*respondent, *subscription](opt, time.Now()))
 	return s, nil
 }
 
@@ -120,12 +122,13 @@ func (s *DiscoveryServer) Stats() Stats {
 	defer s.mu.Unlock()
 	stats := s.stats
 	stats.Services = len(s.list)
-	stats.Subscribers = s.publisher.subscribers()
-	survey := s.surveyor.counts()
-	stats.Clients, stats.Answers, stats.Rejected = survey.clients, survey.answers, survey.rejected
-	stats.Rejected += s.surveyor.broken.Load() + s.publisher.broken.Load()
-	stats.Refused = s.surveyor.refused.Load() + s.publisher.refused.Load()
-	stats.AcceptErrors = s.surveyor.failed.Load() + s.publisher.failed.Load()
+	stats.Clients, stats.Subscribers = s.surveyor.arrivals.len(), s.publisher.arrivals.len()
+	stats.Answers, stats.Rejected = s.surveyor.answered.Load(), s.surveyor.rejected.Load()
+	for _, sock := range []*socket{s.surveyor.sock, s.publisher.sock} {
+		stats.Rejected += sock.broken.Load()
+		stats.Refused += sock.refused.Load()
+		stats.AcceptErrors += sock.failed.Load()
+	}
 	return stats
 }
 
@@ -144,12 +147,15 @@ func (s *DiscoveryServer) Close() error {
 }
 
 func (s *DiscoveryServer) closeSockets() {
-	s.surveyor.close()
-	s.publisher.close()
+	s.surveyor.sock.close()
+	s.publisher.sock.close()
 	s.log.close()
 }
 
-func (s *DiscoveryServer) run(ctx context.Context, plan *schedule) {
+// timetable is the schedule of a server.
+type timetable = schedule[*respondent, *subscription]
+
+func (s *DiscoveryServer) run(ctx context.Context, plan *timetable) {
 	defer close(s.done)
 	defer s.closeSockets()
 	defer s.cancel()
@@ -161,7 +167,7 @@ func (s *DiscoveryServer) run(ctx context.Context, plan *schedule) {
 		select {
 		case <-ctx.Done():
 			return
-		case <-s.surveyor.wake:
+		case <-s.bell:
 		case <-timer.C:
 		case a := <-s.surveyor.answers:
 			waited = append(waited, a)
@@ -169,19 +175,28 @@ func (s *DiscoveryServer) run(ctx context.Context, plan *schedule) {
 		now := time.Now()
 		s.takeEvents(plan, waited, now)
 		do, wake := plan.next(now)
-		s.act(do, plan)
+		s.act(do, plan, now)
 		timer.Reset(time.Until(wake))
 	}
 }
 
 // takeEvents brings the plan up to date, with the waited answers before those that still wait. It takes them all, so that a
-// burst becomes one list and no answer that waits counts as missed, but not for ever if they come as fast.
-func (s *DiscoveryServer) takeEvents(plan *schedule, waited []answer, now time.Time) {
-	for _, m := range s.surveyor.takeMoves() {
-		if m.left {
-			plan.disconnect(m.who.id, now)
+// burst becomes one list and no answer that waits counts as missed, but not without end if they come as fast.
+func (s *DiscoveryServer) takeEvents(plan *timetable, waited []answer, now time.Time) {
+	for _, m := range s.surveyor.arrivals.take() {
+		if m.ended {
+			plan.disconnect(m.session, now)
 		} else {
-			plan.connect(m.who.id)
+			plan.connect(m.session)
+		}
+	}
+	for _, m := range s.publisher.arrivals.take() {
+		if m.ended {
+			s.publisher.unsubscribe(m.session)
+			plan.edition.unsubscribe(m.session)
+		} else {
+			s.publisher.subscribe(m.session)
+			plan.edition.subscribe(m.session)
 		}
 	}
 	for range maxAnswers {
@@ -194,31 +209,31 @@ func (s *DiscoveryServer) takeEvents(plan *schedule, waited []answer, now time.T
 		break
 	}
 	for _, a := range waited {
-		if err := plan.hear(a.from.id, a.name, now); err != nil {
+		if err := plan.hear(a.from, a.name, now); err != nil {
 			s.surveyor.reject(a.from, err)
 		}
 	}
 }
 
-// act notes before it does: who receives a list finds it in Services.
-func (s *DiscoveryServer) act(do actions, plan *schedule) {
-	s.note(do, plan.published)
+// act records a list before it sends it, so that Services already includes any list that a subscriber has received.
+func (s *DiscoveryServer) act(do actions[*respondent, *subscription], plan *timetable, now time.Time) {
+	s.record(do, plan.edition.published)
 	if do.poll {
-		s.surveyor.ask(plan.ids())
+		s.surveyor.ask(plan.all())
 	}
 	if len(do.survey) > 0 {
 		s.surveyor.ask(do.survey)
 	}
 	if do.publish {
-		s.publisher.publish(plan.published)
+		s.publisher.publish(plan.edition.published)
 	}
 	if do.repeat {
-		s.publisher.repeat()
+		s.publisher.repeat(now)
 	}
-	s.publisher.confirm(!plan.opened)
+	s.publisher.deliver(do.deliver)
 }
 
-func (s *DiscoveryServer) note(do actions, list []string) {
+func (s *DiscoveryServer) record(do actions[*respondent, *subscription], list []string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.stats.Missed += uint64(do.missed)

@@ -8,6 +8,9 @@ import (
 	"go.nanomsg.org/mangos/v3"
 )
 
+// quietSettings let an endpoint be without a log.
+var quietSettings = settings{log: &asyncLog{logger: slog.New(slog.DiscardHandler)}}
+
 // nothing is a connection that nothing happens on.
 type nothing struct{ mangos.TranPipe }
 
@@ -16,8 +19,8 @@ func (nothing) Close() error { return nil }
 // Closing a mangos socket while it adds a connection would leave a goroutine stuck for ever.
 func TestCloseWaitsForConnectionsThatAreBeingAdded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := newSocket(role{}, settings{log: &asyncLog{logger: slog.New(slog.DiscardHandler)}})
-		if _, err := s.give(nothing{}); err != nil {
+		s := newSocket(side{}, quietSettings, nil, false)
+		if _, err := hand(s.endpoint, nothing{}); err != nil {
 			t.Fatal(err)
 		}
 		closed := make(chan struct{})
@@ -31,25 +34,10 @@ func TestCloseWaitsForConnectionsThatAreBeingAdded(t *testing.T) {
 			t.Fatal("closed before the connection was added")
 		default:
 		}
-		if _, err := s.give(nothing{}); err != mangos.ErrClosed {
-			t.Errorf("giving a connection to a closed socket: got %v, want %v", err, mangos.ErrClosed)
+		if _, err := hand(s.endpoint, nothing{}); err != mangos.ErrClosed {
+			t.Errorf("handing a connection to a closed socket: got %v, want %v", err, mangos.ErrClosed)
 		}
 		s.joined()
 		<-closed
 	})
-}
-
-// A handshake that ends just when it has to give way to another leaves no trace.
-func TestClosedConnectionIsNotAdmitted(t *testing.T) {
-	s := newSocket(role{}, settings{log: &asyncLog{logger: slog.New(slog.DiscardHandler)}, maxConns: 1})
-	c := nothing{}
-	s.own(c)
-	s.disown(c)
-	if s.admit(c) == nil {
-		t.Error("admitted a connection that is closed")
-	}
-	s.close()
-	if s.full() || len(s.conns) != 0 {
-		t.Errorf("it is still counted: %d admitted, connections %v", s.admitted, s.conns)
-	}
 }

@@ -5,24 +5,20 @@ import (
 	"sync"
 	"time"
 
-	"go.nanomsg.org/mangos/v3"
 	"golang.org/x/net/context" //lint:ignore SA1019 the library's signatures have always named it; it is an alias of the standard one
 )
-
-// haltAfter is how late a subscriber notices that a server is overdue before it takes itself for the one that did not run.
-const haltAfter = 100 * time.Millisecond
 
 // Subscriber receives the list of those who are alive without being in it. Its methods may be called concurrently.
 type Subscriber struct {
 	sock    *socket
 	log     *asyncLog // nil when it is a client's
 	changes chan []string
-	wake    chan struct{}
+	bell    bell // rings when the view has changed
 	cancel  context.CancelFunc
 	done    chan struct{}
 
 	mu      sync.Mutex // guards the fields below
-	view    *view
+	view    *view[*following]
 	armed   time.Time // when run looks again by itself; zero for never
 	list    []string  // delivered last
 	servers []ServerState
@@ -41,58 +37,19 @@ type ServerState struct {
 	Heard time.Time
 }
 
-// NewSubscriber subscribes to the list that a server publishes on url, until ctx ends or Close. It is
-// Dialer.NewSubscriber with the zero Dialer.
-func NewSubscriber(ctx context.Context, url string) (*Subscriber, error) {
-	return new(Dialer).NewSubscriber(ctx, url)
-}
-
-// NewSubscriber subscribes to the list that a server publishes on url, until ctx ends or Close. The server need not be
-// there yet: the subscriber connects in the background, and again whenever the connection is lost.
-//
-// Several URLs may be given, separated by commas. What is delivered is the union of the newest lists of the servers that are
-// connected. A server that has fallen silent although it repeats its list is disconnected, and then connected again if it
-// answers. The errors match ErrInvalidURL or ErrInvalidArgument.
-func (d *Dialer) NewSubscriber(ctx context.Context, url string) (*Subscriber, error) {
-	if err := checkContext(ctx); err != nil {
-		return nil, err
-	}
-	pubsubs, err := d.parse("url", url)
-	if err != nil {
-		return nil, err
-	}
-	set := d.settings()
-	s, err := newSubscriber(pubsubs, set)
-	if err != nil {
-		return nil, err
-	}
-	s.log = set.log
-	s.start(ctx)
-	return s, nil
-}
-
 func newSubscriber(pubsubs []address, set settings) (*Subscriber, error) {
 	s := &Subscriber{
 		changes: make(chan []string, 1),
-		wake:    make(chan struct{}, 1),
+		bell:    newBell(),
 		done:    make(chan struct{}),
-		view:    newView(),
+		view:    newView[*following](),
 	}
 	for _, a := range pubsubs {
 		s.servers = append(s.servers, ServerState{URL: a.String()})
 	}
-	s.sock = newSocket(role{
-		info: mangos.ProtocolInfo{
-			Self: mangos.ProtoSub, SelfName: "sub",
-			Peer: mangos.ProtoPub, PeerName: "pub",
-		},
-		lost:     "no server is connected, the last list stands",
-		found:    "a server is connected again",
-		limit:    maxListLen,
-		attached: s.attached,
-		received: s.received,
-		detached: s.detached,
-	}, set)
+	set.lost = "no server is connected, the last list stands"
+	set.found = "a server is connected again"
+	s.sock = newSocket(subSide, set, s, false)
 	if err := s.sock.dialAll(pubsubs); err != nil {
 		s.sock.close()
 		return nil, err
@@ -138,17 +95,32 @@ func (s *Subscriber) Servers() []ServerState {
 	return slices.Clone(s.servers)
 }
 
-func (s *Subscriber) attached(p *pipe) {
+// open begins to follow a server.
+func (s *Subscriber) open(p *pipe) session {
+	f := &following{s, p}
 	s.change(func() {
-		s.view.connect(p)
+		s.view.connect(f)
 		s.stateLocked(p).Connected = true
 	})
+	return f
 }
 
-func (s *Subscriber) detached(p *pipe) {
+// following is a connection to a server that sends lists.
+type following struct {
+	subscriber *Subscriber
+	pipe       *pipe
+}
+
+func (f *following) received(body []byte) error {
+	f.subscriber.received(f, body)
+	return nil
+}
+
+func (f *following) ended() {
+	s := f.subscriber
 	s.change(func() {
-		s.view.disconnect(p)
-		s.stateLocked(p).Connected = false
+		s.view.disconnect(f)
+		s.stateLocked(f.pipe).Connected = false
 	})
 }
 
@@ -157,48 +129,44 @@ func (s *Subscriber) change(do func()) {
 	s.mu.Lock()
 	do()
 	s.mu.Unlock()
-	select {
-	case s.wake <- struct{}{}:
-	default:
-	}
+	s.bell.ring()
 }
 
 // stateLocked returns the state of the server at the other end of p. Should none have that URL, it is one that nobody sees.
 func (s *Subscriber) stateLocked(p *pipe) *ServerState {
-	url := p.url()
 	for i := range s.servers {
-		if s.servers[i].URL == url {
+		if s.servers[i].URL == p.url {
 			return &s.servers[i]
 		}
 	}
 	return new(ServerState)
 }
 
-func (s *Subscriber) received(p *pipe, body []byte) {
+func (s *Subscriber) received(f *following, body []byte) {
 	now := time.Now()
-	if s.repeats(p, body, now) {
+	if s.repeats(f, body, now) {
 		return
 	}
 	list, invalid := decodeList(body)
 	if invalid > 0 {
-		p.report("invalid names left out of a list", "names", invalid)
+		f.pipe.report("invalid names left out of a list", "names", invalid)
 		if len(list) == 0 {
 			return // whatever that was, it does not say that nobody is left
 		}
 	}
 	s.change(func() {
-		s.view.hear(p, body, list, now)
-		s.stateLocked(p).Heard = now
+		s.view.hear(f, body, list, now)
+		s.stateLocked(f.pipe).Heard = now
 	})
 }
 
 // repeats takes a message that says what its connection has said before. It wakes run only when a deadline has come nearer: one
 // that moves away is noticed when the old one passes.
-func (s *Subscriber) repeats(p *pipe, body []byte, now time.Time) bool {
+func (s *Subscriber) repeats(f *following, body []byte, now time.Time) bool {
 	s.mu.Lock()
-	repeated := s.view.repeats(p, body, now)
+	repeated := s.view.repeats(f, body, now)
 	if repeated {
-		s.stateLocked(p).Heard = now
+		s.stateLocked(f.pipe).Heard = now
 	}
 	due := s.view.deadline()
 	wake := !due.IsZero() && (s.armed.IsZero() || due.Before(s.armed))
@@ -222,7 +190,7 @@ func (s *Subscriber) run(ctx context.Context) {
 		select {
 		case <-ctx.Done():
 			return
-		case <-s.wake:
+		case <-s.bell:
 		case <-timer.C:
 		}
 		list, overdue, deadline := s.look(time.Now())
@@ -230,8 +198,8 @@ func (s *Subscriber) run(ctx context.Context) {
 			s.setList(list)
 			out.deliver(s.changes, list)
 		}
-		for _, p := range overdue {
-			s.sock.giveUp(p, errSilent)
+		for _, f := range overdue {
+			f.pipe.giveUp(errSilent)
 		}
 		if !deadline.IsZero() {
 			timer.Reset(time.Until(deadline))
@@ -254,11 +222,11 @@ func (s *Subscriber) closeSocket() {
 }
 
 // look returns the list that is known, nil if none is, which servers are overdue, and when the next is.
-func (s *Subscriber) look(now time.Time) (list []string, overdue []*pipe, deadline time.Time) {
+func (s *Subscriber) look(now time.Time) (list []string, overdue []*following, deadline time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if late := now.Sub(s.armed); !s.armed.IsZero() && late > haltAfter {
-		s.view.excuse(late + haltAfter)
+	if late := now.Sub(s.armed); !s.armed.IsZero() && late > subscriberHalt {
+		s.view.excuse(late + subscriberHalt)
 	}
 	s.armed = s.view.deadline()
 	return s.view.union(), s.view.overdue(now), s.armed

@@ -1,61 +1,24 @@
 package gopherdiscovery
 
 import (
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"math/rand/v2"
-	"net"
 	"slices"
 	"sync"
-
-	"go.nanomsg.org/mangos/v3"
-)
-
-const (
-	// answerQueue is how many answers wait for the server's loop before the connections they come from have to.
-	answerQueue = 256
-
-	// An answer may be as late as this many surveys of its connection.
-	surveysRemembered = 8
-
-	// maxNames is how many names may be known behind one connection, a device's for example.
-	maxNames = 4096
-
-	// maxTotalNames is how many names a server keeps, counted on each connection.
-	maxTotalNames = 1 << 17
-
-	// maxAnswers is how many messages may come on a connection between two surveys of it: twice the answers of all names
-	// there, since some may be late.
-	maxAnswers = 2 * maxNames
+	"sync/atomic"
 )
 
 // surveyor is the SURVEYOR side: it asks connections, and hands what happens on them to the server's loop in order.
 type surveyor struct {
-	*socket
+	sock      *socket
 	authorize func(service string, from Conn) error // nil admits all
+	arrivals  arrivals[*respondent]
 	answers   chan answer
-	wake      chan struct{} // there are moves
+	surveyID  uint32 // for the server's loop
 
-	// Only the server's loop uses these.
-	respondents map[connID]*respondent
-	surveyID    uint32
-
-	mu     sync.Mutex // guards the fields below
-	moves  []move
-	lastID connID
-	stats  surveyStats
-}
-
-type surveyStats struct {
-	clients           int
-	answers, rejected uint64
-}
-
-// move is a connection that has come or gone.
-type move struct {
-	who  *respondent
-	left bool
+	answered atomic.Uint64 // valid answers
+	rejected atomic.Uint64 // messages dropped
 }
 
 // answer is a valid answer to a survey.
@@ -64,89 +27,73 @@ type answer struct {
 	name string
 }
 
+func newSurveyor(opt Options, set settings, loop bell) *surveyor {
+	s := &surveyor{
+		authorize: opt.Authorize,
+		arrivals:  arrivals[*respondent]{bell: loop},
+		answers:   make(chan answer, answerQueue),
+		surveyID:  rand.Uint32(),
+	}
+	s.sock = newSocket(surveyorSide, set, s, true)
+	return s
+}
+
+func (s *surveyor) open(p *pipe) session {
+	r := &respondent{surveyor: s, pipe: p, authorized: make(map[string]bool)}
+	s.arrivals.began(r)
+	return r
+}
+
+// ask sends a survey.
+func (s *surveyor) ask(all []*respondent) {
+	s.surveyID++
+	id := s.surveyID | surveyIDBit
+	message := encodeSurvey(id)
+	for _, r := range all {
+		r.remember(id)
+		r.pipe.post(message)
+	}
+}
+
+// reject counts a message that is dropped, and reports the first of its connection.
+func (s *surveyor) reject(r *respondent, err error) {
+	s.rejected.Add(1)
+	r.pipe.report("answer dropped", "error", err)
+}
+
 // respondent is a connection that is asked.
 type respondent struct {
-	*pipe
-	id connID
+	surveyor   *surveyor
+	pipe       *pipe
+	authorized map[string]bool // names that Authorize has admitted; only for received
 
 	mu      sync.Mutex // guards the fields below
 	surveys []uint32   // the ids that were sent to it last
 	said    int        // messages since the last survey
-
-	authorized map[string]bool // names that Authorize has admitted; only for the connection's goroutine
-}
-
-func newSurveyor(opt Options, set settings) *surveyor {
-	s := &surveyor{
-		authorize:   opt.Authorize,
-		answers:     make(chan answer, answerQueue),
-		wake:        make(chan struct{}, 1),
-		respondents: make(map[connID]*respondent),
-		surveyID:    rand.Uint32(),
-	}
-	s.socket = newSocket(role{
-		info: mangos.ProtocolInfo{
-			Self: mangos.ProtoSurveyor, SelfName: "surveyor",
-			Peer: mangos.ProtoRespondent, PeerName: "respondent",
-		},
-		limit:    maxSurveyLen,
-		posts:    true,
-		attached: s.attached,
-		received: s.received,
-		detached: s.detached,
-	}, set)
-	return s
-}
-
-func (s *surveyor) attached(p *pipe) {
-	s.mu.Lock()
-	s.lastID++
-	r := &respondent{pipe: p, id: s.lastID, authorized: make(map[string]bool)}
-	p.state = r
-	s.stats.clients++
-	s.moves = append(s.moves, move{who: r})
-	s.mu.Unlock()
-	s.wakeUp()
-}
-
-func (s *surveyor) detached(p *pipe) {
-	s.mu.Lock()
-	s.stats.clients--
-	s.moves = append(s.moves, move{who: p.state.(*respondent), left: true})
-	s.mu.Unlock()
-	s.wakeUp()
-}
-
-func (s *surveyor) wakeUp() {
-	select {
-	case s.wake <- struct{}{}:
-	default:
-	}
 }
 
 // received takes an answer. While the loop is behind it makes the connection wait.
-func (s *surveyor) received(p *pipe, body []byte) {
-	r := p.state.(*respondent)
-	name, err := s.check(r, body)
+func (r *respondent) received(body []byte) error {
+	name, err := r.check(body)
 	switch {
 	case errors.Is(err, errTooManyAnswers), errors.Is(err, errNoMore):
-		p.drop(err)
-		return
+		return err
 	case err != nil:
-		s.reject(r, err)
-		return
+		r.surveyor.reject(r, err)
+		return nil
 	}
-	s.mu.Lock()
-	s.stats.answers++
-	s.mu.Unlock()
+	r.surveyor.answered.Add(1)
 	select {
-	case s.answers <- answer{r, name}:
-	case <-p.done:
+	case r.surveyor.answers <- answer{r, name}:
+	case <-r.pipe.done:
 	}
+	return nil
 }
 
+func (r *respondent) ended() { r.surveyor.arrivals.ended(r) }
+
 // check returns the name that an answer brings, if it may be in a list.
-func (s *surveyor) check(r *respondent, body []byte) (name string, err error) {
+func (r *respondent) check(body []byte) (name string, err error) {
 	if !r.count() {
 		return "", errTooManyAnswers
 	}
@@ -161,18 +108,20 @@ func (s *surveyor) check(r *respondent, body []byte) (name string, err error) {
 	if err := checkService(name); err != nil {
 		return "", fmt.Errorf("service %.100q: %w", name, err)
 	}
-	if err := s.permit(r, name); err != nil {
+	if err := r.permit(name); err != nil {
 		return "", fmt.Errorf("service %q: %w", name, err)
 	}
 	return name, nil
 }
 
 // permit asks Authorize. The error matches errNoMore when the connection was allowed to announce the name before.
-func (s *surveyor) permit(r *respondent, name string) (err error) {
-	if s.authorize == nil {
+func (r *respondent) permit(name string) (err error) {
+	authorize := r.surveyor.authorize
+	if authorize == nil {
 		return nil
 	}
-	s.callOut(func() { err = s.authorize(name, r.conn()) })
+	from := Conn{RemoteAddr: r.pipe.remoteAddr(), TLS: r.pipe.state()}
+	r.pipe.endpoint.callOut(func() { err = authorize(name, from) })
 	switch {
 	case err != nil && r.authorized[name]:
 		return fmt.Errorf("%w: %w", errNoMore, err)
@@ -180,42 +129,6 @@ func (s *surveyor) permit(r *respondent, name string) (err error) {
 		r.authorized[name] = true
 	}
 	return err
-}
-
-// reject counts a message that is dropped, and reports the first of its connection.
-func (s *surveyor) reject(r *respondent, err error) {
-	s.mu.Lock()
-	s.stats.rejected++
-	s.mu.Unlock()
-	r.report("answer dropped", "error", err)
-}
-
-// takeMoves returns the connections that have come and gone since the last call.
-func (s *surveyor) takeMoves() []move {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	moves := s.moves
-	s.moves = nil
-	for _, m := range moves {
-		if m.left {
-			delete(s.respondents, m.who.id)
-		} else {
-			s.respondents[m.who.id] = m.who
-		}
-	}
-	return moves
-}
-
-// ask sends a survey to some of those whose coming takeMoves has told.
-func (s *surveyor) ask(ids []connID) {
-	s.surveyID++
-	id := s.surveyID | surveyIDBit
-	message := encodeSurvey(id)
-	for _, conn := range ids {
-		r := s.respondents[conn]
-		r.remember(id)
-		r.post(message)
-	}
 }
 
 func (r *respondent) remember(survey uint32) {
@@ -240,20 +153,4 @@ func (r *respondent) wasAsked(survey uint32) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return slices.Contains(r.surveys, survey)
-}
-
-// conn is what Authorize is told.
-func (r *respondent) conn() Conn {
-	var c Conn
-	c.RemoteAddr, _ = r.option(mangos.OptionRemoteAddr).(net.Addr)
-	if state, ok := r.option(mangos.OptionTLSConnState).(tls.ConnectionState); ok {
-		c.TLS = &state
-	}
-	return c
-}
-
-func (s *surveyor) counts() surveyStats {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.stats
 }

@@ -9,13 +9,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-
-	"go.nanomsg.org/mangos/v3/transport"
 )
-
-// ErrInvalidURL is matched by the error for a URL that can never work: it is malformed, has no or an impossible port,
-// or names a scheme that no transport serves.
-var ErrInvalidURL = errors.New("gopherdiscovery: invalid URL")
 
 // address is a URL taken apart: tcp://host:port, tls+tcp://host:port, ipc://path, inproc://name, or what another scheme
 // makes of it.
@@ -45,6 +39,18 @@ func (a address) serverName() string {
 		return ip.WithZone("").String()
 	}
 	return host
+}
+
+// bound returns the address as it is after binding it. Linux leaves out the zone of an IPv6 address when it tells where a
+// socket of Multipath TCP listens, which Go makes.
+func (a address) bound(to net.Addr) address {
+	bound := address{a.scheme, to.String()}
+	wanted, _, _ := net.SplitHostPort(a.target)
+	if ip, err := netip.ParseAddr(wanted); err == nil && ip.Zone() != "" {
+		_, port, _ := net.SplitHostPort(bound.target)
+		bound.target = net.JoinHostPort(wanted, port)
+	}
+	return bound
 }
 
 // parseListenURL checks the argument arg, a URL to listen on.
@@ -92,8 +98,6 @@ func (a *address) check(lowestPort uint64) error {
 		return a.checkHostPort(lowestPort)
 	case a.scheme == "ipc":
 		return a.checkPath()
-	case transport.GetTransport(a.scheme) == nil || a.scheme == privateScheme:
-		return fmt.Errorf("unknown scheme %q", a.scheme)
 	}
 	return nil
 }

@@ -1,6 +1,114 @@
 package gopherdiscovery
 
-import "testing"
+import (
+	"crypto/tls"
+	"errors"
+	"net"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// anyConfig is good enough for a check of URLs.
+var anyConfig = &tls.Config{Certificates: make([]tls.Certificate, 1), ServerName: "any"}
+
+// What is accepted as an address to listen on and to connect to, and what becomes of it.
+func TestParseURL(t *testing.T) {
+	const no = "" // it is refused
+	for _, test := range []struct{ url, listen, dial string }{
+		{"tcp://127.0.0.1:40007", "tcp://127.0.0.1:40007", "tcp://127.0.0.1:40007"},
+		{"tcp://127.0.0.1:040007", "tcp://127.0.0.1:40007", "tcp://127.0.0.1:40007"},
+		{"tcp://127.0.0.1:0", "tcp://127.0.0.1:0", no},
+		{"tcp://:40007", "tcp://:40007", "tcp://:40007"},
+		{"tcp://*:40007", "tcp://:40007", no},
+		{"tcp://[::1]:40007", "tcp://[::1]:40007", "tcp://[::1]:40007"},
+		{"tcp://[fe80::1%lo]:1", "tcp://[fe80::1%lo]:1", "tcp://[fe80::1%lo]:1"},
+		{"tcp://a.example:1", "tcp://a.example:1", "tcp://a.example:1"},
+		{"tls+tcp://a.example:1", "tls+tcp://a.example:1", "tls+tcp://a.example:1"},
+		{"ipc:///run/a", "ipc:///run/a", "ipc:///run/a"},
+		{"ipc:///run//b/../a", "ipc:///run/a", "ipc:///run/a"},
+		{"inproc://a", "inproc://a", "inproc://a"},
+		{"", no, no},
+		{"tcp", no, no},
+		{"tcp://", no, no},
+		{"tcp:/127.0.0.1:1", no, no},
+		{"127.0.0.1:1", no, no},
+		{"://127.0.0.1:1", no, no},
+		{"tcp://127.0.0.1", no, no},
+		{"tcp://127.0.0.1:", no, no},
+		{"tcp://127.0.0.1:-1", no, no},
+		{"tcp://127.0.0.1:65536", no, no},
+		{"tcp://127.0.0.1:http", no, no},
+		{"tcp://127.0.0.1:80/", no, no},
+		{"tcp://::1:80", no, no},
+		{"tcp://[::1:80", no, no},
+		{"tcp://a b:80", no, no},
+		{"tcp://a/b:80", no, no},
+		{"tcp://u@h:80", no, no},
+		{"tcp://a|b:80", no, no},
+		{"TCP://127.0.0.1:80", no, no},
+		{"udp://127.0.0.1:80", no, no},
+		{"gopherdiscovery://a", no, no},
+		{"ipc://", no, no},
+		{"ipc:///a\x00b", no, no},
+		{"ipc:///" + strings.Repeat("x", maxIPCPath), no, no},
+	} {
+		t.Run(test.url, func(t *testing.T) {
+			listen, err := Options{TLSConfig: anyConfig}.parse("urlServer", test.url)
+			expectURL(t, "to listen on", listen.String(), err, test.listen)
+			all, err := (&Dialer{TLSConfig: anyConfig}).parse("urlServer", test.url)
+			dial := ""
+			if len(all) == 1 {
+				dial = all[0].String()
+			}
+			expectURL(t, "to connect to", dial, err, test.dial)
+		})
+	}
+}
+
+func expectURL(t *testing.T, what, got string, err error, want string) {
+	t.Helper()
+	switch {
+	case want == "" && !errors.Is(err, ErrInvalidURL):
+		t.Errorf("%s: got %q and error %v, want one that is %v", what, got, err, ErrInvalidURL)
+	case want != "" && (err != nil || got != want):
+		t.Errorf("%s: got %q and error %v, want %q", what, got, err, want)
+	}
+}
+
+func TestParseSeveralURLs(t *testing.T) {
+	all, err := new(Dialer).parse("url", "tcp://a:1,ipc:///b,inproc://c")
+	if want := []address{{"tcp", "a:1"}, {"ipc", "/b"}, {"inproc", "c"}}; err != nil || !slices.Equal(all, want) {
+		t.Errorf("got %v, %v, want %v", all, err, want)
+	}
+	for _, urls := range []string{"tcp://a:1,", ",tcp://a:1", "tcp://a:1,,tcp://b:1", "tcp://a:1, tcp://b:1", "tcp://a:1,tcp://a:01"} {
+		if _, err := new(Dialer).parse("url", urls); !errors.Is(err, ErrInvalidURL) {
+			t.Errorf("%q: got error %v, want one that is %v", urls, err, ErrInvalidURL)
+		}
+	}
+}
+
+// Where a server listens is told so that clients can use it.
+func TestBound(t *testing.T) {
+	for _, test := range []struct{ url, to, want string }{
+		{"tcp://127.0.0.1:0", "127.0.0.1:5", "tcp://127.0.0.1:5"},
+		{"tls+tcp://localhost:0", "127.0.0.1:5", "tls+tcp://127.0.0.1:5"},
+		{"tcp://:0", "[::]:5", "tcp://[::]:5"},
+		{"tcp://[fe80::1%lo]:0", "[fe80::1]:5", "tcp://[fe80::1%lo]:5"},
+	} {
+		a, err := parseListenURL("url", test.url)
+		if err != nil {
+			t.Fatal(err)
+		}
+		to, err := net.ResolveTCPAddr("tcp", test.to)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := a.bound(to).String(); got != test.want {
+			t.Errorf("%s at %s: got %s, want %s", test.url, test.to, got, test.want)
+		}
+	}
+}
 
 func TestServerName(t *testing.T) {
 	for target, want := range map[string]string{
@@ -11,12 +119,7 @@ func TestServerName(t *testing.T) {
 		"[fe80::1%25x]:1": "fe80::1",
 		":1":              "",
 	} {
-		a, err := parseURL("url", "tls+tcp://"+target, 1)
-		if err != nil {
-			t.Errorf("%s: %v", target, err)
-			continue
-		}
-		if got := a.serverName(); got != want {
+		if got := (address{"tls+tcp", target}).serverName(); got != want {
 			t.Errorf("%s: got server name %q, want %q", target, got, want)
 		}
 	}

@@ -6,16 +6,10 @@ import (
 	"time"
 )
 
-// A server that repeats its list is taken for dead after this many times the pause between two repetitions.
-const missedRepeats = 3
-
-// shortestPatience is how long any server may be silent, however often it repeats its list: a busy machine stutters.
-const shortestPatience = time.Second
-
-// view is what a subscriber knows from its servers: the newest list of each that is connected, and how often it speaks. Like the
-// server's roster it has no socket, no clock and no goroutine.
-type view struct {
-	words map[*pipe]*word
+// view is what a subscriber knows from its servers: the newest list of each that is connected, by a connection of type C, and
+// how often it speaks. Like the server's roster it has no socket, no clock and no goroutine.
+type view[C comparable] struct {
+	words map[C]*word
 }
 
 // word is what one connection has brought.
@@ -28,15 +22,15 @@ type word struct {
 	pauses   int           // that interval comes from
 }
 
-func newView() *view { return &view{words: make(map[*pipe]*word)} }
+func newView[C comparable]() *view[C] { return &view[C]{words: make(map[C]*word)} }
 
-func (v *view) connect(p *pipe) { v.words[p] = new(word) }
+func (v *view[C]) connect(c C) { v.words[c] = new(word) }
 
-func (v *view) disconnect(p *pipe) { delete(v.words, p) }
+func (v *view[C]) disconnect(c C) { delete(v.words, c) }
 
 // repeats tells whether a message says what the connection has said before, and if so notes that it is alive.
-func (v *view) repeats(p *pipe, body []byte, now time.Time) bool {
-	w := v.words[p]
+func (v *view[C]) repeats(c C, body []byte, now time.Time) bool {
+	w := v.words[c]
 	if w == nil || w.list == nil || !bytes.Equal(w.body, body) {
 		return false
 	}
@@ -57,8 +51,8 @@ func nextInterval(old, pause time.Duration) time.Duration {
 }
 
 // hear takes a new list. From a connection that has ended it changes nothing.
-func (v *view) hear(p *pipe, body []byte, list []string, now time.Time) {
-	w := v.words[p]
+func (v *view[C]) hear(c C, body []byte, list []string, now time.Time) {
+	w := v.words[c]
 	if w == nil {
 		return
 	}
@@ -67,7 +61,7 @@ func (v *view) hear(p *pipe, body []byte, list []string, now time.Time) {
 
 // union returns the names in any server's list. It returns nil while no server that is connected has sent a list: then
 // nothing is known that is newer than before.
-func (v *view) union() []string {
+func (v *view[C]) union() []string {
 	var all []string
 	lists := 0
 	for _, w := range v.words {
@@ -86,7 +80,7 @@ func (v *view) union() []string {
 }
 
 // deadline is when the next server is overdue; zero if none can be.
-func (v *view) deadline() time.Time {
+func (v *view[C]) deadline() time.Time {
 	var first time.Time
 	for _, w := range v.words {
 		if due, ok := w.due(); ok && (first.IsZero() || due.Before(first)) {
@@ -105,18 +99,18 @@ func (w *word) due() (due time.Time, ok bool) {
 func (w *word) regular() bool { return w.pauses >= 2 }
 
 // overdue returns the connections whose server repeats its list, but has been silent for too long.
-func (v *view) overdue(now time.Time) []*pipe {
-	var all []*pipe
-	for p, w := range v.words {
+func (v *view[C]) overdue(now time.Time) []C {
+	var all []C
+	for c, w := range v.words {
 		if due, ok := w.due(); ok && !now.Before(due) {
-			all = append(all, p)
+			all = append(all, c)
 		}
 	}
 	return all
 }
 
 // excuse forgives all servers a time in which the subscriber itself did not run.
-func (v *view) excuse(halt time.Duration) {
+func (v *view[C]) excuse(halt time.Duration) {
 	for _, w := range v.words {
 		w.heard = w.heard.Add(halt)
 		if !w.repeated.IsZero() {

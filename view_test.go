@@ -9,13 +9,13 @@ import (
 
 // outlook drives a view by hand, in milliseconds.
 type outlook struct {
-	*view
+	*view[*pipe]
 	t     *testing.T
 	start time.Time
 }
 
 func newOutlook(t *testing.T) *outlook {
-	return &outlook{newView(), t, time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)}
+	return &outlook{newView[*pipe](), t, time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)}
 }
 
 func (o *outlook) at(millis int) time.Time { return o.start.Add(time.Duration(millis) * ms) }
@@ -140,21 +140,6 @@ func TestNextInterval(t *testing.T) {
 	} {
 		if got := nextInterval(test.old, test.pause); got != test.want {
 			t.Errorf("after %v, %v: got %v, want %v", test.old, test.pause, got, test.want)
-		}
-	}
-}
-
-func TestRepeatInterval(t *testing.T) {
-	for _, test := range []struct {
-		listLen, subscribers int
-		pause, want          time.Duration
-	}{
-		{1000, 50, 2 * time.Second, 5960 * time.Microsecond},
-		{16 << 10, 10 << 10, time.Minute, 20 * time.Second},
-		{16 << 10, 10 << 10, 2 * time.Second, 3 * time.Second}, // a subscriber would take 6 s for a sign of death
-	} {
-		if got := repeatInterval(test.listLen, test.subscribers, test.pause).Round(10 * time.Microsecond); got != test.want {
-			t.Errorf("%d bytes for %d subscribers after %v: got %v, want %v", test.listLen, test.subscribers, test.pause, got, test.want)
 		}
 	}
 }

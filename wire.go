@@ -9,31 +9,24 @@ import (
 	"unicode/utf8"
 )
 
-// ErrInvalidService is matched by the error for a service name that cannot be announced.
-var ErrInvalidService = errors.New("gopherdiscovery: invalid service name")
-
 const (
-	separator = "|"
-
-	maxServiceLen = 512
-	surveyIDBit   = 1 << 31
-	maxHops       = 8
-
-	// A survey and an answer are a few hops, an id and at most a name; a list holds them all.
-	maxSurveyLen = 4 << 10
-	maxListLen   = 64 << 20
+	separator   = "|"
+	surveyIDBit = 1 << 31
 )
 
+// side is one side of one of the two Scalability Protocols that are spoken here.
+type side struct {
+	self, peer uint16
+	selfName   string
+	peerName   string
+	limit      int // longest message accepted, in bytes
+}
+
 var (
-	errEmpty           = errors.New("empty")
-	errNoSurveyID      = errors.New("no survey id")
-	errTooManyNames    = fmt.Errorf("more than %d names on one connection", maxNames)
-	errTooManyAnswers  = fmt.Errorf("more than %d messages since the last survey", maxAnswers)
-	errListFull        = fmt.Errorf("the list is full: %d names or %d bytes", maxTotalNames, maxListLen)
-	errSubscriberTalks = errors.New("a message from a subscriber")
-	errUnasked         = errors.New("no such survey was sent")
-	errNoMore          = errors.New("the connection may not announce it any more")
-	errTooManyHops     = fmt.Errorf("more than %d hops", maxHops)
+	surveyorSide   = side{0x62, 0x63, "surveyor", "respondent", maxSurveyLen}
+	respondentSide = side{0x63, 0x62, "respondent", "surveyor", maxSurveyLen}
+	pubSide        = side{0x20, 0x21, "pub", "sub", maxSurveyLen}
+	subSide        = side{0x21, 0x20, "sub", "pub", maxListLen}
 )
 
 // checkService tells why a name cannot be announced. The reason names no argument: the callers know whose name it is.

@@ -1,0 +1,145 @@
+package gopherdiscovery
+
+import (
+	"net"
+	"time"
+)
+
+// Defaults of the fields of [Options] that are zero.
+const (
+	defaultSurveyTime    = time.Second
+	defaultPollTime      = 2 * time.Second
+	defaultJoinInterval  = 20 * time.Millisecond
+	defaultMissedSurveys = 2
+	defaultMaxClients    = 10000
+)
+
+// What is accepted on the wire.
+const (
+	maxServiceLen = 512 // bytes of a name
+	maxHops       = 8   // devices that a survey may have passed
+
+	// A survey and an answer are a few hops, an id and at most a name; a list holds all names.
+	maxSurveyLen = 4 << 10
+	maxListLen   = 64 << 20
+
+	// maxNames is how many names may be known behind one connection, a device's for example, and maxTotalNames how many a
+	// server keeps, counted on each connection.
+	maxNames      = 4096
+	maxTotalNames = 1 << 17
+
+	// maxAnswers is how many messages may come on a connection between two surveys of it: twice the answers of all names
+	// there, since some may be late.
+	maxAnswers = 2 * maxNames
+
+	// An answer may be as late as this many surveys of its connection.
+	surveysRemembered = 8
+)
+
+// Buffers and queues.
+const (
+	// Surveys and names are short: one read from the system mostly brings a whole message.
+	readBuffer = 512
+
+	// chunk is how much of a message is allocated ahead of its arrival.
+	chunk = 64 << 10
+
+	// Messages up to this size are copied behind their length and written at once.
+	smallMessage = 4 << 10
+
+	// answerQueue is how many answers wait for the server's loop before the connections they come from have to.
+	answerQueue = 256
+
+	// logQueue is how many records wait for a logger that is slow. Those beyond it are left out, and counted.
+	logQueue = 64
+
+	// warningsPerSecond bounds what strangers can make a socket log.
+	warningsPerSecond = 10
+
+	// callbackGrace is how long the end of a server, client or subscriber waits for functions of the user's that have not
+	// returned: Logger and Authorize.
+	callbackGrace = 500 * time.Millisecond
+)
+
+// Handshakes and accepting.
+const (
+	// handshakeTime bounds the time to connect, and the time that the other side may keep silent in the handshakes.
+	handshakeTime = 5 * time.Second
+
+	// maxPatience bounds the time that a server may keep silent in a TLS handshake. It begins with handshakeTime and doubles
+	// while the server answers connections but no handshake: it may have many to compute.
+	maxPatience = 4 * handshakeTime
+
+	// lastSecond is what a handshake of TLS leaves at least for that of SP.
+	lastSecond = time.Second
+
+	// maxHandshakes is how many handshakes a listener has under way at once, and roomPause how long it waits for room when
+	// all of them wait for their turn to compute.
+	maxHandshakes = 2048
+	roomPause     = 10 * time.Millisecond
+
+	// maxAhead is how many bytes are read of the other side while a handshake waits for its turn: more than crypto/tls
+	// takes for one message.
+	maxAhead = 128 << 10
+
+	// acceptPause is how long a listener waits when the system cannot accept a connection, and acceptQuiet how long it must
+	// have gone well before such an error is logged again.
+	acceptPause = 50 * time.Millisecond
+	acceptQuiet = time.Minute
+)
+
+// Connecting, and connections that have died.
+const (
+	// The pause before an attempt to connect grows by half from redialMin to redialMax.
+	redialMin = 100 * time.Millisecond
+	redialMax = time.Second
+
+	// attemptDelay is how long an address of a name has for itself before the next one is tried beside it (RFC 8305,
+	// section 5: Connection Attempt Delay).
+	attemptDelay = 250 * time.Millisecond
+
+	// steadyMin is how long a connection must stand before the outage that it follows is over. For a server that comes and
+	// goes it doubles with each outage, up to steadyMax, and begins anew after a connection that stood for so long.
+	steadyMin = time.Second
+	steadyMax = time.Minute
+
+	// vanishedAfter is how long a connection is kept whose other end acknowledges nothing, or takes nothing. It leaves room
+	// for a bad network: a client that is silent is dropped from the list long before.
+	vanishedAfter = 30 * time.Second
+)
+
+// keepAlive finds within 10 seconds that the machine at the other end has vanished without a word. Between two probes and
+// the end of a connection there is room for a network that loses one packet in ten.
+var keepAlive = net.KeepAliveConfig{Enable: true, Idle: 3 * time.Second, Interval: time.Second, Count: 7}
+
+// The server's timetable.
+const (
+	// settleTime is how long a join waits for the other newcomers that were asked with it, and how far apart the lists are
+	// that further names behind known connections cause, so that a burst is a few lists.
+	settleTime = 5 * time.Millisecond
+
+	// A poll whose end is noticed lateAfter is given graceTime more: there may be answers that have not been read yet.
+	lateAfter = 50 * time.Millisecond
+	graceTime = 200 * time.Millisecond
+
+	// A server that runs this late was stopped.
+	serverHalt = 500 * time.Millisecond
+
+	// From this many silent names, if they are more than half, a poll is doubted.
+	doubtFrom = 3
+
+	// repeatRate is how many bytes a second repetitions of an unchanged list may cost the network.
+	repeatRate = 8 << 20
+)
+
+// What a subscriber makes of silence.
+const (
+	// A server that repeats its list is taken for dead after this many times the pause between two repetitions.
+	missedRepeats = 3
+
+	// shortestPatience is how long any server may be silent, however often it repeats its list: a busy machine stutters.
+	shortestPatience = time.Second
+
+	// A subscriber that notices this late that a server is overdue takes itself for the one that did not run.
+	subscriberHalt = 100 * time.Millisecond
+)

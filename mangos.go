@@ -1,0 +1,278 @@
+package gopherdiscovery
+
+import (
+	"fmt"
+	"strings"
+	"sync"
+
+	"go.nanomsg.org/mangos/v3"
+	"go.nanomsg.org/mangos/v3/transport"
+	_ "go.nanomsg.org/mangos/v3/transport/inproc" // registers inproc
+)
+
+const (
+	// One private scheme carries all URLs to our transport; registering "tcp" would replace it for the whole process.
+	privateScheme = "gopherdiscovery"
+
+	// These options lead through mangos to what is ours: from a socket to its endpoint, from a pipe to its conn, which
+	// foreign ones do not have, and to the outage of its server.
+	optionEndpoint = "gopherdiscovery.endpoint"
+	optionConn     = "gopherdiscovery.conn"
+	optionOutage   = "gopherdiscovery.outage"
+)
+
+func init() { transport.RegisterTransport(carrier{}) }
+
+func privateURL(a address) string { return privateScheme + "://" + a.String() }
+
+func publicURL(url string) string { return strings.TrimPrefix(url, privateScheme+"://") }
+
+// carrier is the transport of all our sockets: SP over tcp, tls+tcp and ipc itself, any other scheme through the transport
+// that the program has registered with mangos.
+type carrier struct{}
+
+func (carrier) Scheme() string { return privateScheme }
+
+func (carrier) NewListener(url string, sock mangos.Socket) (mangos.TranListener, error) {
+	e, a, t, err := route(url, sock)
+	if err != nil {
+		return nil, err
+	}
+	if t == nil {
+		return netListener{listener: newListener(e, a)}, nil
+	}
+	l, err := t.NewListener(a.String(), sock)
+	if err != nil {
+		return nil, err
+	}
+	if err := configure(e, l.SetOption); err != nil {
+		return nil, err
+	}
+	return foreignListener{l, e}, nil
+}
+
+func (carrier) NewDialer(url string, sock mangos.Socket) (mangos.TranDialer, error) {
+	e, a, t, err := route(url, sock)
+	if err != nil {
+		return nil, err
+	}
+	r := newRedialer(e, a)
+	if t == nil {
+		return &netDialer{connector: connector{redialer: r}}, nil
+	}
+	d, err := t.NewDialer(a.String(), sock)
+	if err != nil {
+		return nil, err
+	}
+	if err := configure(e, d.SetOption); err != nil {
+		return nil, err
+	}
+	return &foreignDialer{redialer: r, foreign: d}, nil
+}
+
+// route finds the endpoint and address behind a private URL, and for a scheme not ours the transport.
+func route(url string, sock mangos.Socket) (*endpoint, address, transport.Transport, error) {
+	v, err := sock.GetOption(optionEndpoint)
+	if err != nil {
+		return nil, address{}, nil, err
+	}
+	scheme, target, _ := strings.Cut(publicURL(url), "://")
+	a := address{scheme: scheme, target: target}
+	if a.isOurs() {
+		return v.(*endpoint), a, nil, nil
+	}
+	t := transport.GetTransport(a.scheme)
+	if t == nil {
+		return nil, address{}, nil, mangos.ErrBadTran
+	}
+	return v.(*endpoint), a, t, nil
+}
+
+// isForeign reports whether the program has registered a transport for the scheme.
+func isForeign(scheme string) bool {
+	return scheme != privateScheme && transport.GetTransport(scheme) != nil
+}
+
+// fixed refuses the options of mangos: ours are in the endpoint.
+type fixed struct{}
+
+func (fixed) SetOption(string, any) error   { return mangos.ErrBadOption }
+func (fixed) GetOption(string) (any, error) { return nil, mangos.ErrBadOption }
+
+// hand must wrap what is returned to mangos as a new connection.
+func hand(e *endpoint, p mangos.TranPipe) (mangos.TranPipe, error) {
+	if !e.join() {
+		_ = p.Close()
+		return nil, mangos.ErrClosed
+	}
+	return p, nil
+}
+
+// netListener is a listener as mangos sees it.
+type netListener struct {
+	fixed
+	*listener
+}
+
+func (l netListener) Listen() error   { return l.listen() }
+func (l netListener) Close() error    { return l.close() }
+func (l netListener) Address() string { return l.url() }
+
+func (l netListener) Accept() (mangos.TranPipe, error) {
+	c, err := l.accept()
+	if err != nil {
+		return nil, mangos.ErrClosed
+	}
+	return hand(l.endpoint, netPipe{c})
+}
+
+// netDialer is a connector as mangos sees it, which calls Dial again when the connection is lost.
+type netDialer struct {
+	fixed
+	connector
+}
+
+// Dial is never called concurrently.
+func (d *netDialer) Dial() (mangos.TranPipe, error) {
+	for d.wait() {
+		c, err := d.connect()
+		if err == nil {
+			d.succeed()
+			return hand(d.endpoint, netPipe{c})
+		}
+		d.fail(err)
+	}
+	return nil, mangos.ErrClosed
+}
+
+// netPipe is a conn as mangos sees it.
+type netPipe struct{ *conn }
+
+func (p netPipe) Send(m *mangos.Message) error {
+	err := p.send(m.Header, m.Body)
+	if err == nil {
+		m.Free()
+	}
+	return err
+}
+
+func (p netPipe) Recv() (*mangos.Message, error) {
+	length, err := p.receiveLength()
+	if err != nil {
+		return nil, err
+	}
+	if length > chunk {
+		body, err := readLong(p.in, length)
+		return &mangos.Message{Body: body}, err
+	}
+	m := mangos.NewMessage(length) // from a pool: a list that is repeated makes no garbage
+	m.Body = m.Body[:length]
+	return m, p.read(m.Body)
+}
+
+func (p netPipe) GetOption(name string) (any, error) {
+	switch name {
+	case optionConn:
+		return p.conn, nil
+	case optionOutage:
+		return p.outage, nil
+	case mangos.OptionRemoteAddr:
+		return p.net.RemoteAddr(), nil
+	}
+	return nil, mangos.ErrBadOption
+}
+
+// configure sets the options of a listener or dialer that is not ours, as far as its transport has them.
+func configure(e *endpoint, setOption func(string, any) error) error {
+	err := setOption(mangos.OptionMaxRecvSize, e.limit)
+	if e.tls != nil && (err == nil || err == mangos.ErrBadOption) {
+		err = setOption(mangos.OptionTLSConfig, e.tls)
+	}
+	if err == mangos.ErrBadOption {
+		return nil
+	}
+	return err
+}
+
+// foreignListener accepts the connections of a transport that is not ours.
+type foreignListener struct {
+	mangos.TranListener
+	endpoint *endpoint
+}
+
+// SetOption keeps mangos from putting its own limit in place of ours.
+func (l foreignListener) SetOption(string, any) error { return mangos.ErrBadOption }
+
+func (l foreignListener) Accept() (mangos.TranPipe, error) {
+	for {
+		tp, err := l.TranListener.Accept()
+		if err != nil {
+			return nil, err
+		}
+		p, err := newForeignPipe(tp, l.endpoint)
+		if err != nil {
+			return nil, err
+		}
+		if err = l.endpoint.admit(p); err == nil {
+			return hand(l.endpoint, p)
+		}
+		from, _ := tp.GetOption(mangos.OptionRemoteAddr)
+		l.endpoint.refuse(p, fmt.Sprint(from), err)
+	}
+}
+
+// foreignDialer connects over a transport that is not ours. A connect that is under way cannot be interrupted: the end of
+// the endpoint does not wait for it, and what comes of it is closed.
+type foreignDialer struct {
+	fixed
+	*redialer
+	foreign mangos.TranDialer
+}
+
+func (d *foreignDialer) Dial() (mangos.TranPipe, error) {
+	for d.wait() {
+		tp, err := d.foreign.Dial()
+		if err != nil {
+			d.fail(err)
+			continue
+		}
+		p, err := newForeignPipe(tp, d.endpoint)
+		if err != nil {
+			return nil, err
+		}
+		p.outage = d.outage
+		d.succeed()
+		return hand(d.endpoint, p)
+	}
+	return nil, mangos.ErrClosed
+}
+
+// foreignPipe is a connection of a transport that is not ours. Its endpoint owns it as it owns a conn.
+type foreignPipe struct {
+	mangos.TranPipe
+	close  func() error
+	outage *outage // nil for a connection that was accepted
+}
+
+func newForeignPipe(tp mangos.TranPipe, e *endpoint) (*foreignPipe, error) {
+	p := &foreignPipe{TranPipe: tp}
+	p.close = sync.OnceValue(func() error {
+		err := tp.Close()
+		e.disown(p)
+		return err
+	})
+	if !e.own(p) {
+		_ = tp.Close()
+		return nil, mangos.ErrClosed
+	}
+	return p, nil
+}
+
+func (p *foreignPipe) Close() error { return p.close() }
+
+func (p *foreignPipe) GetOption(name string) (any, error) {
+	if name == optionOutage {
+		return p.outage, nil
+	}
+	return p.TranPipe.GetOption(name)
+}

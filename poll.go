@@ -1,0 +1,84 @@
+package gopherdiscovery
+
+import "time"
+
+// poll times the surveys of everyone: when one begins, when it ends, and whether the silence that it met is believed.
+type poll struct {
+	surveyTime, recvDeadline, pollTime time.Duration
+	limit                              int // polls in a row that may be doubted
+
+	next       time.Time // when the next begins, while none is running
+	running    bool
+	start      time.Time
+	lastAnswer time.Time // within the poll
+	grace      time.Time // the poll's end after it was late; zero if it was not
+	doubts     int       // polls in a row that were not counted
+}
+
+func newPoll(opt Options, now time.Time) poll {
+	return poll{
+		surveyTime: opt.SurveyTime, recvDeadline: opt.RecvDeadline, pollTime: opt.PollTime, limit: opt.MissedSurveys,
+		next: now.Add(opt.PollTime),
+	}
+}
+
+// due reports whether a poll is to begin or to end.
+func (p *poll) due(now time.Time) bool { return !now.Before(p.deadline()) }
+
+// deadline is when the poll that is running ends at the latest, or the next begins.
+func (p *poll) deadline() time.Time {
+	switch {
+	case !p.running:
+		return p.next
+	case !p.grace.IsZero():
+		return p.grace
+	}
+	return earliest(p.start.Add(p.surveyTime), p.lastAnswer.Add(p.recvDeadline))
+}
+
+func (p *poll) begin(now time.Time) {
+	p.running = true
+	p.grace = time.Time{}
+	p.start, p.lastAnswer = now, now
+}
+
+// tooLate reports whether the end of the poll is noticed so late that answers may not have been read yet, and then gives it
+// more time, once.
+func (p *poll) tooLate(now time.Time) bool {
+	if !p.grace.IsZero() || now.Sub(p.deadline()) <= lateAfter {
+		return false
+	}
+	p.grace = now.Add(min(p.surveyTime, graceTime))
+	return true
+}
+
+// end ends the poll, and reports whether it is doubted: when most names are silent at once, on connections that stand, it is
+// rather the server's own network that failed. Then another follows at once.
+func (p *poll) end(now time.Time, silent, known int) (doubted bool) {
+	p.running = false
+	p.next = now.Add(p.pollTime)
+	if silent < doubtFrom || 2*silent <= known {
+		p.doubts = 0
+		return false
+	}
+	if p.doubts == p.limit {
+		return false
+	}
+	p.doubts++
+	p.next = now
+	return true
+}
+
+// hurry makes the next poll begin now, if none is running.
+func (p *poll) hurry(now time.Time) {
+	if !p.running {
+		p.next = now
+	}
+}
+
+func earliest(a, b time.Time) time.Time {
+	if b.Before(a) {
+		return b
+	}
+	return a
+}

@@ -1,0 +1,144 @@
+package gopherdiscovery
+
+import (
+	"errors"
+	"io"
+	"net"
+	"os"
+	"slices"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+func TestTurns(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		all := turns{free: 2}
+		never := make(chan struct{})
+		for range 2 {
+			if !all.take(false, never) {
+				t.Fatal("no turn although two are free")
+			}
+		}
+		var order []string
+		gone := make(chan struct{})
+		wait := func(name string, begun bool, done chan struct{}) {
+			go func() {
+				if !all.take(begun, done) {
+					name = "not " + name
+				}
+				order = append(order, name)
+			}()
+			synctest.Wait()
+		}
+		wait("first", false, never)
+		wait("goner", false, gone)
+		wait("second", false, never)
+		wait("begun", true, never)
+		if len(order) != 0 {
+			t.Errorf("%q have not waited", order)
+		}
+		close(gone)
+		synctest.Wait()
+		for range 3 {
+			all.give()
+			synctest.Wait()
+		}
+		if want := []string{"not goner", "begun", "first", "second"}; !slices.Equal(order, want) {
+			t.Errorf("order: got %q, want %q", order, want)
+		}
+		all.give()
+		all.give()
+		if all.free != 2 || len(all.begun)+len(all.fresh) != 0 {
+			t.Errorf("in the end: %d free, %d and %d wait, want 2 free", all.free, len(all.begun), len(all.fresh))
+		}
+	})
+}
+
+// newShaking returns a shaking connection that needs a turn, and the other side of it.
+func newShaking(all *turns) (*shakingConn, net.Conn) {
+	ours, theirs := net.Pipe()
+	return &shakingConn{Conn: ours, turns: all, queued: new(atomic.Bool), left: handshakeTime}, theirs
+}
+
+// The time in our queue is not held against the other side, its silence is.
+func TestPatienceIsForTheOtherSideOnly(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		all := &turns{}
+		s, theirs := newShaking(all)
+		defer s.Close()
+		defer theirs.Close()
+		said := []byte("hello")
+		go func() {
+			time.Sleep(2 * time.Second)
+			_, _ = theirs.Write(said)
+		}()
+		go func() {
+			time.Sleep(time.Minute)
+			all.give()
+		}()
+		start := time.Now()
+		got := make([]byte, 10)
+		if n, err := s.Read(got); err != nil || string(got[:n]) != "hello" {
+			t.Fatalf("got %q, %v", got[:n], err)
+		}
+		if took, want := time.Since(start), time.Minute; took != want {
+			t.Errorf("the turn came after %v, want %v", took, want)
+		}
+		start = time.Now()
+		if _, err := s.Read(got); !errors.Is(err, os.ErrDeadlineExceeded) {
+			t.Fatalf("got error %v from a side that is silent", err)
+		}
+		if took, want := time.Since(start), handshakeTime-2*time.Second; took != want {
+			t.Errorf("the second silence was borne for %v, want %v", took, want)
+		}
+		if !all.tryTake() {
+			t.Error("no turn is free while the other side is waited for")
+		}
+		s.end()
+	})
+}
+
+// One who goes while it waits for its turn waits no longer, and nothing that one says meanwhile is lost.
+func TestWaitingForATurn(t *testing.T) {
+	for _, gone := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			all := &turns{}
+			s, theirs := newShaking(all)
+			defer s.Close()
+			go func() {
+				_, _ = theirs.Write([]byte("first"))
+				_, _ = theirs.Write([]byte("second"))
+				if gone {
+					theirs.Close()
+				}
+			}()
+			go func() {
+				time.Sleep(time.Minute)
+				all.give()
+			}()
+			start := time.Now()
+			got := make([]byte, 10)
+			n, err := s.Read(got)
+			if gone {
+				if took := time.Since(start); !errors.Is(err, io.ErrUnexpectedEOF) || took != 0 {
+					t.Errorf("got error %v after %v, want that the other side is gone at once", err, took)
+				}
+				time.Sleep(time.Hour)
+			} else {
+				if took := time.Since(start); err != nil || string(got[:n]) != "first" || took != time.Minute {
+					t.Errorf("read %q, %v after %v, want the first after a minute", got[:n], err, took)
+				}
+				if n, err := s.Read(got); err != nil || string(got[:n]) != "second" {
+					t.Errorf("read %q, %v, want the second", got[:n], err)
+				}
+				theirs.Close()
+			}
+			s.end()
+			if !all.tryTake() || all.tryTake() {
+				t.Error("in the end not one turn is free")
+			}
+		})
+	}
+}
