@@ -41,7 +41,7 @@ func leftGoroutines() string {
 		_ = pprof.Lookup("goroutine").WriteTo(&all, 2)
 		left = ""
 		for stack := range strings.SplitSeq(all.String(), "\n\n") {
-			if strings.Contains(stack, "dahernan/gopherdiscovery.") || strings.Contains(stack, "mangos") {
+			if strings.Contains(stack, "dahernan/gopherdiscovery.") || strings.Contains(stack, "go.nanomsg.org/mangos/") {
 				left += stack + "\n\n"
 			}
 		}
