@@ -1,17 +1,10 @@
 package gopherdiscovery_test
 
 import (
-	"context"
-	"errors"
 	"fmt"
-	"net"
 	"slices"
 	"strings"
 	"testing"
-
-	netcontext "golang.org/x/net/context" //lint:ignore SA1019 the test is that this one fits
-
-	"github.com/dahernan/gopherdiscovery"
 )
 
 func TestOneClient(t *testing.T) {
@@ -50,30 +43,6 @@ func TestClientsAddedOneByOneAndRemoved(t *testing.T) {
 	await(t, peers, "client1")
 }
 
-func TestClientCancelled(t *testing.T) {
-	server := startServer(t, quickOptions)
-	one, peers := join(t, server, "client1")
-	sub := subscribe(t, server)
-	await(t, peers, "client1")
-	await(t, sub.Changes(), "client1")
-	one.Cancel()
-	awaitClosed(t, peers)
-	await(t, sub.Changes())
-}
-
-func TestServerCancelled(t *testing.T) {
-	server := startServer(t, quickOptions)
-	_, peers := join(t, server, "client1")
-	await(t, peers, "client1")
-	server.Cancel()
-	server.Wait()
-	expectNone(t, peers)
-	survey, pubsub := server.URLs()
-	again := startServerAt(t, survey, pubsub, quickOptions)
-	announce(t, again, "client2")
-	await(t, peers, "client1", "client2")
-}
-
 func TestIndependentSubscriber(t *testing.T) {
 	server := startServer(t, quickOptions)
 	sub := subscribe(t, server)
@@ -96,52 +65,6 @@ func TestLateSubscriberGetsTheListAtOnce(t *testing.T) {
 	}
 }
 
-func TestPeersWithoutSubscription(t *testing.T) {
-	server := startServer(t, quickOptions)
-	peers, err := announce(t, server, "client1").Peers()
-	if !errors.Is(err, gopherdiscovery.ErrNoSubscriber) || peers != nil {
-		t.Errorf("got %v, %v, want nil, %v", peers, err, gopherdiscovery.ErrNoSubscriber)
-	}
-}
-
-// List tells what was delivered last without taking it from the channel, and is as new as any list that has been received.
-func TestList(t *testing.T) {
-	survey, pubsub := reserve(t), reserve(t)
-	client, err := quiet.ClientWithSub(context.Background(), survey, pubsub, "one")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer client.Close()
-	if got := client.List(); got != nil {
-		t.Errorf("before the first list: got %q, want nil", got)
-	}
-	server := startServerAt(t, survey, pubsub, quickOptions)
-	eventually(t, "the client is in its own list", func() bool { return slices.Equal(client.List(), []string{"one"}) })
-	peers, _ := client.Peers()
-	await(t, peers, "one")
-	for range 20 {
-		two := announce(t, server, "two")
-		for len(<-peers) != 2 {
-		}
-		if got, want := client.List(), []string{"one", "two"}; !slices.Equal(got, want) {
-			t.Fatalf("List: got %q, want %q as received", got, want)
-		}
-		two.Close()
-		await(t, peers, "one")
-	}
-	client.List()[0] = "spoilt"
-	if got := client.List(); !slices.Equal(got, []string{"one"}) {
-		t.Errorf("the list of one caller is that of all: %q", got)
-	}
-	server.Close()
-	if got := client.List(); !slices.Equal(got, []string{"one"}) {
-		t.Errorf("without a server: got %q, want the last list", got)
-	}
-	if got := announce(t, server, "plain").List(); got != nil {
-		t.Errorf("of a client without a subscription: got %q, want nil", got)
-	}
-}
-
 func TestSubscriberCancelled(t *testing.T) {
 	server := startServer(t, quickOptions)
 	sub := subscribe(t, server)
@@ -153,20 +76,6 @@ func TestSubscriberCancelled(t *testing.T) {
 	if got := sub.List(); got == nil || len(got) != 0 {
 		t.Errorf("List after the end: got %v, want the last one, which is empty", got)
 	}
-}
-
-func TestOneNameTwice(t *testing.T) {
-	server := startServer(t, quickOptions)
-	sub := subscribe(t, server)
-	twins := []*gopherdiscovery.DiscoveryClient{announce(t, server, "twin"), announce(t, server, "twin")}
-	await(t, sub.Changes(), "twin")
-	eventually(t, "both are connected and heard", func() bool { return server.Stats().Answers >= 2 && server.Stats().Clients == 2 })
-	twins[0].Close()
-	eventually(t, "one has left", func() bool { return server.Stats().Clients == 1 })
-	announce(t, server, "witness")
-	await(t, sub.Changes(), "twin", "witness")
-	twins[1].Close()
-	await(t, sub.Changes(), "witness")
 }
 
 func TestListsAreSortedAndTheReceivers(t *testing.T) {
@@ -248,40 +157,6 @@ func TestSlowConnectionSkipsToTheNewest(t *testing.T) {
 	}
 }
 
-func TestClientBeforeServer(t *testing.T) {
-	survey, pubsub := reserve(t), reserve(t)
-	client, err := quiet.ClientWithSub(context.Background(), survey, pubsub, "early")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer client.Close()
-	peers, _ := client.Peers()
-	startServerAt(t, survey, pubsub, quickOptions)
-	await(t, peers, "early")
-}
-
-// reserve returns a URL with a port that was free a moment ago.
-func reserve(t testing.TB) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return "tcp://" + l.Addr().String()
-}
-
-func TestUnknownHostIsRetried(t *testing.T) {
-	logger, book := newLogger()
-	d := &gopherdiscovery.Dialer{Logger: logger}
-	client, err := d.Client(context.Background(), "tcp://no-such-host.invalid:40007", "one")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer client.Close()
-	eventually(t, "the failure is logged", func() bool { return strings.Contains(book.String(), "no-such-host.invalid") })
-}
-
 func TestManyClientsWithoutAFalseLeave(t *testing.T) {
 	const size = 300
 	server := startServer(t, quickOptions)
@@ -303,64 +178,5 @@ func TestManyClientsWithoutAFalseLeave(t *testing.T) {
 	expectNone(t, sub.Changes())
 	if stats := server.Stats(); stats.Missed != 0 {
 		t.Errorf("%d surveys were missed, want none", stats.Missed)
-	}
-}
-
-func TestEitherContextFits(t *testing.T) {
-	server := startServer(t, quickOptions)
-	_, pubsub := server.URLs()
-	for name, ctx := range map[string]context.Context{"standard": context.Background(), "x/net": netcontext.Background()} {
-		ctx, cancel := context.WithCancel(ctx)
-		var sub *gopherdiscovery.Subscriber
-		var err error
-		sub, err = gopherdiscovery.NewSubscriber(ctx, pubsub)
-		if err != nil {
-			t.Fatalf("%s: %v", name, err)
-		}
-		cancel()
-		awaitClosed(t, sub.Changes())
-		sub.Wait()
-	}
-}
-
-func TestServerEndsWithItsContext(t *testing.T) {
-	ctx, cancel := context.WithCancel(context.Background())
-	server, err := gopherdiscovery.ServerContext(ctx, anyPort, anyPort, quickOptions)
-	if err != nil {
-		t.Fatal(err)
-	}
-	cancel()
-	server.Wait()
-}
-
-func TestTakenAddress(t *testing.T) {
-	taken, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer taken.Close()
-	url := "tcp://" + taken.Addr().String()
-	free := reserve(t)
-	_, inUse := net.Listen("tcp", taken.Addr().String()) // what the system calls it
-	for cause := inUse; cause != nil; cause = errors.Unwrap(cause) {
-		inUse = cause
-	}
-	for _, urls := range [][2]string{{url, free}, {free, url}} {
-		server, err := gopherdiscovery.Server(urls[0], urls[1], quickOptions)
-		if !errors.Is(err, inUse) || !strings.Contains(err.Error(), url) {
-			t.Errorf("got error %v, want address in use, naming %s", err, url)
-		}
-		if server != nil {
-			t.Errorf("got a server beside the error")
-		}
-		// The other address is free again.
-		l, err := net.Listen("tcp", strings.TrimPrefix(free, "tcp://"))
-		if err != nil {
-			t.Fatalf("the failed constructor kept an address: %v", err)
-		}
-		l.Close()
-	}
-	if left := leftGoroutines(); left != "" {
-		t.Errorf("the failed constructors left goroutines:\n%s", left)
 	}
 }

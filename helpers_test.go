@@ -3,6 +3,7 @@ package gopherdiscovery_test
 import (
 	"context"
 	"log/slog"
+	"net"
 	"slices"
 	"strings"
 	"sync"
@@ -159,4 +160,21 @@ func (l *logBook) String() string {
 func newLogger() (*slog.Logger, *logBook) {
 	book := new(logBook)
 	return slog.New(slog.NewTextHandler(book, nil)), book
+}
+
+// reserve returns a URL with a port that was free a moment ago.
+func reserve(t testing.TB) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return "tcp://" + l.Addr().String()
+}
+
+// ender is what a server, a client and a subscriber have in common.
+type ender interface {
+	Wait()
+	Close() error
 }

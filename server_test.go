@@ -1,0 +1,66 @@
+package gopherdiscovery_test
+
+import (
+	"context"
+	"errors"
+	"net"
+	"strings"
+	"testing"
+
+	"github.com/dahernan/gopherdiscovery"
+)
+
+func TestServerEndsWithItsContext(t *testing.T) {
+	ctx, cancel := context.WithCancel(context.Background())
+	server, err := gopherdiscovery.ServerContext(ctx, anyPort, anyPort, quickOptions)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cancel()
+	server.Wait()
+}
+
+func TestTakenAddress(t *testing.T) {
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer taken.Close()
+	url := "tcp://" + taken.Addr().String()
+	free := reserve(t)
+	_, inUse := net.Listen("tcp", taken.Addr().String()) // what the system calls it
+	for cause := inUse; cause != nil; cause = errors.Unwrap(cause) {
+		inUse = cause
+	}
+	for _, urls := range [][2]string{{url, free}, {free, url}} {
+		server, err := gopherdiscovery.Server(urls[0], urls[1], quickOptions)
+		if !errors.Is(err, inUse) || !strings.Contains(err.Error(), url) {
+			t.Errorf("got error %v, want address in use, naming %s", err, url)
+		}
+		if server != nil {
+			t.Errorf("got a server beside the error")
+		}
+		// The other address is free again.
+		l, err := net.Listen("tcp", strings.TrimPrefix(free, "tcp://"))
+		if err != nil {
+			t.Fatalf("the failed constructor kept an address: %v", err)
+		}
+		l.Close()
+	}
+	if left := leftGoroutines(); left != "" {
+		t.Errorf("the failed constructors left goroutines:\n%s", left)
+	}
+}
+
+func TestServerCancelled(t *testing.T) {
+	server := startServer(t, quickOptions)
+	_, peers := join(t, server, "client1")
+	await(t, peers, "client1")
+	server.Cancel()
+	server.Wait()
+	expectNone(t, peers)
+	survey, pubsub := server.URLs()
+	again := startServerAt(t, survey, pubsub, quickOptions)
+	announce(t, again, "client2")
+	await(t, peers, "client1", "client2")
+}
