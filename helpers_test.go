@@ -2,8 +2,18 @@ package gopherdiscovery_test
 
 import (
 	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"errors"
+	"io"
 	"log/slog"
+	"math/big"
 	"net"
+	"os"
 	"slices"
 	"strings"
 	"sync"
@@ -22,7 +32,13 @@ var quickOptions = gopherdiscovery.Options{
 
 var quiet = &gopherdiscovery.Dialer{Logger: slog.New(slog.DiscardHandler)}
 
-const anyPort = "tcp://127.0.0.1:0"
+// usualTime is what a join may take under attack, with the race detector and busy cores. In peace it is about a millisecond.
+const usualTime = 5 * time.Second
+
+const (
+	anyPort    = "tcp://127.0.0.1:0"
+	anyTLSPort = "tls+tcp://127.0.0.1:0"
+)
 
 // startServer starts a server on ports of the system's choice.
 func startServer(t testing.TB, opt gopherdiscovery.Options) *gopherdiscovery.DiscoveryServer {
@@ -177,4 +193,104 @@ func reserve(t testing.TB) string {
 type ender interface {
 	Wait()
 	Close() error
+}
+
+// expectClosed reads what there is to read.
+func expectClosed(t testing.TB, name string, c net.Conn) {
+	t.Helper()
+	c.SetReadDeadline(time.Now().Add(patience))
+	if _, err := io.Copy(io.Discard, c); errors.Is(err, context.DeadlineExceeded) || isTimeout(err) {
+		t.Errorf("%s: the connection is still open after %v", name, patience)
+	}
+}
+
+func isTimeout(err error) bool {
+	var timeout net.Error
+	return errors.As(err, &timeout) && timeout.Timeout()
+}
+
+func read(t *testing.T, name string) string {
+	t.Helper()
+	text, err := os.ReadFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
+// authority issues certificates.
+type authority struct {
+	key  *ecdsa.PrivateKey
+	cert *x509.Certificate
+	pool *x509.CertPool
+}
+
+func newAuthority(t testing.TB) *authority {
+	t.Helper()
+	a := &authority{pool: x509.NewCertPool()}
+	der, key := a.issue(t, &x509.Certificate{
+		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "authority"},
+		IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign,
+	})
+	cert, err := x509.ParseCertificate(der)
+	if err != nil {
+		t.Fatal(err)
+	}
+	a.cert, a.key = cert, key
+	a.pool.AddCert(cert)
+	return a
+}
+
+func (a *authority) issue(t testing.TB, template *x509.Certificate) ([]byte, *ecdsa.PrivateKey) {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template.NotBefore = time.Now().Add(-time.Hour)
+	if template.NotAfter.IsZero() {
+		template.NotAfter = time.Now().Add(time.Hour)
+	}
+	parent, signer := a.cert, a.key
+	if parent == nil {
+		parent, signer = template, key
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, parent, &key.PublicKey, signer)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return der, key
+}
+
+// certificate is good for servers and clients called name, and for 127.0.0.1.
+func (a *authority) certificate(t testing.TB, name string) tls.Certificate {
+	t.Helper()
+	return a.certificateUntil(t, name, time.Time{})
+}
+
+// certificateUntil is certificate with an end, which the zero time leaves to issue.
+func (a *authority) certificateUntil(t testing.TB, name string, end time.Time) tls.Certificate {
+	t.Helper()
+	der, key := a.issue(t, &x509.Certificate{
+		NotAfter:     end,
+		SerialNumber: big.NewInt(2), Subject: pkix.Name{CommonName: name},
+		DNSNames: []string{name}, IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
+		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth},
+	})
+	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}
+}
+
+// tlsPair returns a server's options, and a dialer that trusts it and has a certificate of the given name.
+func tlsPair(t testing.TB, a *authority, name string) (gopherdiscovery.Options, *gopherdiscovery.Dialer) {
+	t.Helper()
+	opt := quickOptions
+	opt.TLSConfig = &tls.Config{
+		Certificates: []tls.Certificate{a.certificate(t, "server")},
+		ClientAuth:   tls.RequireAndVerifyClientCert,
+		ClientCAs:    a.pool,
+	}
+	return opt, &gopherdiscovery.Dialer{
+		TLSConfig: &tls.Config{RootCAs: a.pool, Certificates: []tls.Certificate{a.certificate(t, name)}},
+		Logger:    quiet.Logger,
+	}
 }

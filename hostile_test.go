@@ -5,9 +5,7 @@ import (
 	"context"
 	"crypto/tls"
 	"encoding/binary"
-	"errors"
 	"fmt"
-	"io"
 	"net"
 	"runtime"
 	"slices"
@@ -19,19 +17,11 @@ import (
 )
 
 const (
-	// A join takes about a millisecond in peace. Under attack, with the race detector and busy cores, it may take this.
-	usualTime = 5 * time.Second
-
 	// Bounds for a server under attack: 2048 handshakes on each URL, one goroutine each, some for the connections that are through,
 	// and the memory for all of them.
 	mostGoroutines = 2*2048 + 500
 	mostMemory     = 64 << 20
 )
-
-// hello is the handshake of one side.
-func hello(protocol uint16) []byte {
-	return append(binary.BigEndian.AppendUint16([]byte{0, 'S', 'P', 0}, protocol), 0, 0)
-}
 
 // connect opens a connection and leaves it open until the test ends.
 func connect(t testing.TB, url string, first []byte) net.Conn {
@@ -178,20 +168,6 @@ func TestHandshakeDeadline(t *testing.T) {
 	for name, c := range conns {
 		expectClosed(t, name, c)
 	}
-}
-
-// expectClosed reads what there is to read.
-func expectClosed(t testing.TB, name string, c net.Conn) {
-	t.Helper()
-	c.SetReadDeadline(time.Now().Add(patience))
-	if _, err := io.Copy(io.Discard, c); errors.Is(err, context.DeadlineExceeded) || isTimeout(err) {
-		t.Errorf("%s: the connection is still open after %v", name, patience)
-	}
-}
-
-func isTimeout(err error) bool {
-	var timeout net.Error
-	return errors.As(err, &timeout) && timeout.Timeout()
 }
 
 // A client whose server accepts but never answers gives up and tries again.

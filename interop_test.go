@@ -1,15 +1,10 @@
 package gopherdiscovery_test
 
 import (
-	"bufio"
 	"context"
 	"fmt"
-	"os"
-	"os/exec"
 	"strings"
-	"sync"
 	"testing"
-	"time"
 
 	"go.nanomsg.org/mangos/v3"
 	"go.nanomsg.org/mangos/v3/protocol/pub"
@@ -21,17 +16,6 @@ import (
 
 	"github.com/dahernan/gopherdiscovery"
 )
-
-// mangosSocket prepares a stock socket of mangos, which is closed with the test.
-func mangosSocket(t testing.TB, newSocket func() (mangos.Socket, error)) mangos.Socket {
-	t.Helper()
-	sock, err := newSocket()
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { sock.Close() })
-	return sock
-}
 
 func TestStockClientWithOurServer(t *testing.T) {
 	for _, scheme := range []string{"tcp", "ipc", "inproc"} {
@@ -111,18 +95,6 @@ func twoURLs(t *testing.T, scheme string) (survey, pubsub string) {
 	return scheme + "://" + t.Name() + "/s", scheme + "://" + t.Name() + "/p"
 }
 
-func listenStock(t *testing.T, sock mangos.Socket, url string) string {
-	t.Helper()
-	l, err := sock.NewListener(url, nil)
-	if err == nil {
-		err = l.Listen()
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	return l.Address()
-}
-
 func answerSurveys(sock mangos.Socket, name string) {
 	go func() {
 		for {
@@ -153,62 +125,6 @@ func awaitMessage(t *testing.T, sock mangos.Socket, want string) {
 }
 
 // The tests below run the programs of nanomsg and nng, which Debian packages as nanomsg-utils and nng-utils.
-
-// program starts one of them. It returns the lines that it prints, and kills it with the test or when told to.
-func program(t *testing.T, name string, args ...string) (lines <-chan string, kill func()) {
-	t.Helper()
-	path, err := exec.LookPath(name)
-	if err != nil {
-		if os.Getenv("CI") != "" {
-			t.Fatalf("%s is not installed, and CI needs it", name)
-		}
-		t.Skipf("%s is not installed (Debian packages nanomsg-utils and nng-utils)", name)
-	}
-	cmd := exec.Command(path, args...)
-	cmd.Stderr = os.Stderr
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	printed := make(chan string, 1000)
-	ended := make(chan struct{})
-	go func() {
-		defer close(ended)
-		for scan := bufio.NewScanner(out); scan.Scan(); {
-			select {
-			case printed <- scan.Text():
-			default: // nobody looks any more
-			}
-		}
-	}()
-	kill = sync.OnceFunc(func() {
-		_ = cmd.Process.Kill()
-		<-ended
-		_ = cmd.Wait()
-	})
-	t.Cleanup(kill)
-	return printed, kill
-}
-
-func awaitLine(t *testing.T, lines <-chan string, want string) {
-	t.Helper()
-	timeout := time.After(patience)
-	var got []string
-	for {
-		select {
-		case line := <-lines:
-			if line == want {
-				return
-			}
-			got = append(got, line)
-		case <-timeout:
-			t.Fatalf("got lines %q, want %q", got, want)
-		}
-	}
-}
 
 func TestNanomsgAndNNGPeers(t *testing.T) {
 	for _, cat := range []struct {

@@ -1,11 +1,9 @@
 package gopherdiscovery
 
 import (
-	"context"
 	"fmt"
 	"log/slog"
 	"strings"
-	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -28,47 +26,6 @@ func TestThrottle(t *testing.T) {
 			t.Errorf("after %v: %d of 25 warnings are allowed, want %d", test.at, got, test.want)
 		}
 	}
-}
-
-// gate is a logger that returns when it is let.
-type gate struct {
-	open chan struct{}
-
-	mu    sync.Mutex // guards lines
-	lines []string
-}
-
-// openGate returns one that does not hold up anything.
-func openGate() *gate {
-	g := &gate{open: make(chan struct{})}
-	close(g.open)
-	return g
-}
-
-// take returns the lines since the last call.
-func (g *gate) take() []string {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	lines := g.lines
-	g.lines = nil
-	return lines
-}
-
-func (g *gate) Enabled(_ context.Context, level slog.Level) bool { return level >= slog.LevelInfo }
-func (g *gate) WithAttrs([]slog.Attr) slog.Handler               { return g }
-func (g *gate) WithGroup(string) slog.Handler                    { return g }
-
-func (g *gate) Handle(_ context.Context, r slog.Record) error {
-	<-g.open
-	line := r.Message
-	r.Attrs(func(a slog.Attr) bool {
-		line += " " + a.String()
-		return true
-	})
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	g.lines = append(g.lines, line)
-	return nil
 }
 
 func TestAsyncLogKeepsOrderAndCountsWhatItLeavesOut(t *testing.T) {

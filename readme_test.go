@@ -62,12 +62,3 @@ func flat(code string) string {
 	}
 	return b.String()
 }
-
-func read(t *testing.T, name string) string {
-	t.Helper()
-	text, err := os.ReadFile(name)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return string(text)
-}

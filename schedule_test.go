@@ -8,8 +8,6 @@ import (
 	"time"
 )
 
-const ms = time.Millisecond
-
 // script drives a schedule by hand, in milliseconds since its start.
 type script struct {
 	*schedule[int, string]

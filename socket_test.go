@@ -1,20 +1,11 @@
 package gopherdiscovery
 
 import (
-	"log/slog"
 	"testing"
 	"testing/synctest"
 
 	"go.nanomsg.org/mangos/v3"
 )
-
-// quietSettings let an endpoint be without a log.
-var quietSettings = settings{log: &asyncLog{logger: slog.New(slog.DiscardHandler)}}
-
-// nothing is a connection that nothing happens on.
-type nothing struct{ mangos.TranPipe }
-
-func (nothing) Close() error { return nil }
 
 // Closing a mangos socket while it adds a connection would leave a goroutine stuck for ever.
 func TestCloseWaitsForConnectionsThatAreBeingAdded(t *testing.T) {

@@ -1,0 +1,61 @@
+package gopherdiscovery
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+	"time"
+
+	"go.nanomsg.org/mangos/v3"
+)
+
+const ms = time.Millisecond
+
+// gate is a logger that returns when it is let.
+type gate struct {
+	open chan struct{}
+
+	mu    sync.Mutex // guards lines
+	lines []string
+}
+
+// openGate returns one that does not hold up anything.
+func openGate() *gate {
+	g := &gate{open: make(chan struct{})}
+	close(g.open)
+	return g
+}
+
+// take returns the lines since the last call.
+func (g *gate) take() []string {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	lines := g.lines
+	g.lines = nil
+	return lines
+}
+
+func (g *gate) Enabled(_ context.Context, level slog.Level) bool { return level >= slog.LevelInfo }
+func (g *gate) WithAttrs([]slog.Attr) slog.Handler               { return g }
+func (g *gate) WithGroup(string) slog.Handler                    { return g }
+
+func (g *gate) Handle(_ context.Context, r slog.Record) error {
+	<-g.open
+	line := r.Message
+	r.Attrs(func(a slog.Attr) bool {
+		line += " " + a.String()
+		return true
+	})
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.lines = append(g.lines, line)
+	return nil
+}
+
+// quietSettings let an endpoint be without a log.
+var quietSettings = settings{log: &asyncLog{logger: slog.New(slog.DiscardHandler)}}
+
+// nothing is a connection that nothing happens on.
+type nothing struct{ mangos.TranPipe }
+
+func (nothing) Close() error { return nil }
