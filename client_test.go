@@ -34,15 +34,14 @@ func TestList(t *testing.T) {
 	await(t, peers, "one")
 	for range 20 {
 		two := announce(t, server, "two")
-		for len(<-peers) != 2 {
-		}
+		await(t, peers, "one", "two")
 		if got, want := client.List(), []string{"one", "two"}; !slices.Equal(got, want) {
 			t.Fatalf("List: got %q, want %q as received", got, want)
 		}
 		two.Close()
 		await(t, peers, "one")
 	}
-	client.List()[0] = "spoilt"
+	clear(client.List())
 	if got := client.List(); !slices.Equal(got, []string{"one"}) {
 		t.Errorf("the list of one caller is that of all: %q", got)
 	}

@@ -29,6 +29,9 @@ func TestTakenAddress(t *testing.T) {
 	url := "tcp://" + taken.Addr().String()
 	free := reserve(t)
 	_, inUse := net.Listen("tcp", taken.Addr().String()) // what the system calls it
+	if inUse == nil {
+		t.Fatal("the system lets two listen on one address")
+	}
 	for cause := inUse; cause != nil; cause = errors.Unwrap(cause) {
 		inUse = cause
 	}
@@ -38,7 +41,8 @@ func TestTakenAddress(t *testing.T) {
 			t.Errorf("got error %v, want address in use, naming %s", err, url)
 		}
 		if server != nil {
-			t.Errorf("got a server beside the error")
+			server.Close()
+			t.Errorf("got a server, want only an error")
 		}
 		// The other address is free again.
 		l, err := net.Listen("tcp", strings.TrimPrefix(free, "tcp://"))
