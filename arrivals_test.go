@@ -1,0 +1,50 @@
+package gopherdiscovery
+
+import (
+	"slices"
+	"sync"
+	"testing"
+)
+
+func TestArrivalsKeepOrder(t *testing.T) {
+	a := arrivals[string]{bell: newBell()}
+	if a.take() != nil || a.len() != 0 || rang(a.bell) {
+		t.Errorf("before the first: got count %d and moves or a bell", a.len())
+	}
+	a.began("one")
+	if !rang(a.bell) || a.len() != 1 {
+		t.Errorf("after one began: got count %d, want 1 and the bell", a.len())
+	}
+	a.began("two")
+	a.ended("one")
+	if !rang(a.bell) || a.len() != 1 {
+		t.Errorf("after the end of one of two: got count %d, want 1 and the bell", a.len())
+	}
+	want := []move[string]{{"one", false}, {"two", false}, {"one", true}}
+	if got := a.take(); !slices.Equal(got, want) {
+		t.Errorf("got %v, want %v", got, want)
+	}
+	if got := a.take(); got != nil {
+		t.Errorf("got %v a second time", got)
+	}
+	a.ended("two")
+	if got, want := a.take(), []move[string]{{"two", true}}; !slices.Equal(got, want) || a.len() != 0 {
+		t.Errorf("got %v and count %d, want %v and 0", got, a.len(), want)
+	}
+}
+
+func TestArrivalsMayComeConcurrently(t *testing.T) {
+	a := arrivals[int]{bell: newBell()}
+	var all sync.WaitGroup
+	for i := range 50 {
+		all.Go(func() {
+			a.began(i)
+			a.ended(i)
+			a.began(i)
+		})
+	}
+	all.Wait()
+	if moves := a.take(); len(moves) != 150 || a.len() != 50 {
+		t.Errorf("got %d moves and count %d, want 150 and 50", len(moves), a.len())
+	}
+}

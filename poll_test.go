@@ -1,0 +1,140 @@
+package gopherdiscovery
+
+import (
+	"testing"
+)
+
+func testPoll(c clock) poll {
+	return newPoll(Options{SurveyTime: 300 * ms, RecvDeadline: 100 * ms, PollTime: 2000 * ms, MissedSurveys: 2}, c.at(0))
+}
+
+func TestPollBeginsAfterPollTime(t *testing.T) {
+	c := newClock()
+	p := testPoll(c)
+	c.expectAt(t, "the first poll", p.deadline(), 2000)
+	if p.due(c.at(1999)) || !p.due(c.at(2000)) {
+		t.Error("the first poll is not due at 2000 ms exactly")
+	}
+	p.begin(c.at(2000))
+	if p.end(c.at(2050), 0, 5) {
+		t.Error("a poll that all have answered is doubted")
+	}
+	c.expectAt(t, "the second poll", p.deadline(), 4050)
+}
+
+func TestPollEndsWithinSurveyTimeAndRecvDeadline(t *testing.T) {
+	for _, test := range []struct {
+		name       string
+		lastAnswer int // 0 for none
+		want       int
+	}{
+		{"no answer", 0, 2100},
+		{"an answer", 2090, 2190},
+		{"an answer as late as SurveyTime allows", 2200, 2300},
+		{"an answer near the end", 2290, 2300},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			c := newClock()
+			p := testPoll(c)
+			p.lastAnswer = c.at(1990) // to the poll before
+			p.begin(c.at(2000))
+			if test.lastAnswer > 0 {
+				p.lastAnswer = c.at(test.lastAnswer)
+			}
+			c.expectAt(t, "deadline", p.deadline(), test.want)
+			if p.due(c.at(test.want-1)) || !p.due(c.at(test.want)) {
+				t.Errorf("not due at %d ms exactly", test.want)
+			}
+		})
+	}
+}
+
+// A poll whose end is noticed late gets more time, but not again and again.
+func TestPollGivesGraceOnce(t *testing.T) {
+	c := newClock()
+	p := testPoll(c)
+	p.begin(c.at(2000))
+	if p.tooLate(c.at(2150)) {
+		t.Error("too late although it is within lateAfter")
+	}
+	c.expectAt(t, "deadline without grace", p.deadline(), 2100)
+	if !p.tooLate(c.at(2151)) {
+		t.Error("not too late beyond lateAfter")
+	}
+	c.expectAt(t, "deadline with grace", p.deadline(), 2351)
+	if p.tooLate(c.at(9000)) {
+		t.Error("grace was given twice")
+	}
+	p.end(c.at(9000), 1, 1)
+	p.begin(c.at(11000))
+	c.expectAt(t, "deadline of the next poll", p.deadline(), 11100)
+	if !p.tooLate(c.at(11151)) {
+		t.Error("the next poll is given no grace")
+	}
+}
+
+func TestPollGraceIsAtMostSurveyTime(t *testing.T) {
+	c := newClock()
+	p := newPoll(Options{SurveyTime: 80 * ms, RecvDeadline: 80 * ms, PollTime: 2000 * ms, MissedSurveys: 2}, c.at(0))
+	p.begin(c.at(2000))
+	p.tooLate(c.at(3000))
+	c.expectAt(t, "deadline with grace", p.deadline(), 3080)
+}
+
+func TestPollIsDoubted(t *testing.T) {
+	for _, test := range []struct {
+		name          string
+		silent, known int
+		want          bool
+	}{
+		{"nobody knows anybody", 0, 0, false},
+		{"all have answered", 0, 4, false},
+		{"all of fewer than doubtFrom", doubtFrom - 1, doubtFrom - 1, false},
+		{"all of doubtFrom", doubtFrom, doubtFrom, true},
+		{"half", 3, 6, false},
+		{"more than half", 3, 5, true},
+		{"fewer than half of many", 49, 100, false},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			c := newClock()
+			p := testPoll(c)
+			p.begin(c.at(2000))
+			if got := p.end(c.at(2100), test.silent, test.known); got != test.want {
+				t.Errorf("%d of %d silent: got doubted %t, want %t", test.silent, test.known, got, test.want)
+			}
+			next := 4100
+			if test.want {
+				next = 2100 // at once
+			}
+			c.expectAt(t, "the next poll", p.deadline(), next)
+		})
+	}
+}
+
+// It is doubted MissedSurveys times in a row, and then believed until a poll goes well.
+func TestPollIsNotDoubtedForever(t *testing.T) {
+	c := newClock()
+	p := testPoll(c)
+	for i, test := range []struct {
+		silent int
+		want   bool
+	}{{4, true}, {4, true}, {4, false}, {4, false}, {0, false}, {4, true}, {1, false}, {4, true}, {4, true}, {4, false}} {
+		now := c.at(1000 * i)
+		p.begin(now)
+		if got := p.end(now, test.silent, 4); got != test.want {
+			t.Errorf("poll %d, %d of 4 silent: got doubted %t, want %t", i, test.silent, got, test.want)
+		}
+	}
+}
+
+func TestPollHurries(t *testing.T) {
+	c := newClock()
+	p := testPoll(c)
+	p.hurry(c.at(500))
+	c.expectAt(t, "a poll in a hurry", p.deadline(), 500)
+	p.begin(c.at(500))
+	p.hurry(c.at(550)) // one is running already
+	c.expectAt(t, "the end of the poll that is running", p.deadline(), 600)
+	p.end(c.at(600), 0, 1)
+	c.expectAt(t, "the poll after", p.deadline(), 2600)
+}

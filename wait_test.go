@@ -1,0 +1,41 @@
+package gopherdiscovery
+
+import (
+	"context"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+func TestSleep(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		start := time.Now()
+		sleep(t.Context(), time.Minute)
+		if got := time.Since(start); got != time.Minute {
+			t.Errorf("slept for %v, want a minute", got)
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		start = time.Now()
+		sleep(ctx, time.Minute)
+		if got := time.Since(start); got != time.Second {
+			t.Errorf("slept for %v, want a second, when the context ends", got)
+		}
+	})
+}
+
+// A bell that nobody listens to rings once, and blocks nobody.
+func TestBell(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) { // in which a ring that blocks is a deadlock, and reported
+		b := newBell()
+		for range 3 {
+			b.ring()
+		}
+		if !rang(b) {
+			t.Error("the bell has not rung")
+		}
+		if rang(b) {
+			t.Error("the bell has rung twice")
+		}
+	})
+}
