@@ -29,6 +29,19 @@ func TestEditionOpens(t *testing.T) {
 	c.expectAt(t, "deadline while closed", e.deadline(c.at(500), false), 1000)
 }
 
+// After a halt the edition is closed again, and nothing is due before it opens.
+func TestEditionOpensAgain(t *testing.T) {
+	c := newClock()
+	e := openEdition(c)
+	e.note(c.at(1500), true)
+	e.openAt(c.at(9000))
+	if e.opened(c.at(8999)) {
+		t.Error("open before 9000 ms")
+	}
+	c.expectAt(t, "deadline while closed again", e.deadline(c.at(8000), false), 9000)
+	c.expectAt(t, "deadline once open", e.deadline(c.at(9000), false), 1500)
+}
+
 func TestEditionPublishAt(t *testing.T) {
 	for _, test := range []struct {
 		name    string

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"go.nanomsg.org/mangos/v3"
+	"go.nanomsg.org/mangos/v3/protocol"
 )
 
 const ms = time.Millisecond
@@ -88,4 +89,67 @@ func rang(b bell) bool {
 	default:
 		return false
 	}
+}
+
+// fakePipe is a connection of mangos that nothing is behind.
+type fakePipe struct {
+	protocol.Pipe
+	busy chan struct{} // keeps messages from being sent until it is closed
+
+	mu     sync.Mutex // guards the fields below
+	in     []string   // what the other side says
+	sent   []string
+	closed bool
+}
+
+// newFakePipe returns one whose other side says something and then hangs up.
+func newFakePipe(says ...string) *fakePipe {
+	f := &fakePipe{in: says, busy: make(chan struct{})}
+	close(f.busy)
+	return f
+}
+
+func (f *fakePipe) SendMsg(m *mangos.Message) error {
+	<-f.busy
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.closed {
+		return mangos.ErrClosed
+	}
+	f.sent = append(f.sent, string(m.Body))
+	return nil
+}
+
+func (f *fakePipe) RecvMsg() *mangos.Message {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if len(f.in) == 0 {
+		return nil
+	}
+	m := mangos.NewMessage(0)
+	m.Body = append(m.Body, f.in[0]...)
+	f.in = f.in[1:]
+	return m
+}
+
+func (f *fakePipe) Close() error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.closed = true
+	return nil
+}
+
+func (f *fakePipe) isClosed() bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.closed
+}
+
+// take returns what was sent since the last call.
+func (f *fakePipe) take() []string {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	sent := f.sent
+	f.sent = nil
+	return sent
 }

@@ -1,0 +1,135 @@
+package gopherdiscovery
+
+import (
+	"errors"
+	"io"
+	"net"
+	"strings"
+	"testing"
+	"time"
+)
+
+// listenLocal listens on a port of the system's choice, until the test ends.
+func listenLocal(t *testing.T, maxConns int) *listener {
+	t.Helper()
+	set := quietSettings
+	set.maxConns, set.handshakes = maxConns, new(handshakes)
+	l := newListener(newEndpoint(pubSide, set), address{"tcp", "127.0.0.1:0"})
+	if err := l.listen(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		l.endpoint.shut()
+		l.close()
+		l.endpoint.end()
+	})
+	return l
+}
+
+// dialLocal connects as a subscriber does, and says its part of the handshake.
+func dialLocal(t *testing.T, l *listener) net.Conn {
+	t.Helper()
+	c, err := net.Dial("tcp", l.net.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { c.Close() })
+	c.SetDeadline(time.Now().Add(30 * time.Second))
+	_, _ = c.Write([]byte{0, 'S', 'P', 0, 0, 0x21, 0, 0}) // may be closed already
+	return c
+}
+
+func TestListenerURL(t *testing.T) {
+	for _, a := range []address{{"tcp", "127.0.0.1:0"}, {"ipc", "/tmp/x"}} {
+		if got := newListener(nil, a).url(); got != a.String() {
+			t.Errorf("before listening: got %s, want %s", got, a)
+		}
+	}
+	l := listenLocal(t, 0)
+	if got, want := l.url(), "tcp://"+l.net.Addr().String(); got != want || strings.HasSuffix(got, ":0") {
+		t.Errorf("got %s, want %s", got, want)
+	}
+}
+
+func TestListenerAcceptsAfterTheHandshake(t *testing.T) {
+	l := listenLocal(t, 0)
+	mute, err := net.Dial("tcp", l.net.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer mute.Close()
+	client := dialLocal(t, l)
+	c, err := l.accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, want := c.remote(), client.LocalAddr().String(); got != want {
+		t.Errorf("accepted the connection from %s, want %s", got, want)
+	}
+	var hello [8]byte
+	if _, err := io.ReadFull(client, hello[:]); err != nil || hello != [8]byte{0, 'S', 'P', 0, 0, 0x20, 0, 0} {
+		t.Errorf("the handshake was % x, %v", hello, err)
+	}
+	if l.endpoint.refused.Load() != 0 {
+		t.Error("accepted only after the other connection was closed, which does not finish its handshake")
+	}
+	if l.endpoint.admitted != 1 {
+		t.Errorf("%d connections are counted, want 1", l.endpoint.admitted)
+	}
+}
+
+func TestListenerRefusesOneTooMany(t *testing.T) {
+	l := listenLocal(t, 1)
+	dialLocal(t, l)
+	c, err := l.accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, err := io.ReadAll(dialLocal(t, l)); len(got) > 0 || isTimeoutError(err) {
+		t.Errorf("the one too many was sent % x, and closed with %v", got, err)
+	}
+	if got := l.endpoint.refused.Load(); got != 1 {
+		t.Errorf("%d connections were refused, want 1", got)
+	}
+	c.Close()
+	dialLocal(t, l)
+	if _, err := l.accept(); err != nil {
+		t.Errorf("with room again: got error %v", err)
+	}
+}
+
+func isTimeoutError(err error) bool {
+	var timeout net.Error
+	return errors.As(err, &timeout) && timeout.Timeout()
+}
+
+func TestListenerEndsWithItsEndpoint(t *testing.T) {
+	l := listenLocal(t, 0)
+	accepted := make(chan error)
+	go func() {
+		_, err := l.accept()
+		accepted <- err
+	}()
+	l.endpoint.shut()
+	if err := <-accepted; err != net.ErrClosed {
+		t.Errorf("accept: got error %v, want %v", err, net.ErrClosed)
+	}
+	if _, err := l.accept(); err != net.ErrClosed {
+		t.Errorf("accept after the end: got error %v, want %v", err, net.ErrClosed)
+	}
+	late := newListener(l.endpoint, l.address)
+	if err := late.listen(); err != net.ErrClosed {
+		t.Errorf("listen after the end: got error %v, want %v", err, net.ErrClosed)
+	}
+	// It has kept no address.
+	if late.net != nil {
+		again, err := net.Listen("tcp", late.net.Addr().String())
+		if err != nil {
+			t.Fatalf("the address is still bound: %v", err)
+		}
+		again.Close()
+	}
+	if err := newListener(l.endpoint, l.address).close(); err != nil {
+		t.Errorf("closing what never listened: got error %v", err)
+	}
+}

@@ -1,0 +1,169 @@
+package gopherdiscovery
+
+import (
+	"errors"
+	"log/slog"
+	"slices"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// listening is a session that keeps what it has received.
+type listening struct {
+	got []string
+	err error // the answer to each message
+}
+
+func (l *listening) received(body []byte) error {
+	l.got = append(l.got, string(body))
+	return l.err
+}
+
+func (l *listening) ended() {}
+
+// Of the messages for a connection that takes none only the newest waits.
+func TestPipePostsTheNewest(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		core := newFakePipe()
+		core.busy = make(chan struct{})
+		e := newEndpoint(side{}, quietSettings)
+		p := newPipe(core, e, true)
+		e.enter(1)
+		go p.send()
+		for _, message := range []string{"one", "two", "three", "four"} {
+			p.post([]byte(message))
+			synctest.Wait() // the first is being sent, and the others wait
+		}
+		close(core.busy)
+		synctest.Wait()
+		if got, want := core.take(), []string{"one", "four"}; !slices.Equal(got, want) {
+			t.Errorf("sent %q, want %q", got, want)
+		}
+		p.wake.ring() // for what is sent already
+		synctest.Wait()
+		if got := core.take(); len(got) > 0 {
+			t.Errorf("sent %q once more", got)
+		}
+		p.post([]byte("five"))
+		synctest.Wait()
+		if got, want := core.take(), []string{"five"}; !slices.Equal(got, want) {
+			t.Errorf("sent %q, want %q", got, want)
+		}
+		close(p.done)
+		e.shut()
+		e.end() // waits for send
+	})
+}
+
+// A message that cannot be sent ends the sending: mangos has closed the connection.
+func TestPipeStopsWhenItCannotSend(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		core := newFakePipe()
+		core.Close()
+		e := newEndpoint(side{}, quietSettings)
+		p := newPipe(core, e, true)
+		e.enter(1)
+		p.post([]byte("lost"))
+		p.send()
+		if e.entrants != 0 || e.broken.Load() != 0 {
+			t.Errorf("got %d goroutines and %d broken connections, want none", e.entrants, e.broken.Load())
+		}
+	})
+}
+
+func TestPipeExpires(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		core, lines := newFakePipe(), openGate()
+		e := newEndpoint(side{}, settings{log: &asyncLog{logger: slog.New(lines)}})
+		p := newPipe(core, e, true)
+		if p.expired(time.Now()) {
+			t.Error("a connection without a certificate has expired")
+		}
+		p.expires = time.Now().Add(time.Hour)
+		e.enter(1)
+		go p.send()
+		time.Sleep(time.Hour)
+		p.post([]byte("in time"))
+		synctest.Wait()
+		time.Sleep(time.Nanosecond)
+		p.post([]byte("too late"))
+		synctest.Wait()
+		if got, want := core.take(), []string{"in time"}; !slices.Equal(got, want) {
+			t.Errorf("sent %q, want %q", got, want)
+		}
+		if !core.isClosed() || e.broken.Load() != 1 {
+			t.Errorf("got closed %t and %d broken connections, want true and 1", core.isClosed(), e.broken.Load())
+		}
+		want := []string{"gopherdiscovery: connection closed error=" + errExpired.Error() + " from=<nil>"}
+		if got := lines.take(); !slices.Equal(got, want) {
+			t.Errorf("logged %q, want %q", got, want)
+		}
+		e.shut()
+		e.end()
+	})
+}
+
+func TestPipeRefusesWhatIsTooLong(t *testing.T) {
+	s := new(listening)
+	p := newPipe(newFakePipe(), newEndpoint(side{limit: 4}, quietSettings), false)
+	p.session = s
+	if err := p.take([]byte("four")); err != nil {
+		t.Errorf("4 of at most 4 bytes: got error %v", err)
+	}
+	if err := p.take([]byte("fiver")); !errors.Is(err, errTooLong) {
+		t.Errorf("5 of at most 4 bytes: got error %v, want %v", err, errTooLong)
+	}
+	if want := []string{"four"}; !slices.Equal(s.got, want) {
+		t.Errorf("the session has received %q, want %q", s.got, want)
+	}
+}
+
+// A connection is received from until it ends, or breaks the protocol.
+func TestPipeReceives(t *testing.T) {
+	broken := errors.New("broken")
+	for _, test := range []struct {
+		name string
+		err  error // of the session
+		want []string
+	}{
+		{"until it ends", nil, []string{"one", "two"}},
+		{"until it breaks the protocol", broken, []string{"one"}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			core, s := newFakePipe("one", "two"), &listening{err: test.err}
+			e := newEndpoint(side{limit: 4}, quietSettings)
+			p := newPipe(core, e, false)
+			p.session = s
+			e.enter(1)
+			p.receive()
+			if !slices.Equal(s.got, test.want) {
+				t.Errorf("the session has received %q, want %q", s.got, test.want)
+			}
+			drops := uint64(0)
+			if test.err != nil {
+				drops = 1
+			}
+			if e.broken.Load() != drops || core.isClosed() != (drops == 1) || e.entrants != 0 {
+				t.Errorf("got %d broken connections, closed %t, %d goroutines, want %d, %t and 0",
+					e.broken.Load(), core.isClosed(), e.entrants, drops, drops == 1)
+			}
+		})
+	}
+}
+
+func TestPipeReportsOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		lines := openGate()
+		e := newEndpoint(side{}, settings{log: &asyncLog{logger: slog.New(lines)}})
+		p, other := newPipe(newFakePipe(), e, false), newPipe(newFakePipe(), e, false)
+		p.report("first", "n", 1)
+		p.report("second", "n", 2)
+		other.report("other")
+		synctest.Wait()
+		want := []string{"gopherdiscovery: first n=1 from=<nil>", "gopherdiscovery: other from=<nil>"}
+		if got := lines.take(); !slices.Equal(got, want) {
+			t.Errorf("logged %q, want %q", got, want)
+		}
+	})
+}
