@@ -156,7 +156,8 @@ func fakeDNS(t *testing.T, addresses ...string) {
 	}()
 }
 
-// answerDNS answers a question for addresses of version 4 (RFC 1035, section 4), and knows none of version 6.
+// answerDNS answers a question for addresses of version 4 (RFC 1035, section 4), and knows none of
+// version 6.
 func answerDNS(question []byte, addresses []string) []byte {
 	end := 12
 	for question[end] != 0 {
@@ -177,7 +178,8 @@ func answerDNS(question []byte, addresses []string) []byte {
 	return answer
 }
 
-// A name leads to several addresses, of which only the last has a server; the first accepts and says nothing.
+// A name leads to several addresses, of which only the last has a server; the first accepts and
+// says nothing.
 func TestNameWithSeveralAddresses(t *testing.T) {
 	server, err := Server("tcp://127.0.0.3:0", "tcp://127.0.0.3:0", Options{PollTime: 50 * ms, Logger: slog.New(slog.DiscardHandler)})
 	if err != nil {

@@ -22,7 +22,8 @@ var readmeOptions = gopherdiscovery.Options{
 // joinPause makes each join a lone one: it is longer than the default JoinInterval.
 const joinPause = 30 * time.Millisecond
 
-// BenchmarkJoin measures the time from the call of Client until all peers have received the list with the newcomer.
+// BenchmarkJoin measures the time from the call of Client until all peers have received the list
+// with the newcomer.
 func BenchmarkJoin(b *testing.B) {
 	benchmarkSizes(b, func(b *testing.B, c *crowd) {
 		var joins durations
@@ -42,7 +43,8 @@ func BenchmarkJoin(b *testing.B) {
 	})
 }
 
-// BenchmarkLeave measures the time from the call of Cancel until all peers have received the list without the client.
+// BenchmarkLeave measures the time from the call of Cancel until all peers have received the list
+// without the client.
 func BenchmarkLeave(b *testing.B) {
 	benchmarkSizes(b, func(b *testing.B, c *crowd) {
 		var leaves durations
@@ -62,8 +64,8 @@ func BenchmarkLeave(b *testing.B) {
 	})
 }
 
-// BenchmarkKill measures the time from the end of a client's connection, which is all that a server sees of a SIGKILL, until all
-// peers have received the list without it.
+// BenchmarkKill measures the time from the end of a client's connection, which is all that a server
+// sees of a SIGKILL, until all peers have received the list without it.
 func BenchmarkKill(b *testing.B) {
 	benchmarkSizes(b, func(b *testing.B, c *crowd) {
 		var leaves durations
@@ -80,7 +82,8 @@ func BenchmarkKill(b *testing.B) {
 	})
 }
 
-// BenchmarkIdle measures the processor time of 1000 clients, their subscribers and their server while nothing changes.
+// BenchmarkIdle measures the processor time of 1000 clients, their subscribers and their server
+// while nothing changes.
 func BenchmarkIdle(b *testing.B) {
 	c := newCrowd(b, 1000)
 	const window = 6 * time.Second

@@ -11,7 +11,8 @@ import (
 	"github.com/dahernan/gopherdiscovery"
 )
 
-// The tests in this file run in fake time, over inproc: times are exact, and a goroutine left behind fails the test.
+// The tests in this file run in fake time, over inproc: times are exact, and a goroutine left
+// behind fails the test.
 
 func TestTimesOfJoinAndLeave(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -84,7 +85,8 @@ func TestJoinsWaitForThePollWithoutJoinInterval(t *testing.T) {
 	})
 }
 
-// A client that falls silent is dropped when it has missed MissedSurveys surveys in a row, and not before.
+// A client that falls silent is dropped when it has missed MissedSurveys surveys in a row, and not
+// before.
 func TestSilentClient(t *testing.T) {
 	for _, limit := range []int{1, 2, 5} {
 		synctest.Test(t, func(t *testing.T) {
@@ -107,7 +109,8 @@ func TestSilentClient(t *testing.T) {
 			answer() // the poll at 2 s
 			sub.expect(t, delivered{2 * time.Second, "good silent"})
 
-			// Each poll lasts 1 s for the silent one's sake, and the next begins 2 s later.
+			// Each poll lasts 1 s for the silent one's sake, and the next begins 2 s
+			// later.
 			for i := range limit {
 				sub.expect(t)
 				if i < limit-1 {
@@ -159,7 +162,8 @@ func TestForgetfulClientStays(t *testing.T) {
 	})
 }
 
-// An answer that comes after the end of its survey, and after the start of the next, proves that the client lives.
+// An answer that comes after the end of its survey, and after the start of the next, proves that
+// the client lives.
 func TestLateAnswersCount(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		server := bubbleServer(t, bubbleOptions)
@@ -176,7 +180,8 @@ func TestLateAnswersCount(t *testing.T) {
 						return
 					}
 					select {
-					case <-time.After(3500 * time.Millisecond): // the polls are 3 s apart
+					// The polls are 3 s apart.
+					case <-time.After(3500 * time.Millisecond):
 					case <-t.Context().Done():
 					}
 					_ = ctx.Send([]byte("slow"))
@@ -211,7 +216,8 @@ func TestRecvDeadlineEndsASurvey(t *testing.T) {
 	})
 }
 
-// One client among 50 hangs: the others' joins and leaves are seen as if it were not there, whether a poll is running or not.
+// One client among 50 hangs: the others' joins and leaves are seen as if it were not there, whether
+// a poll is running or not.
 func TestHungClientDelaysNobody(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		server := bubbleServer(t, bubbleOptions)
@@ -245,7 +251,8 @@ func TestHungClientDelaysNobody(t *testing.T) {
 	})
 }
 
-// A restart goes unnoticed by subscribers when the clients come back in time; so does an hour without a server.
+// A restart goes unnoticed by subscribers when the clients come back in time; so does an hour
+// without a server.
 func TestRestartFlapsNobody(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		server := bubbleServer(t, bubbleOptions)

@@ -35,7 +35,8 @@ func expectSoon(t *testing.T, what string, e ender) {
 	}
 }
 
-// A logger that hangs keeps no client from dialling, no list from a subscriber, and no Close from returning.
+// A logger that hangs keeps no client from dialling, no list from a subscriber, and no Close from
+// returning.
 func TestLoggerThatHangs(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := &gopherdiscovery.Dialer{Logger: stuckLogger(t)}

@@ -8,7 +8,8 @@ import (
 	"testing/synctest"
 )
 
-// The header of a survey, with what devices have put before its id, goes back before the name; the rest does not.
+// The header of a survey, with what devices have put before its id, goes back before the name; the
+// rest does not.
 func TestClientAnswers(t *testing.T) {
 	for _, test := range []struct{ name, survey, want string }{
 		{"survey", "\x80\x00\x00\x01", "\x80\x00\x00\x01name"},

@@ -17,7 +17,8 @@ func TestPeersWithoutSubscription(t *testing.T) {
 	}
 }
 
-// List tells what was delivered last without taking it from the channel, and is as new as any list that has been received.
+// List tells what was delivered last without taking it from the channel, and is as new as any list
+// that has been received.
 func TestList(t *testing.T) {
 	survey, pubsub := reserve(t), reserve(t)
 	client, err := quiet.ClientWithSub(context.Background(), survey, pubsub, "one")

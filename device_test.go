@@ -32,7 +32,8 @@ func TestDevices(t *testing.T) {
 	for hops := 1; hops <= 2; hops++ {
 		t.Run(fmt.Sprintf("hops=%d", hops), func(t *testing.T) {
 			opt := quickOptions
-			opt.SurveyTime = 200 * time.Millisecond // who is behind a device leaves by silence
+			// Who is behind a device leaves by silence.
+			opt.SurveyTime = 200 * time.Millisecond
 			server := startServer(t, opt)
 			survey, pubsub := server.URLs()
 			for range hops {
@@ -50,7 +51,8 @@ func TestDevices(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer two.Close()
-			// A device forwards lists, it keeps none: each wait is for a list that a change brings.
+			// A device forwards lists, it keeps none: each wait is for a list that a
+			// change brings.
 			eventually(t, "both are listed", func() bool { return server.Stats().Services == 2 })
 			direct := announce(t, server, "direct")
 			await(t, peers, "direct", "one", "two")

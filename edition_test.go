@@ -115,7 +115,8 @@ func TestEditionOfEqualNamesIsNoList(t *testing.T) {
 	c.expectAt(t, "when the last list was", e.last, 1600)
 }
 
-// A list is repeated PollTime after the first one and then after each repetition, whatever is published in between.
+// A list is repeated PollTime after the first one and then after each repetition, whatever is
+// published in between.
 func TestEditionRepeats(t *testing.T) {
 	c := newClock()
 	e := newEdition[string](Options{PollTime: 2000 * ms})

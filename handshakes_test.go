@@ -44,7 +44,8 @@ func TestWhoGivesWay(t *testing.T) {
 	}
 }
 
-// When all that there may be wait for their turn, the next one waits for room, and none of them gives way.
+// When all that there may be wait for their turn, the next one waits for room, and none of them
+// gives way.
 func TestNoRoomForAHandshake(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var all handshakes

@@ -117,7 +117,8 @@ func listenStock(t *testing.T, sock mangos.Socket, url string) string {
 	return l.Address()
 }
 
-// program starts one of them. It returns the lines that it prints, and kills it with the test or when told to.
+// program starts one of them. It returns the lines that it prints, and kills it with the test or
+// when told to.
 func program(t *testing.T, name string, args ...string) (lines <-chan string, kill func()) {
 	t.Helper()
 	path, err := exec.LookPath(name)

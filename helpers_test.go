@@ -23,7 +23,8 @@ import (
 	"github.com/dahernan/gopherdiscovery"
 )
 
-// Real-time tests poll often, so that the first list comes soon, and give answers all the time that a busy machine may need.
+// Real-time tests poll often, so that the first list comes soon, and give answers all the time that
+// a busy machine may need.
 var quickOptions = gopherdiscovery.Options{
 	SurveyTime: 10 * time.Second,
 	PollTime:   50 * time.Millisecond,
@@ -32,7 +33,8 @@ var quickOptions = gopherdiscovery.Options{
 
 var quiet = &gopherdiscovery.Dialer{Logger: slog.New(slog.DiscardHandler)}
 
-// usualTime is what a join may take under attack, with the race detector and busy cores. In peace it is about a millisecond.
+// usualTime is what a join may take under attack, with the race detector and busy cores. In peace
+// it is about a millisecond.
 const usualTime = 5 * time.Second
 
 const (
@@ -280,7 +282,8 @@ func (a *authority) certificateUntil(t testing.TB, name string, end time.Time) t
 	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}
 }
 
-// tlsPair returns a server's options, and a dialer that trusts it and has a certificate of the given name.
+// tlsPair returns a server's options, and a dialer that trusts it and has a certificate of the
+// given name.
 func tlsPair(t testing.TB, a *authority, name string) (gopherdiscovery.Options, *gopherdiscovery.Dialer) {
 	t.Helper()
 	opt := quickOptions

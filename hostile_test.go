@@ -17,8 +17,8 @@ import (
 )
 
 const (
-	// Bounds for a server under attack: 2048 handshakes on each URL, one goroutine each, some for the connections that are through,
-	// and the memory for all of them.
+	// Bounds for a server under attack: 2048 handshakes on each URL, one goroutine each, some
+	// for the connections that are through, and the memory for all of them.
 	mostGoroutines = 2*2048 + 500
 	mostMemory     = 64 << 20
 )
@@ -48,7 +48,8 @@ func measure() usage {
 	return usage{runtime.NumGoroutine(), m.HeapInuse + m.StackInuse}
 }
 
-// expectHealthy lets a good client join and leave in the usual time, in a list of the good ones only.
+// expectHealthy lets a good client join and leave in the usual time, in a list of the good ones
+// only.
 func expectHealthy(t *testing.T, server *gopherdiscovery.DiscoveryServer, d *gopherdiscovery.Dialer, good ...string) {
 	t.Helper()
 	survey, pubsub := server.URLs()

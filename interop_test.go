@@ -68,7 +68,8 @@ func TestOurClientWithStockServer(t *testing.T) {
 			if string(answer) != "ours" {
 				t.Errorf("answer: got %q, want %q", answer, "ours")
 			}
-			// As in 2015 this server neither sorts its list nor repeats it: it is sent until the subscriber is there.
+			// As in 2015 this server neither sorts its list nor repeats it: it is sent
+			// until the subscriber is there.
 			eventually(t, "our client receives the list", func() bool {
 				if err := publisher.Send([]byte("two|ours|two")); err != nil {
 					t.Fatal(err)
@@ -124,7 +125,8 @@ func awaitMessage(t *testing.T, sock mangos.Socket, want string) {
 	}
 }
 
-// The tests below run the programs of nanomsg and nng, which Debian packages as nanomsg-utils and nng-utils.
+// The tests below run the programs of nanomsg and nng, which Debian packages as nanomsg-utils and
+// nng-utils.
 
 func TestNanomsgAndNNGPeers(t *testing.T) {
 	for _, cat := range []struct {
@@ -208,7 +210,8 @@ func TestNanomsgAndNNGServers(t *testing.T) {
 	}
 }
 
-// Names that are not valid never enter a list, whoever sends them, and who sends them is named once.
+// Names that are not valid never enter a list, whoever sends them, and who sends them is named
+// once.
 func TestInvalidNamesNeverEnterAList(t *testing.T) {
 	logger, book := newLogger()
 	opt := quickOptions

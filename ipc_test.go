@@ -26,7 +26,8 @@ func TestIPC(t *testing.T) {
 	}
 }
 
-// The file of a process that has crashed is replaced. One that is in use, and what is no socket, is left alone.
+// The file of a process that has crashed is replaced. One that is in use, and what is no socket, is
+// left alone.
 func TestIPCFilesInTheWay(t *testing.T) {
 	dir := t.TempDir()
 	stale, live, other := dir+"/stale", dir+"/live", dir+"/other"
@@ -133,7 +134,8 @@ func TestCloseLeavesTheFileOfASuccessor(t *testing.T) {
 	c.Close()
 }
 
-// A relative path is that of the directory in which the server was started, whatever happens to the process later.
+// A relative path is that of the directory in which the server was started, whatever happens to the
+// process later.
 func TestRelativePathIsMadeAbsolute(t *testing.T) {
 	first, second := t.TempDir(), t.TempDir()
 	t.Chdir(first)

@@ -116,7 +116,8 @@ func TestContextThatHasEnded(t *testing.T) {
 	client.Wait()
 }
 
-// Wait returns in no time also while clients look for a server that is not there, or connect to what never answers.
+// Wait returns in no time also while clients look for a server that is not there, or connect to
+// what never answers.
 func TestCloseWhileConnecting(t *testing.T) {
 	mute, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -170,7 +171,8 @@ func TestServerClosesWithConnectionsInAnyState(t *testing.T) {
 	}
 }
 
-// Opens and closes servers, clients and subscribers in random order, all at once: this is for the race detector and the leak check.
+// Opens and closes servers, clients and subscribers in random order, all at once: this is for the
+// race detector and the leak check.
 func TestChurn(t *testing.T) {
 	a := newAuthority(t)
 	opt, d := tlsPair(t, a, "peer")

@@ -24,7 +24,8 @@ const (
 
 func init() { children[asPoorServer] = poorServer }
 
-// poorServer runs until its stdin ends. It prints its URLs, and then its stats whenever it reads a line.
+// poorServer runs until its stdin ends. It prints its URLs, and then its stats whenever it reads a
+// line.
 func poorServer() {
 	if err := syscall.Setrlimit(syscall.RLIMIT_NOFILE, &syscall.Rlimit{Cur: descriptors, Max: descriptors}); err != nil {
 		panic(err)
@@ -42,7 +43,8 @@ func poorServer() {
 	}
 }
 
-// A server without a descriptor to spare takes it from those who say nothing, on either of its URLs, and says once what is wrong.
+// A server without a descriptor to spare takes it from those who say nothing, on either of its
+// URLs, and says once what is wrong.
 func TestOutOfDescriptors(t *testing.T) {
 	cmd := exec.Command(os.Args[0])
 	cmd.Env = append(os.Environ(), asPoorServer+"=1")

@@ -66,7 +66,8 @@ func TestOutageOfManyErrorsIsOneLine(t *testing.T) {
 	})
 }
 
-// A server that comes and goes is one outage until a connection stands for a while, and from one outage to the next for longer.
+// A server that comes and goes is one outage until a connection stands for a while, and from one
+// outage to the next for longer.
 func TestFlappingServerIsOneOutage(t *testing.T) {
 	for _, test := range []struct {
 		up, total time.Duration
@@ -94,7 +95,8 @@ func TestFlappingServerIsOneOutage(t *testing.T) {
 				if got := o.lines.take(); len(got) < 1 || len(got) > test.most {
 					t.Errorf("%d lines, want at most %d:\n%q", len(got), test.most, got)
 				}
-				// What stands for long ends it, and the next outage is as the first.
+				// What stands for long ends it, and the next outage is as the
+				// first.
 				time.Sleep(2 * steadyMax)
 				synctest.Wait()
 				if got := o.lines.take(); len(got) > 1 {

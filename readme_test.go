@@ -51,7 +51,8 @@ func TestReadmeLinks(t *testing.T) {
 	}
 }
 
-// flat removes what tells a snippet in prose from the same in a function: indentation and empty lines.
+// flat removes what tells a snippet in prose from the same in a function: indentation and empty
+// lines.
 func flat(code string) string {
 	var b strings.Builder
 	b.WriteByte('\n')

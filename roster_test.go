@@ -116,7 +116,8 @@ func TestRosterAgreesWithACount(t *testing.T) {
 	}
 }
 
-// However many connections, and whether they bring the same names or others, the memory that they can take is bounded.
+// However many connections, and whether they bring the same names or others, the memory that they
+// can take is bounded.
 func TestRosterIsBounded(t *testing.T) {
 	r := newRoster[int]()
 	refused := 0

@@ -170,7 +170,8 @@ func TestScheduleJoins(t *testing.T) {
 	s.expect(2130, "publish a b c d; wake 4000")
 }
 
-// Names that come one after the other on a connection that is known, as from a device, are not a list each.
+// Names that come one after the other on a connection that is known, as from a device, are not a
+// list each.
 func TestScheduleFurtherNames(t *testing.T) {
 	s := running(t, Options{})
 	s.connect(2)
@@ -240,7 +241,8 @@ func TestScheduleRepeats(t *testing.T) {
 	s.expect(2100, "ask 2; wake 4000")
 	s.hear(2500, 2, "b")
 	s.expect(2500, "publish a b; wake 4000")
-	s.expect(4000, "poll; repeat; wake 5000") // PollTime after the first list, whatever came in between
+	// PollTime after the first list, whatever came in between.
+	s.expect(4000, "poll; repeat; wake 5000")
 	s.expect(5000, "missed 2; wake 6000")
 	s.disconnect(2, s.at(6000))
 	s.expect(6000, "publish a; wake 7000") // the news are as good
@@ -270,7 +272,8 @@ func TestScheduleDelivers(t *testing.T) {
 	s.expect(2102, "wake 4000")
 }
 
-// A subscriber that comes after a halt gets the list only when everyone has been asked, and has answered or had the time to.
+// A subscriber that comes after a halt gets the list only when everyone has been asked, and has
+// answered or had the time to.
 func TestScheduleHoldsTheListBackAfterAHalt(t *testing.T) {
 	s := running(t, Options{})
 	s.edition.subscribe("one")
@@ -375,7 +378,8 @@ func TestScheduleDoesNotDoubtAFew(t *testing.T) {
 	s.expect(5000, "missed 1; wake 6000")
 }
 
-// A server that notices a poll's end late was perhaps stopped: it reads what has come in before it counts.
+// A server that notices a poll's end late was perhaps stopped: it reads what has come in before it
+// counts.
 func TestScheduleLatePollEnd(t *testing.T) {
 	s := running(t, Options{MissedSurveys: 1})
 	s.expect(4000, "poll; repeat; wake 5000")

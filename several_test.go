@@ -58,7 +58,8 @@ func subscribeAt(t *testing.T, numbers ...int) *gopherdiscovery.Subscriber {
 	return sub
 }
 
-// A dead, restarting or lagging server neither removes a living peer nor causes a list without a change.
+// A dead, restarting or lagging server neither removes a living peer nor causes a list without a
+// change.
 func TestServersComeAndGo(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		servers := []*gopherdiscovery.DiscoveryServer{startNumbered(t, 0, bubbleOptions), startNumbered(t, 1, bubbleOptions)}
@@ -143,7 +144,8 @@ func hungServer(t *testing.T, url string) mangos.Socket {
 	return sock
 }
 
-// A server that repeats its list and then hangs with its connections open does not keep the dead alive for long.
+// A server that repeats its list and then hangs with its connections open does not keep the dead
+// alive for long.
 func TestHungServerLosesItsSay(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		startNumbered(t, 0, bubbleOptions)
@@ -236,7 +238,8 @@ func TestServersStateAndLog(t *testing.T) {
 	})
 }
 
-// One server is silent for everyone: the clients that it does not hear stay in the list, for their connections stand.
+// One server is silent for everyone: the clients that it does not hear stay in the list, for their
+// connections stand.
 func TestMassSilenceIsDoubted(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		server := bubbleServer(t, bubbleOptions)
@@ -260,7 +263,8 @@ func TestMassSilenceIsDoubted(t *testing.T) {
 		time.Sleep(3 * time.Second)
 		sub.expect(t, delivered{2 * time.Second, "0 1 2 3 4 5 6 7 8 9"})
 		deaf.Store(true)
-		time.Sleep(2500 * time.Millisecond) // the poll at 4 s and the one that follows it are lost
+		// The poll at 4 s and the one that follows it are lost.
+		time.Sleep(2500 * time.Millisecond)
 		deaf.Store(false)
 		time.Sleep(time.Hour)
 		sub.expect(t)

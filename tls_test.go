@@ -65,7 +65,8 @@ func TestServerCertificateByGetCertificateAlone(t *testing.T) {
 		}
 		return nil
 	}
-	// The name comes from the URL; it is not on the certificate, so only VerifyConnection checks here.
+	// The name comes from the URL; it is not on the certificate, so only VerifyConnection
+	// checks here.
 	d := &gopherdiscovery.Dialer{TLSConfig: &tls.Config{InsecureSkipVerify: true, VerifyConnection: verify}}
 	sub, err := d.NewSubscriber(context.Background(), strings.Replace(pubsub, "127.0.0.1", "localhost", 1))
 	if err != nil {
@@ -199,10 +200,12 @@ func TestAuthorizeByCertificate(t *testing.T) {
 	}
 }
 
-// Without TLS, Conn has no state; and a name that is refused later leaves at once, with its connection.
+// Without TLS, Conn has no state; and a name that is refused later leaves at once, with its
+// connection.
 func TestAuthorizeIsAskedAgain(t *testing.T) {
 	logger, book := newLogger()
-	opt := quickOptions // a survey lasts 10 s: no client is dropped for its silence in this test
+	// A survey lasts 10 s: no client is dropped for its silence in this test.
+	opt := quickOptions
 	opt.Logger = logger
 	refused := make(chan struct{})
 	opt.Authorize = func(service string, from gopherdiscovery.Conn) error {

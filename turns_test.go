@@ -100,7 +100,8 @@ func TestPatienceIsForTheOtherSideOnly(t *testing.T) {
 	})
 }
 
-// One who goes while it waits for its turn waits no longer, and nothing that one says meanwhile is lost.
+// One who goes while it waits for its turn waits no longer, and nothing that one says meanwhile is
+// lost.
 func TestWaitingForATurn(t *testing.T) {
 	for _, gone := range []bool{false, true} {
 		synctest.Test(t, func(t *testing.T) {

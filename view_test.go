@@ -144,7 +144,8 @@ func TestNextInterval(t *testing.T) {
 	}
 }
 
-// What a subscriber hears after it was stopped for a while: first all that has queued up, then one repetition each 2 s.
+// What a subscriber hears after it was stopped for a while: first all that has queued up, then one
+// repetition each 2 s.
 func TestIntervalAfterAHalt(t *testing.T) {
 	for _, halt := range []int{8, 20, 60, 240, 600} {
 		o := newOutlook(t)

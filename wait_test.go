@@ -26,7 +26,8 @@ func TestSleep(t *testing.T) {
 
 // A bell that nobody listens to rings once, and blocks nobody.
 func TestBell(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) { // in which a ring that blocks is a deadlock, and reported
+	// In a bubble a ring that blocks is a deadlock, and reported.
+	synctest.Test(t, func(t *testing.T) {
 		b := newBell()
 		for range 3 {
 			b.ring()
