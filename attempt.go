@@ -182,6 +182,7 @@ func (c *connector) try(ctx context.Context, target string, patience time.Durati
 	if err != nil {
 		return nil, err
 	}
+	limitUnacknowledged(nc, vanishedAfter)
 	made := newConn(nc, c.endpoint, c.address)
 	if made == nil {
 		return nil, net.ErrClosed

@@ -214,3 +214,22 @@ func TestNameWithSeveralAddresses(t *testing.T) {
 		t.Errorf("logged:\n%s\nwant one line, that the name has several addresses", got)
 	}
 }
+
+// A name is looked up for each attempt, and what it leads to is logged once.
+func TestSeveralAddressesAreLoggedOnce(t *testing.T) {
+	fakeDNS(t, "127.0.0.1", "127.0.0.2")
+	lines := openGate()
+	e := newEndpoint(side{}, settings{log: &asyncLog{logger: slog.New(lines)}})
+	c := &connector{redialer: newRedialer(e, address{"tcp", "several.test:1"})}
+	for range 3 {
+		if got, err := c.resolve(t.Context()); err != nil || len(got) != 2 {
+			t.Fatalf("got %v, %v, want both addresses", got, err)
+		}
+	}
+	e.shut()
+	e.end()
+	e.log.close()
+	if got := lines.take(); len(got) != 1 || !strings.Contains(got[0], "several addresses") {
+		t.Errorf("logged %q, want one line that there are several addresses", got)
+	}
+}

@@ -24,7 +24,7 @@ type conn struct {
 	ipc      bool
 	in       *bufio.Reader
 	close    func() error
-	queued   atomic.Bool // the handshake waits for its turn
+	spared   atomic.Int64 // until when the handshake does not give way, see handshake
 
 	reported *atomic.Bool // bad input has been logged; a dialer's connections share it
 	outage   *outage      // of the server at the other end; nil for a connection that was accepted
@@ -70,7 +70,7 @@ func (c *conn) handshake(config *tls.Config, patience time.Duration) (err error)
 
 // handshakeTLS returns what is left of the patience.
 func (c *conn) handshakeTLS(config *tls.Config, patience time.Duration) (left time.Duration, err error) {
-	shaking := &shakingConn{Conn: c.net, turns: &computing, queued: &c.queued, left: patience}
+	shaking := &shakingConn{Conn: c.net, turns: &computing, spared: &c.spared, left: patience}
 	defer shaking.end()
 	var tc *tls.Conn
 	if c.outage == nil {

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
+	"time"
 )
 
 // handshakes are those under way at the listeners of a server.
@@ -16,14 +17,17 @@ type handshakes struct {
 
 // handshake is one that is under way.
 type handshake struct {
-	conn   io.Closer
-	url    string       // of the listener
-	queued *atomic.Bool // it waits for its turn to compute
+	conn io.Closer
+	url  string // of the listener
+
+	// spared is until when it does not give way, as Unix time in nanoseconds: not while it computes or waits for its turn, and
+	// once it has begun only after the other side has kept us waiting for begunGrace.
+	spared *atomic.Int64
 }
 
-// add waits while all the handshakes of the listener that there may be wait for their turn: then it is we who are slow, and
-// those who come wait in the system's queue. If there is one that keeps us waiting, the oldest of them gives way: a
-// connection that says nothing keeps no other out.
+// add waits while there are as many handshakes of the listener as there may be, and all are spared: then it is we who are
+// slow, and those who come wait in the system's queue. If there is one that keeps us waiting, the oldest of them gives way:
+// a connection that says nothing keeps no other out.
 func (h *handshakes) add(ctx context.Context, s *handshake) {
 	for !h.tryAdd(ctx, s) {
 		if !h.giveWay(s.url, false) {
@@ -60,24 +64,24 @@ func (h *handshakes) remove(s *handshake) bool {
 }
 
 // giveWay closes the oldest connection, of a URL or of any if that is empty, that keeps us waiting for its handshake. If there
-// is none it closes the oldest that waits for its turn, if it may. It reports whether there was one; its descriptor is then free.
-func (h *handshakes) giveWay(url string, evenQueued bool) bool {
-	s := h.oldest(url, evenQueued)
+// is none it closes the oldest that is spared, if it may. It reports whether there was one; its descriptor is then free.
+func (h *handshakes) giveWay(url string, evenSpared bool) bool {
+	s := h.oldest(url, time.Now(), evenSpared)
 	if s != nil && h.remove(s) {
 		_ = s.conn.Close()
 	}
 	return s != nil
 }
 
-func (h *handshakes) oldest(url string, evenQueued bool) (oldest *handshake) {
+func (h *handshakes) oldest(url string, now time.Time, evenSpared bool) (oldest *handshake) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	for _, s := range h.list {
 		switch {
 		case url != "" && s.url != url:
-		case !s.queued.Load():
+		case s.spared.Load() <= now.UnixNano():
 			return s
-		case oldest == nil && evenQueued:
+		case oldest == nil && evenSpared:
 			oldest = s
 		}
 	}

@@ -2,9 +2,11 @@ package gopherdiscovery
 
 import (
 	"io"
+	"math"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
+	"time"
 )
 
 // closing tells when it is closed.
@@ -21,9 +23,11 @@ var _ io.Closer = closing(nil)
 func TestWhoGivesWay(t *testing.T) {
 	var all handshakes
 	closed := ""
-	add := func(name, url string, queued bool) {
-		s := &handshake{conn: closing(func() { closed += name }), url: url, queued: new(atomic.Bool)}
-		s.queued.Store(queued)
+	add := func(name, url string, spared bool) {
+		s := &handshake{conn: closing(func() { closed += name }), url: url, spared: new(atomic.Int64)}
+		if spared {
+			s.spared.Store(time.Now().Add(time.Hour).UnixNano())
+		}
 		all.add(t.Context(), s)
 	}
 	add("1", "a", true)
@@ -51,8 +55,8 @@ func TestNoRoomForAHandshake(t *testing.T) {
 		var all handshakes
 		gaveWay := 0
 		add := func(url string) *handshake {
-			s := &handshake{conn: closing(func() { gaveWay++ }), url: url, queued: new(atomic.Bool)}
-			s.queued.Store(true)
+			s := &handshake{conn: closing(func() { gaveWay++ }), url: url, spared: new(atomic.Int64)}
+			s.spared.Store(math.MaxInt64)
 			all.add(t.Context(), s)
 			return s
 		}
@@ -75,7 +79,7 @@ func TestNoRoomForAHandshake(t *testing.T) {
 		all.remove(first)
 		<-added
 		first = all.list[0]
-		first.queued.Store(false) // now it keeps us waiting
+		first.spared.Store(time.Now().UnixNano()) // now it keeps us waiting
 		add("full")
 		if gaveWay != 1 || len(all.list) != maxHandshakes+1 {
 			t.Errorf("%d have given way and %d are under way, want 1 and %d", gaveWay, len(all.list), maxHandshakes+1)

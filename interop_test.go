@@ -247,6 +247,7 @@ func TestInvalidNamesNeverEnterAList(t *testing.T) {
 	if got, want := server.Stats().Rejected, uint64(len(names)+4); got != want {
 		t.Errorf("Stats.Rejected: got %d, want %d", got, want)
 	}
+	server.Close() // and all is logged
 	if got := strings.Count(book.String(), "\n"); got != 1 || !strings.Contains(book.String(), bad.LocalAddr().String()) {
 		t.Errorf("the bad input was logged in %d lines, want 1 that names the address:\n%s", got, book)
 	}

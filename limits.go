@@ -78,9 +78,11 @@ const (
 	maxHandshakes = 2048
 	roomPause     = 10 * time.Millisecond
 
-	// maxAhead is how many bytes are read of the other side while a handshake waits for its turn: more than crypto/tls
-	// takes for one message.
-	maxAhead = 128 << 10
+	// maxAhead is how many bytes are read of the other side while a handshake waits for its turn.
+	maxAhead = 4 << 10
+
+	// begunGrace is how long the other side of a handshake that has begun may keep us waiting before it gives way to others.
+	begunGrace = time.Second
 
 	// acceptPause is how long a listener waits when the system cannot accept a connection, and acceptQuiet how long it must
 	// have gone well before such an error is logged again.

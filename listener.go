@@ -104,7 +104,7 @@ func (l *listener) begin(c *conn) {
 	if !l.endpoint.enter(1) {
 		return
 	}
-	s := &handshake{conn: c, url: l.url(), queued: &c.queued}
+	s := &handshake{conn: c, url: l.url(), spared: &c.spared}
 	l.endpoint.handshakes.add(l.endpoint.ctx, s)
 	go l.shake(c, s)
 }

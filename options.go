@@ -42,7 +42,8 @@ type Options struct {
 
 	// TLSConfig is for tls+tcp:// URLs, which need it: with certificates, or with GetCertificate or GetConfigForClient. For
 	// mutual TLS set ClientAuth and ClientCAs. A connection is closed at the first survey or list after the client's
-	// certificate has expired. The server keeps a clone.
+	// certificate has expired. Its callbacks must return soon: they are a part of handshakes, of which the process computes
+	// only as many at a time as there are processors. The server keeps a clone.
 	TLSConfig *tls.Config
 
 	// Authorize decides who may announce a name; nil admits every name. It is called with each answer to a survey, so that a

@@ -231,6 +231,8 @@ func TestAuthorizeIsAskedAgain(t *testing.T) {
 	if stats := server.Stats(); stats.Missed != 0 || stats.Rejected == 0 {
 		t.Errorf("got stats %+v, want a rejected answer and no missed survey", stats)
 	}
+	eventually(t, "it is logged why", func() bool { return strings.Contains(book.String(), "not any more") })
+	server.Close()
 	if got := strings.Count(book.String(), "not any more"); got != 1 {
 		t.Errorf("logged %d times why, want once:\n%s", got, book)
 	}
@@ -295,6 +297,7 @@ func TestExpiredCertificateEndsConnections(t *testing.T) {
 	eventually(t, "both of its connections are closed", func() bool {
 		return server.Stats().Clients == 0 && server.Stats().Subscribers == 1
 	})
+	server.Close() // and all is logged
 	if got := strings.Count(book.String(), "certificate of the other side has expired"); got != 2 {
 		t.Errorf("logged %d times that a certificate has expired, want once for a connection:\n%s", got, book)
 	}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"io"
+	"math"
 	"net"
 	"os"
 	"runtime"
@@ -89,7 +90,7 @@ func (t *turns) give() {
 type shakingConn struct {
 	net.Conn
 	turns  *turns
-	queued *atomic.Bool  // set while it waits for its turn
+	spared *atomic.Int64 // until when it does not give way, see handshake
 	left   time.Duration // of the other side's time
 	begun  bool          // a part of the handshake has been computed
 	inTurn bool
@@ -114,6 +115,9 @@ func (s *shakingConn) Read(b []byte) (n int, err error) {
 	}
 	s.giveTurn()
 	start := time.Now()
+	if s.begun {
+		s.spared.Store(start.Add(begunGrace).UnixNano())
+	}
 	_ = s.SetReadDeadline(start.Add(s.left))
 	n, err = s.Conn.Read(b)
 	s.left -= time.Since(start)
@@ -141,14 +145,13 @@ func (s *shakingConn) Write(b []byte) (int, error) {
 // takeTurn returns false when the other side has gone, or the connection is closed, before it is its turn. It lets everything
 // else run first: surveys and lists do not wait for a row of handshakes.
 func (s *shakingConn) takeTurn() bool {
+	s.spared.Store(math.MaxInt64)
 	if s.turns.tryTake() {
 		s.inTurn = true
 	} else {
-		s.queued.Store(true)
 		gone, stop := s.watch()
 		s.inTurn = s.turns.take(s.begun, gone)
 		stop()
-		s.queued.Store(false)
 	}
 	runtime.Gosched()
 	return s.inTurn
@@ -164,7 +167,7 @@ func (s *shakingConn) watch() (gone <-chan struct{}, stop func()) {
 		var said bytes.Buffer
 		_, err := io.CopyN(&said, s.Conn, maxAhead)
 		s.ahead = said.Bytes()
-		if !errors.Is(err, os.ErrDeadlineExceeded) {
+		if err != nil && !errors.Is(err, os.ErrDeadlineExceeded) {
 			close(left)
 		}
 	}()

@@ -3,6 +3,7 @@ package gopherdiscovery
 import (
 	"errors"
 	"io"
+	"math"
 	"net"
 	"os"
 	"slices"
@@ -59,7 +60,7 @@ func TestTurns(t *testing.T) {
 // newShaking returns a shaking connection that needs a turn, and the other side of it.
 func newShaking(all *turns) (*shakingConn, net.Conn) {
 	ours, theirs := net.Pipe()
-	return &shakingConn{Conn: ours, turns: all, queued: new(atomic.Bool), left: handshakeTime}, theirs
+	return &shakingConn{Conn: ours, turns: all, spared: new(atomic.Int64), left: handshakeTime}, theirs
 }
 
 // The time in our queue is not held against the other side, its silence is.
@@ -142,4 +143,51 @@ func TestWaitingForATurn(t *testing.T) {
 			}
 		})
 	}
+}
+
+// What the other side says while it waits for its turn takes little memory, however much that is.
+func TestLittleIsReadAhead(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		all := &turns{}
+		s, theirs := newShaking(all)
+		go func() {
+			_, _ = theirs.Write(make([]byte, 1))
+			_, _ = theirs.Write(make([]byte, 100*maxAhead)) // until it is closed
+		}()
+		go func() {
+			time.Sleep(time.Minute)
+			all.give()
+		}()
+		if _, err := s.Read(make([]byte, 1)); err != nil {
+			t.Fatal(err)
+		}
+		if got := cap(s.ahead); got > 2*maxAhead {
+			t.Errorf("%d bytes were read ahead, want at most about %d", got, maxAhead)
+		}
+		s.end()
+		_ = s.Close()
+	})
+}
+
+// A handshake does not give way while it computes or waits for its turn, and once it has begun not at once.
+func TestWhenAHandshakeIsSpared(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, theirs := newShaking(&turns{free: 1})
+		if got := s.spared.Load(); got != 0 {
+			t.Errorf("before it has begun it is spared until %d", got)
+		}
+		go func() { _, _ = theirs.Write(make([]byte, 1)) }()
+		if _, err := s.Read(make([]byte, 1)); err != nil {
+			t.Fatal(err)
+		}
+		if got := s.spared.Load(); got != math.MaxInt64 {
+			t.Errorf("while it computes it is spared until %d, want always", got)
+		}
+		go func() { _, _ = s.Read(make([]byte, 1)) }()
+		synctest.Wait()
+		if got, want := s.spared.Load(), time.Now().Add(begunGrace).UnixNano(); got != want {
+			t.Errorf("while the other side is waited for it is spared until %d, want %d", got, want)
+		}
+		_ = s.Close()
+	})
 }
