@@ -1,9 +1,9 @@
 package gopherdiscovery
 
 import (
+	"container/list"
 	"context"
 	"io"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -11,8 +11,9 @@ import (
 
 // handshakes are those under way at the listeners of a server.
 type handshakes struct {
-	mu   sync.Mutex   // guards list
-	list []*handshake // the oldest first
+	mu    sync.Mutex     // guards the fields below
+	list  list.List      // of *handshake, the oldest first
+	count map[string]int // by URL
 }
 
 // handshake is one that is under way.
@@ -23,6 +24,8 @@ type handshake struct {
 	// spared is until when it does not give way, as Unix time in nanoseconds: not while it computes or waits for its turn, and
 	// once it has begun only after the other side has kept us waiting for begunGrace.
 	spared *atomic.Int64
+
+	place *list.Element // in the list; nil when it is not there
 }
 
 // add waits while there are as many handshakes of the listener as there may be, and all are spared: then it is we who are
@@ -39,16 +42,14 @@ func (h *handshakes) add(ctx context.Context, s *handshake) {
 func (h *handshakes) tryAdd(ctx context.Context, s *handshake) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	same := 0
-	for _, other := range h.list {
-		if other.url == s.url {
-			same++
-		}
-	}
-	if same >= maxHandshakes && ctx.Err() == nil {
+	if h.count[s.url] >= maxHandshakes && ctx.Err() == nil {
 		return false
 	}
-	h.list = append(h.list, s)
+	if h.count == nil {
+		h.count = make(map[string]int)
+	}
+	h.count[s.url]++
+	s.place = h.list.PushBack(s)
 	return true
 }
 
@@ -56,11 +57,13 @@ func (h *handshakes) tryAdd(ctx context.Context, s *handshake) bool {
 func (h *handshakes) remove(s *handshake) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	at := slices.Index(h.list, s)
-	if at >= 0 {
-		h.list = slices.Delete(h.list, at, at+1)
+	if s.place == nil {
+		return false
 	}
-	return at >= 0
+	h.list.Remove(s.place)
+	s.place = nil
+	h.count[s.url]--
+	return true
 }
 
 // giveWay closes the oldest connection, of a URL or of any if that is empty, that keeps us waiting for its handshake. If there
@@ -76,7 +79,8 @@ func (h *handshakes) giveWay(url string, evenSpared bool) bool {
 func (h *handshakes) oldest(url string, now time.Time, evenSpared bool) (oldest *handshake) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	for _, s := range h.list {
+	for at := h.list.Front(); at != nil; at = at.Next() {
+		s := at.Value.(*handshake)
 		switch {
 		case url != "" && s.url != url:
 		case s.spared.Load() <= now.UnixNano():

@@ -78,11 +78,11 @@ func TestNoRoomForAHandshake(t *testing.T) {
 		}
 		all.remove(first)
 		<-added
-		first = all.list[0]
+		first = all.list.Front().Value.(*handshake)
 		first.spared.Store(time.Now().UnixNano()) // now it keeps us waiting
 		add("full")
-		if gaveWay != 1 || len(all.list) != maxHandshakes+1 {
-			t.Errorf("%d have given way and %d are under way, want 1 and %d", gaveWay, len(all.list), maxHandshakes+1)
+		if gaveWay != 1 || all.list.Len() != maxHandshakes+1 {
+			t.Errorf("%d have given way and %d are under way, want 1 and %d", gaveWay, all.list.Len(), maxHandshakes+1)
 		}
 	})
 }

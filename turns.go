@@ -143,7 +143,7 @@ func (s *shakingConn) Write(b []byte) (int, error) {
 }
 
 // takeTurn returns false when the other side has gone, or the connection is closed, before it is its turn. It lets everything
-// else run first: surveys and lists do not wait for a row of handshakes.
+// else run before it uses its turn: surveys and lists do not wait for a row of handshakes.
 func (s *shakingConn) takeTurn() bool {
 	s.spared.Store(math.MaxInt64)
 	if s.turns.tryTake() {

@@ -37,8 +37,8 @@ type process struct {
 
 var lastID atomic.Int64
 
-// launch starts a child. What it reports about lists goes to heard.
-func launch(t *testing.T, name string, o order, in *space, heard func(*process, change)) *process {
+// launch starts a child. What it reports about lists goes to the monitor, which knows it before.
+func launch(t *testing.T, name string, o order, in *space, m *monitor) *process {
 	t.Helper()
 	p := &process{t: t, order: o, space: in, states: make(chan state, 1), done: make(chan struct{})}
 	p.id = fmt.Sprintf("%s-%d", name, lastID.Add(1))
@@ -69,11 +69,12 @@ func launch(t *testing.T, name string, o order, in *space, heard func(*process, 
 		t.Fatal(err)
 	}
 	running.Add(1)
-	go p.listen(stdout, heard)
+	m.expect(p)
+	go p.listen(stdout, m)
 	return p
 }
 
-func (p *process) listen(stdout io.Reader, heard func(*process, change)) {
+func (p *process) listen(stdout io.Reader, m *monitor) {
 	defer close(p.done)
 	for in := json.NewDecoder(stdout); ; {
 		var r report
@@ -82,7 +83,7 @@ func (p *process) listen(stdout io.Reader, heard func(*process, change)) {
 		}
 		switch {
 		case r.List != nil:
-			heard(p, *r.List)
+			m.hear(p, *r.List)
 		case r.State != nil:
 			p.states <- *r.State
 		case r.Left != nil:

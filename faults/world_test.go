@@ -91,9 +91,7 @@ func settle(t *testing.T, addresses []string, serverSides, sides []*space, timin
 
 func (w *world) launch(name string, o order, side *space) *process {
 	w.t.Helper()
-	p := launch(w.t, name, o, side, w.hear)
-	w.expect(p)
-	return p
+	return launch(w.t, name, o, side, w.monitor)
 }
 
 func (w *world) launchClients(names []string, side *space) *process {
