@@ -363,6 +363,7 @@ func TestMaxClients(t *testing.T) {
 	for range 2 {
 		dialRaw(t, pubsub, protoSub, protoPub)
 	}
+	eventually(t, "the last of those that there is room for has got in", func() bool { return server.Stats().Subscribers == 3 })
 	expectClosed(t, "one subscriber too many", connect(t, pubsub, hello(protoSub)))
 	if got := server.Stats().Refused; got != 2 {
 		t.Errorf("Stats.Refused: got %d, want 2", got)
