@@ -6,7 +6,6 @@ import (
 	"errors"
 	"log/slog"
 	"net"
-	"net/netip"
 	"slices"
 	"time"
 )
@@ -78,15 +77,13 @@ func (h *history) patience() time.Duration {
 
 // resolve returns what to connect to, at least one target.
 func (c *connector) resolve(ctx context.Context) ([]string, error) {
-	if !c.address.isTCP() {
+	host, literal := c.address.host()
+	if !c.address.isTCP() || host == "" || literal.IsValid() {
 		return []string{c.address.target}, nil
 	}
-	host, port, err := net.SplitHostPort(c.address.target)
+	_, port, err := net.SplitHostPort(c.address.target)
 	if err != nil {
 		return nil, err
-	}
-	if _, err := netip.ParseAddr(host); host == "" || err == nil {
-		return []string{c.address.target}, nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, handshakeTime)
 	defer cancel()

@@ -126,6 +126,19 @@ func (l netListener) Accept() (mangos.TranPipe, error) {
 	return hand(l.endpoint, netPipe{c})
 }
 
+// redial connects until it succeeds.
+func redial(r *redialer, connect func() (mangos.TranPipe, error)) (mangos.TranPipe, error) {
+	for r.wait() {
+		p, err := connect()
+		if err == nil {
+			r.succeed()
+			return hand(r.endpoint, p)
+		}
+		r.fail(err)
+	}
+	return nil, mangos.ErrClosed
+}
+
 // netDialer is a connector as mangos sees it, which calls Dial again when the connection is lost.
 type netDialer struct {
 	fixed
@@ -134,15 +147,10 @@ type netDialer struct {
 
 // Dial is never called concurrently.
 func (d *netDialer) Dial() (mangos.TranPipe, error) {
-	for d.wait() {
+	return redial(d.redialer, func() (mangos.TranPipe, error) {
 		c, err := d.connect()
-		if err == nil {
-			d.succeed()
-			return hand(d.endpoint, netPipe{c})
-		}
-		d.fail(err)
-	}
-	return nil, mangos.ErrClosed
+		return netPipe{c}, err
+	})
 }
 
 // netPipe is a conn as mangos sees it.
@@ -230,21 +238,18 @@ type foreignDialer struct {
 }
 
 func (d *foreignDialer) Dial() (mangos.TranPipe, error) {
-	for d.wait() {
+	return redial(d.redialer, func() (mangos.TranPipe, error) {
 		tp, err := d.foreign.Dial()
 		if err != nil {
-			d.fail(err)
-			continue
+			return nil, err
 		}
 		p, err := newForeignPipe(tp, d.endpoint)
 		if err != nil {
 			return nil, err
 		}
 		p.outage = d.outage
-		d.succeed()
-		return hand(d.endpoint, p)
-	}
-	return nil, mangos.ErrClosed
+		return p, nil
+	})
 }
 
 // foreignPipe is a connection of a transport that is not ours. Its endpoint owns it as it owns a conn.

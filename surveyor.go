@@ -39,7 +39,10 @@ func newSurveyor(opt Options, set settings, loop bell) *surveyor {
 }
 
 func (s *surveyor) open(p *pipe) session {
-	r := &respondent{surveyor: s, pipe: p, authorized: make(map[string]bool)}
+	r := &respondent{surveyor: s, pipe: p}
+	if s.authorize != nil {
+		r.authorized = make(map[string]bool)
+	}
 	s.arrivals.began(r)
 	return r
 }
@@ -65,7 +68,7 @@ func (s *surveyor) reject(r *respondent, err error) {
 type respondent struct {
 	surveyor   *surveyor
 	pipe       *pipe
-	authorized map[string]bool // names that Authorize has admitted; only for received
+	authorized map[string]bool // names that Authorize has admitted; only for received, and nil without Authorize
 
 	mu      sync.Mutex // guards the fields below
 	surveys []uint32   // the ids that were sent to it last

@@ -31,11 +31,18 @@ func (a address) isTCP() bool { return a.scheme == "tcp" || a.isTLS() }
 
 func (a address) isOurs() bool { return a.isTCP() || a.scheme == "ipc" }
 
+// host returns the host of an address of TCP, and its IP address, which is not valid if the host is a name or empty.
+func (a address) host() (host string, ip netip.Addr) {
+	host, _, _ = net.SplitHostPort(a.target)
+	ip, _ = netip.ParseAddr(host)
+	return host, ip
+}
+
 // serverName is the name that a certificate of the server at the address must have. An IPv6 zone says by which way it is
 // reached, and is no part of the name.
 func (a address) serverName() string {
-	host, _, _ := net.SplitHostPort(a.target)
-	if ip, err := netip.ParseAddr(host); err == nil {
+	host, ip := a.host()
+	if ip.IsValid() {
 		return ip.WithZone("").String()
 	}
 	return host
@@ -45,8 +52,7 @@ func (a address) serverName() string {
 // socket of Multipath TCP listens, which Go makes.
 func (a address) bound(to net.Addr) address {
 	bound := address{a.scheme, to.String()}
-	wanted, _, _ := net.SplitHostPort(a.target)
-	if ip, err := netip.ParseAddr(wanted); err == nil && ip.Zone() != "" {
+	if wanted, ip := a.host(); ip.Zone() != "" {
 		_, port, _ := net.SplitHostPort(bound.target)
 		bound.target = net.JoinHostPort(wanted, port)
 	}
