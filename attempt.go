@@ -26,7 +26,7 @@ type connector struct {
 // connect makes one attempt. A name may have several addresses: they are tried beside each other, each from the connection
 // to the end of its handshakes, and the first to succeed is used. The next attempt begins with the next one. The error is
 // net.ErrClosed when the endpoint is closed.
-func (c *connector) connect() (*conn, error) {
+func (c *connector) connect() (*link, error) {
 	if !c.endpoint.enter(1) {
 		return nil, net.ErrClosed
 	}
@@ -41,7 +41,7 @@ func (c *connector) connect() (*conn, error) {
 	if c.address.isTLS() {
 		patience = c.history.patience()
 	}
-	won, err := race(ctx, c.history.order(targets), func(ctx context.Context, target string) (*conn, error) {
+	won, err := race(ctx, c.history.order(targets), func(ctx context.Context, target string) (*link, error) {
 		return c.try(ctx, target, patience)
 	})
 	c.history.note(err)
@@ -115,7 +115,7 @@ func (c *connector) resolve(ctx context.Context) ([]string, error) {
 
 // race tries the targets one after the other, the next when one has failed or has had attemptDelay, and returns the first
 // connection. When it returns no attempt is under way. If all fail the error is that of the first target.
-func race(ctx context.Context, targets []string, try func(context.Context, string) (*conn, error)) (*conn, error) {
+func race(ctx context.Context, targets []string, try func(context.Context, string) (*link, error)) (*link, error) {
 	if len(targets) == 1 {
 		return try(ctx, targets[0])
 	}
@@ -123,12 +123,12 @@ func race(ctx context.Context, targets []string, try func(context.Context, strin
 	defer cancel()
 	type result struct {
 		at   int
-		conn *conn
+		conn *link
 		err  error
 	}
 	results := make(chan result)
 	errs := make([]error, len(targets))
-	var winner *conn
+	var winner *link
 	next, running := 0, 0
 	delay := time.NewTimer(0)
 	defer delay.Stop()
@@ -169,7 +169,7 @@ func race(ctx context.Context, targets []string, try func(context.Context, strin
 }
 
 // try connects to one address, and shakes hands.
-func (c *connector) try(ctx context.Context, target string, patience time.Duration) (*conn, error) {
+func (c *connector) try(ctx context.Context, target string, patience time.Duration) (*link, error) {
 	network := "tcp"
 	if !c.address.isTCP() {
 		network = "unix"
@@ -180,7 +180,7 @@ func (c *connector) try(ctx context.Context, target string, patience time.Durati
 		return nil, err
 	}
 	limitUnacknowledged(nc, vanishedAfter)
-	made := newConn(nc, c.endpoint, c.address)
+	made := newLink(nc, c.endpoint, c.address)
 	if made == nil {
 		return nil, net.ErrClosed
 	}

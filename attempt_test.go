@@ -39,16 +39,16 @@ func TestRace(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				conns := make(map[string]*conn)
+				conns := make(map[string]*link)
 				var targets []string
 				for i := range test.hosts {
 					targets = append(targets, fmt.Sprint(i))
-					conns[fmt.Sprint(i)] = &conn{close: func() error { return nil }}
+					conns[fmt.Sprint(i)] = &link{close: func() error { return nil }}
 				}
 				var mu sync.Mutex
 				tried, under := 0, 0
 				start := time.Now()
-				c, err := race(t.Context(), targets, func(ctx context.Context, target string) (*conn, error) {
+				c, err := race(t.Context(), targets, func(ctx context.Context, target string) (*link, error) {
 					mu.Lock()
 					at := tried
 					tried++
@@ -116,12 +116,12 @@ func TestHistory(t *testing.T) {
 func TestRaceHasOneWinner(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		closed := 0
-		c, err := race(t.Context(), []string{"a", "b"}, func(_ context.Context, target string) (*conn, error) {
+		c, err := race(t.Context(), []string{"a", "b"}, func(_ context.Context, target string) (*link, error) {
 			if target == "a" {
 				time.Sleep(attemptDelay)
 			}
 			time.Sleep(10 * ms) // and pays no heed to the context
-			return &conn{close: func() error { closed++; return nil }}, nil
+			return &link{close: func() error { closed++; return nil }}, nil
 		})
 		if err != nil || c == nil || closed != 1 {
 			t.Errorf("got %v, %v with %d closed, want a connection and the other one closed", c, err, closed)

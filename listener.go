@@ -16,12 +16,12 @@ type listener struct {
 	endpoint *endpoint
 	address  address
 	net      net.Listener
-	ready    chan *conn
+	ready    chan *link
 	failed   time.Time // when the last connection could not be accepted; for acceptAll
 }
 
 func newListener(e *endpoint, a address) *listener {
-	return &listener{endpoint: e, address: a, ready: make(chan *conn)}
+	return &listener{endpoint: e, address: a, ready: make(chan *link)}
 }
 
 // listen returns net.ErrClosed when the endpoint is closed.
@@ -40,7 +40,7 @@ func (l *listener) listen() error {
 }
 
 // accept returns connections whose handshake is done, and net.ErrClosed when the endpoint is closed.
-func (l *listener) accept() (*conn, error) {
+func (l *listener) accept() (*link, error) {
 	select {
 	case c := <-l.ready:
 		return c, nil
@@ -71,7 +71,7 @@ func (l *listener) acceptAll() {
 		switch {
 		case err == nil:
 			limitUnacknowledged(nc, vanishedAfter)
-			if c := newConn(nc, l.endpoint, l.address); c != nil {
+			if c := newLink(nc, l.endpoint, l.address); c != nil {
 				l.begin(c)
 			}
 		case errors.Is(err, net.ErrClosed):
@@ -96,7 +96,7 @@ func (l *listener) cannotAccept(err error) {
 	sleep(l.endpoint.ctx, acceptPause)
 }
 
-func (l *listener) begin(c *conn) {
+func (l *listener) begin(c *link) {
 	if l.endpoint.full() {
 		l.endpoint.refuse(c, c.remote(), errFull)
 		return
@@ -109,7 +109,7 @@ func (l *listener) begin(c *conn) {
 	go l.shake(c, s)
 }
 
-func (l *listener) shake(c *conn, s *handshake) {
+func (l *listener) shake(c *link, s *handshake) {
 	defer l.endpoint.leave()
 	var config *tls.Config
 	if l.address.isTLS() {

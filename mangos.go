@@ -14,10 +14,10 @@ const (
 	// One private scheme carries all URLs to our transport; registering "tcp" would replace it for the whole process.
 	privateScheme = "gopherdiscovery"
 
-	// These options lead through mangos to what is ours: from a socket to its endpoint, from a pipe to its conn, which
+	// These options lead through mangos to what is ours: from a socket to its endpoint, from a pipe to its link, which
 	// foreign ones do not have, and to the outage of its server.
 	optionEndpoint = "gopherdiscovery.endpoint"
-	optionConn     = "gopherdiscovery.conn"
+	optionLink     = "gopherdiscovery.link"
 	optionOutage   = "gopherdiscovery.outage"
 )
 
@@ -153,8 +153,8 @@ func (d *netDialer) Dial() (mangos.TranPipe, error) {
 	})
 }
 
-// netPipe is a conn as mangos sees it.
-type netPipe struct{ *conn }
+// netPipe is a link as mangos sees it.
+type netPipe struct{ *link }
 
 func (p netPipe) Send(m *mangos.Message) error {
 	err := p.send(m.Header, m.Body)
@@ -180,8 +180,8 @@ func (p netPipe) Recv() (*mangos.Message, error) {
 
 func (p netPipe) GetOption(name string) (any, error) {
 	switch name {
-	case optionConn:
-		return p.conn, nil
+	case optionLink:
+		return p.link, nil
 	case optionOutage:
 		return p.outage, nil
 	case mangos.OptionRemoteAddr:
@@ -252,7 +252,7 @@ func (d *foreignDialer) Dial() (mangos.TranPipe, error) {
 	})
 }
 
-// foreignPipe is a connection of a transport that is not ours. Its endpoint owns it as it owns a conn.
+// foreignPipe is a connection of a transport that is not ours. Its endpoint owns it as it owns a link.
 type foreignPipe struct {
 	mangos.TranPipe
 	close  func() error

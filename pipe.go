@@ -48,7 +48,7 @@ func newPipe(core protocol.Pipe, e *endpoint, posts bool) *pipe {
 		p.wake = newBell()
 	}
 	p.outage, _ = p.option(optionOutage).(*outage)
-	if c, ok := p.option(optionConn).(*conn); ok {
+	if c, ok := p.option(optionLink).(*link); ok {
 		p.reported = c.reported
 	}
 	if state := p.state(); state != nil && len(state.PeerCertificates) > 0 {
@@ -156,7 +156,7 @@ func (p *pipe) remoteAddr() net.Addr {
 
 // state returns the state of TLS, nil without it.
 func (p *pipe) state() *tls.ConnectionState {
-	if c, ok := p.option(optionConn).(*conn); ok {
+	if c, ok := p.option(optionLink).(*link); ok {
 		return c.state()
 	}
 	if state, ok := p.option(mangos.OptionTLSConnState).(tls.ConnectionState); ok {

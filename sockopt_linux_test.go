@@ -61,7 +61,7 @@ func TestBothEndsAreLimited(t *testing.T) {
 		}
 		e.mu.Lock()
 		for c := range e.conns {
-			if got, want := userTimeout(t, c.(*conn).net), int(vanishedAfter.Milliseconds()); got != want {
+			if got, want := userTimeout(t, c.(*link).net), int(vanishedAfter.Milliseconds()); got != want {
 				t.Errorf("the %s waits for %d ms, want %d", name, got, want)
 			}
 		}

@@ -17,8 +17,8 @@ import (
 // Each message on ipc begins with this byte.
 const ipcMessage = 0x01
 
-// conn speaks SP over a network connection. Its endpoint owns it until it is closed.
-type conn struct {
+// link speaks SP over a network connection. Its endpoint owns it until it is closed.
+type link struct {
 	net      net.Conn // with TLS, once its handshake is done, the TLS connection
 	endpoint *endpoint
 	ipc      bool
@@ -33,47 +33,47 @@ type conn struct {
 	out []byte     // reused for short messages
 }
 
-// newConn returns nil, with nc closed, when the endpoint is closed.
-func newConn(nc net.Conn, e *endpoint, a address) *conn {
-	c := &conn{net: nc, endpoint: e, ipc: !a.isTCP(), reported: new(atomic.Bool)}
-	c.close = sync.OnceValue(func() error {
+// newLink returns nil, with nc closed, when the endpoint is closed.
+func newLink(nc net.Conn, e *endpoint, a address) *link {
+	l := &link{net: nc, endpoint: e, ipc: !a.isTCP(), reported: new(atomic.Bool)}
+	l.close = sync.OnceValue(func() error {
 		err := nc.Close()
-		e.disown(c)
+		e.disown(l)
 		return err
 	})
-	if !e.own(c) {
+	if !e.own(l) {
 		_ = nc.Close()
 		return nil
 	}
-	return c
+	return l
 }
 
-func (c *conn) Close() error { return c.close() }
+func (l *link) Close() error { return l.close() }
 
 // handshake makes the connection one of SP, over TLS with a config. The other side may keep silent for as long as patience
 // says, all in all.
-func (c *conn) handshake(config *tls.Config, patience time.Duration) (err error) {
+func (l *link) handshake(config *tls.Config, patience time.Duration) (err error) {
 	if config != nil {
-		if patience, err = c.handshakeTLS(config, patience); err != nil {
+		if patience, err = l.handshakeTLS(config, patience); err != nil {
 			return explain(err)
 		}
 	}
-	if err := c.net.SetDeadline(time.Now().Add(patience)); err != nil {
+	if err := l.net.SetDeadline(time.Now().Add(patience)); err != nil {
 		return err
 	}
-	c.in = bufio.NewReaderSize(c.net, readBuffer)
-	if err := c.exchangeHello(); err != nil {
+	l.in = bufio.NewReaderSize(l.net, readBuffer)
+	if err := l.exchangeHello(); err != nil {
 		return explain(err)
 	}
-	return c.net.SetDeadline(time.Time{})
+	return l.net.SetDeadline(time.Time{})
 }
 
 // handshakeTLS returns what is left of the patience.
-func (c *conn) handshakeTLS(config *tls.Config, patience time.Duration) (left time.Duration, err error) {
-	shaking := &shakingConn{Conn: c.net, turns: &computing, spared: &c.spared, left: patience}
+func (l *link) handshakeTLS(config *tls.Config, patience time.Duration) (left time.Duration, err error) {
+	shaking := &shakingConn{Conn: l.net, turns: &computing, spared: &l.spared, left: patience}
 	defer shaking.end()
 	var tc *tls.Conn
-	if c.outage == nil {
+	if l.outage == nil {
 		tc = tls.Server(shaking, config)
 	} else {
 		shaking.begun = true // what a client computes completes what its server has begun
@@ -82,20 +82,20 @@ func (c *conn) handshakeTLS(config *tls.Config, patience time.Duration) (left ti
 	if err := tc.Handshake(); err != nil {
 		return 0, err
 	}
-	c.net = tc
+	l.net = tc
 	return max(shaking.left, lastSecond), nil
 }
 
 // exchangeHello exchanges the 8 bytes that each side of an SP connection begins with.
-func (c *conn) exchangeHello() error {
-	p := c.endpoint.side
+func (l *link) exchangeHello() error {
+	p := l.endpoint.side
 	hello := [8]byte{0, 'S', 'P', 0}
 	binary.BigEndian.PutUint16(hello[4:], p.self)
-	if _, err := c.net.Write(hello[:]); err != nil {
+	if _, err := l.net.Write(hello[:]); err != nil {
 		return err
 	}
 	var got [8]byte
-	if n, err := io.ReadFull(c.in, got[:]); err != nil {
+	if n, err := io.ReadFull(l.in, got[:]); err != nil {
 		if isTLSRecord(got[:n]) {
 			return errTLS
 		}
@@ -136,12 +136,12 @@ func explain(err error) error {
 }
 
 // send sends a message in two parts. It may be called concurrently.
-func (c *conn) send(header, body []byte) error {
+func (l *link) send(header, body []byte) error {
 	length := len(header) + len(body)
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	head := c.out[:0]
-	if c.ipc {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	head := l.out[:0]
+	if l.ipc {
 		head = append(head, ipcMessage)
 	}
 	head = binary.BigEndian.AppendUint64(head, uint64(length))
@@ -149,24 +149,24 @@ func (c *conn) send(header, body []byte) error {
 	var err error
 	if length <= smallMessage {
 		head = append(head, body...)
-		_, err = c.net.Write(head)
+		_, err = l.net.Write(head)
 	} else {
 		parts := net.Buffers{head, body}
-		_, err = parts.WriteTo(c.net)
+		_, err = parts.WriteTo(l.net)
 	}
-	c.out = head[:0]
+	l.out = head[:0]
 	return err
 }
 
 // receiveLength returns how long the next message is, which read or readLong takes.
-func (c *conn) receiveLength() (int, error) {
+func (l *link) receiveLength() (int, error) {
 	var head [9]byte
 	head[0] = ipcMessage
 	read := head[1:]
-	if c.ipc {
+	if l.ipc {
 		read = head[:]
 	}
-	if _, err := io.ReadFull(c.in, read); err != nil {
+	if _, err := io.ReadFull(l.in, read); err != nil {
 		return 0, err
 	}
 	length := binary.BigEndian.Uint64(head[1:])
@@ -174,20 +174,20 @@ func (c *conn) receiveLength() (int, error) {
 	switch {
 	case head[0] != ipcMessage:
 		err = errNotSP
-	case length > uint64(c.endpoint.limit):
-		err = tooLong(length, c.endpoint.limit)
+	case length > uint64(l.endpoint.limit):
+		err = tooLong(length, l.endpoint.limit)
 	default:
 		return int(length), nil
 	}
-	c.endpoint.broken.Add(1)
-	if !c.reported.Swap(true) {
-		c.endpoint.warnings.warn("connection closed", "from", c.remote(), "error", err)
+	l.endpoint.broken.Add(1)
+	if !l.reported.Swap(true) {
+		l.endpoint.warnings.warn("connection closed", "from", l.remote(), "error", err)
 	}
 	return 0, err
 }
 
-func (c *conn) read(body []byte) error {
-	_, err := io.ReadFull(c.in, body)
+func (l *link) read(body []byte) error {
+	_, err := io.ReadFull(l.in, body)
 	return err
 }
 
@@ -213,11 +213,11 @@ func readLong(r io.Reader, length int) ([]byte, error) {
 	return body, nil
 }
 
-func (c *conn) remote() string { return fmt.Sprint(c.net.RemoteAddr()) }
+func (l *link) remote() string { return fmt.Sprint(l.net.RemoteAddr()) }
 
 // state returns the state of TLS, nil without it.
-func (c *conn) state() *tls.ConnectionState {
-	tc, ok := c.net.(*tls.Conn)
+func (l *link) state() *tls.ConnectionState {
+	tc, ok := l.net.(*tls.Conn)
 	if !ok {
 		return nil
 	}
