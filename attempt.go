@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net"
 	"slices"
@@ -41,11 +42,41 @@ func (c *connector) connect() (*link, error) {
 	if c.address.isTLS() {
 		patience = c.history.patience()
 	}
-	won, err := race(ctx, c.history.order(targets), func(ctx context.Context, target string) (*link, error) {
-		return c.try(ctx, target, patience)
+	targets = c.history.order(targets)
+	won, err := c.inEitherForm(func(changes bool) (*link, error) {
+		return race(ctx, targets, func(ctx context.Context, target string) (*link, error) {
+			return c.try(ctx, target, patience, changes)
+		})
 	})
 	c.history.note(err)
 	return won, err
+}
+
+// inEitherForm makes an attempt, and a second one at once if a server refuses to send changes, as all but ours do.
+func (c *connector) inEitherForm(attempt func(changes bool) (*link, error)) (made *link, err error) {
+	if c.resumption == nil {
+		return attempt(false)
+	}
+	var plain bool
+	c.resumption.change(func(f *forms) { plain = f.plain(time.Now()) })
+	if !plain {
+		made, err = attempt(true)
+		if errors.Is(err, errNoChanges) {
+			c.resumption.change(func(f *forms) { plain = f.refuse() })
+		}
+	}
+	if plain {
+		made, err = attempt(false)
+	}
+	c.resumption.change(func(f *forms) {
+		switch {
+		case err == nil:
+			f.serve(plain, time.Now())
+		case plain && errors.Is(err, errHungUp):
+			f.refusePlain()
+		}
+	})
+	return made, err
 }
 
 // order returns the targets of the next attempt, which begins with another one than the last did.
@@ -169,7 +200,7 @@ func race(ctx context.Context, targets []string, try func(context.Context, strin
 }
 
 // try connects to one address, and shakes hands.
-func (c *connector) try(ctx context.Context, target string, patience time.Duration) (*link, error) {
+func (c *connector) try(ctx context.Context, target string, patience time.Duration, changes bool) (*link, error) {
 	network := "tcp"
 	if !c.address.isTCP() {
 		network = "unix"
@@ -185,8 +216,16 @@ func (c *connector) try(ctx context.Context, target string, patience time.Durati
 		return nil, net.ErrClosed
 	}
 	made.reported, made.outage = c.reported, c.outage
+	made.resumption, made.changes = c.resumption, changes
 	stop := context.AfterFunc(ctx, func() { _ = made.Close() })
 	err = made.handshake(c.config(), patience)
+	switch {
+	case !changes:
+	case err == nil:
+		err = made.subscribe(patience)
+	case errors.Is(err, errHungUp):
+		err = fmt.Errorf("%w: %w", errNoChanges, err)
+	}
 	if !stop() && err == nil {
 		err = context.Cause(ctx)
 	}

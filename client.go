@@ -29,7 +29,7 @@ func newClient(ctx context.Context, surveys, pubsubs []address, service string, 
 	ctx, c.cancel = context.WithCancel(ctx)
 	surveyed := set
 	surveyed.found = "the server is reached again"
-	c.sock = newSocket(respondentSide, surveyed, c, false)
+	c.sock = newSocket(respondentSide, surveyed, c)
 	defer func() {
 		if err != nil {
 			c.close()
@@ -126,5 +126,9 @@ func (a *answering) received(survey []byte) error {
 	_ = a.pipe.sendNow(append(header[:len(header):len(header)], a.service...)) // or the connection ends
 	return nil
 }
+
+func (a *answering) began() {}
+
+func (a *answering) say() []byte { return nil }
 
 func (a *answering) ended() {}

@@ -19,7 +19,7 @@ func TestClientAnswers(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			core := newFakePipe()
 			client := &DiscoveryClient{service: "name"}
-			answering := client.open(newPipe(core, newEndpoint(respondentSide, quietSettings), false))
+			answering := client.open(newPipe(core, newEndpoint(respondentSide, quietSettings)))
 			survey := []byte(test.survey)
 			for range 2 {
 				if err := answering.received(survey); err != nil {
@@ -41,7 +41,7 @@ func TestClientDropsWhatIsNoSurvey(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		core, lines := newFakePipe(), openGate()
 		e := newEndpoint(respondentSide, settings{log: &asyncLog{logger: slog.New(lines)}})
-		answering := (&DiscoveryClient{service: "name"}).open(newPipe(core, e, false))
+		answering := (&DiscoveryClient{service: "name"}).open(newPipe(core, e))
 		for _, bad := range []string{"", "abc", "\x00\x00\x00\x01", strings.Repeat("\x00\x00\x00\x01", maxHops+1) + "\x80\x00\x00\x01"} {
 			if err := answering.received([]byte(bad)); err != nil {
 				t.Errorf("%q: got error %v, which closes the connection", bad, err)

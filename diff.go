@@ -2,11 +2,12 @@ package gopherdiscovery
 
 import "slices"
 
-// Diff returns the names that are only in after and those that are only in before, sorted and without duplicates. The
-// arguments may be in any order and are not changed; nil is an empty list.
+// Diff returns the names that are only in after and those that are only in
+// before, sorted and without duplicates. The arguments may be in any order
+// and are not changed; nil is an empty list.
 func Diff(before, after []string) (joined, left []string) {
-	before, after = sorted(before), sorted(after)
-	return without(after, before), without(before, after)
+	left, joined = compare(sorted(before), sorted(after))
+	return joined, left
 }
 
 func sorted(list []string) []string {
@@ -15,10 +16,49 @@ func sorted(list []string) []string {
 	return slices.Compact(list)
 }
 
-// without returns what is in list but not in other; both are sorted.
-func without(list, other []string) []string {
-	return slices.DeleteFunc(slices.Clone(list), func(name string) bool {
-		_, found := slices.BinarySearch(other, name)
-		return found
-	})
+// compare returns what is only in before and what is only in after. Here and
+// below lists are sorted and without duplicates.
+func compare(before, after []string) (removed, added []string) {
+	for len(before) > 0 && len(after) > 0 {
+		switch {
+		case before[0] == after[0]:
+			before, after = before[1:], after[1:]
+		case before[0] < after[0]:
+			removed, before = append(removed, before[0]), before[1:]
+		default:
+			added, after = append(added, after[0]), after[1:]
+		}
+	}
+	return append(removed, before...), append(added, after...)
+}
+
+// edit returns the list without the removed names and with the added ones.
+// It returns false if a name to remove is absent, one to add is present, or
+// one is both.
+func edit(list, removed, added []string) (edited []string, ok bool) {
+	edited = make([]string, 0, max(len(list)-len(removed), 0)+len(added))
+	for len(removed)+len(added) > 0 {
+		remove := len(added) == 0 || len(removed) > 0 && removed[0] <= added[0]
+		next := &added
+		if remove {
+			next = &removed
+		}
+		if len(removed) > 0 && len(added) > 0 && removed[0] == added[0] {
+			return nil, false
+		}
+		name := (*next)[0]
+		*next = (*next)[1:]
+		at, found := slices.BinarySearch(list, name)
+		if found != remove {
+			return nil, false
+		}
+		edited = append(edited, list[:at]...)
+		list = list[at:]
+		if remove {
+			list = list[1:]
+		} else {
+			edited = append(edited, name)
+		}
+	}
+	return append(edited, list...), true
 }

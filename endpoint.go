@@ -13,11 +13,12 @@ import (
 // settings is what the owner of an endpoint has a say in.
 type settings struct {
 	log        *asyncLog
-	lost       string      // what the log says it means that no server is left; may be empty
-	found      string      // what it says when a server is back
-	tls        *tls.Config // nil without TLS
-	maxConns   int         // connections accepted; 0 is no limit
-	handshakes *handshakes // of the server; nil for what only dials
+	lost       string        // what the log says it means that no server is left; may be empty
+	found      string        // what it says when a server is back
+	tls        *tls.Config   // nil without TLS
+	maxConns   int           // connections accepted; 0 is no limit
+	handshakes *handshakes   // of the server; nil for what only dials
+	beat       time.Duration // of a publisher
 }
 
 // endpoint is one side of a protocol, with all its connections in any state. It counts what they do, and knows all that has

@@ -32,6 +32,7 @@ var (
 	errMute          = errors.New("the other side did not finish the handshake in time")
 	errGaveWay       = errors.New("the oldest unfinished handshake gives way to a new one")
 	errFull          = errors.New("there are Options.MaxClients connections")
+	errNoChanges     = errors.New("the server does not offer the list in changes")
 	errShortLived    = errors.New("the server closes each connection at once")
 )
 
@@ -44,6 +45,9 @@ var (
 	errEmpty           = errors.New("empty")
 	errNoSurveyID      = errors.New("no survey id")
 	errUnasked         = errors.New("no such survey was sent")
+	errMalformed       = errors.New("malformed message")
+	errListTooLong     = fmt.Errorf("a list of more than %d bytes", maxListLen)
+	errWrongSum        = errors.New("the message is not about the list that was sent before")
 	errSubscriberTalks = errors.New("a message from a subscriber")
 	errTooManyHops     = fmt.Errorf("more than %d hops", maxHops)
 	errTooManyNames    = fmt.Errorf("more than %d names on one connection", maxNames)

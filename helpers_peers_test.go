@@ -41,6 +41,14 @@ func dialRaw(t testing.TB, url string, self, peer uint16) rawConn {
 
 func (r rawConn) shake(t testing.TB, self, peer uint16) {
 	t.Helper()
+	if got := r.greet(t, self); got != peer {
+		t.Fatalf("handshake: got protocol %#04x, want %#04x", got, peer)
+	}
+}
+
+// greet exchanges hellos and returns what the other side speaks.
+func (r rawConn) greet(t testing.TB, self uint16) uint16 {
+	t.Helper()
 	if _, err := r.Write([]byte{0, 'S', 'P', 0, byte(self >> 8), byte(self), 0, 0}); err != nil {
 		t.Fatal(err)
 	}
@@ -48,9 +56,11 @@ func (r rawConn) shake(t testing.TB, self, peer uint16) {
 	if _, err := io.ReadFull(r, got); err != nil {
 		t.Fatalf("read the other side's handshake: %v", err)
 	}
-	if want := [8]byte{0, 'S', 'P', 0, byte(peer >> 8), byte(peer), 0, 0}; [8]byte(got) != want {
+	peer := binary.BigEndian.Uint16(got[4:])
+	if want := [8]byte{0, 'S', 'P', 0, got[4], got[5], 0, 0}; [8]byte(got) != want {
 		t.Fatalf("handshake: got % x, want % x", got, want)
 	}
+	return peer
 }
 
 func (r rawConn) send(body []byte) error {

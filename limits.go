@@ -22,6 +22,7 @@ const (
 	// A survey and an answer are a few hops, an id and at most a name; a list holds all names.
 	maxSurveyLen = 4 << 10
 	maxListLen   = 64 << 20
+	maxUpdateLen = maxListLen + 32 // of a list or change, with what precedes the names
 
 	// maxNames is how many names may be known behind one connection, a device's for example, and maxTotalNames how many a
 	// server keeps, counted on each connection.
@@ -44,8 +45,17 @@ const (
 	// chunk is how much of a message is allocated ahead of its arrival.
 	chunk = 64 << 10
 
+	// namesAhead is how many names there is memory for before it is known that they are valid.
+	namesAhead = 4096
+
+	// maxHandshakeMessage is more than a message of the handshake of a subscription in changes takes.
+	maxHandshakeMessage = 16
+
 	// Messages up to this size are copied behind their length and written at once.
 	smallMessage = 4 << 10
+
+	// sendersFrom is how many connections one goroutine sends to before another helps.
+	sendersFrom = 64
 
 	// answerQueue is how many answers wait for the server's loop before the connections they come from have to.
 	answerQueue = 256
@@ -130,18 +140,42 @@ const (
 	// From this many silent names, if they are more than half, a poll is doubted.
 	doubtFrom = 3
 
-	// repeatRate is how many bytes a second repetitions of an unchanged list may cost the network.
-	repeatRate = 8 << 20
+	// maxChanges is how many recent changes of the list are kept. Their bytes are bounded too, by those of the list.
+	maxChanges = 256
 )
 
-// What a subscriber makes of silence.
+// Beats and silence in a subscription in changes.
 const (
-	// A server that repeats its list is taken for dead after this many times the pause between two repetitions.
-	missedRepeats = 3
+	// The server sends something at least once a beat, which is Options.PollTime within these bounds.
+	minBeat = 50 * time.Millisecond
+	maxBeat = time.Minute
 
-	// shortestPatience is how long any server may be silent, however often it repeats its list: a busy machine stutters.
+	// Beats are sent up to this part of a beat early, many at a time.
+	beatSlack = 8
+
+	// A server that misses this many beats does not count while another speaks. A busy machine stutters:
+	// shortestPatience is how long any server may be silent.
+	missedBeats      = 3
 	shortestPatience = time.Second
 
-	// A subscriber that notices this late that a server is overdue takes itself for the one that did not run.
+	// A connection that is silent for this many beats, and at least for vanishedAfter, is given up.
+	lostBeats = 10
+
+	// A subscriber that notices a silence this late takes itself for the one that did not run.
 	subscriberHalt = 100 * time.Millisecond
+)
+
+// The form of a subscription.
+const (
+	// changesProtocol is what a subscriber that wants changes says it speaks: number 0xFD5 of those that the registry of
+	// the Scalability Protocols keeps for local use, role 1.
+	changesProtocol = 0xFD51
+
+	// A server that has refused changes is asked for them again after refusalTime, when it is connected anew.
+	refusalTime = time.Minute
+
+	// After a message that breaks the protocol a subscription is plain for mistrustTime; that doubles each time, up to
+	// maxMistrust.
+	mistrustTime = 10 * time.Minute
+	maxMistrust  = 24 * time.Hour
 )

@@ -11,6 +11,7 @@ import (
 	"os"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 )
 
@@ -19,18 +20,25 @@ const ipcMessage = 0x01
 
 // link speaks SP over a network connection. Its endpoint owns it until it is closed.
 type link struct {
-	net      net.Conn // with TLS, once its handshake is done, the TLS connection
+	net      net.Conn        // with TLS, once its handshake is done, the TLS connection
+	raw      syscall.RawConn // of net; nil if it cannot be written to without blocking
 	endpoint *endpoint
 	ipc      bool
 	in       *bufio.Reader
 	close    func() error
 	spared   atomic.Int64 // until when the handshake does not give way, see handshake
 
+	changes    bool          // the subscription is in changes
+	have       *uint64       // the sum of the list that the subscriber came with
+	beat       time.Duration // of the server
+	resumption *resumption   // nil for a connection that was accepted, or is not to a publisher
+
 	reported *atomic.Bool // bad input has been logged; a dialer's connections share it
 	outage   *outage      // of the server at the other end; nil for a connection that was accepted
 
-	mu  sync.Mutex // guards writing
-	out []byte     // reused for short messages
+	mu   sync.Mutex  // guards writing
+	out  []byte      // reused for short messages
+	rest net.Buffers // what trySend has not sent
 }
 
 // newLink returns nil, with nc closed, when the endpoint is closed.
@@ -65,6 +73,14 @@ func (l *link) handshake(config *tls.Config, patience time.Duration) (err error)
 	if err := l.exchangeHello(); err != nil {
 		return explain(err)
 	}
+	if l.changes && l.outage == nil {
+		if err := l.welcome(); err != nil {
+			return explain(err)
+		}
+	}
+	if sc, ok := l.net.(syscall.Conn); ok {
+		l.raw, _ = sc.SyscallConn()
+	}
 	return l.net.SetDeadline(time.Time{})
 }
 
@@ -89,8 +105,12 @@ func (l *link) handshakeTLS(config *tls.Config, patience time.Duration) (left ti
 // exchangeHello exchanges the 8 bytes that each side of an SP connection begins with.
 func (l *link) exchangeHello() error {
 	p := l.endpoint.side
+	self := p.self
+	if l.changes {
+		self = changesProtocol
+	}
 	hello := [8]byte{0, 'S', 'P', 0}
-	binary.BigEndian.PutUint16(hello[4:], p.self)
+	binary.BigEndian.PutUint16(hello[4:], self)
 	if _, err := l.net.Write(hello[:]); err != nil {
 		return err
 	}
@@ -107,10 +127,59 @@ func (l *link) exchangeHello() error {
 	if [4]byte(got[:4]) != [4]byte{0, 'S', 'P', 0} || got[6] != 0 || got[7] != 0 {
 		return errNotSP
 	}
-	if theirs := binary.BigEndian.Uint16(got[4:]); theirs != p.peer {
+	theirs := binary.BigEndian.Uint16(got[4:])
+	if theirs == changesProtocol && p.changes && l.outage == nil {
+		l.changes = true
+		return nil
+	}
+	if theirs != p.peer {
 		return fmt.Errorf("%w: it speaks %#02x, want %#02x (%s)", errOtherProtocol, theirs, p.peer, p.peerName)
 	}
 	return nil
+}
+
+// welcome begins a subscription in changes, on the server's side.
+func (l *link) welcome() error {
+	if err := l.send(nil, encodeWelcome(l.endpoint.beat)); err != nil {
+		return err
+	}
+	body, err := l.receiveShort()
+	if err == nil {
+		l.have, err = decodeHave(body)
+	}
+	return err
+}
+
+// subscribe begins a subscription in changes, on the subscriber's side. The
+// error matches errNoChanges if the publisher does not know them.
+func (l *link) subscribe(patience time.Duration) error {
+	if err := l.net.SetDeadline(time.Now().Add(patience)); err != nil {
+		return err
+	}
+	body, err := l.receiveShort()
+	if err == nil {
+		l.beat, err = decodeWelcome(body)
+	}
+	if err != nil {
+		return fmt.Errorf("%w: %w", errNoChanges, err)
+	}
+	if err := l.send(nil, encodeHave(l.resumption.have())); err != nil {
+		return explain(err)
+	}
+	return l.net.SetDeadline(time.Time{})
+}
+
+// receiveShort receives a message of the handshake.
+func (l *link) receiveShort() ([]byte, error) {
+	length, err := l.receiveLength()
+	if err != nil {
+		return nil, err
+	}
+	if length > maxHandshakeMessage {
+		return nil, errMalformed
+	}
+	body := make([]byte, length)
+	return body, l.read(body)
 }
 
 // isTLSRecord reports whether bytes begin an alert or a handshake of TLS (RFC 8446, section 5.1).
@@ -137,25 +206,62 @@ func explain(err error) error {
 
 // send sends a message in two parts. It may be called concurrently.
 func (l *link) send(header, body []byte) error {
-	length := len(header) + len(body)
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	parts := l.frame(header, body)
+	var err error
+	if len(parts) == 1 {
+		_, err = l.net.Write(parts[0])
+	} else {
+		_, err = parts.WriteTo(l.net)
+	}
+	return err
+}
+
+// trySend sends a short message if that does not block. It returns false if
+// sendRest has to send the rest, or all of it. Neither may be called while
+// another is under way, or send.
+func (l *link) trySend(body []byte) (sent bool, err error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	parts := l.frame(nil, body)
+	if len(parts) == 1 && l.raw != nil {
+		n, err := tryWrite(l.raw, parts[0])
+		if err != nil || n == len(parts[0]) {
+			return true, err
+		}
+		parts[0] = parts[0][n:]
+	}
+	l.rest = parts
+	return false, nil
+}
+
+func (l *link) sendRest() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	rest := l.rest
+	l.rest = nil
+	_, err := rest.WriteTo(l.net)
+	return err
+}
+
+// frame returns a message as it is on the wire. Its first part is valid until
+// the next call.
+func (l *link) frame(header, body []byte) net.Buffers {
+	length := len(header) + len(body)
 	head := l.out[:0]
 	if l.ipc {
 		head = append(head, ipcMessage)
 	}
 	head = binary.BigEndian.AppendUint64(head, uint64(length))
 	head = append(head, header...)
-	var err error
 	if length <= smallMessage {
 		head = append(head, body...)
-		_, err = l.net.Write(head)
-	} else {
-		parts := net.Buffers{head, body}
-		_, err = parts.WriteTo(l.net)
+		l.out = head
+		return net.Buffers{head}
 	}
-	l.out = head[:0]
-	return err
+	l.out = head
+	return net.Buffers{head, body}
 }
 
 // receiveLength returns how long the next message is, which read or readLong takes.
@@ -170,20 +276,26 @@ func (l *link) receiveLength() (int, error) {
 		return 0, err
 	}
 	length := binary.BigEndian.Uint64(head[1:])
-	var err error
 	switch {
 	case head[0] != ipcMessage:
-		err = errNotSP
+		return 0, errNotSP
 	case length > uint64(l.endpoint.limit):
-		err = tooLong(length, l.endpoint.limit)
-	default:
-		return int(length), nil
+		return 0, tooLong(length, l.endpoint.limit)
 	}
-	l.endpoint.broken.Add(1)
-	if !l.reported.Swap(true) {
-		l.endpoint.warnings.warn("connection closed", "from", l.remote(), "error", err)
+	return int(length), nil
+}
+
+// nextLength is receiveLength for a connection that takes part. It counts and
+// reports that one breaks the protocol.
+func (l *link) nextLength() (int, error) {
+	length, err := l.receiveLength()
+	if errors.Is(err, errNotSP) || errors.Is(err, errTooLong) {
+		l.endpoint.broken.Add(1)
+		if !l.reported.Swap(true) {
+			l.endpoint.warnings.warn("connection closed", "from", l.remote(), "error", err)
+		}
 	}
-	return 0, err
+	return length, err
 }
 
 func (l *link) read(body []byte) error {

@@ -165,7 +165,7 @@ func (p netPipe) Send(m *mangos.Message) error {
 }
 
 func (p netPipe) Recv() (*mangos.Message, error) {
-	length, err := p.receiveLength()
+	length, err := p.nextLength()
 	if err != nil {
 		return nil, err
 	}

@@ -9,50 +9,68 @@ import (
 	"time"
 )
 
-// listening is a session that keeps what it has received.
+// listening is a session that keeps what it has received, and has something
+// to say.
 type listening struct {
-	got []string
-	err error // the answer to each message
+	got  []string
+	err  error // the answer to each message
+	next []byte
 }
+
+func (l *listening) began() {}
 
 func (l *listening) received(body []byte) error {
 	l.got = append(l.got, string(body))
 	return l.err
 }
 
+func (l *listening) say() []byte {
+	next := l.next
+	l.next = nil
+	return next
+}
+
 func (l *listening) ended() {}
 
-// Of the messages for a connection that takes none only the newest waits.
-func TestPipePostsTheNewest(t *testing.T) {
+// newTalkingPipe returns a pipe with a function that sends a message on it.
+func newTalkingPipe(core *fakePipe, e *endpoint) (p *pipe, post func(message string)) {
+	p, s := newPipe(core, e), new(listening)
+	p.session = s
+	return p, func(message string) {
+		s.next = []byte(message)
+		p.offer()
+		synctest.Wait() // until it is sent, or has to wait
+	}
+}
+
+// A connection that takes nothing is asked what it has to say when it takes
+// something again.
+func TestPipeSaysWhatIsNewWhenItCan(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		core := newFakePipe()
 		core.busy = make(chan struct{})
 		e := newEndpoint(side{}, quietSettings)
-		p := newPipe(core, e, true)
-		e.enter(1)
-		go p.send()
+		p, post := newTalkingPipe(core, e)
 		for _, message := range []string{"one", "two", "three", "four"} {
-			p.post([]byte(message))
-			synctest.Wait() // the first is being sent, and the others wait
+			post(message) // the first is being sent, and the others wait
 		}
 		close(core.busy)
 		synctest.Wait()
 		if got, want := core.take(), []string{"one", "four"}; !slices.Equal(got, want) {
 			t.Errorf("sent %q, want %q", got, want)
 		}
-		p.wake.ring() // for what is sent already
+		p.offer() // what is sent already
 		synctest.Wait()
 		if got := core.take(); len(got) > 0 {
 			t.Errorf("sent %q once more", got)
 		}
-		p.post([]byte("five"))
-		synctest.Wait()
+		post("five")
 		if got, want := core.take(), []string{"five"}; !slices.Equal(got, want) {
 			t.Errorf("sent %q, want %q", got, want)
 		}
-		close(p.done)
-		e.shut()
-		e.end() // waits for send
+		if e.entrants != 0 {
+			t.Errorf("got %d goroutines while there is nothing to send, want none", e.entrants)
+		}
 	})
 }
 
@@ -62,33 +80,61 @@ func TestPipeStopsWhenItCannotSend(t *testing.T) {
 		core := newFakePipe()
 		core.Close()
 		e := newEndpoint(side{}, quietSettings)
-		p := newPipe(core, e, true)
-		e.enter(1)
-		p.post([]byte("lost"))
-		p.send()
+		_, post := newTalkingPipe(core, e)
+		post("lost")
+		post("lost as well")
 		if e.entrants != 0 || e.broken.Load() != 0 {
 			t.Errorf("got %d goroutines and %d broken connections, want none", e.entrants, e.broken.Load())
 		}
 	})
 }
 
+// Nothing is sent once the endpoint is closed.
+func TestPipeOfAClosedEndpoint(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		core, e := newFakePipe(), newEndpoint(side{}, quietSettings)
+		_, post := newTalkingPipe(core, e)
+		e.shut()
+		post("late")
+		if got := core.take(); len(got) > 0 {
+			t.Errorf("sent %q", got)
+		}
+	})
+}
+
+// Many connections are all offered, however they are shared out.
+func TestOfferAll(t *testing.T) {
+	for _, n := range []int{0, 1, sendersFrom - 1, sendersFrom, 2*sendersFrom + 1, 1000} {
+		all := make([]*offered, n)
+		for i := range all {
+			all[i] = new(offered)
+		}
+		offerAll(all)
+		for i, o := range all {
+			if o.times != 1 {
+				t.Fatalf("of %d connections number %d was offered %d times", n, i, o.times)
+			}
+		}
+	}
+}
+
+type offered struct{ times int }
+
+func (o *offered) offer() { o.times++ }
+
 func TestPipeExpires(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		core, lines := newFakePipe(), openGate()
 		e := newEndpoint(side{}, settings{log: &asyncLog{logger: slog.New(lines)}})
-		p := newPipe(core, e, true)
+		p, post := newTalkingPipe(core, e)
 		if p.expired(time.Now()) {
 			t.Error("a connection without a certificate has expired")
 		}
 		p.expires = time.Now().Add(time.Hour)
-		e.enter(1)
-		go p.send()
 		time.Sleep(time.Hour)
-		p.post([]byte("in time"))
-		synctest.Wait()
+		post("in time")
 		time.Sleep(time.Nanosecond)
-		p.post([]byte("too late"))
-		synctest.Wait()
+		post("too late")
 		if got, want := core.take(), []string{"in time"}; !slices.Equal(got, want) {
 			t.Errorf("sent %q, want %q", got, want)
 		}
@@ -106,7 +152,7 @@ func TestPipeExpires(t *testing.T) {
 
 func TestPipeRefusesWhatIsTooLong(t *testing.T) {
 	s := new(listening)
-	p := newPipe(newFakePipe(), newEndpoint(side{limit: 4}, quietSettings), false)
+	p := newPipe(newFakePipe(), newEndpoint(side{limit: 4}, quietSettings))
 	p.session = s
 	if err := p.take([]byte("four")); err != nil {
 		t.Errorf("4 of at most 4 bytes: got error %v", err)
@@ -133,7 +179,7 @@ func TestPipeReceives(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			core, s := newFakePipe("one", "two"), &listening{err: test.err}
 			e := newEndpoint(side{limit: 4}, quietSettings)
-			p := newPipe(core, e, false)
+			p := newPipe(core, e)
 			p.session = s
 			e.enter(1)
 			p.receive()
@@ -156,7 +202,7 @@ func TestPipeReportsOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		lines := openGate()
 		e := newEndpoint(side{}, settings{log: &asyncLog{logger: slog.New(lines)}})
-		p, other := newPipe(newFakePipe(), e, false), newPipe(newFakePipe(), e, false)
+		p, other := newPipe(newFakePipe(), e), newPipe(newFakePipe(), e)
 		p.report("first", "n", 1)
 		p.report("second", "n", 2)
 		other.report("other")

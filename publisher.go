@@ -1,86 +1,106 @@
 package gopherdiscovery
 
-import "time"
+import (
+	"maps"
+	"slices"
+	"sync"
+	"time"
+)
 
-// publisher is the PUB side. It hands the subscribers that come and go to the server's loop, which decides what each is sent.
+// publisher is the PUB side. It hands the subscribers that come and go to the server's loop, which decides when the list is
+// published; from then on each subscriber is sent what it lacks as soon as its connection can take it.
 type publisher struct {
 	sock     *socket
 	arrivals arrivals[*subscription]
+	beat     time.Duration
 
 	// Only the server's loop uses these.
 	subscriptions map[*subscription]struct{}
-	last          []byte // the last list as it is sent; nil before the first
-	pollTime      time.Duration
-	repeated      time.Time     // when the list was repeated last
-	pause         time.Duration // before that
+	nextBeat      time.Time // when to look for subscribers that are owed a beat
+
+	mu  sync.Mutex // guards the log, and the cursors in it
+	log changelog
 }
 
 func newPublisher(opt Options, set settings, loop bell) *publisher {
 	p := &publisher{
 		arrivals:      arrivals[*subscription]{bell: loop},
+		beat:          min(max(opt.PollTime, minBeat), maxBeat),
 		subscriptions: make(map[*subscription]struct{}),
-		pollTime:      opt.PollTime,
 	}
-	p.sock = newSocket(pubSide, set, p, true)
+	set.beat = p.beat
+	p.sock = newSocket(pubSide, set, p)
 	return p
 }
 
 func (p *publisher) open(on *pipe) session {
-	s := &subscription{publisher: p, pipe: on}
-	p.arrivals.began(s)
-	return s
+	plain, have := on.changes()
+	return &subscription{publisher: p, pipe: on, cursor: newCursor(plain, have, time.Now())}
 }
 
-// subscribe makes a subscription one of those that publish sends to.
-func (p *publisher) subscribe(s *subscription) { p.subscriptions[s] = struct{}{} }
-
-func (p *publisher) unsubscribe(s *subscription) { delete(p.subscriptions, s) }
-
-func (p *publisher) publish(names []string) {
-	p.last = encodeList(names)
-	p.sendAll()
-}
-
-// deliver sends the last list.
-func (p *publisher) deliver(all []*subscription) {
-	for _, s := range all {
-		s.pipe.post(p.last)
+// take takes in the subscribers that have come and gone, and returns those that have come.
+func (p *publisher) take() (came []*subscription) {
+	for _, m := range p.arrivals.take() {
+		if m.ended {
+			delete(p.subscriptions, m.session)
+		} else {
+			p.subscriptions[m.session] = struct{}{}
+			came = append(came, m.session)
+		}
 	}
+	return came
 }
 
-// repeat sends the list once more, unless that is too much: it tells subscribers that the server is alive.
-func (p *publisher) repeat(now time.Time) {
-	passed := p.pollTime
-	if !p.repeated.IsZero() {
-		passed = now.Sub(p.repeated)
+// publish takes the list as it is now. It returns false if nothing is new.
+func (p *publisher) publish(list []string, complete bool) bool {
+	p.mu.Lock()
+	isNew := p.log.publish(list, complete)
+	p.mu.Unlock()
+	if isNew {
+		offerAll(slices.Collect(maps.Keys(p.subscriptions)))
 	}
-	if passed >= repeatInterval(len(p.last), len(p.subscriptions), p.pause) { // the first pause is 0, and holds up nothing
-		p.pause = max(passed, p.pollTime)
-		p.repeated = now
-		p.sendAll()
+	return isNew
+}
+
+// keepBeat sends a beat to those that were sent nothing else for so long.
+func (p *publisher) keepBeat(now time.Time) {
+	if now.Before(p.nextBeat) {
+		return
 	}
-}
-
-// repeatInterval is how far apart repetitions are at least. It grows from one pause to the next by no more than subscribers,
-// who wait for three, can bear.
-func repeatInterval(listLen, subscribers int, pause time.Duration) time.Duration {
-	interval := time.Duration(float64(listLen) * float64(subscribers) / repeatRate * float64(time.Second))
-	return min(interval, pause*3/2)
-}
-
-func (p *publisher) sendAll() {
+	p.nextBeat = now.Add(p.beat)
+	var quiet []*subscription
+	p.mu.Lock()
 	for s := range p.subscriptions {
-		s.pipe.post(p.last)
+		if s.cursor.plain {
+			continue
+		}
+		if s.cursor.quiet(now, p.beat) {
+			quiet = append(quiet, s)
+		}
+		p.nextBeat = earliest(p.nextBeat, s.cursor.nextBeat(p.beat))
 	}
+	p.mu.Unlock()
+	offerAll(quiet)
 }
 
-// subscription is a connection that lists are sent to.
+// subscription is a connection that lists or changes are sent to.
 type subscription struct {
 	publisher *publisher
 	pipe      *pipe
+	cursor    cursor // guarded by the publisher
 }
+
+func (s *subscription) began() { s.publisher.arrivals.began(s) }
 
 // received is called for what a subscriber must not do: say something.
 func (s *subscription) received([]byte) error { return errSubscriberTalks }
+
+func (s *subscription) say() []byte {
+	s.publisher.mu.Lock()
+	defer s.publisher.mu.Unlock()
+	return s.publisher.log.next(&s.cursor, time.Now())
+}
+
+func (s *subscription) offer() { s.pipe.offer() }
 
 func (s *subscription) ended() { s.publisher.arrivals.ended(s) }

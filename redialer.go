@@ -16,10 +16,16 @@ type redialer struct {
 	trying   bool
 	reported *atomic.Bool // bad input of the server has been logged
 	outage   *outage
+
+	resumption *resumption // nil unless the server publishes
 }
 
 func newRedialer(e *endpoint, a address) *redialer {
-	return &redialer{endpoint: e, address: a, reported: new(atomic.Bool), outage: newOutage(e, a)}
+	r := &redialer{endpoint: e, address: a, reported: new(atomic.Bool), outage: newOutage(e, a)}
+	if e.changes {
+		r.resumption = new(resumption)
+	}
+	return r
 }
 
 // wait returns true when an attempt is due, and false once the endpoint is closed. Called after a success it means that the
@@ -35,6 +41,9 @@ func (r *redialer) wait() bool {
 			r.reported = new(atomic.Bool)
 		} else {
 			r.fail(errShortLived)
+			if r.resumption != nil {
+				r.resumption.change((*forms).endEarly)
+			}
 		}
 		r.pause()
 	}

@@ -13,7 +13,8 @@ type roster[C comparable] struct {
 	names map[string]*known
 	size  int      // of the list on the wire, in bytes
 	total int      // names, counted on each connection
-	list  []string // the names, sorted; nil when they have changed since
+	list  []string // the names, sorted, but for those that have changed since
+	dirty map[string]struct{}
 
 	poll    int // the number of the poll
 	unheard int // connections and names that have not answered it
@@ -38,7 +39,7 @@ type presence struct {
 }
 
 func newRoster[C comparable]() *roster[C] {
-	return &roster[C]{conns: make(map[C]*member), names: make(map[string]*known)}
+	return &roster[C]{conns: make(map[C]*member), names: make(map[string]*known), list: []string{}, dirty: make(map[string]struct{})}
 }
 
 // connect adds a connection. It owes no answer to a poll that is running.
@@ -133,7 +134,7 @@ func (r *roster[C]) add(name string) string {
 		k = &known{name: name}
 		r.names[name] = k
 		r.size += len(separator) + len(name)
-		r.list = nil
+		r.dirty[name] = struct{}{}
 	}
 	k.conns++
 	r.total++
@@ -150,15 +151,28 @@ func (r *roster[C]) drop(m *member, name string, p *presence) {
 	if k.conns--; k.conns == 0 {
 		delete(r.names, name)
 		r.size -= len(separator) + len(name)
-		r.list = nil
+		r.dirty[name] = struct{}{}
 	}
 }
 
-// sorted returns the names, which nobody may change. It is made when it is wanted: many names may come or go in between.
+// sorted returns the names, which the caller must not change. Only those that
+// have come or gone since the last call are sorted.
 func (r *roster[C]) sorted() []string {
-	if r.list == nil {
-		r.list = slices.AppendSeq(make([]string, 0, len(r.names)), maps.Keys(r.names))
-		slices.Sort(r.list)
+	var removed, added []string
+	for name := range r.dirty {
+		_, was := slices.BinarySearch(r.list, name)
+		switch is := r.names[name] != nil; {
+		case is && !was:
+			added = append(added, name)
+		case was && !is:
+			removed = append(removed, name)
+		}
+	}
+	clear(r.dirty)
+	if len(removed)+len(added) > 0 {
+		slices.Sort(removed)
+		slices.Sort(added)
+		r.list, _ = edit(r.list, removed, added)
 	}
 	return r.list
 }

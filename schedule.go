@@ -2,40 +2,35 @@ package gopherdiscovery
 
 import "time"
 
-// schedule decides when to ask which connections, of type C, and when to send what to which subscribers, of type S. It is a
-// roster with a timetable, and like the roster a pure one: events and the time go in, actions come out. It alone detects that
-// the process was stopped.
-type schedule[C, S comparable] struct {
+// schedule decides when to ask which connections, of type C, and when to publish the list. It is a roster with a timetable,
+// and like the roster a pure one: events and the time go in, actions come out. It alone detects that the process was stopped.
+type schedule[C comparable] struct {
 	*roster[C]
 	poll    poll
 	joins   joins[C]
-	edition edition[S]
+	edition edition
 	wakeAt  time.Time // when next wanted to be called
 }
 
 // actions is what a schedule wants done: surveys sent, a list published.
-type actions[C, S comparable] struct {
+type actions[C comparable] struct {
 	survey  []C  // ask these, and no others
 	poll    bool // ask everyone
-	publish bool // the list is new
-	repeat  bool // the list is to be sent again
-	deliver []S  // subscribers that are owed the list
+	publish bool // the list may be new, or newly complete or not
 	missed  int  // names that have missed the poll that ended
 	doubted bool // the poll that ended is not counted
 }
 
-func newSchedule[C, S comparable](opt Options, now time.Time) *schedule[C, S] {
-	return &schedule[C, S]{
-		roster: newRoster[C](), poll: newPoll(opt, now), joins: newJoins[C](opt), edition: newEdition[S](opt),
-	}
+func newSchedule[C comparable](opt Options, now time.Time) *schedule[C] {
+	return &schedule[C]{roster: newRoster[C](), poll: newPoll(opt, now), joins: newJoins[C](opt)}
 }
 
-func (s *schedule[C, S]) connect(c C) {
+func (s *schedule[C]) connect(c C) {
 	s.roster.connect(c)
 	s.joins.connect(c)
 }
 
-func (s *schedule[C, S]) disconnect(c C, now time.Time) {
+func (s *schedule[C]) disconnect(c C, now time.Time) {
 	before := len(s.names)
 	s.roster.disconnect(c)
 	s.note(before, now, true)
@@ -43,7 +38,7 @@ func (s *schedule[C, S]) disconnect(c C, now time.Time) {
 }
 
 // hear returns why a name is one too many.
-func (s *schedule[C, S]) hear(c C, name string, now time.Time) error {
+func (s *schedule[C]) hear(c C, name string, now time.Time) error {
 	before := len(s.names)
 	err := s.roster.hear(c, name)
 	s.note(before, now, false)
@@ -55,7 +50,7 @@ func (s *schedule[C, S]) hear(c C, name string, now time.Time) error {
 }
 
 // note notes whether an event has changed the names. An event adds names or removes them, never both.
-func (s *schedule[C, S]) note(before int, now time.Time, urgent bool) {
+func (s *schedule[C]) note(before int, now time.Time, urgent bool) {
 	if len(s.names) != before {
 		s.edition.note(now, urgent)
 	}
@@ -63,9 +58,9 @@ func (s *schedule[C, S]) note(before int, now time.Time, urgent bool) {
 
 // next returns what is due, and when to call again if nothing happens until then. Events must be taken in before: what
 // has not been heard by now counts as missed.
-func (s *schedule[C, S]) next(now time.Time) (do actions[C, S], wake time.Time) {
+func (s *schedule[C]) next(now time.Time) (do actions[C], wake time.Time) {
 	if !s.wakeAt.IsZero() && now.Sub(s.wakeAt) > serverHalt {
-		s.resume(now)
+		s.resume(now, &do)
 	}
 	if !s.poll.running && s.poll.due(now) {
 		do.poll = true
@@ -77,34 +72,37 @@ func (s *schedule[C, S]) next(now time.Time) (do actions[C, S], wake time.Time) 
 	if s.joins.due(now) {
 		do.survey = s.joins.ask(now)
 	}
-	if s.edition.opened(now) {
-		s.edit(now, &do)
+	opened := s.edition.open(now)
+	if opened || s.edition.due(now, s.joins.waiting()) {
+		s.edition.published(now)
+		do.publish = true
 	}
-	s.wakeAt = s.wake(now)
+	s.wakeAt = s.wake()
 	return do, s.wakeAt
 }
 
-// resume is called when the server was stopped for a while. Like one that has just started it says nothing before it has
-// asked everyone: the ends of connections that it has missed come in after those who connect now.
-func (s *schedule[C, S]) resume(now time.Time) {
-	if s.edition.published == nil || !s.edition.opened(now) {
+// resume is called when the server was stopped for a while. Like one that has just started it has to ask everyone before the
+// list is complete: the ends of connections that it has missed come in after those who connect now.
+func (s *schedule[C]) resume(now time.Time, do *actions[C]) {
+	if !s.edition.complete {
 		return
 	}
 	s.edition.openAt(now.Add(2 * s.poll.surveyTime)) // the end of the poll comes before
 	s.poll.hurry(now)
+	do.publish = true
 }
 
-func (s *schedule[C, S]) beginPoll(now time.Time) {
+func (s *schedule[C]) beginPoll(now time.Time) {
 	s.startPoll()
 	s.poll.begin(now)
 	s.joins.take(now)
 	if s.edition.opening.IsZero() {
-		// The first list waits for everyone who may still answer, but not for those who have had their time and kept silent.
+		// The list waits for everyone who may still answer, but not for those who have had their time and kept silent.
 		s.edition.openAt(s.joins.answered(now, s.poll.surveyTime))
 	}
 }
 
-func (s *schedule[C, S]) endPoll(now time.Time, do *actions[C, S]) {
+func (s *schedule[C]) endPoll(now time.Time, do *actions[C]) {
 	silent, known := 0, 0
 	if s.unheard > 0 {
 		if s.poll.tooLate(now) {
@@ -112,7 +110,7 @@ func (s *schedule[C, S]) endPoll(now time.Time, do *actions[C, S]) {
 		}
 		silent, known = s.silent()
 	}
-	if !s.edition.opened(now) {
+	if !s.edition.complete {
 		s.edition.openAt(now)
 	}
 	if do.doubted = s.poll.end(now, silent, known); do.doubted {
@@ -126,21 +124,10 @@ func (s *schedule[C, S]) endPoll(now time.Time, do *actions[C, S]) {
 	}
 }
 
-// edit decides about the list.
-func (s *schedule[C, S]) edit(now time.Time, do *actions[C, S]) {
-	if at := s.edition.publishAt(s.joins.waiting()); !at.IsZero() && !now.Before(at) {
-		do.publish = s.edition.publish(now, s.sorted())
-	}
-	do.repeat = s.edition.dueRepeat(now) && !do.publish
-	if owed := s.edition.deliver(); !do.publish { // a new list goes to everyone
-		do.deliver = owed
-	}
-}
-
 // wake is when something will be due.
-func (s *schedule[C, S]) wake(now time.Time) time.Time {
+func (s *schedule[C]) wake() time.Time {
 	at := s.poll.deadline()
-	for _, other := range []time.Time{s.joins.deadline(), s.edition.deadline(now, s.joins.waiting())} {
+	for _, other := range []time.Time{s.joins.deadline(), s.edition.deadline(s.joins.waiting())} {
 		if !other.IsZero() {
 			at = earliest(at, other)
 		}

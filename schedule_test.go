@@ -10,7 +10,8 @@ import (
 
 // script drives a schedule by hand, in milliseconds since its start.
 type script struct {
-	*schedule[int, string]
+	*schedule[int]
+	log   changelog
 	t     *testing.T
 	start time.Time
 }
@@ -22,7 +23,7 @@ func newScript(t *testing.T, opt Options) *script {
 		t.Fatal(err)
 	}
 	start := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
-	return &script{schedule: newSchedule[int, string](opt, start), t: t, start: start}
+	return &script{schedule: newSchedule[int](opt, start), t: t, start: start}
 }
 
 func (s *script) at(millis int) time.Time { return s.start.Add(time.Duration(millis) * ms) }
@@ -46,14 +47,12 @@ func (s *script) expect(millis int, want string) {
 	if do.missed > 0 {
 		parts = append(parts, fmt.Sprintf("missed %d", do.missed))
 	}
-	if do.publish {
-		parts = append(parts, strings.TrimSpace("publish "+strings.Join(s.edition.published, " ")))
-	}
-	if do.repeat {
-		parts = append(parts, "repeat")
-	}
-	if len(do.deliver) > 0 {
-		parts = append(parts, "deliver to "+strings.Join(do.deliver, " "))
+	if do.publish && s.log.publish(s.sorted(), s.edition.complete) {
+		what := "publish "
+		if !s.edition.complete {
+			what = "publish incomplete "
+		}
+		parts = append(parts, strings.TrimSpace(what+strings.Join(s.log.list, " ")))
 	}
 	parts = append(parts, fmt.Sprintf("wake %d", wake.Sub(s.start)/ms))
 	if got := strings.Join(parts, "; "); got != want {
@@ -66,7 +65,7 @@ func TestScheduleOfPollsWithoutClients(t *testing.T) {
 	s.expect(0, "wake 2000")
 	s.expect(1999, "wake 2000")
 	s.expect(2000, "poll; publish; wake 4000")
-	s.expect(4001, "poll; repeat; wake 6001")
+	s.expect(4001, "poll; wake 6001")
 }
 
 func TestSchedulePollEndsWhenAllHaveAnswered(t *testing.T) {
@@ -76,13 +75,13 @@ func TestSchedulePollEndsWhenAllHaveAnswered(t *testing.T) {
 	s.expect(0, "ask 1 2; wake 2000")
 	s.hear(1, 1, "a")
 	s.hear(1, 2, "b")
-	s.expect(1, "wake 2000")
+	s.expect(1, "publish incomplete a b; wake 2000")
 	s.expect(2000, "poll; publish a b; wake 3000")
 	s.hear(2003, 1, "a")
 	s.expect(2003, "wake 3000")
 	s.hear(2007, 2, "b")
-	s.expect(2007, "wake 4000")
-	s.expect(4000, "repeat; wake 4007")
+	s.expect(2007, "wake 4007")
+	s.expect(4000, "wake 4007")
 }
 
 func TestScheduleDeadlines(t *testing.T) {
@@ -100,7 +99,7 @@ func TestScheduleDeadlines(t *testing.T) {
 	s.expect(2180, "wake 2280")
 	s.hear(2270, 2, "c")
 	s.expect(2270, "wake 2300") // but not beyond SurveyTime
-	s.expect(2300, "missed 1; publish a c; wake 4000")
+	s.expect(2300, "missed 1; publish a c; wake 4300")
 }
 
 func TestScheduleFirstList(t *testing.T) {
@@ -115,7 +114,7 @@ func TestScheduleFirstList(t *testing.T) {
 			s.expect(0, "wake 2000")
 			s.expect(2000, "poll; wake 3000")
 			s.hear(2001, 1, "a")
-			s.expect(2001, "wake 3000")
+			s.expect(2001, "wake 2006")
 			s.hear(2900, 2, "b")
 			s.expect(2900, "publish a b; wake 4900")
 		}},
@@ -124,7 +123,7 @@ func TestScheduleFirstList(t *testing.T) {
 			s.expect(0, "ask 1; wake 2000")
 			s.hear(1, 1, "a")
 			s.connect(2)
-			s.expect(1500, "ask 2; wake 2000")
+			s.expect(1500, "ask 2; publish incomplete a; wake 2000")
 			s.expect(2000, "poll; wake 2500")
 			s.expect(2500, "publish a; wake 3000")
 		}},
@@ -225,7 +224,7 @@ func TestScheduleForgetsNewcomersThatLeave(t *testing.T) {
 
 func TestSchedulePublishedListsAreNotTouched(t *testing.T) {
 	s := running(t, Options{})
-	list := s.edition.published
+	list := s.log.list
 	s.connect(2)
 	s.expect(2100, "ask 2; wake 4000")
 	s.hear(2100, 2, "A")
@@ -235,61 +234,6 @@ func TestSchedulePublishedListsAreNotTouched(t *testing.T) {
 	}
 }
 
-func TestScheduleRepeats(t *testing.T) {
-	s := running(t, Options{})
-	s.connect(2)
-	s.expect(2100, "ask 2; wake 4000")
-	s.hear(2500, 2, "b")
-	s.expect(2500, "publish a b; wake 4000")
-	// PollTime after the first list, whatever came in between.
-	s.expect(4000, "poll; repeat; wake 5000")
-	s.expect(5000, "missed 2; wake 6000")
-	s.disconnect(2, s.at(6000))
-	s.expect(6000, "publish a; wake 7000") // the news are as good
-	s.expect(7000, "poll; wake 8000")
-	s.hear(7000, 1, "a")
-	s.expect(7000, "wake 8000")
-	s.expect(8000, "repeat; wake 9000")
-}
-
-// A subscriber gets the list as soon as it comes, and before there is one with all others.
-func TestScheduleDelivers(t *testing.T) {
-	s := newScript(t, Options{})
-	s.edition.subscribe("early")
-	s.expect(0, "wake 2000")
-	s.expect(2000, "poll; publish; wake 4000")
-	s.edition.subscribe("late")
-	s.expect(2001, "deliver to late; wake 4000")
-	s.edition.subscribe("one")
-	s.edition.subscribe("two")
-	s.edition.unsubscribe("one")
-	s.expect(2002, "deliver to two; wake 4000")
-	s.connect(1)
-	s.expect(2100, "ask 1; wake 4000")
-	s.edition.subscribe("last")
-	s.hear(2101, 1, "a")
-	s.expect(2101, "publish a; wake 4000") // which goes to the last as well
-	s.expect(2102, "wake 4000")
-}
-
-// A subscriber that comes after a halt gets the list only when everyone has been asked, and has
-// answered or had the time to.
-func TestScheduleHoldsTheListBackAfterAHalt(t *testing.T) {
-	s := running(t, Options{})
-	s.edition.subscribe("one")
-	s.expect(3900, "deliver to one; wake 4000")
-	s.edition.subscribe("two")
-	s.expect(4501, "poll; wake 5501") // half a second late
-	s.edition.subscribe("three")
-	s.expect(4600, "wake 5501")
-	s.hear(4700, 1, "a")
-	s.expect(4700, "repeat; deliver to two three; wake 6700")
-	s.edition.subscribe("four")
-	s.expect(9000, "poll; wake 10000")
-	s.disconnect(1, s.at(9001)) // its end was noticed only now
-	s.expect(9001, "publish; wake 11001")
-}
-
 // A server that was stopped asks everyone before it says anything: what it knew may be wrong.
 func TestScheduleAfterAHalt(t *testing.T) {
 	s := running(t, Options{})
@@ -297,15 +241,15 @@ func TestScheduleAfterAHalt(t *testing.T) {
 	s.expect(2100, "ask 2; wake 4000")
 	s.hear(2100, 2, "b")
 	s.expect(2100, "publish a b; wake 4000")
-	s.expect(34000, "poll; wake 35000")
-	if s.edition.opened(s.at(34000)) {
+	s.expect(34000, "poll; publish incomplete a b; wake 35000")
+	if s.edition.complete {
 		t.Error("open before everyone was asked")
 	}
 	s.disconnect(2, s.at(34001))
-	s.expect(34001, "wake 35000")
+	s.expect(34001, "publish incomplete a; wake 35000")
 	s.hear(34002, 1, "a")
 	s.expect(34002, "publish a; wake 36002")
-	if !s.edition.opened(s.at(34002)) {
+	if !s.edition.complete {
 		t.Error("not open although everyone has answered")
 	}
 }
@@ -331,21 +275,21 @@ func crowd(t *testing.T) *script {
 // When most fall silent at once the server doubts itself MissedSurveys times, and only then counts.
 func TestScheduleDoubtsItself(t *testing.T) {
 	s := crowd(t)
-	s.expect(4000, "poll; repeat; wake 5000")
+	s.expect(4000, "poll; wake 5000")
 	s.hear(4001, 0, "0")
 	s.expect(5000, "doubted; wake 5000")
 	s.expect(5000, "poll; wake 6000")
-	s.expect(6000, "doubted; repeat; wake 6000")
+	s.expect(6000, "doubted; wake 6000")
 	s.expect(6000, "poll; wake 7000")
 	s.hear(6001, 0, "0")
-	s.expect(7000, "missed 3; wake 8000")
-	s.expect(8000, "repeat; wake 9000")
+	s.expect(7000, "missed 3; wake 9000")
+	s.expect(8000, "wake 9000")
 	s.expect(9000, "poll; wake 10000")
 	s.hear(9001, 0, "0")
 	s.expect(10000, "missed 3; publish 0; wake 12000")
-	s.expect(12000, "poll; repeat; wake 13000")
+	s.expect(12000, "poll; wake 13000")
 	s.hear(12001, 0, "0")
-	s.expect(13000, "wake 14000") // the silent connections stand
+	s.expect(13000, "wake 15000") // the silent connections stand
 	if s.poll.doubts != 0 {
 		t.Errorf("got %d doubts after a poll that all have answered", s.poll.doubts)
 	}
@@ -354,13 +298,13 @@ func TestScheduleDoubtsItself(t *testing.T) {
 // A doubted survey that all answer the next time leaves no trace.
 func TestScheduleForgetsDoubts(t *testing.T) {
 	s := crowd(t)
-	s.expect(4000, "poll; repeat; wake 5000")
+	s.expect(4000, "poll; wake 5000")
 	s.expect(5000, "doubted; wake 5000")
 	s.expect(5000, "poll; wake 6000")
 	for id := range 4 {
 		s.hear(5001, id, fmt.Sprint(id))
 	}
-	s.expect(5001, "wake 6000")
+	s.expect(5001, "wake 7001")
 	if s.poll.doubts != 0 {
 		t.Errorf("got %d doubts after a poll that all have answered", s.poll.doubts)
 	}
@@ -369,26 +313,26 @@ func TestScheduleForgetsDoubts(t *testing.T) {
 // Two of four are not most, and of two there are no three.
 func TestScheduleDoesNotDoubtAFew(t *testing.T) {
 	s := crowd(t)
-	s.expect(4000, "poll; repeat; wake 5000")
+	s.expect(4000, "poll; wake 5000")
 	s.hear(4001, 0, "0")
 	s.hear(4001, 1, "1")
-	s.expect(5000, "missed 2; wake 6000")
+	s.expect(5000, "missed 2; wake 7000")
 	s = running(t, Options{})
-	s.expect(4000, "poll; repeat; wake 5000")
-	s.expect(5000, "missed 1; wake 6000")
+	s.expect(4000, "poll; wake 5000")
+	s.expect(5000, "missed 1; wake 7000")
 }
 
 // A server that notices a poll's end late was perhaps stopped: it reads what has come in before it
 // counts.
 func TestScheduleLatePollEnd(t *testing.T) {
 	s := running(t, Options{MissedSurveys: 1})
-	s.expect(4000, "poll; repeat; wake 5000")
+	s.expect(4000, "poll; wake 5000")
 	s.expect(5051, "wake 5251")
 	s.hear(5100, 1, "a")
-	s.expect(5100, "wake 6000")
-	s.expect(6000, "repeat; wake 7100")
-	s.expect(7100, "poll; wake 8000")
-	s.expect(8000, "repeat; wake 8100")
+	s.expect(5100, "wake 7100")
+	s.expect(6000, "wake 7100")
+	s.expect(7100, "poll; wake 8100")
+	s.expect(8000, "wake 8100")
 	s.expect(8151, "wake 8351")
-	s.expect(8351, "missed 1; publish; wake 10000")
+	s.expect(8351, "missed 1; publish; wake 10351")
 }

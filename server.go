@@ -2,6 +2,7 @@ package gopherdiscovery
 
 import (
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -25,11 +26,15 @@ type DiscoveryServer struct {
 	stats Stats      // what the loop counts
 }
 
-// Stats are counts since the server's start, but for Clients, Subscribers and Services, which tell how it is now.
+// Stats holds counters since the server's start. Clients, Subscribers, Services and Complete are current values.
 type Stats struct {
 	Clients     int // connections on the survey URL
 	Subscribers int // connections on the pub/sub URL
 	Services    int // names in the list
+
+	// Complete reports whether the server has surveyed everyone since it started, or was stopped and continued. Until then
+	// its list may lack clients that are alive.
+	Complete bool
 
 	Polls   uint64 // surveys of everyone
 	Doubted uint64 // of these, not counted as missed by anyone: see Options.MissedSurveys
@@ -100,7 +105,7 @@ func ServerContext(ctx context.Context, urlServer, urlPubSub string, opt Options
 		return nil, fmt.Errorf("gopherdiscovery: listen on %s: %w", urlServer, err)
 	}
 	ctx, s.cancel = context.WithCancel(ctx)
-	go s.run(ctx, newSchedule[*respondent, *subscription](opt, time.Now()))
+	go s.run(ctx, newSchedule[*respondent](opt, time.Now()))
 	return s, nil
 }
 
@@ -152,10 +157,7 @@ func (s *DiscoveryServer) closeSockets() {
 	s.log.close()
 }
 
-// timetable is the schedule of a server.
-type timetable = schedule[*respondent, *subscription]
-
-func (s *DiscoveryServer) run(ctx context.Context, plan *timetable) {
+func (s *DiscoveryServer) run(ctx context.Context, plan *schedule[*respondent]) {
 	defer close(s.done)
 	defer s.closeSockets()
 	defer s.cancel()
@@ -173,30 +175,24 @@ func (s *DiscoveryServer) run(ctx context.Context, plan *timetable) {
 			waited = append(waited, a)
 		}
 		now := time.Now()
+		came := s.publisher.take()
 		s.takeEvents(plan, waited, now)
 		do, wake := plan.next(now)
-		s.act(do, plan, now)
-		timer.Reset(time.Until(wake))
+		s.act(do, plan)
+		offerAll(came)
+		s.publisher.keepBeat(now)
+		timer.Reset(time.Until(earliest(wake, s.publisher.nextBeat)))
 	}
 }
 
 // takeEvents brings the plan up to date, with the waited answers before those that still wait. It takes them all, so that a
 // burst becomes one list and no answer that waits counts as missed, but not without end if they come as fast.
-func (s *DiscoveryServer) takeEvents(plan *timetable, waited []answer, now time.Time) {
+func (s *DiscoveryServer) takeEvents(plan *schedule[*respondent], waited []answer, now time.Time) {
 	for _, m := range s.surveyor.arrivals.take() {
 		if m.ended {
 			plan.disconnect(m.session, now)
 		} else {
 			plan.connect(m.session)
-		}
-	}
-	for _, m := range s.publisher.arrivals.take() {
-		if m.ended {
-			s.publisher.unsubscribe(m.session)
-			plan.edition.unsubscribe(m.session)
-		} else {
-			s.publisher.subscribe(m.session)
-			plan.edition.subscribe(m.session)
 		}
 	}
 	for range maxAnswers {
@@ -216,8 +212,8 @@ func (s *DiscoveryServer) takeEvents(plan *timetable, waited []answer, now time.
 }
 
 // act records a list before it sends it, so that Services already includes any list that a subscriber has received.
-func (s *DiscoveryServer) act(do actions[*respondent, *subscription], plan *timetable, now time.Time) {
-	s.record(do, plan.edition.published)
+func (s *DiscoveryServer) act(do actions[*respondent], plan *schedule[*respondent]) {
+	s.record(do, plan)
 	if do.poll {
 		s.surveyor.ask(plan.all())
 	}
@@ -225,15 +221,11 @@ func (s *DiscoveryServer) act(do actions[*respondent, *subscription], plan *time
 		s.surveyor.ask(do.survey)
 	}
 	if do.publish {
-		s.publisher.publish(plan.edition.published)
+		s.publisher.publish(plan.sorted(), plan.edition.complete)
 	}
-	if do.repeat {
-		s.publisher.repeat(now)
-	}
-	s.publisher.deliver(do.deliver)
 }
 
-func (s *DiscoveryServer) record(do actions[*respondent, *subscription], list []string) {
+func (s *DiscoveryServer) record(do actions[*respondent], plan *schedule[*respondent]) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.stats.Missed += uint64(do.missed)
@@ -243,8 +235,12 @@ func (s *DiscoveryServer) record(do actions[*respondent, *subscription], list []
 	if do.doubted {
 		s.stats.Doubted++
 	}
-	if do.publish {
-		s.list = list
+	if !do.publish {
+		return
+	}
+	list := plan.sorted()
+	if !slices.Equal(list, s.list) || plan.edition.complete && s.stats.Lists == 0 {
 		s.stats.Lists++
 	}
+	s.list, s.stats.Complete = list, plan.edition.complete
 }

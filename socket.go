@@ -10,7 +10,7 @@ import (
 
 // role is what a socket is for.
 type role interface {
-	// open begins a session on a new connection. It must not block, and must not close the pipe.
+	// open makes the session of a new connection.
 	open(*pipe) session
 }
 
@@ -19,13 +19,12 @@ type role interface {
 // surveyor does not read, its publisher drops the newest list, and none can be waited for (protocol/surveyor, respondent, xpub).
 type socket struct {
 	*endpoint
-	role  role
-	posts bool // whether the role uses post
-	core  mangos.Socket
+	role role
+	core mangos.Socket
 }
 
-func newSocket(p side, set settings, r role, posts bool) *socket {
-	s := &socket{endpoint: newEndpoint(p, set), role: r, posts: posts}
+func newSocket(p side, set settings, r role) *socket {
+	s := &socket{endpoint: newEndpoint(p, set), role: r}
 	s.core = protocol.MakeSocket(s)
 	return s
 }
@@ -70,21 +69,15 @@ func (s *socket) close() {
 // AddPipe is called by mangos with a new connection, never at the same time as RemovePipe for it.
 func (s *socket) AddPipe(core protocol.Pipe) error {
 	defer s.joined()
-	goroutines := 1
-	if s.posts {
-		goroutines = 2
-	}
-	if !s.enter(goroutines) {
+	if !s.enter(1) {
 		return mangos.ErrClosed
 	}
-	p := newPipe(core, s.endpoint, s.posts)
+	p := newPipe(core, s.endpoint)
 	core.SetPrivate(p)
 	s.countPipe(1)
 	p.session = s.role.open(p)
+	p.session.began()
 	go p.receive()
-	if s.posts {
-		go p.send()
-	}
 	return nil
 }
 

@@ -10,7 +10,7 @@ import (
 // Closing a mangos socket while it adds a connection would leave a goroutine stuck for ever.
 func TestCloseWaitsForConnectionsThatAreBeingAdded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := newSocket(side{}, quietSettings, nil, false)
+		s := newSocket(side{}, quietSettings, nil)
 		if _, err := hand(s.endpoint, nothing{}); err != nil {
 			t.Fatal(err)
 		}

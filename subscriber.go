@@ -18,10 +18,11 @@ type Subscriber struct {
 	done    chan struct{}
 
 	mu      sync.Mutex // guards the fields below
-	view    *view[*following]
-	armed   time.Time // when run looks again by itself; zero for never
-	list    []string  // delivered last
-	servers []ServerState
+	sources *sources
+	current map[*source]*following // of those that are connected
+	armed   time.Time              // when run looks again by itself; zero for never
+	out     delivery
+	over    bool // nothing is delivered any more
 }
 
 // ServerState tells what a subscriber knows of one of its servers.
@@ -29,12 +30,17 @@ type ServerState struct {
 	// URL is the server's pub/sub URL.
 	URL string
 
-	// Connected tells whether the server can be reached now.
+	// Connected reports whether the server can be reached now.
 	Connected bool
 
-	// Heard is when it sent a list last, changed or not; zero if never. A server repeats its list every Options.PollTime,
-	// a very long one for very many subscribers less often. Servers of 2015 send changes only.
+	// Heard is when the server sent something last, and zero if it never has. A server sends something every
+	// Options.PollTime, but at most once in 50 milliseconds and at least once a minute. Other publishers, such as those of
+	// 2015, and inproc, send a list only when it changes.
 	Heard time.Time
+
+	// Complete reports whether the server has surveyed everyone since it started. Until then its list may lack peers that
+	// are alive. It is false while the server is not connected.
+	Complete bool
 }
 
 func newSubscriber(pubsubs []address, set settings) (*Subscriber, error) {
@@ -42,14 +48,12 @@ func newSubscriber(pubsubs []address, set settings) (*Subscriber, error) {
 		changes: make(chan []string, 1),
 		bell:    newBell(),
 		done:    make(chan struct{}),
-		view:    newView[*following](),
-	}
-	for _, a := range pubsubs {
-		s.servers = append(s.servers, ServerState{URL: a.String()})
+		sources: newSources(pubsubs),
+		current: make(map[*source]*following),
 	}
 	set.lost = "no server is connected, the last list stands"
 	set.found = "a server is connected again"
-	s.sock = newSocket(subSide, set, s, false)
+	s.sock = newSocket(subSide, set, s)
 	if err := s.sock.dialAll(pubsubs); err != nil {
 		s.sock.close()
 		return nil, err
@@ -71,7 +75,7 @@ func (s *Subscriber) Changes() chan []string { return s.changes }
 func (s *Subscriber) List() []string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return slices.Clone(s.list)
+	return slices.Clone(s.out.last)
 }
 
 // Cancel makes the subscriber end and returns at once. It may be called more than once and from anywhere.
@@ -88,65 +92,66 @@ func (s *Subscriber) Close() error {
 	return nil
 }
 
-// Servers tells which servers are connected and when they were heard, in the order of their URLs, for health checks.
+// Servers returns the state of each server, in the order of their URLs, for health checks.
 func (s *Subscriber) Servers() []ServerState {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return slices.Clone(s.servers)
+	var states []ServerState
+	for _, src := range s.sources.all {
+		states = append(states, ServerState{src.url, src.connected, src.heard, src.complete})
+	}
+	return states
 }
 
-// open begins to follow a server.
+// open makes the session with a server.
 func (s *Subscriber) open(p *pipe) session {
-	f := &following{s, p}
-	s.change(func() {
-		s.view.connect(f)
-		s.stateLocked(p).Connected = true
-	})
-	return f
+	return &following{subscriber: s, pipe: p, source: s.sources.at(p.url)}
 }
 
-// following is a connection to a server that sends lists.
+// following is a connection to a server that sends lists or changes.
 type following struct {
 	subscriber *Subscriber
 	pipe       *pipe
+	source     *source // guarded by the subscriber
 }
 
-func (f *following) received(body []byte) error {
-	f.subscriber.received(f, body)
-	return nil
-}
-
-func (f *following) ended() {
-	s := f.subscriber
-	s.change(func() {
-		s.view.disconnect(f)
-		s.stateLocked(f.pipe).Connected = false
+func (f *following) began() {
+	f.subscriber.change(func(now time.Time) {
+		f.subscriber.current[f.source] = f
+		f.source.connect(f.pipe.beat(), now)
 	})
 }
 
-// change changes the view and lets run look at it.
-func (s *Subscriber) change(do func()) {
-	s.mu.Lock()
-	do()
-	s.mu.Unlock()
-	s.bell.ring()
+func (f *following) ended() {
+	f.subscriber.change(func(time.Time) {
+		delete(f.subscriber.current, f.source)
+		f.source.disconnect()
+	})
 }
 
-// stateLocked returns the state of the server at the other end of p. Should none have that URL, it is one that nobody sees.
-func (s *Subscriber) stateLocked(p *pipe) *ServerState {
-	for i := range s.servers {
-		if s.servers[i].URL == p.url {
-			return &s.servers[i]
-		}
+// received delivers what comes of a message, before the next one is read.
+func (f *following) received(body []byte) (err error) {
+	if f.pipe.beat() == 0 {
+		f.receivedList(body)
+		return nil
 	}
-	return new(ServerState)
+	u, err := decodeUpdate(body)
+	if u != nil {
+		f.subscriber.change(func(now time.Time) {
+			if f.subscriber.current[f.source] == f {
+				err = f.source.take(u, now)
+				f.pipe.hold(f.source.sum)
+			}
+		})
+	}
+	if err != nil {
+		f.pipe.distrust()
+	}
+	return err
 }
 
-func (s *Subscriber) received(f *following, body []byte) {
-	now := time.Now()
-	if s.repeats(f, body, now) {
-		return
-	}
+// receivedList takes a list in the plain form.
+func (f *following) receivedList(body []byte) {
 	list, invalid := decodeList(body)
 	if invalid > 0 {
 		f.pipe.report("invalid names left out of a list", "names", invalid)
@@ -154,38 +159,40 @@ func (s *Subscriber) received(f *following, body []byte) {
 			return // whatever that was, it does not say that nobody is left
 		}
 	}
-	s.change(func() {
-		s.view.hear(f, body, list, now)
-		s.stateLocked(f.pipe).Heard = now
+	f.subscriber.change(func(now time.Time) {
+		if f.subscriber.current[f.source] == f {
+			f.source.replace(list, now)
+			f.pipe.hold(f.source.sum)
+		}
 	})
 }
 
-// repeats takes a message that says what its connection has said before. It wakes run only when a deadline has come nearer: one
+func (f *following) say() []byte { return nil }
+
+// change changes what is known of a server, and delivers the list if it is
+// another one now. It rings for run only when a deadline has come nearer: one
 // that moves away is noticed when the old one passes.
-func (s *Subscriber) repeats(f *following, body []byte, now time.Time) bool {
+func (s *Subscriber) change(do func(now time.Time)) {
 	s.mu.Lock()
-	repeated := s.view.repeats(f, body, now)
-	if repeated {
-		s.stateLocked(f.pipe).Heard = now
+	defer s.mu.Unlock()
+	do(time.Now())
+	if list := s.sources.union(); list != nil && !s.over {
+		s.out.deliver(s.changes, list)
 	}
-	due := s.view.deadline()
-	wake := !due.IsZero() && (s.armed.IsZero() || due.Before(s.armed))
-	s.mu.Unlock()
-	if wake {
-		s.change(func() {})
+	due := s.sources.deadline()
+	if !due.IsZero() && (s.armed.IsZero() || due.Before(s.armed)) {
+		s.bell.ring()
 	}
-	return repeated
 }
 
-// run is the only sender on the channel, and so the one to close it.
+// run watches for servers that have fallen silent.
 func (s *Subscriber) run(ctx context.Context) {
 	defer close(s.done)
 	defer close(s.changes)
-	defer s.closeSocket()
+	defer s.close()
 	defer s.cancel()
 	timer := time.NewTimer(0)
 	defer timer.Stop()
-	var out delivery
 	for {
 		select {
 		case <-ctx.Done():
@@ -193,12 +200,8 @@ func (s *Subscriber) run(ctx context.Context) {
 		case <-s.bell:
 		case <-timer.C:
 		}
-		list, overdue, deadline := s.look(time.Now())
-		if list != nil {
-			s.setList(list)
-			out.deliver(s.changes, list)
-		}
-		for _, f := range overdue {
+		lost, deadline := s.listen()
+		for _, f := range lost {
 			f.pipe.giveUp(errSilent)
 		}
 		if !deadline.IsZero() {
@@ -207,39 +210,44 @@ func (s *Subscriber) run(ctx context.Context) {
 	}
 }
 
-// setList is called before the list is delivered, so that whoever receives it finds it in List already.
-func (s *Subscriber) setList(list []string) {
-	s.mu.Lock()
-	s.list = list
-	s.mu.Unlock()
+// listen returns the connections to be given up, and when to call it again;
+// zero if only on the bell.
+func (s *Subscriber) listen() (lost []*following, deadline time.Time) {
+	s.change(func(now time.Time) {
+		if !s.armed.IsZero() && now.Sub(s.armed) > subscriberHalt {
+			s.sources.excuse(now)
+		}
+		for _, src := range s.sources.listen(now) {
+			lost = append(lost, s.current[src])
+		}
+		s.armed = s.sources.deadline()
+		deadline = s.armed
+	})
+	return lost, deadline
 }
 
-func (s *Subscriber) closeSocket() {
+// close ends the connections. That they end is not news.
+func (s *Subscriber) close() {
+	s.change(func(time.Time) { s.over = true })
 	s.sock.close()
 	if s.log != nil {
 		s.log.close()
 	}
 }
 
-// look returns the list that is known, nil if none is, which servers are overdue, and when the next is.
-func (s *Subscriber) look(now time.Time) (list []string, overdue []*following, deadline time.Time) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if late := now.Sub(s.armed); !s.armed.IsZero() && late > subscriberHalt {
-		s.view.excuse(late + subscriberHalt)
-	}
-	s.armed = s.view.deadline()
-	return s.view.union(), s.view.overdue(now), s.armed
-}
-
 // delivery is what the sender on a channel with room for one list knows about it.
 type delivery struct {
+	last  []string // delivered last; nil before the first
 	taken []string // the last list that was received from the channel; nil before the first
 	sent  []string // the last list that was put there; nil when it was taken back
 }
 
 // deliver puts a list into the channel in place of one that waits there, unless it equals what the receiver has.
 func (d *delivery) deliver(changes chan []string, list []string) {
+	if d.last != nil && slices.Equal(d.last, list) {
+		return
+	}
+	d.last = list
 	select {
 	case <-changes:
 	default:

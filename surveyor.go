@@ -34,7 +34,7 @@ func newSurveyor(opt Options, set settings, loop bell) *surveyor {
 		answers:   make(chan answer, answerQueue),
 		surveyID:  rand.Uint32(),
 	}
-	s.sock = newSocket(surveyorSide, set, s, true)
+	s.sock = newSocket(surveyorSide, set, s)
 	return s
 }
 
@@ -43,7 +43,6 @@ func (s *surveyor) open(p *pipe) session {
 	if s.authorize != nil {
 		r.authorized = make(map[string]bool)
 	}
-	s.arrivals.began(r)
 	return r
 }
 
@@ -51,11 +50,10 @@ func (s *surveyor) open(p *pipe) session {
 func (s *surveyor) ask(all []*respondent) {
 	s.surveyID++
 	id := s.surveyID | surveyIDBit
-	message := encodeSurvey(id)
 	for _, r := range all {
 		r.remember(id)
-		r.pipe.post(message)
 	}
+	offerAll(all)
 }
 
 // reject counts a message that is dropped, and reports the first of its connection.
@@ -73,6 +71,22 @@ type respondent struct {
 	mu      sync.Mutex // guards the fields below
 	surveys []uint32   // the ids that were sent to it last
 	said    int        // messages since the last survey
+	asked   bool       // the last survey has been sent
+}
+
+func (r *respondent) began() { r.surveyor.arrivals.began(r) }
+
+func (r *respondent) offer() { r.pipe.offer() }
+
+// say sends the last survey. Of a connection that cannot take it only the newest waits.
+func (r *respondent) say() []byte {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.asked || len(r.surveys) == 0 {
+		return nil
+	}
+	r.asked = true
+	return encodeSurvey(r.surveys[len(r.surveys)-1])
 }
 
 // received takes an answer. While the loop is behind it makes the connection wait.
@@ -141,7 +155,7 @@ func (r *respondent) remember(survey uint32) {
 		r.surveys = slices.Delete(r.surveys, 0, 1)
 	}
 	r.surveys = append(r.surveys, survey)
-	r.said = 0
+	r.said, r.asked = 0, false
 }
 
 // count counts a message and reports whether the limit still allows it.

@@ -9,7 +9,8 @@ import (
 // newRespondent returns a connection that was asked the given surveys.
 func newRespondent(authorize func(string, Conn) error, surveys ...uint32) *respondent {
 	s := &surveyor{authorize: authorize, arrivals: arrivals[*respondent]{bell: newBell()}, answers: make(chan answer, 1)}
-	r := s.open(newPipe(newFakePipe(), newEndpoint(surveyorSide, quietSettings), true)).(*respondent)
+	r := s.open(newPipe(newFakePipe(), newEndpoint(surveyorSide, quietSettings))).(*respondent)
+	r.pipe.session = r
 	for _, id := range surveys {
 		r.remember(id)
 	}
@@ -133,16 +134,18 @@ func TestAuthorizeIsAskedForEachAnswer(t *testing.T) {
 
 func TestSurveysArePosted(t *testing.T) {
 	one, two := newRespondent(nil), newRespondent(nil)
+	one.pipe.sending, two.pipe.sending = true, true // the connections can take nothing
 	s := one.surveyor
+	one.began()
 	s.ask([]*respondent{one, two})
 	s.ask([]*respondent{one})
 	if got := len(one.surveys); got != 2 || one.surveys[0] == one.surveys[1] {
 		t.Fatalf("got surveys %x, want two that differ", one.surveys)
 	}
-	if got, want := string(one.pipe.takePost()), string(encodeSurvey(one.surveys[1])); got != want || want[0]&0x80 == 0 {
+	if got, want := string(one.say()), string(encodeSurvey(one.surveys[1])); got != want || want[0]&0x80 == 0 {
 		t.Errorf("posted % x, want % x", got, want)
 	}
-	if got, want := string(two.pipe.takePost()), string(encodeSurvey(one.surveys[0])); got != want || !two.wasAsked(one.surveys[0]) {
+	if got, want := string(two.say()), string(encodeSurvey(one.surveys[0])); got != want || !two.wasAsked(one.surveys[0]) {
 		t.Errorf("posted % x, want % x", got, want)
 	}
 	one.ended()

@@ -20,13 +20,15 @@ type side struct {
 	selfName   string
 	peerName   string
 	limit      int // longest message accepted, in bytes
+
+	changes bool // whoever subscribes may speak changesProtocol instead
 }
 
 var (
-	surveyorSide   = side{0x62, 0x63, "surveyor", "respondent", maxSurveyLen}
-	respondentSide = side{0x63, 0x62, "respondent", "surveyor", maxSurveyLen}
-	pubSide        = side{0x20, 0x21, "pub", "sub", maxSurveyLen}
-	subSide        = side{0x21, 0x20, "sub", "pub", maxListLen}
+	surveyorSide   = side{0x62, 0x63, "surveyor", "respondent", maxSurveyLen, false}
+	respondentSide = side{0x63, 0x62, "respondent", "surveyor", maxSurveyLen, false}
+	pubSide        = side{0x20, 0x21, "pub", "sub", maxSurveyLen, true}
+	subSide        = side{0x21, 0x20, "sub", "pub", maxUpdateLen, true}
 )
 
 // checkService tells why a name cannot be announced. The reason names no argument: the callers know whose name it is.
@@ -46,6 +48,15 @@ func checkService(name string) error {
 	return nil
 }
 
+// wireSize is how many bytes names take in a list, each with a separator.
+func wireSize(names []string) int {
+	size := len(separator) * len(names)
+	for _, name := range names {
+		size += len(name)
+	}
+	return size
+}
+
 func encodeList(names []string) []byte {
 	return []byte(strings.Join(names, separator))
 }
@@ -59,7 +70,7 @@ func decodeList(body []byte) (names []string, invalid int) {
 	list := string(body)
 	clean := utf8.ValidString(list) && !hasControl(list) // then only the length of a name can be wrong
 	// What is not a name costs no memory, whatever the number of separators promises.
-	names = make([]string, 0, min(strings.Count(list, separator)+1, 4096))
+	names = make([]string, 0, min(countNames(list), namesAhead))
 	for name := range strings.SplitSeq(list, separator) {
 		if (clean && name != "" && len(name) <= maxServiceLen) || checkService(name) == nil {
 			names = append(names, name)

@@ -1,0 +1,208 @@
+package gopherdiscovery
+
+import (
+	"maps"
+	"slices"
+	"time"
+)
+
+// changelog is the list that a server publishes, and how it came about: it
+// knows what each subscriber has to be sent next. It has no socket, no clock
+// and no goroutine.
+type changelog struct {
+	list     []string
+	sum      uint64
+	size     int  // of the list on the wire, in bytes
+	complete bool // the server has surveyed everyone since it started
+	position int  // how many changes there have been
+
+	recent []change // the last ones
+	bytes  int      // that recent takes on the wire
+
+	// What has been encoded of the present list, for many subscribers.
+	whole     []byte       // LIST; nil until it is wanted
+	steps     map[int]step // from a position to the present list
+	stepBytes int
+}
+
+// step is a message that takes a subscriber to the present list.
+type step struct {
+	message []byte
+	changed bool // the list is another
+}
+
+// change is one step of the list.
+type change struct {
+	before         uint64 // the sum
+	removed, added []string
+	bytes          int // on the wire
+}
+
+// nowhere is the position of a subscriber that holds no list of the log.
+const nowhere = -1
+
+// cursor is how far a subscriber has read.
+type cursor struct {
+	plain    bool // it is sent whole lists, and nothing else
+	position int
+	have     *uint64 // the sum of the list that it came with, until it is answered
+	complete bool    // what it holds was complete when it was sent
+	beat     bool    // it is to be sent something, be it a beat
+	said     time.Time
+}
+
+// newCursor returns the cursor of a subscriber that has the list with the
+// sum have, or none. A plain subscriber never says what it has.
+func newCursor(plain bool, have *uint64, now time.Time) cursor {
+	return cursor{plain: plain, position: nowhere, have: have, complete: plain || have != nil, said: now}
+}
+
+// publish takes the list as it is now, and reports whether anything is new.
+func (l *changelog) publish(list []string, complete bool) bool {
+	removed, added := compare(l.list, list)
+	changed := len(removed)+len(added) > 0
+	if !changed && complete == l.complete {
+		return false
+	}
+	l.complete = complete
+	l.whole, l.steps = nil, nil
+	if changed {
+		c := change{before: l.sum, removed: removed, added: added, bytes: wireSize(removed) + wireSize(added)}
+		l.list = list
+		l.sum += sumOf(added) - sumOf(removed)
+		l.size += wireSize(added) - wireSize(removed)
+		l.position++
+		l.record(c)
+	}
+	return true
+}
+
+// record keeps a change, and forgets the oldest ones for it.
+func (l *changelog) record(c change) {
+	l.recent = append(l.recent, c)
+	l.bytes += c.bytes
+	forget := 0
+	for ; len(l.recent)-forget > maxChanges || l.bytes > l.size; forget++ {
+		l.bytes -= l.recent[forget].bytes
+	}
+	l.recent = slices.Delete(l.recent, 0, forget)
+}
+
+// next returns what a subscriber is to be sent now, nil for nothing, and
+// takes it for sent. The message is shared.
+func (l *changelog) next(c *cursor, now time.Time) []byte {
+	if c.complete && !l.complete {
+		return nil // what it holds stands until this list is complete
+	}
+	if c.have != nil {
+		c.position, c.complete, c.have = l.find(*c.have), false, nil
+	}
+	if c.position == nowhere && !l.complete && len(l.list) == 0 {
+		return nil
+	}
+	s := l.since(c.position)
+	due := s.changed || !c.plain && (c.complete != l.complete || c.beat)
+	c.position, c.complete, c.beat = l.position, l.complete, false
+	if !due {
+		return nil
+	}
+	c.said = now
+	if c.plain {
+		return l.encodedList()[2:]
+	}
+	return s.message
+}
+
+// find returns the position of the list with a sum, or nowhere.
+func (l *changelog) find(sum uint64) int {
+	if sum == l.sum {
+		return l.position
+	}
+	for i, c := range slices.Backward(l.recent) {
+		if c.before == sum {
+			return l.oldest() + i
+		}
+	}
+	return nowhere
+}
+
+// oldest is the first position from which the changes are known.
+func (l *changelog) oldest() int { return l.position - len(l.recent) }
+
+// since returns what leads from a position to the present list.
+func (l *changelog) since(position int) step {
+	if s, ok := l.steps[position]; ok {
+		return s
+	}
+	s := step{message: l.encodedList(), changed: true}
+	if position >= l.oldest() {
+		u := l.difference(position)
+		s.changed = u.kind == kindChange
+		if message := u.encode(); !s.changed || len(message) < len(s.message) {
+			s.message = message
+		}
+	}
+	if l.stepBytes += len(s.message); l.steps == nil || l.stepBytes > len(l.encodedList()) {
+		l.steps, l.stepBytes = make(map[int]step), len(s.message)
+	}
+	l.steps[position] = s
+	return s
+}
+
+// difference returns a change, or a beat if there is none.
+func (l *changelog) difference(position int) *update {
+	u := &update{kind: kindBeat, complete: l.complete, sum: l.sum}
+	changes := l.recent[position-l.oldest():]
+	if len(changes) == 0 {
+		return u
+	}
+	u.before = changes[0].before
+	u.removed, u.added = combine(changes)
+	if len(u.removed)+len(u.added) > 0 {
+		u.kind = kindChange
+	}
+	return u
+}
+
+// combine returns what several changes come to.
+func combine(changes []change) (removed, added []string) {
+	if len(changes) == 1 {
+		return changes[0].removed, changes[0].added
+	}
+	gone, come := make(map[string]struct{}), make(map[string]struct{})
+	move := func(names []string, from, to map[string]struct{}) {
+		for _, name := range names {
+			if _, back := from[name]; back {
+				delete(from, name)
+			} else {
+				to[name] = struct{}{}
+			}
+		}
+	}
+	for _, c := range changes {
+		move(c.removed, come, gone)
+		move(c.added, gone, come)
+	}
+	return slices.Sorted(maps.Keys(gone)), slices.Sorted(maps.Keys(come))
+}
+
+// encodedList returns LIST as it is now; behind the first two bytes it is
+// the list of the plain form.
+func (l *changelog) encodedList() []byte {
+	if l.whole == nil {
+		l.whole = (&update{kind: kindList, complete: l.complete, names: l.list}).encode()
+	}
+	return l.whole
+}
+
+// quiet reports whether the subscriber has been sent nothing for a beat, or
+// nearly so, and makes next send a beat if there is nothing else.
+func (c *cursor) quiet(now time.Time, beat time.Duration) bool {
+	if now.Before(c.nextBeat(beat).Add(-beat / beatSlack)) {
+		return false
+	}
+	c.beat, c.said = true, now
+	return true
+}
+
+func (c *cursor) nextBeat(beat time.Duration) time.Time { return c.said.Add(beat) }

@@ -1,0 +1,170 @@
+package gopherdiscovery
+
+import (
+	"encoding/binary"
+	"fmt"
+	"hash/fnv"
+	"math"
+	"strings"
+	"time"
+)
+
+// Kinds of message in a subscription in changes, the first byte of each.
+const (
+	kindWelcome = 0x01 // server: format, beat
+	kindHave    = 0x02 // subscriber: nothing, or the sum of the list it holds
+	kindList    = 0x03 // server: flags, names
+	kindChange  = 0x04 // server: flags, sums before and after, names removed and added
+	kindBeat    = 0x05 // server: flags, sum
+	kindIgnored = 0x80 // from here on: for later versions
+)
+
+const (
+	changesFormat = 1 // of the messages above
+	flagComplete  = 1 // the server has surveyed everyone since it started
+)
+
+// update is a message of the server after WELCOME.
+type update struct {
+	kind     byte
+	complete bool
+	sum      uint64 // of the list as it is after a change, or at a beat
+	before   uint64 // of the list that a change applies to
+	names    []string
+	removed  []string
+	added    []string
+}
+
+// sumOf returns the sum modulo 2^64 of FNV-1a over each of the names. It
+// tells lists apart by accident, not by intent: whoever may choose names can
+// make two lists with the same sum.
+func sumOf(names []string) (sum uint64) {
+	hash := fnv.New64a()
+	var buffer [maxServiceLen]byte
+	for _, name := range names {
+		hash.Reset()
+		_, _ = hash.Write(append(buffer[:0], name...))
+		sum += hash.Sum64()
+	}
+	return sum
+}
+
+func encodeWelcome(beat time.Duration) []byte {
+	ms := min(max(beat.Milliseconds(), 1), math.MaxUint32)
+	return binary.BigEndian.AppendUint32([]byte{kindWelcome, changesFormat}, uint32(ms))
+}
+
+func decodeWelcome(body []byte) (beat time.Duration, err error) {
+	if len(body) != 6 || body[0] != kindWelcome || body[1] != changesFormat {
+		return 0, errMalformed
+	}
+	return time.Duration(binary.BigEndian.Uint32(body[2:])) * time.Millisecond, nil
+}
+
+// encodeHave takes the sum of the list that the subscriber holds, nil if it
+// holds none.
+func encodeHave(sum *uint64) []byte {
+	if sum == nil {
+		return []byte{kindHave}
+	}
+	return binary.BigEndian.AppendUint64([]byte{kindHave}, *sum)
+}
+
+func decodeHave(body []byte) (sum *uint64, err error) {
+	switch {
+	case len(body) == 0 || body[0] != kindHave:
+		return nil, errMalformed
+	case len(body) == 1:
+		return nil, nil
+	case len(body) != 9:
+		return nil, errMalformed
+	}
+	held := binary.BigEndian.Uint64(body[1:])
+	return &held, nil
+}
+
+func (u *update) flags() byte {
+	if u.complete {
+		return flagComplete
+	}
+	return 0
+}
+
+func (u *update) encode() []byte {
+	message := []byte{u.kind, u.flags()}
+	switch u.kind {
+	case kindList:
+		message = append(message, encodeList(u.names)...)
+	case kindChange:
+		message = binary.BigEndian.AppendUint64(message, u.before)
+		message = binary.BigEndian.AppendUint64(message, u.sum)
+		message = append(message, encodeList(u.removed)...)
+		message = append(message, 0)
+		message = append(message, encodeList(u.added)...)
+	case kindBeat:
+		message = binary.BigEndian.AppendUint64(message, u.sum)
+	}
+	return message
+}
+
+// decodeUpdate returns nil for a message that is to be ignored.
+func decodeUpdate(body []byte) (*update, error) {
+	switch {
+	case len(body) > 0 && body[0] >= kindIgnored:
+		return nil, nil
+	case len(body) < 2 || body[1]&^flagComplete != 0:
+		return nil, errMalformed
+	}
+	u := &update{kind: body[0], complete: body[1] == flagComplete}
+	rest := body[2:]
+	var err error
+	switch {
+	case u.kind == kindList:
+		u.names, err = decodeNames(string(rest))
+	case u.kind == kindBeat && len(rest) == 8:
+		u.sum = binary.BigEndian.Uint64(rest)
+	case u.kind == kindChange && len(rest) > 16:
+		u.before, u.sum = binary.BigEndian.Uint64(rest), binary.BigEndian.Uint64(rest[8:])
+		removed, added, found := strings.Cut(string(rest[16:]), "\x00")
+		if !found {
+			return nil, errMalformed
+		}
+		if u.removed, err = decodeNames(removed); err == nil {
+			u.added, err = decodeNames(added)
+		}
+	default:
+		return nil, errMalformed
+	}
+	if err != nil {
+		return nil, err
+	}
+	return u, nil
+}
+
+// decodeNames returns names that must be valid and ascending.
+func decodeNames(joined string) ([]string, error) {
+	names := make([]string, 0, min(countNames(joined), namesAhead))
+	for at := ""; joined != ""; {
+		name, rest, more := strings.Cut(joined, separator)
+		if err := checkService(name); err != nil {
+			return nil, fmt.Errorf("%w: name %.100q: %w", errMalformed, name, err)
+		}
+		if name <= at {
+			return nil, fmt.Errorf("%w: name %.100q out of order", errMalformed, name)
+		}
+		if more && rest == "" {
+			return nil, errMalformed
+		}
+		names = append(names, name)
+		at, joined = name, rest
+	}
+	return names, nil
+}
+
+// countNames returns how many names a list on the wire has at most.
+func countNames(joined string) int {
+	if joined == "" {
+		return 0
+	}
+	return strings.Count(joined, separator) + 1
+}

@@ -1,0 +1,27 @@
+//go:build unix
+
+package gopherdiscovery
+
+import (
+	"errors"
+	"syscall"
+)
+
+// tryWrite writes as much as the system takes without blocking.
+func tryWrite(raw syscall.RawConn, bytes []byte) (n int, err error) {
+	failed := raw.Write(func(fd uintptr) bool {
+		for {
+			n, err = syscall.Write(int(fd), bytes)
+			if !errors.Is(err, syscall.EINTR) {
+				return true
+			}
+		}
+	})
+	switch {
+	case failed != nil:
+		return 0, failed
+	case errors.Is(err, syscall.EAGAIN):
+		return 0, nil
+	}
+	return max(n, 0), err
+}
