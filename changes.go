@@ -160,11 +160,3 @@ func decodeNames(joined string) ([]string, error) {
 	}
 	return names, nil
 }
-
-// countNames returns how many names a list on the wire has at most.
-func countNames(joined string) int {
-	if joined == "" {
-		return 0
-	}
-	return strings.Count(joined, separator) + 1
-}

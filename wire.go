@@ -57,6 +57,14 @@ func wireSize(names []string) int {
 	return size
 }
 
+// countNames returns how many names a list on the wire has at most.
+func countNames(joined string) int {
+	if joined == "" {
+		return 0
+	}
+	return strings.Count(joined, separator) + 1
+}
+
 func encodeList(names []string) []byte {
 	return []byte(strings.Join(names, separator))
 }
