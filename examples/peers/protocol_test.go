@@ -105,12 +105,16 @@ func TestProtocolDocument(t *testing.T) {
 }
 
 // dialRaw connects to a tcp:// URL as a peer.
-func dialRaw(t testing.TB, url string, self, server byte) *rawConn {
+func dialRaw(t testing.TB, url string, self, server uint16) *rawConn {
 	t.Helper()
 	nc, err := net.Dial("tcp", strings.TrimPrefix(url, "tcp://"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { nc.Close() })
-	return shake(t, nc, "", self, server)
+	c := &rawConn{Conn: nc}
+	if got := c.greet(t, self); !bytes.Equal(got, hello(server)) {
+		t.Fatalf("handshake: got % x, want % x", got, hello(server))
+	}
+	return c
 }

@@ -3,6 +3,7 @@
 package peers_test
 
 import (
+	"bytes"
 	"encoding/binary"
 	"io"
 	"net"
@@ -17,6 +18,7 @@ const (
 	protoSub        = 0x21
 	protoSurveyor   = 0x62
 	protoRespondent = 0x63
+	protoChanges    = 0xFD51
 )
 
 // rawListener is a server that speaks the wire format by hand.
@@ -24,10 +26,11 @@ type rawListener struct {
 	net.Listener
 	url        string // as bound
 	marker     string // before each message
-	self, peer byte
+	self, peer uint16
+	refused    int // connections that asked for changes when peer was another protocol
 }
 
-func listenRaw(t testing.TB, url string, self, peer byte) *rawListener {
+func listenRaw(t testing.TB, url string, self, peer uint16) *rawListener {
 	t.Helper()
 	l := &rawListener{url: url, self: self, peer: peer}
 	scheme, address, _ := strings.Cut(url, "://")
@@ -45,35 +48,47 @@ func listenRaw(t testing.TB, url string, self, peer byte) *rawListener {
 	return l
 }
 
-// accept waits for a connection that begins as it should.
+// accept waits for a connection of the protocol l.peer. It refuses those that ask for changes instead, like a publisher
+// that does not know them: with its hello, and by closing the connection.
 func (l *rawListener) accept(t testing.TB) *rawConn {
 	t.Helper()
 	l.Listener.(interface{ SetDeadline(time.Time) error }).SetDeadline(time.Now().Add(patience))
-	nc, err := l.Accept()
-	if err != nil {
-		t.Fatal(err)
+	for {
+		nc, err := l.Accept()
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { nc.Close() })
+		c := &rawConn{nc, l.marker}
+		other := c.greet(t, l.self)
+		switch {
+		case bytes.Equal(other, hello(l.peer)):
+			return c
+		case !bytes.Equal(other, hello(protoChanges)):
+			t.Fatalf("handshake: got % x, want % x", other, hello(l.peer))
+		}
+		l.refused++
+		c.Close()
 	}
-	t.Cleanup(func() { nc.Close() })
-	return shake(t, nc, l.marker, l.self, l.peer)
 }
 
-// shake exchanges handshakes, and checks the other side's.
-func shake(t testing.TB, nc net.Conn, marker string, self, other byte) *rawConn {
-	t.Helper()
-	c := &rawConn{nc, marker}
-	c.SetDeadline(time.Now().Add(patience))
-	c.Write([]byte{0, 'S', 'P', 0, 0, self, 0, 0})
-	want := [8]byte{0, 'S', 'P', 0, 0, other, 0, 0}
-	if got := [8]byte(c.read(t, 8)); got != want {
-		t.Fatalf("handshake: got % x, want % x", got, want)
-	}
-	return c
+// hello is the handshake of one side.
+func hello(protocol uint16) []byte {
+	return []byte{0, 'S', 'P', 0, byte(protocol >> 8), byte(protocol), 0, 0}
 }
 
 // rawConn is one connection of a server, or of a peer.
 type rawConn struct {
 	net.Conn
 	marker string
+}
+
+// greet sends a handshake, and returns the other side's.
+func (c *rawConn) greet(t testing.TB, self uint16) []byte {
+	t.Helper()
+	c.SetDeadline(time.Now().Add(patience))
+	_, _ = c.Write(hello(self))
+	return c.read(t, 8)
 }
 
 // frame is what goes before a message.

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""A peer of gopherdiscovery on plain sockets: it announces a name, and prints the list of those who are there when it changes.
+"""A peer of gopherdiscovery on plain sockets. It announces a name, and prints the list of all names when it changes.
 
 What it says and hears on its two connections is described in docs/protocol.md.
 """
@@ -16,10 +16,21 @@ import sys
 import threading
 import time
 
-PUB, SUB, SURVEYOR, RESPONDENT = 0x20, 0x21, 0x62, 0x63
+PUB, SUB, SURVEYOR, RESPONDENT, CHANGES = 0x20, 0x21, 0x62, 0x63, 0xFD51
 SURVEY_LIMIT, LIST_LIMIT, NAME_LIMIT = 4 << 10, 64 << 20, 512
-HANDSHAKE_TIME = 5  # seconds
 CONTROL = re.compile("[\x00-\x1f\x7f-\x9f]")
+
+# The messages of a subscription in changes, and the flag that says that a list is complete.
+WELCOME, HAVE, LIST, CHANGE, BEAT, IGNORED = 1, 2, 3, 4, 5, 0x80
+FORMAT = 1
+COMPLETE = 1
+
+# Times are in seconds.
+HANDSHAKE_TIME = 5
+SHORTEST_BEAT, LONGEST_BEAT = 0.05, 60
+LONGEST_SILENCE = 30  # or ten beats, whichever is longer
+REFUSAL_TIME = 60  # for which a refusal is remembered
+DISTRUST_TIME = 600  # after the first bad message; each further one doubles it
 
 
 def is_name(name):
@@ -28,6 +39,27 @@ def is_name(name):
         return 1 <= len(name) <= NAME_LIMIT and b"|" not in name and not CONTROL.search(name.decode())
     except UnicodeDecodeError:
         return False
+
+
+def sum_of(names):
+    """Return the sum of names: that of the FNV-1a hash of each, modulo 2^64."""
+    total = 0
+    for name in names:
+        fnv = 0xCBF29CE484222325
+        for byte in name:
+            fnv = (fnv ^ byte) * 0x100000001B3 & 0xFFFFFFFFFFFFFFFF
+        total += fnv
+    return total & 0xFFFFFFFFFFFFFFFF
+
+
+class Refused(ConnectionError):
+    """The server does not offer the subscription in changes."""
+
+    at_once = True  # the plain form is to be tried without a pause
+
+
+class BadMessage(ConnectionError):
+    """The server does not keep to the protocol."""
 
 
 class Address:
@@ -75,6 +107,7 @@ class Connection:
 
     def __init__(self, address, tls):
         self.marker = b"\x01" if address.scheme == "ipc" else b""
+        self.since = None  # when the handshake was done
         self.sock = address.connect(tls)
 
     def __enter__(self):
@@ -85,10 +118,37 @@ class Connection:
 
     def shake_hands(self, mine, theirs):
         deadline = time.monotonic() + HANDSHAKE_TIME
+        self.greet(mine, theirs, deadline)
+        self.begin(None)
+
+    def ask_for_changes(self):
+        """Shake hands for a subscription in changes.
+
+        What the server does after its hello is the answer: only a valid WELCOME is not a refusal.
+        """
+        deadline = time.monotonic() + HANDSHAKE_TIME
+        self.greet(CHANGES, PUB, deadline)
+        head = self.marker + struct.pack(">Q", 6)
+        try:
+            if self.read(len(head), deadline) != head:
+                raise Refused
+            kind, form, beat = struct.unpack(">BBI", self.read(6, deadline))
+        except OSError:
+            raise Refused from None
+        beat /= 1000
+        if kind != WELCOME or form != FORMAT or not SHORTEST_BEAT <= beat <= LONGEST_BEAT:
+            raise Refused
+        self.begin(max(LONGEST_SILENCE, 10 * beat))
+
+    def greet(self, mine, theirs, deadline):
         self.sock.sendall(struct.pack(">4sHH", b"\0SP\0", mine, 0))
         if self.read(8, deadline) != struct.pack(">4sHH", b"\0SP\0", theirs, 0):
             raise ConnectionError("something else listens there")
-        self.sock.settimeout(None)
+
+    def begin(self, silence):
+        """End the handshake. From now on the server may be silent for so long; None is without end."""
+        self.sock.settimeout(silence)
+        self.since = time.monotonic()
 
     def read(self, length, deadline=None):
         data = bytearray()
@@ -103,10 +163,10 @@ class Connection:
 
     def receive(self, limit):
         if self.read(len(self.marker)) != self.marker:
-            raise ConnectionError("the server does not keep to the protocol")
+            raise BadMessage("the server does not keep to the protocol")
         (length,) = struct.unpack(">Q", self.read(8))
         if length > limit:
-            raise ConnectionError(f"the server sent a message of {length} bytes, at most {limit} are allowed")
+            raise BadMessage(f"the server sent a message of {length} bytes, at most {limit} are allowed")
         return self.read(length)
 
     def send(self, body):
@@ -115,6 +175,7 @@ class Connection:
 
 def announce(connection, name):
     """Answer surveys until the connection fails."""
+    connection.shake_hands(RESPONDENT, SURVEYOR)
     while True:
         survey = connection.receive(SURVEY_LIMIT)
         for at in range(0, min(len(survey) - 3, 36), 4):
@@ -123,20 +184,130 @@ def announce(connection, name):
                 break
 
 
-class Watcher:
-    """Prints lists, but none that is equal to the last."""
+class Held:
+    """The list that a subscriber holds. A message of the server that does not fit it is a BadMessage, and changes nothing."""
 
     def __init__(self):
-        self.last = None
+        self.names = None  # or sorted, without duplicates
+        self.known_sum = None
+
+    def replace(self, names, known_sum=None):
+        self.names, self.known_sum = names, known_sum
+
+    def sum(self):
+        if self.known_sum is None:
+            self.known_sum = sum_of(self.names)
+        return self.known_sum
+
+    def have(self):
+        """Return the message that says which list this is."""
+        return struct.pack(">B", HAVE) if self.names is None else struct.pack(">BQ", HAVE, self.sum())
+
+    def take(self, body):
+        """Take a message in, and tell whether the list counts from now on, if it did not before."""
+        kind, size = body[0] if body else 0, len(body)
+        if kind >= IGNORED:
+            return False
+        if kind not in (LIST, CHANGE, BEAT):
+            raise BadMessage(f"the server sent a message of kind {kind}")
+        if size < 2 or kind == CHANGE and size < 19 or kind == BEAT and size != 10:
+            raise BadMessage(f"the server sent a message of kind {kind} with {size} bytes")
+        flags = body[1]
+        if flags & ~COMPLETE:
+            raise BadMessage(f"the server sent the flags {flags:#04x}")
+        if kind == LIST:
+            self.replace(self.parse(body[2:]))
+        elif kind == CHANGE:
+            self.change(*struct.unpack_from(">QQ", body, 2), body[18:])
+        else:
+            self.check(*struct.unpack_from(">Q", body, 2))
+        return kind == LIST or flags & COMPLETE != 0
+
+    def check(self, expected):
+        if self.names is None or self.sum() != expected:
+            raise BadMessage("the server means another list")
+
+    def change(self, before, after, difference):
+        self.check(before)
+        removed, zero, added = difference.partition(b"\0")
+        if not zero:
+            raise BadMessage("the server sent a change without a zero byte")
+        removed, added, names = self.parse(removed), self.parse(added), set(self.names)
+        if not names.issuperset(removed) or not names.isdisjoint(added):
+            raise BadMessage("the server removed a name that was not there, or added one that was")
+        if (self.sum() - sum_of(removed) + sum_of(added)) % (1 << 64) != after:
+            raise BadMessage("the server's change leads to another list")
+        names = sorted(names.difference(removed).union(added))
+        if sum(map(len, names)) + len(names) - 1 > LIST_LIMIT:
+            raise BadMessage(f"the server made a list of more than {LIST_LIMIT} bytes")
+        self.replace(names, after)
+
+    @staticmethod
+    def parse(part):
+        """Return the names in a part of a message. The server has sorted them, and sends nothing else."""
+        names = part.split(b"|") if part else []
+        if not all(map(is_name, names)) or any(a >= b for a, b in zip(names, names[1:])):
+            raise BadMessage("the server sent names that are not valid, or not in order")
+        return names
+
+
+class Watcher:
+    """Prints lists, but none that is equal to the last. It asks for changes, unless that is known to be in vain."""
+
+    def __init__(self, plain):
+        self.plain = plain
+        self.held = Held()
+        self.printed = None
+        self.refused_until = self.distrusted_until = 0
+        self.distrust = DISTRUST_TIME
+        self.fruitless = False  # the last connection was plain, and brought no list
 
     def watch(self, connection):
-        """Print lists until the connection fails."""
+        """Print lists until the connection fails, in the form that promises most."""
+        if self.asks_for_changes(time.monotonic()):
+            try:
+                self.watch_changes(connection)
+            except BadMessage:
+                self.distrusted_until = time.monotonic() + self.distrust
+                self.distrust *= 2
+                raise
+        else:
+            self.watch_lists(connection)
+
+    def asks_for_changes(self, now):
+        return not self.plain and now >= self.distrusted_until and (self.fruitless or now >= self.refused_until)
+
+    def watch_changes(self, connection):
+        both_refused, self.fruitless = self.fruitless, False
+        try:
+            connection.ask_for_changes()
+        except Refused as refusal:
+            self.refused_until = time.monotonic() + REFUSAL_TIME
+            refusal.at_once = not both_refused
+            raise
+        connection.send(self.held.have())
+        counts = False  # what an earlier connection brought must be confirmed
+        while True:
+            body = connection.receive(LIST_LIMIT + 2)
+            counts = self.held.take(body) or counts
+            if counts:
+                self.show()
+
+    def watch_lists(self, connection):
+        self.fruitless = True
+        connection.shake_hands(SUB, PUB)
         while True:
             body = connection.receive(LIST_LIMIT)
+            self.fruitless = False
             names = sorted({name for name in body.split(b"|") if is_name(name)})
-            if names != self.last and (names or not body):  # a body without names is rubbish, not an empty list
-                self.last = names
-                write_line(sys.stdout, b"peers: [" + b" ".join(names) + b"]")
+            if names or not body:  # a body without names is rubbish, not an empty list
+                self.held.replace(names)
+                self.show()
+
+    def show(self):
+        if self.held.names != self.printed:
+            self.printed = self.held.names
+            write_line(sys.stdout, b"peers: [" + b" ".join(self.printed) + b"]")
 
 
 def write_line(stream, line):
@@ -147,18 +318,19 @@ def write_line(stream, line):
         os._exit(1)  # nobody reads it any more
 
 
-def keep_connected(address, tls, mine, theirs, talk):
-    """Connect, talk, and connect again when the connection fails, for ever."""
+def keep_connected(address, tls, talk):
+    """Connect, talk, and connect again when the connection fails, without end."""
     pause, trouble = 0.1, None
     while True:
-        since = None
+        connection = None
         try:
             with Connection(address, tls) as connection:
-                connection.shake_hands(mine, theirs)
-                since = time.monotonic()
                 talk(connection)
+        except Refused as refusal:  # as a rule by a server that is older than the subscription in changes
+            if refusal.at_once:
+                continue
         except OSError as err:
-            if since and time.monotonic() - since > 1:
+            if connection and connection.since and time.monotonic() - connection.since > 1:
                 pause, trouble = 0.1, None  # this is a new outage
             if str(err) != trouble:
                 trouble = str(err)
@@ -177,6 +349,7 @@ def parse_arguments():
     parser.add_argument("-server", default="tcp://127.0.0.1:40007", metavar="URL", help="where the server surveys")
     parser.add_argument("-pubsub", default="tcp://127.0.0.1:50007", metavar="URL", help="where the server publishes")
     parser.add_argument("-name", required=True, help="the name to announce, as a rule the URL of this program")
+    parser.add_argument("-plain", action="store_true", help="subscribe to whole lists, without asking for changes")
     parser.add_argument("-tls-ca", metavar="FILE", help="PEM file with the certificates of those who sign the server's")
     parser.add_argument("-tls-cert", metavar="FILE", help="PEM file with this program's certificate")
     parser.add_argument("-tls-key", metavar="FILE", help="PEM file with the key of that certificate")
@@ -198,17 +371,17 @@ def parse_arguments():
             tls.load_cert_chain(args.tls_cert, args.tls_key, password="")  # never asks for one
     except OSError as err:
         parser.error(f"-tls-ca {args.tls_ca}, -tls-cert {args.tls_cert}, -tls-key {args.tls_key}: {err}")
-    return name, addresses, tls
+    return name, addresses, args.plain, tls
 
 
 def main():
-    name, (survey, pubsub), tls = parse_arguments()
+    name, (survey, pubsub), plain, tls = parse_arguments()
     # All threads inherit the mask: the signals wait for sigwait.
     ends = {signal.SIGINT, signal.SIGTERM}
     signal.pthread_sigmask(signal.SIG_BLOCK, ends)
     for args in (
-        (survey, tls, RESPONDENT, SURVEYOR, lambda connection: announce(connection, name)),
-        (pubsub, tls, SUB, PUB, Watcher().watch),
+        (survey, tls, lambda connection: announce(connection, name)),
+        (pubsub, tls, Watcher(plain).watch),
     ):
         threading.Thread(target=keep_connected, args=args, daemon=True).start()
     signal.sigwait(ends)

@@ -1,0 +1,422 @@
+//go:build unix
+
+package peers_test
+
+import (
+	"encoding/binary"
+	"fmt"
+	"hash/fnv"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+)
+
+// welcome is what a server says first to a subscriber that asks for changes: its beat is a second.
+const welcome = "\x01\x01\x00\x00\x03\xe8"
+
+func list(flags byte, names string) string { return string([]byte{3, flags}) + names }
+
+// change returns a CHANGE between two lists.
+func change(flags byte, before, after, removed, added string) string {
+	return string([]byte{4, flags}) + sum(before) + sum(after) + removed + "\x00" + added
+}
+
+func beat(flags byte, names string) string { return string([]byte{5, flags}) + sum(names) }
+
+// have is what a subscriber says that holds a list.
+func have(names string) string { return "\x02" + sum(names) }
+
+// sum returns the sum of names joined with |.
+func sum(names string) string {
+	var total uint64
+	for name := range strings.SplitSeq(names, "|") {
+		if name != "" {
+			h := fnv.New64a()
+			h.Write([]byte(name))
+			total += h.Sum64()
+		}
+	}
+	return string(binary.BigEndian.AppendUint64(nil, total))
+}
+
+// changesServer is a server by hand that sends changes, and a peer that has been started with it.
+type changesServer struct {
+	*rawListener
+	peer *peer
+}
+
+func startChanges(t *testing.T, pubsub string, args ...string) *changesServer {
+	t.Helper()
+	s := &changesServer{rawListener: listenRaw(t, pubsub, protoPub, protoChanges)}
+	survey, _ := startServer(t, "tcp://127.0.0.1:0", "tcp://127.0.0.1:0", quickOptions).URLs()
+	s.peer = startPeer(t, languages["python"](t), append(announcing("peer", survey, s.url), args...)...)
+	return s
+}
+
+// welcome accepts a subscriber, and expects it to hold a list, "\x02" for none.
+func (s *changesServer) welcome(t *testing.T, have string) *rawConn {
+	t.Helper()
+	s.rawListener.peer = protoChanges
+	c := s.accept(t)
+	c.send(t, welcome)
+	if got := c.receive(t); string(got) != have {
+		t.Fatalf("the peer says % x, want % x", got, have)
+	}
+	return c
+}
+
+// plain accepts a plain subscriber, after others have been refused.
+func (s *changesServer) plain(t *testing.T, refused int) *rawConn {
+	t.Helper()
+	s.rawListener.peer, s.refused = protoSub, 0
+	c := s.accept(t)
+	if s.refused != refused {
+		t.Errorf("the peer asked for changes %d times before it gave up, want %d", s.refused, refused)
+	}
+	return c
+}
+
+// expect fails unless the peer prints this list next.
+func (s *changesServer) expect(t *testing.T, names string) {
+	t.Helper()
+	if got, want := s.peer.next(), "peers: ["+strings.ReplaceAll(names, "|", " ")+"]"; got != want {
+		t.Errorf("the peer printed %q, want %q", got, want)
+	}
+}
+
+// quit ends the peer, and expects it to have complained so often.
+func (s *changesServer) quit(t *testing.T, complaints int) {
+	t.Helper()
+	s.peer.end(syscall.SIGTERM)
+	if code, stderr := s.peer.wait(); code != 0 || strings.Count(stderr, "\n") != complaints {
+		t.Errorf("exit code %d, stderr %q, want 0 and %d lines", code, stderr, complaints)
+	}
+}
+
+func TestChanges(t *testing.T) {
+	t.Parallel()
+	for scheme, make := range urls {
+		t.Run(scheme, func(t *testing.T) {
+			t.Parallel()
+			_, pubsub := make(t)
+			s := startChanges(t, pubsub)
+			c := s.welcome(t, "\x02")
+			for _, test := range []struct{ message, want string }{
+				{list(0, "b|d"), "b|d"}, // an incomplete list is better than none
+				{change(0, "b|d", "a|b|c|d", "", "a|c"), "a|b|c|d"},
+				{beat(0, "a|b|c|d"), ""},
+				{beat(1, "d|c|b|a"), ""},
+				{"\x80", ""},
+				{"\xff|of a later format", ""},
+				{change(1, "a|b|c|d", "a|größer", "b|c|d", "größer"), "a|größer"},
+				{change(1, "a|größer", "a|größer", "", ""), ""},
+				{list(1, "a|größer"), ""},
+				{change(1, "a|größer", "", "a|größer", ""), ""},
+			} {
+				c.send(t, test.message)
+				if test.want != "" {
+					s.expect(t, test.want)
+				}
+			}
+			s.expect(t, "")
+			c.send(t, list(1, "a|b"))
+			s.expect(t, "a|b")
+
+			// A list outlives its connection, but does not count before it is confirmed.
+			c.Close()
+			c = s.welcome(t, have("a|b"))
+			c.send(t, change(0, "a|b", "a|b|c", "", "c"))
+			c.send(t, change(0, "a|b|c", "a|b|c|d", "", "d"))
+			c.send(t, beat(1, "a|b|c|d"))
+			s.expect(t, "a|b|c|d")
+			c.Close()
+			c = s.welcome(t, have("a|b|c|d"))
+			c.send(t, change(1, "a|b|c|d", "b", "a|c|d", ""))
+			s.expect(t, "b")
+			c.Close()
+			c = s.welcome(t, have("b"))
+			c.send(t, beat(1, "b"))
+			c.send(t, list(0, "a"))
+			s.expect(t, "a")
+			c.send(t, list(1, ""))
+			s.expect(t, "")
+			c.Close()
+			c = s.welcome(t, have(""))
+			long := manyNames(100)
+			c.send(t, change(1, "", long, "", long))
+			s.expect(t, long)
+			s.quit(t, 1)
+		})
+	}
+}
+
+// manyNames returns n names of 512 bytes.
+func manyNames(n int) string {
+	names := make([]string, n)
+	for i := range names {
+		names[i] = fmt.Sprintf("%0512d", i)
+	}
+	return strings.Join(names, "|")
+}
+
+// What does not fit the list that is held is noticed, and changes nothing.
+func TestBadMessages(t *testing.T) {
+	t.Parallel()
+	const held = "b|d"
+	const script = `
+import sys
+import peer
+
+held = peer.Held()
+held.replace([b"b", b"d"])
+for line in sys.stdin:
+    try:
+        held.take(bytes.fromhex(line))
+    except peer.BadMessage:
+        if held.names == [b"b", b"d"] and held.sum() == peer.sum_of(held.names):
+            print("good")
+            continue
+    print("bad")
+    held.replace([b"b", b"d"])
+`
+	var names []string
+	var messages strings.Builder
+	for name, message := range map[string]string{
+		"empty":                       "",
+		"kind 0":                      "\x00",
+		"kind 6":                      "\x06\x00",
+		"kind 127":                    "\x7f\x00",
+		"a second WELCOME":            welcome,
+		"HAVE":                        have(held),
+		"LIST without flags":          "\x03",
+		"LIST with other flags":       list(2, "x"),
+		"LIST not in order":           list(1, "y|x"),
+		"LIST with a name twice":      list(1, "x|x"),
+		"LIST with an empty name":     list(1, "x|"),
+		"LIST with a bad name":        list(1, "x\x00"),
+		"LIST with bad UTF-8":         list(1, "x\xff"),
+		"LIST with a long name":       list(1, strings.Repeat("x", 513)),
+		"CHANGE cut off":              change(1, held, held, "", "")[:18],
+		"CHANGE without a zero":       change(1, held, held, "", "")[:18] + "b",
+		"CHANGE with two zeros":       change(1, held, "b|c|d", "", "c") + "\x00",
+		"CHANGE with other flags":     change(0x81, held, "b|c|d", "", "c"),
+		"CHANGE from another list":    change(1, "b", "b|c", "", "c"),
+		"CHANGE to another list":      change(1, held, "b|c", "", "c"),
+		"CHANGE removing a stranger":  change(1, held, held, "c", ""),
+		"CHANGE adding what is held":  change(1, held, held, "", "b"),
+		"CHANGE doing both":           change(1, held, held, "b", "b"),
+		"CHANGE removed out of order": change(1, held, "", "d|b", ""),
+		"CHANGE added out of order":   change(1, held, "a|b|c|d", "", "c|a"),
+		"CHANGE with an empty name":   change(1, held, "b|c|d", "", "|c"),
+		"BEAT of another list":        beat(1, "b"),
+		"BEAT cut off":                beat(1, held)[:9],
+		"BEAT with more":              beat(1, held) + "\x00",
+		"BEAT with other flags":       beat(3, held),
+	} {
+		names = append(names, name)
+		fmt.Fprintf(&messages, "%x\n", message)
+	}
+	verdicts := strings.Fields(runPython(t, script, messages.String()))
+	if len(verdicts) != len(names) {
+		t.Fatalf("got %d verdicts, want %d", len(verdicts), len(names))
+	}
+	for i, name := range names {
+		if verdicts[i] != "good" {
+			t.Errorf("%s: not noticed in time", name)
+		}
+	}
+}
+
+// runPython runs a script that may import the peer, and returns what it prints.
+func runPython(t *testing.T, script, stdin string) string {
+	t.Helper()
+	need(t, "python3", "python3")
+	cmd := exec.Command("python3", "-B", "-c", script)
+	cmd.Dir = filepath.Join("..", "python")
+	cmd.Stdin = strings.NewReader(stdin)
+	var stderr strings.Builder
+	cmd.Stderr = &stderr
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("python3: %v\n%s", err, &stderr)
+	}
+	return string(out)
+}
+
+// After a bad message the peer hangs up, complains once, and wants whole lists.
+func TestDistrust(t *testing.T) {
+	t.Parallel()
+	t.Run("BEAT of another list", func(t *testing.T) {
+		t.Parallel()
+		s := startChanges(t, "tcp://127.0.0.1:0")
+		c := s.welcome(t, "\x02")
+		c.send(t, list(1, "b|d"))
+		s.expect(t, "b|d")
+		c.send(t, beat(1, "b"))
+		c.awaitEnd(t)
+		s.plain(t, 0).Close() // although no list has come, changes are not tried
+		c = s.plain(t, 0)
+		c.send(t, "b|d|plain")
+		s.expect(t, "b|d|plain")
+		s.quit(t, 2)
+	})
+	for name, message := range map[string]string{
+		"CHANGE of nothing": change(1, "", "a", "", "a"),
+		"BEAT of nothing":   beat(1, ""),
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := startChanges(t, "tcp://127.0.0.1:0")
+			c := s.welcome(t, "\x02")
+			c.send(t, message)
+			c.awaitEnd(t)
+			s.plain(t, 0).send(t, "plain")
+			s.expect(t, "plain")
+			s.quit(t, 1)
+		})
+	}
+	for scheme, make := range urls {
+		t.Run("a long message on "+scheme, func(t *testing.T) {
+			t.Parallel()
+			_, pubsub := make(t)
+			s := startChanges(t, pubsub)
+			c := s.welcome(t, "\x02")
+			_, _ = c.Write(c.frame(64<<20 + 3))
+			c.awaitEnd(t)
+			s.plain(t, 0).send(t, "plain")
+			s.expect(t, "plain")
+			s.quit(t, 1)
+		})
+	}
+}
+
+// A server that does not welcome the peer gets a plain subscriber, at once and without a word about it.
+func TestChangesRefused(t *testing.T) {
+	t.Parallel()
+	for name, first := range map[string]string{
+		"nothing":          "", // for 5 seconds
+		"a later format":   "\x01\x02\x00\x00\x03\xe8",
+		"another kind":     "\x03\x01\x00\x00\x03\xe8",
+		"no beat":          "\x01\x01\x00\x00\x00\x00",
+		"too slow a beat":  "\x01\x01\xff\xff\xff\xff",
+		"a short message":  welcome[:5],
+		"a long message":   welcome + "\x00",
+		"a plain list":     "a|b|c",
+		"an empty message": "\x00",
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := startChanges(t, "tcp://127.0.0.1:0")
+			c := s.accept(t)
+			if name == "an empty message" {
+				c.send(t, "")
+			} else if first != "" {
+				c.send(t, first)
+			}
+			c.awaitEnd(t)
+			c = s.plain(t, 0)
+			c.send(t, "a|b")
+			s.expect(t, "a|b")
+			s.quit(t, 0)
+		})
+	}
+	t.Run("hanging up", func(t *testing.T) {
+		t.Parallel()
+		for scheme, make := range urls {
+			t.Run(scheme, func(t *testing.T) {
+				t.Parallel()
+				_, pubsub := make(t)
+				s := startChanges(t, pubsub)
+				for i, refused := range []int{1, 0, 0} { // remembered
+					c := s.plain(t, refused)
+					names := fmt.Sprintf("%d|a", i)
+					c.send(t, names)
+					s.expect(t, names)
+					c.Close()
+				}
+				s.plain(t, 0).Close()
+				for range 3 { // when a plain subscriber is no better off, both forms are tried
+					s.plain(t, 1).Close()
+				}
+				c := s.welcome(t, have("2|a")) // a plain list is held, too
+				c.send(t, change(1, "2|a", "3|a", "2", "3"))
+				s.expect(t, "3|a")
+				s.quit(t, 1)
+			})
+		}
+	})
+}
+
+func TestPlain(t *testing.T) {
+	t.Parallel()
+	s := startChanges(t, "tcp://127.0.0.1:0", "-plain")
+	for range 3 {
+		s.plain(t, 0).Close()
+	}
+	c := s.plain(t, 0)
+	c.send(t, "a")
+	s.expect(t, "a")
+	s.quit(t, 1)
+}
+
+// How long the peer in Python remembers what went wrong, by a clock that the test moves.
+func TestMemory(t *testing.T) {
+	t.Parallel()
+	const script = `
+import time
+import peer
+
+now = 1000.0
+time.monotonic = lambda: now
+
+
+class Server:
+    """A connection whose server does what it is told to."""
+
+    def __init__(self, trouble):
+        self.trouble = trouble
+
+    def ask_for_changes(self):
+        print("changes")
+        raise self.trouble
+
+    def shake_hands(self, mine, theirs):
+        print("plain")
+
+    def receive(self, limit):
+        if watcher.held.names is None:
+            return b"a"
+        raise ConnectionError
+
+
+def attempt(after, trouble):
+    global now
+    now += after
+    watcher.held.replace(None)
+    try:
+        watcher.watch(Server(trouble))
+    except ConnectionError:
+        pass
+
+
+watcher = peer.Watcher(False)
+watcher.show = lambda: None
+attempt(0, peer.Refused())
+attempt(0, peer.Refused())
+attempt(59.9, None)
+attempt(0.1, ConnectionError())  # as long as it takes to be remembered
+attempt(0, peer.BadMessage())
+attempt(599.9, None)
+attempt(0.1, peer.BadMessage())
+attempt(1199.9, None)
+attempt(0.1, peer.BadMessage())
+attempt(2399.9, None)
+attempt(0.1, peer.Refused())
+`
+	const want = "changes plain plain changes changes plain changes plain changes plain changes"
+	if got := strings.Join(strings.Fields(runPython(t, script, "")), " "); got != want {
+		t.Errorf("the peer tried %s, want %s", got, want)
+	}
+}
