@@ -181,7 +181,8 @@ func apply(held []string, body []byte) ([]string, error) {
 	return nil, fmt.Errorf("kind %d", kind)
 }
 
-// The session of the document keeps to its rules: its sums are right, and its lists are those of the peers that are there.
+// The session of the document keeps to its rules: its sums are right, and its
+// lists are those of the peers that are there.
 func TestProtocolSessionIsRight(t *testing.T) {
 	t.Parallel()
 	var there, held []string
@@ -246,13 +247,14 @@ func TestProtocolSession(t *testing.T) {
 // replay plays a session.
 type replay struct {
 	server *gopherdiscovery.DiscoveryServer
-	mute   rawConn // answers no survey, so that the server is incomplete for as long as it is there
+	mute   rawConn // answers no survey, which keeps the server incomplete
 	conn   rawConn // the subscriber's
 	peers  map[string]*gopherdiscovery.DiscoveryClient
 	held   []string
 }
 
-// cause makes happen what the document says. The steps that follow tell the server's beat.
+// cause makes an event of the document happen. The steps that follow tell the
+// server's beat.
 func (r *replay) cause(t *testing.T, event string, steps []step) {
 	t.Helper()
 	m := peerEvent.FindStringSubmatch(event)
@@ -310,7 +312,8 @@ func beatOf(t *testing.T, steps []step) time.Duration {
 	return 0
 }
 
-// expect reads what the document shows, and skips beats that come because the test is slower or faster than a beat.
+// expect reads the step that the document shows. It skips beats that come
+// because the test is slower or faster than a beat.
 func (r *replay) expect(t *testing.T, want *step) {
 	t.Helper()
 	r.conn.SetReadDeadline(time.Now().Add(patience))

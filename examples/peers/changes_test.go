@@ -292,7 +292,8 @@ func TestDistrust(t *testing.T) {
 	}
 }
 
-// A server that does not welcome the peer gets a plain subscriber, at once and without a word about it.
+// A server that does not welcome the peer gets a plain subscriber, at once and
+// without a complaint.
 func TestChangesRefused(t *testing.T) {
 	t.Parallel()
 	for name, first := range map[string]string{

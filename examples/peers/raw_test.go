@@ -48,8 +48,9 @@ func listenRaw(t testing.TB, url string, self, peer uint16) *rawListener {
 	return l
 }
 
-// accept waits for a connection of the protocol l.peer. It refuses those that ask for changes instead, like a publisher
-// that does not know them: with its hello, and by closing the connection.
+// accept waits for a connection of the protocol l.peer. It refuses those that
+// ask for changes instead, as publishers do that do not know them: it sends its
+// hello, and closes the connection.
 func (l *rawListener) accept(t testing.TB) *rawConn {
 	t.Helper()
 	l.Listener.(interface{ SetDeadline(time.Time) error }).SetDeadline(time.Now().Add(patience))
