@@ -2,6 +2,8 @@ package gopherdiscovery
 
 import (
 	"fmt"
+	"sync"
+	"time"
 
 	"golang.org/x/net/context" //lint:ignore SA1019 the library's signatures have always named it; it is an alias of the standard one
 )
@@ -108,14 +110,22 @@ func (c *DiscoveryClient) close() {
 	close(c.done)
 }
 
-// open begins an answering session with a server.
-func (c *DiscoveryClient) open(p *pipe) session { return &answering{p, c.service} }
+// open makes an answering session with a server.
+func (c *DiscoveryClient) open(p *pipe) session { return &answering{pipe: p, service: c.service} }
 
 // answering is a connection to a server that asks for the name.
 type answering struct {
 	pipe    *pipe
 	service string
+
+	mu    sync.Mutex // guards the fields below
+	pulse pulse
+	armed time.Time   // when timer fires
+	timer *time.Timer // nil until the pulse is known
+	over  bool
 }
+
+func (a *answering) began() {}
 
 func (a *answering) received(survey []byte) error {
 	header, _, err := splitBacktrace(survey)
@@ -124,11 +134,51 @@ func (a *answering) received(survey []byte) error {
 		return nil
 	}
 	_ = a.pipe.sendNow(append(header[:len(header):len(header)], a.service...)) // or the connection ends
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	now := time.Now()
+	a.pulse.beat(now)
+	a.armLocked(now)
 	return nil
 }
 
-func (a *answering) began() {}
+// armLocked sets the timer to the time when the surveys have stayed away for
+// too long.
+func (a *answering) armLocked(now time.Time) {
+	due, ok := a.pulse.due()
+	switch {
+	case !ok || a.over:
+	case a.timer == nil:
+		a.timer = time.AfterFunc(due.Sub(now), a.check)
+	default:
+		a.timer.Reset(due.Sub(now))
+	}
+	a.armed = due
+}
+
+// check gives the connection up if its server is silent. If the client itself
+// did not run, it waits once more.
+func (a *answering) check() {
+	a.mu.Lock()
+	now := time.Now()
+	late := now.Sub(a.armed)
+	if late > peerHalt {
+		a.pulse.excuse(now)
+		a.armLocked(now)
+	}
+	a.mu.Unlock()
+	if late >= 0 && late <= peerHalt {
+		a.pipe.giveUp(errSilent)
+	}
+}
 
 func (a *answering) say() []byte { return nil }
 
-func (a *answering) ended() {}
+func (a *answering) ended() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.over = true
+	if a.timer != nil {
+		a.timer.Stop()
+	}
+}

@@ -38,11 +38,11 @@ func (j *joins[C]) disconnect(c C) {
 	j.newcomers = slices.DeleteFunc(j.newcomers, func(other C) bool { return other == c })
 }
 
-// hear reports whether this is the first answer of a newcomer.
-func (j *joins[C]) hear(c C) bool {
-	_, isNew := j.asked[c]
+// hear reports whether this is the first answer of a newcomer, and when it was asked.
+func (j *joins[C]) hear(c C) (asked time.Time, isNew bool) {
+	asked, isNew = j.asked[c]
 	j.forget(c)
-	return isNew
+	return asked, isNew
 }
 
 func (j *joins[C]) forget(c C) {

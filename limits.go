@@ -34,7 +34,7 @@ const (
 	maxAnswers = 2 * maxNames
 
 	// An answer may be as late as this many surveys of its connection.
-	surveysRemembered = 8
+	surveysRemembered = 32
 )
 
 // Buffers and queues.
@@ -137,8 +137,33 @@ const (
 	// A server that runs this late was stopped.
 	serverHalt = 500 * time.Millisecond
 
-	// From this many silent names, if they are more than half, a poll is doubted.
-	doubtFrom = 3
+	// mostYields is how often the loop lets others run who may have the end of a connection to tell.
+	mostYields = 8
+
+	// The loop runs at least this often, so that it notices when the process was stopped.
+	serverTick = 250 * time.Millisecond
+
+	// When lossFrom connections, and most of those there were, end within lossWindow, the server's network is the likelier
+	// cause. Those who were there then are remembered for lossMemory.
+	lossFrom   = 3
+	lossWindow = time.Second
+	lossMemory = 10 * time.Minute
+
+	// From this many silent names, if they are more than one in doubtShare, a poll is doubted. Eureka's self-preservation
+	// begins with 15 %, which is nearly the same.
+	doubtFrom  = 3
+	doubtShare = 7
+
+	// A name is not dropped for silence before it lasted patienceFactor times as long as its slowest answer. Where a packet
+	// in ten is lost, an answer takes 2^n retransmission timeouts once in 10^n times. A time counts less with each poll, by
+	// one part in slowestDecay.
+	patienceFactor = 64
+	slowestDecay   = 64
+
+	// maxSilence is the longest patience with one name, and maxDoubt that with many that are silent together: by then it is
+	// not an overload that passes.
+	maxSilence = 30 * time.Second
+	maxDoubt   = 2 * time.Minute
 
 	// maxChanges is how many recent changes of the list are kept. Their bytes are bounded too, by those of the list.
 	maxChanges = 256
@@ -161,8 +186,16 @@ const (
 	// A connection that is silent for this many beats, and at least for vanishedAfter, is given up.
 	lostBeats = 10
 
-	// A subscriber that notices a silence this late takes itself for the one that did not run.
-	subscriberHalt = 100 * time.Millisecond
+	// A subscriber or client that notices a silence this late takes itself for the one that did not run.
+	peerHalt = 100 * time.Millisecond
+)
+
+// What a client makes of surveys that stay away.
+const (
+	// The pause between surveys is known once pulsePauses of them were measured. A pause counts less with each that
+	// follows, by one part in pulseDecay.
+	pulsePauses = 2
+	pulseDecay  = 8
 )
 
 // The form of a subscription.

@@ -31,9 +31,10 @@ type Options struct {
 	JoinInterval time.Duration
 
 	// MissedSurveys is the number of surveys in a row that a silent client misses until it is dropped. A client whose
-	// connection ends is dropped at once. A survey that most clients miss at once, and at least 3, says more about the server or
-	// its network than about them: it is not counted and another follows at once, but no more than MissedSurveys times
-	// in a row. The default is 2. It must not be negative.
+	// connection ends is dropped at once. A client that has taken long to answer before is given longer, 64 times as long
+	// as its slowest answer, but at most 30 seconds. A survey that more than one name in seven misses at once, and at least
+	// 3, says more about the server, its network or an overload than about them: nobody is dropped for it before the
+	// silence has lasted 2 minutes. The default is 2. It must not be negative.
 	MissedSurveys int
 
 	// MaxClients is how many connections are accepted on each of the two URLs; one more is closed at once. The default is

@@ -5,14 +5,14 @@ import "time"
 // poll times the surveys of everyone: when one begins, when it ends, and whether the silence that it met is believed.
 type poll struct {
 	surveyTime, recvDeadline, pollTime time.Duration
-	limit                              int // polls in a row that may be doubted
+	limit                              int // polls in a row that a silent name misses until it is dropped
 
 	next       time.Time // when the next begins, while none is running
 	running    bool
+	doubted    bool // the last one was
 	start      time.Time
 	lastAnswer time.Time // within the poll
 	grace      time.Time // the poll's end after it was late; zero if it was not
-	doubts     int       // polls in a row that were not counted
 }
 
 func newPoll(opt Options, now time.Time) poll {
@@ -52,21 +52,24 @@ func (p *poll) tooLate(now time.Time) bool {
 	return true
 }
 
-// end ends the poll, and reports whether it is doubted: when most names are silent at once, on connections that stand, it is
-// rather the server's own network that failed. Then another follows at once.
+// end ends the poll, and reports whether it is doubted: when many names are silent at once, on connections that stand, the
+// server, its network or an overload is the likelier cause. The first time another poll follows at once; an overload would be
+// the worse for more.
 func (p *poll) end(now time.Time, silent, known int) (doubted bool) {
 	p.running = false
 	p.next = now.Add(p.pollTime)
-	if silent < doubtFrom || 2*silent <= known {
-		p.doubts = 0
-		return false
+	again := p.doubted
+	p.doubted = silent >= doubtFrom && doubtShare*silent > known
+	if p.doubted && !again {
+		p.next = now
 	}
-	if p.doubts == p.limit {
-		return false
-	}
-	p.doubts++
-	p.next = now
-	return true
+	return p.doubted
+}
+
+// restart makes the next poll begin in PollTime, as after the server's start.
+func (p *poll) restart(now time.Time) {
+	p.running = false
+	p.next = now.Add(p.pollTime)
 }
 
 // hurry makes the next poll begin now, if none is running.

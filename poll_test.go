@@ -91,9 +91,9 @@ func TestPollIsDoubted(t *testing.T) {
 		{"all have answered", 0, 4, false},
 		{"all of fewer than doubtFrom", doubtFrom - 1, doubtFrom - 1, false},
 		{"all of doubtFrom", doubtFrom, doubtFrom, true},
-		{"half", 3, 6, false},
-		{"more than half", 3, 5, true},
-		{"fewer than half of many", 49, 100, false},
+		{"one in doubtShare", 4, 4 * doubtShare, false},
+		{"more than one in doubtShare", 4, 4*doubtShare - 1, true},
+		{"fewer of many", 142, 1000, false},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			c := newClock()
@@ -107,23 +107,10 @@ func TestPollIsDoubted(t *testing.T) {
 				next = 2100 // at once
 			}
 			c.expectAt(t, "the next poll", p.deadline(), next)
+			p.begin(c.at(next))
+			p.end(c.at(next), test.silent, test.known)
+			c.expectAt(t, "the poll after the next", p.deadline(), next+2000)
 		})
-	}
-}
-
-// It is doubted MissedSurveys times in a row, and then believed until a poll goes well.
-func TestPollIsNotDoubtedForever(t *testing.T) {
-	c := newClock()
-	p := testPoll(c)
-	for i, test := range []struct {
-		silent int
-		want   bool
-	}{{4, true}, {4, true}, {4, false}, {4, false}, {0, false}, {4, true}, {1, false}, {4, true}, {4, true}, {4, false}} {
-		now := c.at(1000 * i)
-		p.begin(now)
-		if got := p.end(now, test.silent, 4); got != test.want {
-			t.Errorf("poll %d, %d of 4 silent: got doubted %t, want %t", i, test.silent, got, test.want)
-		}
 	}
 }
 

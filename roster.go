@@ -3,6 +3,7 @@ package gopherdiscovery
 import (
 	"maps"
 	"slices"
+	"time"
 )
 
 // roster knows who is alive: which names were heard on which connections, of type C, and who is still to be heard in the
@@ -34,8 +35,37 @@ type known struct {
 
 // presence is what is known of a name on a connection.
 type presence struct {
-	heardIn int // the last poll in which it answered
-	missed  int // polls that it has missed in a row
+	heardIn int           // the last poll in which it answered
+	missed  int           // polls that it has missed in a row, except those that are doubted
+	asked   time.Time     // when it was first asked since it was heard; zero if it has answered
+	slowest time.Duration // the longest that it took to answer, old times counting less
+}
+
+// answers notes that the name was heard.
+func (p *presence) answers(now time.Time) {
+	p.missed = 0
+	if !p.asked.IsZero() {
+		p.took(now.Sub(p.asked))
+	}
+	p.asked = time.Time{}
+}
+
+// took notes how long an answer took.
+func (p *presence) took(d time.Duration) {
+	p.slowest = max(d, p.slowest-p.slowest/slowestDecay)
+}
+
+// patience is how long the silence of the name lasts at least before it is
+// dropped. It follows the slowest of its answers, as TCP's retransmission
+// timeout does the round trip (RFC 6298).
+func (p *presence) patience() time.Duration {
+	return min(patienceFactor*p.slowest, maxSilence)
+}
+
+// expected reports whether the name may well answer later: it has taken as
+// long before.
+func (p *presence) expected(now time.Time) bool {
+	return now.Sub(p.asked) <= p.slowest
 }
 
 func newRoster[C comparable]() *roster[C] {
@@ -62,8 +92,32 @@ func (r *roster[C]) disconnect(c C) {
 	delete(r.conns, c)
 }
 
-// hear notes an answer. One from a connection that has ended changes nothing. The error tells why a new name is one too many.
-func (r *roster[C]) hear(c C, name string) error {
+// owes reports whether a name of the connection has been asked and not been heard since.
+func (r *roster[C]) owes(c C) bool {
+	if m := r.conns[c]; m != nil {
+		for _, p := range m.names {
+			if !p.asked.IsZero() {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// excuse begins all silences anew: the server itself did not run.
+func (r *roster[C]) excuse(now time.Time) {
+	for _, m := range r.conns {
+		for _, p := range m.names {
+			if !p.asked.IsZero() {
+				p.asked = now
+			}
+		}
+	}
+}
+
+// hear notes an answer, and of a new name that it took some time. An answer from a connection that has ended changes nothing.
+// The error tells why a new name is one too many.
+func (r *roster[C]) hear(c C, name string, now time.Time, took time.Duration) error {
 	m := r.conns[c]
 	if m == nil {
 		return nil
@@ -79,32 +133,38 @@ func (r *roster[C]) hear(c C, name string) error {
 			p.heardIn = r.poll
 			r.unheard--
 		}
-		p.missed = 0
+		p.answers(now)
 	case len(m.names) == maxNames:
 		return errTooManyNames
 	case r.total == maxTotalNames, r.names[name] == nil && r.size+len(separator)+len(name) > maxListLen:
 		return errListFull
 	default:
-		m.names[r.add(name)] = &presence{heardIn: r.poll}
+		m.names[r.add(name)] = &presence{heardIn: r.poll, slowest: took}
 	}
 	return nil
 }
 
 // startPoll makes everyone owe an answer.
-func (r *roster[C]) startPoll() {
+func (r *roster[C]) startPoll(now time.Time) {
 	r.poll++
 	r.unheard = len(r.conns)
 	for _, m := range r.conns {
 		r.unheard += len(m.names)
+		for _, p := range m.names {
+			if p.asked.IsZero() {
+				p.asked = now
+			}
+		}
 	}
 }
 
-// silent returns how many names have not answered the poll, and how many are known, counted on each connection.
-func (r *roster[C]) silent() (silent, known int) {
+// silent returns how many names have not answered the poll although they used to be faster, and how many are known, counted on
+// each connection.
+func (r *roster[C]) silent(now time.Time) (silent, known int) {
 	for _, m := range r.conns {
 		known += len(m.names)
 		for _, p := range m.names {
-			if p.heardIn != r.poll {
+			if p.heardIn != r.poll && !p.expected(now) {
 				silent++
 			}
 		}
@@ -112,19 +172,25 @@ func (r *roster[C]) silent() (silent, known int) {
 	return silent, known
 }
 
-// endPoll drops the names that have now missed limit polls in a row.
-func (r *roster[C]) endPoll(limit int) {
+// endPoll returns how many names have missed the poll, and drops those that have now missed limit polls in a row and kept
+// silent for longer than they ever did. A poll that is doubted is missed by no name; but no silence lasts without end.
+func (r *roster[C]) endPoll(now time.Time, limit int, doubted bool) (missed int) {
 	for _, m := range r.conns {
 		for name, p := range m.names {
 			if p.heardIn == r.poll {
 				continue
 			}
-			p.missed++
-			if p.missed >= limit {
+			if !doubted {
+				p.missed++
+				missed++
+			}
+			silence := now.Sub(p.asked)
+			if p.missed >= limit && silence >= p.patience() && !doubted || silence >= maxDoubt {
 				r.drop(m, name, p)
 			}
 		}
 	}
+	return missed
 }
 
 // add returns the name as it is known.

@@ -5,16 +5,18 @@ import (
 	"math/rand/v2"
 	"slices"
 	"testing"
+	"time"
 )
 
 func TestRosterNamesOnSeveralConnections(t *testing.T) {
 	r := newRoster[int]()
+	now := time.Now()
 	r.connect(1)
 	r.connect(2)
-	r.hear(1, "b")
-	r.hear(1, "a") // a device
-	r.hear(2, "b")
-	r.hear(3, "stranger")
+	r.hear(1, "b", now, 0)
+	r.hear(1, "a", now, 0) // a device
+	r.hear(2, "b", now, 0)
+	r.hear(3, "stranger", now, 0)
 	for _, step := range []struct {
 		gone int
 		want []string
@@ -33,38 +35,39 @@ func TestRosterNamesOnSeveralConnections(t *testing.T) {
 
 func TestRosterPolls(t *testing.T) {
 	r := newRoster[int]()
+	now := time.Now()
 	r.connect(1)
 	r.connect(2)
-	r.hear(1, "one")
-	r.hear(2, "two")
-	r.hear(2, "three")
-	r.startPoll()
+	r.hear(1, "one", now, 0)
+	r.hear(2, "two", now, 0)
+	r.hear(2, "three", now, 0)
+	r.startPoll(now)
 	if r.unheard != 5 { // two connections, three names
 		t.Fatalf("unheard: got %d, want 5", r.unheard)
 	}
-	r.hear(1, "one")
+	r.hear(1, "one", now, 0)
 	r.connect(3) // owes nothing to this poll
-	r.hear(2, "two")
-	r.hear(3, "late")
+	r.hear(2, "two", now, 0)
+	r.hear(3, "late", now, 0)
 	if r.unheard != 1 {
 		t.Fatalf("unheard: got %d, want 1, the name three", r.unheard)
 	}
-	if silent, known := r.silent(); silent != 1 || known != 4 {
+	if silent, known := r.silent(now.Add(time.Second)); silent != 1 || known != 4 {
 		t.Errorf("got %d of %d silent, want 1 of 4", silent, known)
 	}
-	if r.endPoll(2); !slices.Contains(r.sorted(), "three") {
+	if r.endPoll(now.Add(time.Second), 2, false); !slices.Contains(r.sorted(), "three") {
 		t.Errorf("after the first miss of three: got %q", r.sorted())
 	}
-	r.startPoll()
-	if silent, known := r.silent(); silent != 4 || known != 4 {
+	r.startPoll(now)
+	if silent, known := r.silent(now.Add(time.Second)); silent != 4 || known != 4 {
 		t.Errorf("got %d of %d silent, want all 4", silent, known)
 	}
-	if r.endPoll(2); !slices.Equal(r.sorted(), []string{"late", "one", "two"}) {
+	if r.endPoll(now.Add(time.Second), 2, false); !slices.Equal(r.sorted(), []string{"late", "one", "two"}) {
 		t.Errorf("after the second miss of three: got %q", r.sorted())
 	}
-	r.hear(1, "one") // late, but alive
-	r.startPoll()
-	r.endPoll(2)
+	r.hear(1, "one", now, 0) // late, but alive
+	r.startPoll(now)
+	r.endPoll(now.Add(time.Second), 2, false)
 	if !slices.Equal(r.sorted(), []string{"one"}) {
 		t.Errorf("got %q, want only the name that was heard in between", r.sorted())
 	}
@@ -74,6 +77,7 @@ func TestRosterPolls(t *testing.T) {
 func TestRosterAgreesWithACount(t *testing.T) {
 	rng := rand.New(rand.NewPCG(1, 2))
 	r := newRoster[int]()
+	now := time.Now()
 	for step := range 20000 {
 		id := rng.IntN(6)
 		switch rng.IntN(10) {
@@ -84,11 +88,11 @@ func TestRosterAgreesWithACount(t *testing.T) {
 		case 1:
 			r.disconnect(id)
 		case 2:
-			r.startPoll()
+			r.startPoll(now)
 		case 3:
-			r.endPoll(1 + rng.IntN(3))
+			r.endPoll(now, 1+rng.IntN(3), false)
 		default:
-			r.hear(id, fmt.Sprint(rng.IntN(4)))
+			r.hear(id, fmt.Sprint(rng.IntN(4)), now, 0)
 		}
 		unheard, names := 0, map[string]int{}
 		for _, m := range r.conns {
@@ -120,11 +124,12 @@ func TestRosterAgreesWithACount(t *testing.T) {
 // can take is bounded.
 func TestRosterIsBounded(t *testing.T) {
 	r := newRoster[int]()
+	now := time.Now()
 	refused := 0
 	for id := range maxTotalNames/maxNames + 2 {
 		r.connect(id)
 		for n := range maxNames {
-			if r.hear(id, fmt.Sprintf("%d-%d", id, n)) != nil {
+			if r.hear(id, fmt.Sprintf("%d-%d", id, n), now, 0) != nil {
 				refused++
 			}
 		}
@@ -132,12 +137,12 @@ func TestRosterIsBounded(t *testing.T) {
 	if refused != 2*maxNames || len(r.sorted()) != maxTotalNames {
 		t.Errorf("%d names were refused and %d are listed, want %d and %d", refused, len(r.sorted()), 2*maxNames, maxTotalNames)
 	}
-	if r.hear(0, "one more") == nil {
+	if r.hear(0, "one more", now, 0) == nil {
 		t.Error("a connection could bring more than its names")
 	}
 	r.disconnect(0)
 	r.connect(1000)
-	if err := r.hear(1000, "0-0"); err != nil {
+	if err := r.hear(1000, "0-0", now, 0); err != nil {
 		t.Errorf("no room after a connection has ended: %v", err)
 	}
 }

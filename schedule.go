@@ -9,7 +9,10 @@ type schedule[C comparable] struct {
 	poll    poll
 	joins   joins[C]
 	edition edition
+	losses  losses
+	told    bool      // whether the list was complete when next was called last
 	wakeAt  time.Time // when next wanted to be called
+	greetAt time.Time // those who come have to wait until then
 }
 
 // actions is what a schedule wants done: surveys sent, a list published.
@@ -31,19 +34,39 @@ func (s *schedule[C]) connect(c C) {
 }
 
 func (s *schedule[C]) disconnect(c C, now time.Time) {
+	if s.losses.over(now) {
+		s.losses.begin(now, len(s.conns), s.sorted())
+	}
+	most := s.losses.end(now)
+	silent := s.roster.owes(c)
 	before := len(s.names)
 	s.roster.disconnect(c)
 	s.note(before, now, true)
 	s.joins.disconnect(c)
+	if most || s.poll.doubted && silent {
+		s.restart(now)
+	}
+}
+
+// resubscribe is called when a subscriber comes that already has a list.
+func (s *schedule[C]) resubscribe(now time.Time) {
+	if s.losses.recent(now) {
+		s.restart(now)
+	}
 }
 
 // hear returns why a name is one too many.
 func (s *schedule[C]) hear(c C, name string, now time.Time) error {
 	before := len(s.names)
-	err := s.roster.hear(c, name)
-	s.note(before, now, false)
-	if s.joins.hear(c) {
+	var took time.Duration
+	if asked, isNew := s.joins.hear(c); isNew {
+		took = now.Sub(asked)
 		s.edition.joined = true
+	}
+	err := s.roster.hear(c, name, now, took)
+	s.note(before, now, false)
+	if len(s.names) > before && s.losses.lost(name, now) {
+		s.restart(now)
 	}
 	s.poll.lastAnswer = now
 	return err
@@ -59,9 +82,6 @@ func (s *schedule[C]) note(before int, now time.Time, urgent bool) {
 // next returns what is due, and when to call again if nothing happens until then. Events must be taken in before: what
 // has not been heard by now counts as missed.
 func (s *schedule[C]) next(now time.Time) (do actions[C], wake time.Time) {
-	if !s.wakeAt.IsZero() && now.Sub(s.wakeAt) > serverHalt {
-		s.resume(now, &do)
-	}
 	if !s.poll.running && s.poll.due(now) {
 		do.poll = true
 		s.beginPoll(now)
@@ -73,27 +93,63 @@ func (s *schedule[C]) next(now time.Time) (do actions[C], wake time.Time) {
 		do.survey = s.joins.ask(now)
 	}
 	opened := s.edition.open(now)
+	if opened && s.losses.recent(now) {
+		s.losses.settle(s.sorted())
+	}
 	if opened || s.edition.due(now, s.joins.waiting()) {
 		s.edition.published(now)
 		do.publish = true
 	}
-	s.wakeAt = s.wake()
+	if s.told != s.edition.complete {
+		s.told = s.edition.complete
+		do.publish = true
+	}
+	s.wakeAt = earliest(s.wake(), now.Add(serverTick))
+	if s.greetAt.After(now) {
+		s.wakeAt = earliest(s.wakeAt, s.greetAt)
+	}
 	return do, s.wakeAt
 }
 
-// resume is called when the server was stopped for a while. Like one that has just started it has to ask everyone before the
-// list is complete: the ends of connections that it has missed come in after those who connect now.
-func (s *schedule[C]) resume(now time.Time, do *actions[C]) {
+// waited tells when the loop runs again after it had nothing to do. If that is much later than next wanted, the process was
+// stopped.
+func (s *schedule[C]) waited(from, now time.Time) {
+	late := min(now.Sub(s.wakeAt), now.Sub(from))
+	switch {
+	case s.wakeAt.IsZero():
+	case late > serverHalt:
+		s.resume(now)
+	case late > lateAfter:
+		// Perhaps it was stopped for a moment. The ends of connections in that time are told before those who come now.
+		s.greetAt = now.Add(graceTime)
+	}
+}
+
+// restart makes the list incomplete, as after the server's start, until all who may be on their way back have had PollTime to
+// come and have been asked. Those who come in time never left.
+func (s *schedule[C]) restart(now time.Time) {
+	if s.edition.complete {
+		s.edition.openAt(time.Time{})
+		s.poll.restart(now)
+	}
+}
+
+// resume is called when the server was stopped for a while. It has to ask everyone before the list is complete: the ends of
+// connections that it has missed come in after those who connect now.
+func (s *schedule[C]) resume(now time.Time) {
+	s.roster.excuse(now)
 	if !s.edition.complete {
+		// Those in its backlog have waited as long.
+		s.edition.openAt(time.Time{})
+		s.poll.restart(now)
 		return
 	}
 	s.edition.openAt(now.Add(2 * s.poll.surveyTime)) // the end of the poll comes before
 	s.poll.hurry(now)
-	do.publish = true
 }
 
 func (s *schedule[C]) beginPoll(now time.Time) {
-	s.startPoll()
+	s.startPoll(now)
 	s.poll.begin(now)
 	s.joins.take(now)
 	if s.edition.opening.IsZero() {
@@ -108,18 +164,15 @@ func (s *schedule[C]) endPoll(now time.Time, do *actions[C]) {
 		if s.poll.tooLate(now) {
 			return
 		}
-		silent, known = s.silent()
+		silent, known = s.silent(now)
 	}
 	if !s.edition.complete {
 		s.edition.openAt(now)
 	}
-	if do.doubted = s.poll.end(now, silent, known); do.doubted {
-		return
-	}
-	do.missed = silent
-	if silent > 0 {
+	do.doubted = s.poll.end(now, silent, known)
+	if s.unheard > 0 {
 		before := len(s.names)
-		s.roster.endPoll(s.poll.limit)
+		do.missed = s.roster.endPoll(now, s.poll.limit, do.doubted)
 		s.note(before, now, true)
 	}
 }

@@ -33,7 +33,8 @@ func (s *script) hear(millis int, id int, name string) { s.schedule.hear(id, nam
 // expect calls next and compares what it wants done, as in "poll; ask 1 2; publish a b; wake 2000".
 func (s *script) expect(millis int, want string) {
 	s.t.Helper()
-	do, wake := s.next(s.at(millis))
+	do, _ := s.next(s.at(millis))
+	wake := s.wake()
 	var parts []string
 	if do.poll {
 		parts = append(parts, "poll")
@@ -234,24 +235,55 @@ func TestSchedulePublishedListsAreNotTouched(t *testing.T) {
 	}
 }
 
-// A server that was stopped asks everyone before it says anything: what it knew may be wrong.
+// A server that was stopped asks everyone before the list is complete again: what it knew may be wrong.
 func TestScheduleAfterAHalt(t *testing.T) {
 	s := running(t, Options{})
 	s.connect(2)
 	s.expect(2100, "ask 2; wake 4000")
 	s.hear(2100, 2, "b")
 	s.expect(2100, "publish a b; wake 4000")
+	s.waited(s.at(2100), s.at(34000))
 	s.expect(34000, "poll; publish incomplete a b; wake 35000")
-	if s.edition.complete {
-		t.Error("open before everyone was asked")
-	}
 	s.disconnect(2, s.at(34001))
 	s.expect(34001, "publish incomplete a; wake 35000")
 	s.hear(34002, 1, "a")
 	s.expect(34002, "publish a; wake 36002")
-	if !s.edition.complete {
-		t.Error("not open although everyone has answered")
+}
+
+// The loop's own work is no halt, nor is a wait that ends in time.
+func TestScheduleTellsAHaltFromWork(t *testing.T) {
+	for _, test := range []struct {
+		name       string
+		from, till int
+		want       bool
+	}{
+		{"in time", 2000, 2250, false},
+		{"a little late", 2000, 2750, false},
+		{"halt", 2000, 2751, true},
+		{"work, then a short wait", 30000, 30400, false},
+		{"work, then a halt", 30000, 30501, true},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			s := running(t, Options{}) // at 2000, it wants to be called within 250 ms
+			s.waited(s.at(test.from), s.at(test.till))
+			if s.edition.complete == test.want {
+				t.Errorf("got halt %t, want %t", !s.edition.complete, test.want)
+			}
+		})
 	}
+}
+
+// A server that is stopped before its first list waits anew for those in its backlog.
+func TestScheduleHaltBeforeTheFirstList(t *testing.T) {
+	s := newScript(t, Options{})
+	s.expect(0, "wake 2000")
+	s.waited(s.at(0), s.at(3000))
+	s.expect(3000, "wake 5000")
+	s.connect(1)
+	s.expect(3001, "ask 1; wake 5000")
+	s.hear(3002, 1, "a")
+	s.expect(3002, "publish incomplete a; wake 5000")
+	s.expect(5000, "poll; publish a; wake 6000")
 }
 
 // crowd has four names that have answered the poll before.
@@ -272,30 +304,32 @@ func crowd(t *testing.T) *script {
 	return s
 }
 
-// When most fall silent at once the server doubts itself MissedSurveys times, and only then counts.
+// When many fall silent at once nobody is dropped for it, but not without end.
 func TestScheduleDoubtsItself(t *testing.T) {
 	s := crowd(t)
 	s.expect(4000, "poll; wake 5000")
 	s.hear(4001, 0, "0")
 	s.expect(5000, "doubted; wake 5000")
 	s.expect(5000, "poll; wake 6000")
-	s.expect(6000, "doubted; wake 6000")
-	s.expect(6000, "poll; wake 7000")
-	s.hear(6001, 0, "0")
-	s.expect(7000, "missed 3; wake 9000")
-	s.expect(8000, "wake 9000")
-	s.expect(9000, "poll; wake 10000")
-	s.hear(9001, 0, "0")
-	s.expect(10000, "missed 3; publish 0; wake 12000")
-	s.expect(12000, "poll; wake 13000")
-	s.hear(12001, 0, "0")
-	s.expect(13000, "wake 15000") // the silent connections stand
-	if s.poll.doubts != 0 {
-		t.Errorf("got %d doubts after a poll that all have answered", s.poll.doubts)
+	s.hear(5001, 0, "0")
+	s.expect(6000, "doubted; wake 8000")
+	for at := 8000; at < 119000; at += 3000 {
+		s.expect(at, fmt.Sprintf("poll; wake %d", at+1000))
+		s.hear(at, 0, "0")
+		s.expect(at+1000, fmt.Sprintf("doubted; wake %d", at+3000))
 	}
+	s.expect(119000, "poll; wake 120000")
+	s.hear(119001, 0, "0")
+	s.expect(120000, "doubted; wake 122000") // 116 s
+	s.expect(122000, "poll; wake 123000")
+	s.hear(122001, 0, "0")
+	s.expect(123000, "doubted; wake 125000") // 119 s
+	s.expect(125000, "poll; wake 126000")
+	s.hear(125001, 0, "0")
+	s.expect(126000, "doubted; publish 0; wake 128000") // 122 s
 }
 
-// A doubted survey that all answer the next time leaves no trace.
+// A poll that is doubted is missed by nobody, and leaves no trace.
 func TestScheduleForgetsDoubts(t *testing.T) {
 	s := crowd(t)
 	s.expect(4000, "poll; wake 5000")
@@ -305,12 +339,14 @@ func TestScheduleForgetsDoubts(t *testing.T) {
 		s.hear(5001, id, fmt.Sprint(id))
 	}
 	s.expect(5001, "wake 7001")
-	if s.poll.doubts != 0 {
-		t.Errorf("got %d doubts after a poll that all have answered", s.poll.doubts)
+	s.expect(7001, "poll; wake 8001")
+	for id := range 3 {
+		s.hear(7002, id, fmt.Sprint(id))
 	}
+	s.expect(8001, "missed 1; wake 10001")
 }
 
-// Two of four are not most, and of two there are no three.
+// Two of four are too few.
 func TestScheduleDoesNotDoubtAFew(t *testing.T) {
 	s := crowd(t)
 	s.expect(4000, "poll; wake 5000")
@@ -320,6 +356,96 @@ func TestScheduleDoesNotDoubtAFew(t *testing.T) {
 	s = running(t, Options{})
 	s.expect(4000, "poll; wake 5000")
 	s.expect(5000, "missed 1; wake 7000")
+}
+
+// A name that has taken long to answer before is given longer, up to 30 s.
+func TestSchedulePatience(t *testing.T) {
+	for _, test := range []struct {
+		name   string
+		answer int // how long it took, in milliseconds
+		want   int // when it is dropped, after its first unanswered survey
+	}{
+		{"fast", 1, 4000},
+		{"a little slow", 62, 4000},
+		{"slow", 100, 7000},
+		{"slower than a survey lasts", 1100, 31000},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			s := newScript(t, Options{})
+			s.connect(1)
+			s.expect(0, "ask 1; wake 2000")
+			s.hear(1, 1, "a")
+			s.next(s.at(2000))
+			s.hear(2000+test.answer, 1, "a")
+			dropped := 0
+			for at := 2000 + test.answer; dropped == 0 && at < 60000; at++ {
+				s.next(s.at(at))
+				if len(s.names) == 0 {
+					dropped = at
+				}
+			}
+			asked := s.poll.pollTime + s.poll.surveyTime
+			if got := dropped - 2000 - test.answer; got < test.want-1000 || got > test.want+3000 {
+				t.Errorf("dropped %d ms after its last answer, with surveys %v apart, want about %d", got, asked, test.want)
+			}
+		})
+	}
+}
+
+// When most connections end at once the list is incomplete for PollTime, and again when those who were there come back.
+func TestScheduleMassLoss(t *testing.T) {
+	s := crowd(t)
+	s.disconnect(0, s.at(2100))
+	s.expect(2100, "publish 1 2 3; wake 4000")
+	s.disconnect(1, s.at(2101))
+	s.disconnect(2, s.at(2102))
+	s.expect(2102, "publish incomplete 3; wake 4102")
+	s.connect(5)
+	s.expect(2103, "ask 5; wake 4102")
+	s.hear(2104, 5, "1")
+	s.expect(2104, "publish incomplete 1 3; wake 4102")
+	s.hear(2104, 3, "3")
+	s.expect(4102, "poll; publish 1 3; wake 5102")
+	s.connect(6)
+	s.expect(4200, "ask 6; wake 5102")
+	s.hear(4201, 6, "new")
+	s.expect(4201, "publish 1 3 new; wake 5102") // of a newcomer it makes nothing
+	s.connect(7)
+	s.expect(4300, "ask 7; wake 5102")
+	s.hear(4301, 7, "0")
+	s.expect(4301, "publish incomplete 0 1 3 new; wake 6301")
+	s.expect(6301, "poll; publish 0 1 3 new; wake 7301")
+	// Most are back: what comes now is a newcomer again.
+	s.connect(8)
+	s.expect(6400, "ask 8; wake 7301")
+	s.hear(6401, 8, "2")
+	s.expect(6401, "publish 0 1 2 3 new; wake 7301")
+}
+
+// A subscriber that comes back after a mass loss makes the list incomplete too: it may be there before the others are.
+func TestScheduleSubscriberAfterAMassLoss(t *testing.T) {
+	s := crowd(t)
+	s.resubscribe(s.at(2050))
+	s.expect(2050, "wake 4000")
+	for id := range 4 {
+		s.disconnect(id, s.at(2100))
+	}
+	s.expect(2100, "publish incomplete; wake 4100")
+	s.expect(4100, "poll; publish; wake 6100")
+	s.resubscribe(s.at(5000))
+	s.expect(5000, "publish incomplete; wake 7000")
+	s.expect(7000, "poll; publish; wake 9000")
+	s.resubscribe(s.at(2100 + 601000))
+	s.expect(2100+601000, "poll; wake 605100")
+}
+
+// Connections that end while the server doubts its network are not believed either.
+func TestScheduleEndsWhileDoubted(t *testing.T) {
+	s := crowd(t)
+	s.expect(4000, "poll; wake 5000")
+	s.expect(5000, "doubted; wake 5000")
+	s.disconnect(0, s.at(5001))
+	s.expect(5001, "publish incomplete 1 2 3; wake 7001")
 }
 
 // A server that notices a poll's end late was perhaps stopped: it reads what has come in before it
@@ -334,5 +460,5 @@ func TestScheduleLatePollEnd(t *testing.T) {
 	s.expect(7100, "poll; wake 8100")
 	s.expect(8000, "wake 8100")
 	s.expect(8151, "wake 8351")
-	s.expect(8351, "missed 1; publish; wake 10351")
+	s.expect(8351, "missed 1; wake 10351")
 }

@@ -2,6 +2,7 @@ package gopherdiscovery
 
 import (
 	"fmt"
+	"runtime"
 	"slices"
 	"sync"
 	"time"
@@ -166,6 +167,7 @@ func (s *DiscoveryServer) run(ctx context.Context, plan *schedule[*respondent]) 
 	var waited []answer
 	for {
 		waited = waited[:0]
+		idle := time.Now()
 		select {
 		case <-ctx.Done():
 			return
@@ -175,8 +177,8 @@ func (s *DiscoveryServer) run(ctx context.Context, plan *schedule[*respondent]) 
 			waited = append(waited, a)
 		}
 		now := time.Now()
-		came := s.publisher.take()
-		s.takeEvents(plan, waited, now)
+		plan.waited(idle, now)
+		came := s.takeEvents(plan, waited, now)
 		do, wake := plan.next(now)
 		s.act(do, plan)
 		offerAll(came)
@@ -186,14 +188,23 @@ func (s *DiscoveryServer) run(ctx context.Context, plan *schedule[*respondent]) 
 }
 
 // takeEvents brings the plan up to date, with the waited answers before those that still wait. It takes them all, so that a
-// burst becomes one list and no answer that waits counts as missed, but not without end if they come as fast.
-func (s *DiscoveryServer) takeEvents(plan *schedule[*respondent], waited []answer, now time.Time) {
-	for _, m := range s.surveyor.arrivals.take() {
-		if m.ended {
-			plan.disconnect(m.session, now)
-		} else {
-			plan.connect(m.session)
+// burst becomes one list and no answer that waits counts as missed, but not without end if they come as fast. It returns the
+// subscribers that have come.
+func (s *DiscoveryServer) takeEvents(plan *schedule[*respondent], waited []answer, now time.Time) (came []*subscription) {
+	for range mostYields {
+		ended := false
+		for _, m := range s.surveyor.arrivals.take() {
+			if m.ended {
+				plan.disconnect(m.session, now)
+			} else {
+				plan.connect(m.session)
+			}
+			ended = ended || m.ended
 		}
+		if !ended {
+			break
+		}
+		runtime.Gosched() // one end seldom comes alone, and that most have ended is to be known before the first is told
 	}
 	for range maxAnswers {
 		select {
@@ -209,6 +220,16 @@ func (s *DiscoveryServer) takeEvents(plan *schedule[*respondent], waited []answe
 			s.surveyor.reject(a.from, err)
 		}
 	}
+	if now.Before(plan.greetAt) {
+		return nil
+	}
+	came = s.publisher.take()
+	for _, sub := range came {
+		if sub.cursor.have != nil {
+			plan.resubscribe(now)
+		}
+	}
+	return came
 }
 
 // act records a list before it sends it, so that Services already includes any list that a subscriber has received.

@@ -214,7 +214,7 @@ func (s *Subscriber) run(ctx context.Context) {
 // zero if only on the bell.
 func (s *Subscriber) listen() (lost []*following, deadline time.Time) {
 	s.change(func(now time.Time) {
-		if !s.armed.IsZero() && now.Sub(s.armed) > subscriberHalt {
+		if !s.armed.IsZero() && now.Sub(s.armed) > peerHalt {
 			s.sources.excuse(now)
 		}
 		for _, src := range s.sources.listen(now) {

@@ -1,0 +1,58 @@
+package gopherdiscovery
+
+import (
+	"slices"
+	"time"
+)
+
+// losses notices that most connections end at once: then the server's network
+// is the likelier cause. It remembers who was there, to know them when they
+// come back.
+type losses struct {
+	since  time.Time // when the first of those that are counted ended
+	known  int       // how many connections there were then
+	ended  int
+	before []string  // the list as it was then
+	until  time.Time // how long it is remembered after many have ended; zero if few have
+}
+
+// over reports whether an end is too late to be counted with the others.
+func (l *losses) over(now time.Time) bool { return l.since.IsZero() || now.Sub(l.since) > lossWindow }
+
+// begin counts anew, with the connections and the list as they are.
+func (l *losses) begin(now time.Time, known int, list []string) {
+	l.since, l.known, l.ended = now, known, 0
+	if l.until.IsZero() || now.After(l.until) {
+		l.before, l.until = list, time.Time{}
+	}
+}
+
+// end counts an end, and reports whether most have now ended.
+func (l *losses) end(now time.Time) (most bool) {
+	l.ended++
+	if l.ended < lossFrom || 2*l.ended <= l.known {
+		return false
+	}
+	l.until = now.Add(lossMemory)
+	return true
+}
+
+// recent reports whether many have ended, and may come back.
+func (l *losses) recent(now time.Time) bool { return now.Before(l.until) }
+
+// settle forgets what is remembered once most of those who were there are back.
+func (l *losses) settle(list []string) {
+	removed, _ := compare(l.before, list)
+	if 2*len(removed) < len(l.before) {
+		l.until = time.Time{}
+	}
+}
+
+// lost reports whether a name that comes now is one of those.
+func (l *losses) lost(name string, now time.Time) bool {
+	if !l.recent(now) {
+		return false
+	}
+	_, found := slices.BinarySearch(l.before, name)
+	return found
+}

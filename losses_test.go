@@ -1,0 +1,74 @@
+package gopherdiscovery
+
+import "testing"
+
+func TestLosses(t *testing.T) {
+	for _, test := range []struct {
+		name  string
+		known int
+		ends  []int // when connections end
+		want  int   // the number of the end that makes it most; 0 for none
+	}{
+		{"one of one", 1, []int{0}, 0},
+		{"all of two", 2, []int{0, 0}, 0},
+		{"all of three", 3, []int{0, 1, 2}, 3},
+		{"half of six", 6, []int{0, 1, 2}, 0},
+		{"more than half of six", 6, []int{0, 1, 2, 3}, 4},
+		{"within a second", 5, []int{0, 500, 1000}, 3},
+		{"within more than a second", 5, []int{0, 500, 1001}, 0},
+		{"one after the other", 3, []int{0, 2000, 4000}, 0},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			c := newClock()
+			var l losses
+			conns, got := test.known, 0
+			for i, at := range test.ends {
+				if l.over(c.at(at)) {
+					l.begin(c.at(at), conns, []string{"a"})
+				}
+				if l.end(c.at(at)) && got == 0 {
+					got = i + 1
+				}
+				conns--
+			}
+			if got != test.want {
+				t.Errorf("most have ended with end %d, want %d", got, test.want)
+			}
+			if c := c.at(test.ends[len(test.ends)-1] + 1); l.recent(c) != (test.want > 0) || l.lost("a", c) != (test.want > 0) || l.lost("b", c) {
+				t.Errorf("got recent %t, a lost %t, b lost %t", l.recent(c), l.lost("a", c), l.lost("b", c))
+			}
+		})
+	}
+}
+
+// A mass loss is remembered for 10 minutes, or until most are back.
+func TestLossesAreForgotten(t *testing.T) {
+	c := newClock()
+	lose := func() *losses {
+		l := new(losses)
+		l.begin(c.at(0), 3, []string{"a", "b", "c", "d"})
+		for range 3 {
+			l.end(c.at(0))
+		}
+		return l
+	}
+	l := lose()
+	if end := int(lossMemory / ms); !l.lost("d", c.at(end-1)) || l.lost("d", c.at(end)) {
+		t.Error("not forgotten at 10 minutes exactly")
+	}
+	l = lose()
+	l.settle([]string{"a", "b"})
+	if !l.lost("c", c.at(1)) {
+		t.Error("forgotten although only half are back")
+	}
+	l.settle([]string{"a", "b", "c", "x"})
+	if l.lost("d", c.at(1)) {
+		t.Error("not forgotten although most are back")
+	}
+	// One that leaves in the meantime does not change what is remembered.
+	l = lose()
+	l.begin(c.at(5000), 1, []string{"a"})
+	if !l.lost("d", c.at(5000)) {
+		t.Error("forgotten for another end")
+	}
+}
