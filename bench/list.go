@@ -1,0 +1,80 @@
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"strings"
+)
+
+// Form is how a light peer subscribes.
+type Form string
+
+// The two forms of a subscription.
+const (
+	inChanges Form = "in changes"
+	inLists   Form = "in plain lists"
+)
+
+// separator is between the names of a list.
+const separator = '|'
+
+// value returns what a light peer knows of a list, which it does not keep: in
+// changes the sum, in plain lists the length.
+func (f Form) value(names ...string) uint64 {
+	list := strings.Join(names, string(separator))
+	if f == inLists {
+		return uint64(len(list))
+	}
+	return sumOf([]byte(list))
+}
+
+// FNV-1a, 64 bits.
+const (
+	fnvOffset = 0xcbf29ce484222325
+	fnvPrime  = 0x100000001b3
+)
+
+// summer computes the sum of a list: that of the hashes of its names.
+type summer struct {
+	sum, hash uint64
+	begun     bool // hash is that of a name
+}
+
+func (s *summer) write(p []byte) {
+	for _, b := range p {
+		switch {
+		case b == separator:
+			s.end()
+			continue
+		case !s.begun:
+			s.hash, s.begun = fnvOffset, true
+		}
+		s.hash = (s.hash ^ uint64(b)) * fnvPrime
+	}
+}
+
+// end ends a name, or the list.
+func (s *summer) end() {
+	if s.begun {
+		s.sum += s.hash
+	}
+	s.begun = false
+}
+
+// sumOf returns the sum of a list. The empty list has 0.
+func sumOf(list []byte) uint64 {
+	var s summer
+	s.write(list)
+	s.end()
+	return s.sum
+}
+
+// netSum returns what the names of a CHANGE add to a sum: those removed, a zero
+// byte, and those added.
+func netSum(names []byte) (uint64, error) {
+	removed, added, found := bytes.Cut(names, []byte{0})
+	if !found {
+		return 0, fmt.Errorf("a change without a zero byte: %q", names)
+	}
+	return sumOf(added) - sumOf(removed), nil
+}

@@ -1,0 +1,124 @@
+package main
+
+import (
+	"bufio"
+	"encoding/binary"
+	"fmt"
+	"io"
+	"net"
+	"sync"
+	"time"
+)
+
+// Protocol numbers, as docs/protocol.md has them.
+const (
+	protoPub        = 0x20
+	protoSub        = 0x21
+	protoSurveyor   = 0x62
+	protoRespondent = 0x63
+	protoChanges    = 0xFD51
+)
+
+// handshakeTime bounds the time to connect and to shake hands.
+const handshakeTime = 5 * time.Second
+
+// headerLen is the length of what precedes each message: its own length.
+const headerLen = 8
+
+// chunks are buffers for messages that do not fit the buffer of a connection.
+// A connection has one only while it reads such a message.
+var chunks = sync.Pool{New: func() any { return new([16 << 10]byte) }}
+
+// link is a connection of a light peer. It is made to cost little: a process
+// has up to 20,000 of them.
+type link struct {
+	net.Conn
+	in *bufio.Reader
+}
+
+// dial connects, and says at once which protocol is spoken.
+func dial(addr string, buffer int, proto uint16) (*link, error) {
+	l, err := dialBare(addr, buffer)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := l.Write(hello(proto)); err != nil {
+		l.Close()
+		return nil, err
+	}
+	return l, nil
+}
+
+// dialBare connects, and says nothing.
+func dialBare(addr string, buffer int) (*link, error) {
+	dialer := net.Dialer{Timeout: handshakeTime, KeepAlive: -1}
+	conn, err := dialer.Dial("tcp", addr)
+	if err != nil {
+		return nil, err
+	}
+	return &link{conn, bufio.NewReaderSize(conn, buffer)}, nil
+}
+
+func hello(proto uint16) []byte {
+	return []byte{0, 'S', 'P', 0, byte(proto >> 8), byte(proto), 0, 0}
+}
+
+// awaitHello reads the other side's first bytes, and checks its protocol.
+func (l *link) awaitHello(want uint16) error {
+	var got [8]byte
+	if _, err := io.ReadFull(l.in, got[:]); err != nil {
+		return err
+	}
+	if string(got[:]) != string(hello(want)) {
+		return fmt.Errorf("the server's handshake is % x, want protocol %#x", got, want)
+	}
+	return nil
+}
+
+// next waits for a message and returns its length.
+func (l *link) next() (int, error) {
+	var header [headerLen]byte
+	if _, err := io.ReadFull(l.in, header[:]); err != nil {
+		return 0, err
+	}
+	length := binary.BigEndian.Uint64(header[:])
+	if length > 1<<30 {
+		return 0, fmt.Errorf("a message of %d bytes", length)
+	}
+	return int(length), nil
+}
+
+// read returns the next n bytes. They are valid until the next call.
+func (l *link) read(n int) ([]byte, error) {
+	if n > l.in.Size() {
+		all := make([]byte, n)
+		_, err := io.ReadFull(l.in, all)
+		return all, err
+	}
+	p, err := l.in.Peek(n)
+	if err != nil {
+		return nil, err
+	}
+	_, err = l.in.Discard(n)
+	return p, err
+}
+
+// stream passes the next n bytes to each, piece by piece.
+func (l *link) stream(n int, each func([]byte)) error {
+	chunk := chunks.Get().(*[16 << 10]byte)
+	defer chunks.Put(chunk)
+	for n > 0 {
+		m, err := l.in.Read(chunk[:min(n, len(chunk))])
+		if err != nil {
+			return err
+		}
+		each(chunk[:m])
+		n -= m
+	}
+	return nil
+}
+
+// message puts the length in front of a body.
+func message(body []byte) []byte {
+	return append(binary.BigEndian.AppendUint64(make([]byte, 0, headerLen+len(body)), uint64(len(body))), body...)
+}
