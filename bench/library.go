@@ -52,8 +52,8 @@ func (l *library) Start(names []string, watch *measure.Watch) error {
 func (l *library) Check(names []string) error {
 	want := slices.Sorted(slices.Values(names))
 	for i := range l.lists {
-		if got := *l.lists[i].Load(); !slices.Equal(got, want) {
-			return fmt.Errorf("peer %d sees %q, want %q", i, got, want)
+		if err := measure.CheckList(*l.lists[i].Load(), want); err != nil {
+			return fmt.Errorf("peer %d: %w", i, err)
 		}
 	}
 	return nil

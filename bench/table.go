@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"runtime"
+	"strings"
 	"text/tabwriter"
 	"time"
 
@@ -27,13 +28,22 @@ func (all *results) print(cfg config, out io.Writer) error {
 	fmt.Fprintf(out, "%s %s/%s, %d cores, PollTime %v, light peers subscribe %s\n",
 		runtime.Version(), runtime.GOOS, runtime.GOARCH, runtime.NumCPU(), cfg.pollTime, all.form())
 	fmt.Fprintln(out, explanation)
-	t := &table{tabwriter.NewWriter(out, 0, 0, 3, ' ', 0), all, cfg.sizes}
+	var rows strings.Builder
+	t := &table{tabwriter.NewWriter(&rows, 0, 0, 3, ' ', 0), all, cfg.sizes}
 	t.light()
 	t.cluster(all.library)
 	for _, c := range all.clusters {
 		t.cluster(c)
 	}
-	return t.w.Flush()
+	if err := t.w.Flush(); err != nil {
+		return err
+	}
+	for row := range strings.Lines(rows.String()) {
+		if _, err := fmt.Fprintln(out, strings.TrimRight(row, " \n")); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // form returns that of the light peers, the same for all sizes.

@@ -7,8 +7,9 @@ import (
 	"time"
 )
 
-// Timeout is how long a change, or the start of a cluster, may take.
-const Timeout = time.Minute
+// Timeout is how long a change, or the start of a cluster, may take. Memberlist
+// sometimes needs one or two of its exchanges of everything, 30 seconds apart.
+const Timeout = 2 * time.Minute
 
 // pause is how long nothing happens between two changes, so that each is one by
 // itself: it is longer than the server's JoinInterval.
@@ -98,4 +99,18 @@ func Names(n int) []string {
 // Newcomer returns the name of the newcomer of a round.
 func Newcomer(round int) string {
 	return fmt.Sprintf("http://10.1.%d.%d:8080", round/250, round%250)
+}
+
+// CheckList returns an error unless a peer's list is the one that is wanted. Both
+// are sorted.
+func CheckList(got, want []string) error {
+	if slices.Equal(got, want) {
+		return nil
+	}
+	for _, name := range got {
+		if _, found := slices.BinarySearch(want, name); !found {
+			return fmt.Errorf("the list of %d names, want %d, has %s too much", len(got), len(want), name)
+		}
+	}
+	return fmt.Errorf("the list has %d names, want %d", len(got), len(want))
 }

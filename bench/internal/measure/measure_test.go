@@ -82,3 +82,15 @@ func TestUsage(t *testing.T) {
 		t.Errorf("resident %d, error %v", bytes, err)
 	}
 }
+
+func TestCheckList(t *testing.T) {
+	want := []string{"a", "c"}
+	if err := CheckList([]string{"a", "c"}, want); err != nil {
+		t.Error(err)
+	}
+	for _, wrong := range [][]string{nil, {"a"}, {"a", "b", "c"}, {"a", "b"}, {"a", "a", "c"}} {
+		if CheckList(wrong, want) == nil {
+			t.Errorf("no error for %q, want %q", wrong, want)
+		}
+	}
+}
