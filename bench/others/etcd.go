@@ -8,6 +8,7 @@ import (
 	"os"
 	"strings"
 	"sync"
+	"time"
 
 	clientv3 "go.etcd.io/etcd/client/v3"
 	"go.etcd.io/etcd/server/v3/embed"
@@ -96,8 +97,11 @@ func (e *etcd) connect(name string) (_ *clientv3.Client, lease clientv3.LeaseID,
 	}()
 	ctx, cancel := context.WithTimeout(e.ctx, measure.Timeout)
 	defer cancel()
-	granted, err := client.Grant(ctx, leaseSeconds)
-	if err != nil {
+	var granted *clientv3.LeaseGrantResponse
+	if err := retry(ctx, func() (err error) {
+		granted, err = client.Grant(ctx, leaseSeconds)
+		return err
+	}); err != nil {
 		return nil, 0, err
 	}
 	kept, err := client.KeepAlive(e.ctx, granted.ID)
@@ -108,8 +112,27 @@ func (e *etcd) connect(name string) (_ *clientv3.Client, lease clientv3.LeaseID,
 		for range kept { // until the client or the lease ends
 		}
 	})
-	_, err = client.Put(ctx, prefix+name, "", clientv3.WithLease(granted.ID))
+	err = retry(ctx, func() error {
+		_, err := client.Put(ctx, prefix+name, "", clientv3.WithLease(granted.ID))
+		return err
+	})
 	return client, granted.ID, err
+}
+
+// retry repeats a request until it succeeds or ctx ends: etcd gives requests up
+// when there are many.
+func retry(ctx context.Context, request func() error) error {
+	for {
+		err := request()
+		if err == nil {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return err
+		case <-time.After(100 * time.Millisecond):
+		}
+	}
 }
 
 func (e *etcd) startPeer(i int, name string) error {
@@ -120,8 +143,11 @@ func (e *etcd) startPeer(i int, name string) error {
 	e.peers[i] = client
 	ctx, cancel := context.WithTimeout(e.ctx, measure.Timeout)
 	defer cancel()
-	keys, err := client.Get(ctx, prefix, clientv3.WithPrefix(), clientv3.WithKeysOnly())
-	if err != nil {
+	var keys *clientv3.GetResponse
+	if err := retry(ctx, func() (err error) {
+		keys, err = client.Get(ctx, prefix, clientv3.WithPrefix(), clientv3.WithKeysOnly())
+		return err
+	}); err != nil {
 		return err
 	}
 	v := e.views[i]
