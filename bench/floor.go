@@ -13,8 +13,8 @@ import (
 // about what a change costs.
 var floorMessage = message(make([]byte, 70-headerLen))
 
-// floorWriter is the server's end of the floor. It takes a connection that gives
-// orders, and then as many readers as that says.
+// floorWriter is the server's end of the floor. It takes a connection that
+// gives orders, and then as many readers as that says.
 type floorWriter struct {
 	listener net.Listener
 	failed   chan<- error
@@ -111,8 +111,8 @@ func (l *Light) Floor(run FloorRun, times *measure.Times) error {
 		return err
 	}
 	for i := range run.Rounds + 1 {
-		if _, err := io.ReadFull(orders, order[:1]); err != nil { // the server is ready
-			return err
+		if _, err := io.ReadFull(orders, order[:1]); err != nil {
+			return err // the server has not become ready
 		}
 		if i == run.Rounds {
 			break

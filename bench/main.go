@@ -1,16 +1,18 @@
-// Bench measures on this machine how fast gopherdiscovery is, and what it costs.
+// Bench measures how fast gopherdiscovery is on this machine, and what it
+// costs.
 //
 //	go run ./bench
 //
 // runs for about two minutes and prints a table: the times until all peers have
 // seen a join or a leave, the time until a new cluster sees itself, the bytes,
-// processor time and memory that this takes, and the floor, which no program
-// could beat here. The server and its peers are in processes of their own that
-// share the machine. They are connected over loopback, and end with this one.
+// processor time and memory that this takes, and the floor that the machine
+// sets. The server and its peers run in processes of their own, which share the
+// machine, are connected over loopback, and end with this one.
 //
 // With -etcd and -memberlist the same job is given to embedded etcd and to
-// hashicorp/memberlist. That needs a clone of this repository as the working
-// directory, and takes long to build the first time.
+// hashicorp/memberlist. The working directory must then be in a clone of this
+// repository, and the first run takes a few minutes more, to download and build
+// them.
 package main
 
 import (

@@ -15,8 +15,8 @@ import (
 // pollVariable tells a child the PollTime of its servers.
 const pollVariable = "GOPHERDISCOVERY_BENCH_POLL"
 
-// coldStarts is how many cold starts are measured for each size. What is printed
-// is their median.
+// coldStarts is how many cold starts are measured for each size. The table has
+// their median.
 const coldStarts = 3
 
 // lightResult is what was measured with light peers.
@@ -33,7 +33,7 @@ type clusterResult struct {
 	coldStart measure.Times
 	changes   measure.Changes
 	idle      time.Duration // processor time of everyone per second
-	err       error         // what ended the measurement, for those beside the library
+	err       error         // why the rest was not measured
 }
 
 // clusterResults are those of one kind of cluster, by size.

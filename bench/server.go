@@ -88,7 +88,7 @@ func (s *Server) Drain(struct{}, *struct{}) error {
 	}
 }
 
-// Close ends the server. It returns an error if the floor could not be measured.
+// Close ends the server. It returns an error if the floorWriter has failed.
 func (s *Server) Close(struct{}, *struct{}) error {
 	err := s.server.Close()
 	select {

@@ -54,8 +54,8 @@ func subscribe(addr string, f Form, see func(value uint64)) (*subscription, erro
 	return &subscription{link: l, form: f, see: see}, nil
 }
 
-// welcome completes the handshakes. It returns errRefused when the server closes
-// the connection because it does not know the form.
+// welcome completes the handshakes. It returns errRefused when the server
+// closes the connection because it does not know the form.
 func (s *subscription) welcome() error {
 	err := s.SetReadDeadline(time.Now().Add(handshakeTime))
 	if err == nil {

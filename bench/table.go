@@ -103,7 +103,7 @@ func (t *table) cluster(c clusterResults) {
 }
 
 func (t *table) head(title string) {
-	t.row("", func(int) string { return "" }) // with its cells, so that all columns align
+	t.row("", func(int) string { return "" }) // an empty line would end the columns
 	t.row(title, func(n int) string { return fmt.Sprint(n) })
 }
 

@@ -13,8 +13,9 @@ import (
 	"github.com/dahernan/gopherdiscovery/bench/internal/measure"
 )
 
-// members are a cluster of memberlist, with its configuration for a LAN. That for
-// loopback repeats messages so seldom that some members miss them for 15 seconds.
+// members are a cluster of memberlist, with its configuration for a LAN. The one
+// for loopback sends each message so few times that some members miss it, until
+// they exchange everything 15 seconds later.
 type members struct {
 	all      []*memberlist.Memberlist
 	views    []*view

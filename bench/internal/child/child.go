@@ -64,8 +64,8 @@ func Start(role string, env ...string) (*Process, error) {
 	return StartCommand(exec.Command(self), role, env...)
 }
 
-// StartCommand is like Start with another program. The child's standard error is
-// that of this process.
+// StartCommand is like Start with another program. The child's standard error
+// is that of this process.
 func StartCommand(cmd *exec.Cmd, role string, env ...string) (*Process, error) {
 	cmd.Env = append(append(cmd.Environ(), env...), roleVariable+"="+role)
 	cmd.Stderr = os.Stderr
@@ -107,10 +107,12 @@ func (p *Process) Call(ctx context.Context, method string, args, reply any) erro
 // Close ends the child and waits for its end.
 func (p *Process) Close() error {
 	err := p.client.Close()
-	if errors.Is(err, rpc.ErrShutdown) { // the child has ended by itself, and Wait tells why
-		err = nil
+	if errors.Is(err, rpc.ErrShutdown) {
+		err = nil // the child has ended by itself, and Wait tells why
 	}
-	kill := time.AfterFunc(grace, func() { _ = p.cmd.Process.Kill() }) // it may have ended just now
+	kill := time.AfterFunc(grace, func() {
+		_ = p.cmd.Process.Kill() // fails if the child has just ended
+	})
 	defer kill.Stop()
 	if wait := p.cmd.Wait(); wait != nil {
 		err = errors.Join(err, fmt.Errorf("%s: %w", p.role, wait))

@@ -101,8 +101,8 @@ func Newcomer(round int) string {
 	return fmt.Sprintf("http://10.1.%d.%d:8080", round/250, round%250)
 }
 
-// CheckList returns an error unless a peer's list is the one that is wanted. Both
-// are sorted.
+// CheckList returns an error unless a peer's list is the one that is wanted.
+// Both are sorted.
 func CheckList(got, want []string) error {
 	if slices.Equal(got, want) {
 		return nil
