@@ -199,7 +199,7 @@ func race(ctx context.Context, targets []string, try func(context.Context, strin
 	return winner, nil
 }
 
-// try connects to one address, and shakes hands.
+// try connects to one address.
 func (c *connector) try(ctx context.Context, target string, patience time.Duration, changes bool) (*link, error) {
 	network := "tcp"
 	if !c.address.isTCP() {
@@ -211,6 +211,11 @@ func (c *connector) try(ctx context.Context, target string, patience time.Durati
 		return nil, err
 	}
 	limitUnacknowledged(nc, vanishedAfter)
+	return c.shake(ctx, nc, patience, changes)
+}
+
+// shake shakes hands on a new connection, which is closed if that fails.
+func (c *connector) shake(ctx context.Context, nc net.Conn, patience time.Duration, changes bool) (*link, error) {
 	made := newLink(nc, c.endpoint, c.address)
 	if made == nil {
 		return nil, net.ErrClosed
@@ -218,7 +223,7 @@ func (c *connector) try(ctx context.Context, target string, patience time.Durati
 	made.reported, made.outage = c.reported, c.outage
 	made.resumption, made.changes = c.resumption, changes
 	stop := context.AfterFunc(ctx, func() { _ = made.Close() })
-	err = made.handshake(c.config(), patience)
+	err := made.handshake(c.config(), patience)
 	switch {
 	case !changes:
 	case err == nil:

@@ -20,8 +20,8 @@ const ipcMessage = 0x01
 
 // link speaks SP over a network connection. Its endpoint owns it until it is closed.
 type link struct {
-	net      net.Conn        // with TLS, once its handshake is done, the TLS connection
-	raw      syscall.RawConn // of net; nil if it cannot be written to without blocking
+	net      net.Conn  // with TLS, once its handshake is done, the TLS connection
+	try      tryWriter // of net; nil if it cannot be written to without blocking
 	endpoint *endpoint
 	ipc      bool
 	in       *bufio.Reader
@@ -40,6 +40,29 @@ type link struct {
 	out  []byte      // reused for short messages
 	rest net.Buffers // what trySend has not sent
 }
+
+// tryWriter writes as much as does not block.
+type tryWriter interface {
+	tryWrite(bytes []byte) (n int, err error)
+}
+
+// newTryWriter returns nil for a connection that cannot be written to so.
+func newTryWriter(nc net.Conn) tryWriter {
+	switch c := nc.(type) {
+	case tryWriter:
+		return c
+	case syscall.Conn:
+		if raw, err := c.SyscallConn(); err == nil {
+			return rawWriter{raw}
+		}
+	}
+	return nil
+}
+
+// rawWriter writes to the system by itself.
+type rawWriter struct{ syscall.RawConn }
+
+func (w rawWriter) tryWrite(bytes []byte) (int, error) { return tryWrite(w.RawConn, bytes) }
 
 // newLink returns nil, with nc closed, when the endpoint is closed.
 func newLink(nc net.Conn, e *endpoint, a address) *link {
@@ -78,9 +101,7 @@ func (l *link) handshake(config *tls.Config, patience time.Duration) (err error)
 			return explain(err)
 		}
 	}
-	if sc, ok := l.net.(syscall.Conn); ok {
-		l.raw, _ = sc.SyscallConn()
-	}
+	l.try = newTryWriter(l.net)
 	return l.net.SetDeadline(time.Time{})
 }
 
@@ -225,8 +246,8 @@ func (l *link) trySend(body []byte) (sent bool, err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	parts := l.frame(nil, body)
-	if len(parts) == 1 && l.raw != nil {
-		n, err := tryWrite(l.raw, parts[0])
+	if len(parts) == 1 && l.try != nil {
+		n, err := l.try.tryWrite(parts[0])
 		if err != nil || n == len(parts[0]) {
 			return true, err
 		}

@@ -30,6 +30,12 @@ func (l *listener) listen() error {
 	if err != nil {
 		return err
 	}
+	return l.serve(ln)
+}
+
+// serve accepts the connections of ln, which it closes when the endpoint is
+// closed.
+func (l *listener) serve(ln net.Listener) error {
 	l.net = ln
 	if !l.endpoint.enter(1) {
 		_ = ln.Close()

@@ -1,0 +1,87 @@
+package gopherdiscovery_test
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"testing"
+	"testing/synctest"
+
+	"github.com/dahernan/gopherdiscovery"
+)
+
+// town is where servers, clients and subscribers live in fake time, connected
+// by a network that can be made to fail. Subscriptions are in changes there.
+// Servers are known by a number.
+type town struct {
+	*gopherdiscovery.Memory
+	t testing.TB
+}
+
+func newTown(t testing.TB) town {
+	t.Helper()
+	return town{gopherdiscovery.NewMemory(t), t}
+}
+
+func survey(n int) string { return fmt.Sprintf("survey%d", n) }
+func lists(n int) string  { return fmt.Sprintf("lists%d", n) }
+
+// urls returns those of ports of the servers, for one who is called name.
+func (w town) urls(port func(int) string, name string, servers []int) string {
+	var urls []string
+	for _, n := range servers {
+		urls = append(urls, w.URL(port(n)+"/"+name))
+	}
+	return strings.Join(urls, ",")
+}
+
+func (w town) server(n int) *gopherdiscovery.DiscoveryServer {
+	w.t.Helper()
+	server := startServerAt(w.t, w.URL(survey(n)), w.URL(lists(n)), bubbleOptions)
+	synctest.Wait()
+	return server
+}
+
+// client starts one that subscribes to nothing.
+func (w town) client(name string, servers ...int) *gopherdiscovery.DiscoveryClient {
+	w.t.Helper()
+	client, err := quiet.Client(context.Background(), w.urls(survey, name, servers), name)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	w.t.Cleanup(func() { client.Close() })
+	return client
+}
+
+// peer starts a client with a subscription.
+func (w town) peer(name string, servers ...int) *gopherdiscovery.DiscoveryClient {
+	w.t.Helper()
+	client, err := quiet.ClientWithSub(context.Background(), w.urls(survey, name, servers), w.urls(lists, name, servers), name)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	w.t.Cleanup(func() { client.Close() })
+	return client
+}
+
+func (w town) subscriber(name string, servers ...int) *gopherdiscovery.Subscriber {
+	w.t.Helper()
+	return w.subscribe(w.urls(lists, name, servers))
+}
+
+// plainSubscriber starts one that meets no server that offers changes.
+func (w town) plainSubscriber(name string, servers ...int) *gopherdiscovery.Subscriber {
+	w.t.Helper()
+	urls := w.urls(lists, name, servers)
+	return w.subscribe(strings.ReplaceAll(urls, "memory://", "memory+plain://"))
+}
+
+func (w town) subscribe(urls string) *gopherdiscovery.Subscriber {
+	w.t.Helper()
+	sub, err := quiet.NewSubscriber(context.Background(), urls)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	w.t.Cleanup(func() { sub.Close() })
+	return sub
+}
