@@ -85,3 +85,37 @@ func (w town) subscribe(urls string) *gopherdiscovery.Subscriber {
 	w.t.Cleanup(func() { sub.Close() })
 	return sub
 }
+
+// kinds of message of a subscription in changes, as they stand on the wire.
+const (
+	welcome = 0x01
+	have    = 0x02
+	list    = 0x03
+	change  = 0x04
+	beat    = 0x05
+)
+
+// lastTo returns the kinds of the messages that the server n has sent on the
+// newest connection of a subscriber, and how many bytes they have.
+func (w town) lastTo(name string, n int) (kinds []byte, bytes int) {
+	w.t.Helper()
+	synctest.Wait()
+	conns := w.Conns(lists(n) + "/" + name)
+	if len(conns) == 0 {
+		w.t.Fatalf("%s was never connected to server %d", name, n)
+	}
+	for _, m := range conns[len(conns)-1].Down() {
+		kinds = append(kinds, m.Body[0])
+		bytes += len(m.Body)
+	}
+	return kinds, bytes
+}
+
+// expectState checks what a subscriber knows of its first server.
+func expectState(t *testing.T, sub *gopherdiscovery.Subscriber, connected, complete bool) {
+	t.Helper()
+	synctest.Wait()
+	if s := sub.Servers()[0]; s.Connected != connected || s.Complete != complete {
+		t.Errorf("Servers: got connected %v and complete %v, want %v and %v", s.Connected, s.Complete, connected, complete)
+	}
+}

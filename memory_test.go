@@ -88,7 +88,7 @@ func TestMemory(t *testing.T) {
 				}
 			}
 		},
-		"refuses where nobody listens": func(t *testing.T, m *Memory) {
+		"refuses where no server listens": func(t *testing.T, m *Memory) {
 			if _, err := m.dial("port"); !errors.Is(err, errnoRefused) {
 				t.Errorf("dial: got error %v, want %v", err, errnoRefused)
 			}

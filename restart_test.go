@@ -1,0 +1,204 @@
+package gopherdiscovery_test
+
+import (
+	"bytes"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/dahernan/gopherdiscovery"
+)
+
+const shortBytes = 64 // of all messages to a subscriber that misses nothing or little
+
+// settled returns a town in its tenth second, with clients a0 to a9 at two
+// servers, and a subscriber that knows them.
+func settled(t *testing.T) (w town, servers []*gopherdiscovery.DiscoveryServer, lists *record) {
+	t.Helper()
+	w = newTown(t)
+	servers = append(servers, w.server(0), w.server(1))
+	lists = newRecord(w.subscriber("sub", 0, 1).Changes())
+	for i := range 10 {
+		w.client(fmt.Sprint("a", i), 0, 1)
+	}
+	time.Sleep(10 * time.Second)
+	lists.forget()
+	return w, servers, lists
+}
+
+const ten = "a0 a1 a2 a3 a4 a5 a6 a7 a8 a9"
+
+// forget leaves what was delivered until now unchecked.
+func (r *record) forget() {
+	synctest.Wait()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.got = nil
+}
+
+// Servers restart one by one or all at once: no list is delivered, and none is
+// sent, for the subscriber has the one that the new server comes to know.
+func TestRestartCostsAFewBytes(t *testing.T) {
+	for _, test := range []struct {
+		name  string
+		which []int
+		pause time.Duration
+	}{
+		{"one server at once", []int{0}, 0},
+		{"one server after a minute", []int{1}, time.Minute},
+		{"all servers at once", []int{0, 1}, 0},
+		{"all servers after half a second", []int{0, 1}, time.Second / 2},
+		{"all servers after an hour", []int{0, 1}, time.Hour},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w, servers, lists := settled(t)
+				for _, n := range test.which {
+					servers[n].Close()
+				}
+				time.Sleep(test.pause)
+				for _, n := range test.which {
+					w.server(n)
+				}
+				time.Sleep(2*time.Second - 1)
+				for _, n := range test.which {
+					if kinds, _ := w.lastTo("sub", n); !bytes.Equal(kinds, []byte{welcome}) {
+						t.Errorf("before server %d is complete it has sent kinds %v, want WELCOME", n, kinds)
+					}
+				}
+				time.Sleep(1)
+				for _, n := range test.which {
+					if kinds, size := w.lastTo("sub", n); !bytes.Equal(kinds, []byte{welcome, beat}) || size > shortBytes {
+						t.Errorf("server %d has sent kinds %v in %d bytes, want WELCOME and BEAT in at most %d", n, kinds, size, shortBytes)
+					}
+				}
+				time.Sleep(10 * time.Minute)
+				lists.expect(t)
+			})
+		})
+	}
+}
+
+// Names come and go while all servers are away: the first list after that is
+// complete, and has them all.
+func TestNamesChangeDuringARestart(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w, servers, lists := settled(t)
+		leaves := w.client("leaves", 0, 1)
+		lists.expect(t, delivered{10 * time.Second, ten + " leaves"})
+		for _, s := range servers {
+			s.Close()
+		}
+		leaves.Close()
+		w.client("joins", 0, 1)
+		w.server(0)
+		w.server(1)
+		time.Sleep(2*time.Second - 1)
+		lists.expect(t)
+		time.Sleep(1)
+		lists.expect(t, delivered{12 * time.Second, ten + " joins"})
+		time.Sleep(10 * time.Minute)
+		lists.expect(t)
+	})
+}
+
+// A subscriber that was away for a moment is sent what has changed meanwhile.
+func TestReconnectCostsWhatChanged(t *testing.T) {
+	for _, test := range []struct {
+		name   string
+		during func(w town)
+		kind   byte
+		list   string
+	}{
+		{"nothing has changed", func(town) {}, beat, ""},
+		{"a join", func(w town) { w.client("new", 0) }, change, ten + " new"},
+		{"a join and a leave of the same", func(w town) {
+			c := w.client("new", 0)
+			synctest.Wait()
+			c.Close()
+		}, beat, ""},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := newTown(t)
+				w.server(0)
+				lists := newRecord(w.subscriber("sub", 0).Changes())
+				for i := range 10 {
+					w.client(fmt.Sprint("a", i), 0)
+				}
+				time.Sleep(10 * time.Second)
+				lists.forget()
+				w.Cut("lists0/sub")
+				time.Sleep(10 * time.Millisecond)
+				test.during(w)
+				time.Sleep(100 * time.Millisecond) // the longest pause before it dials
+				kinds, size := w.lastTo("sub", 0)
+				if !bytes.Equal(kinds, []byte{welcome, test.kind}) || size > shortBytes {
+					t.Errorf("the server has sent kinds %v in %d bytes, want WELCOME and %d in at most %d", kinds, size, test.kind, shortBytes)
+				}
+				lists.mu.Lock()
+				defer lists.mu.Unlock()
+				got := slices.Collect(func(yield func(string) bool) {
+					for _, d := range lists.got {
+						yield(d.list)
+					}
+				})
+				if strings.Join(got, ",") != test.list {
+					t.Errorf("delivered %v, want %q", lists.got, test.list)
+				}
+			})
+		})
+	}
+}
+
+// A subscriber that comes during a restart has nothing to lose: it is told at
+// once who is back, and that this is not all.
+func TestNewSubscriberDuringARestart(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newTown(t)
+		server := w.server(0)
+		for i := range 10 {
+			w.client(fmt.Sprint("a", i), 0)
+		}
+		time.Sleep(10 * time.Second)
+		server.Close()
+		w.server(0)
+		sub := w.subscriber("new", 0)
+		lists := newRecord(sub.Changes())
+		time.Sleep(120 * time.Millisecond) // the longest pause of a client, and JoinInterval
+		synctest.Wait()
+		lists.expectAllWithin(t, "new", 120*time.Millisecond, ten)
+		lists.forget()
+		time.Sleep(1880*time.Millisecond - 1)
+		expectState(t, sub, true, false)
+		time.Sleep(1)
+		expectState(t, sub, true, true)
+		lists.expect(t)
+	})
+}
+
+// What an incomplete server knows is added to the list of a complete one. When
+// that goes away the list stands until one is complete.
+func TestCompleteServerGoesAway(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newTown(t)
+		complete := w.server(0)
+		sub := w.subscriber("sub", 0, 1)
+		lists := newRecord(sub.Changes())
+		w.client("a", 0)
+		time.Sleep(10 * time.Second)
+		lists.expect(t, delivered{0, "a"})
+		w.server(1)
+		time.Sleep(time.Second) // the longest pause of the subscriber
+		w.client("b", 1)
+		lists.expect(t, delivered{11 * time.Second, "a b"})
+		complete.Close()
+		time.Sleep(time.Second - 1)
+		lists.expect(t)
+		time.Sleep(1)
+		lists.expect(t, delivered{12 * time.Second, "b"})
+	})
+}
