@@ -16,6 +16,9 @@ type edition struct {
 // stopped.
 func (e *edition) openAt(at time.Time) { e.opening, e.complete = at, false }
 
+// close makes the list incomplete until it is known from when on it is not.
+func (e *edition) close() { e.opening, e.complete = time.Time{}, false }
+
 // open reports whether the list has become complete.
 func (e *edition) open(now time.Time) bool {
 	if e.complete || e.opening.IsZero() || now.Before(e.opening) {

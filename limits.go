@@ -137,6 +137,9 @@ const (
 	// A server that runs this late was stopped.
 	serverHalt = 500 * time.Millisecond
 
+	// mostHalts is how often a server that is stopped again begins anew before its list is complete.
+	mostHalts = 5
+
 	// mostYields is how often the loop lets others run who may have the end of a connection to tell.
 	mostYields = 8
 

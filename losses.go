@@ -41,7 +41,10 @@ func (l *losses) end(now time.Time) (most bool) {
 func (l *losses) recent(now time.Time) bool { return now.Before(l.until) }
 
 // settle forgets what is remembered once most of those who were there are back.
-func (l *losses) settle(list []string) {
+func (l *losses) settle(list []string, now time.Time) {
+	if !l.recent(now) {
+		return
+	}
 	removed, _ := compare(l.before, list)
 	if 2*len(removed) < len(l.before) {
 		l.until = time.Time{}

@@ -57,11 +57,11 @@ func TestLossesAreForgotten(t *testing.T) {
 		t.Error("not forgotten at 10 minutes exactly")
 	}
 	l = lose()
-	l.settle([]string{"a", "b"})
+	l.settle([]string{"a", "b"}, c.at(1))
 	if !l.lost("c", c.at(1)) {
 		t.Error("forgotten although only half are back")
 	}
-	l.settle([]string{"a", "b", "c", "x"})
+	l.settle([]string{"a", "b", "c", "x"}, c.at(1))
 	if l.lost("d", c.at(1)) {
 		t.Error("not forgotten although most are back")
 	}

@@ -22,7 +22,9 @@ type Options struct {
 
 	// PollTime is the pause between the end of a survey of everyone and the start of the next. A server also waits this
 	// long after its start, and then for the answers of those who have just come, before it publishes the first list: a
-	// restart goes unnoticed by those who come back in time. The default is 2 seconds. It must not be negative.
+	// restart goes unnoticed by those who come back in time. It waits as long
+	// after the process was stopped and continued. The default is 2 seconds. It
+	// must not be negative.
 	PollTime time.Duration
 
 	// JoinInterval is how far apart the surveys are that new connections cause: a lone join is seen at once, a burst

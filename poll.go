@@ -72,13 +72,6 @@ func (p *poll) restart(now time.Time) {
 	p.next = now.Add(p.pollTime)
 }
 
-// hurry makes the next poll begin now, if none is running.
-func (p *poll) hurry(now time.Time) {
-	if !p.running {
-		p.next = now
-	}
-}
-
 func earliest(a, b time.Time) time.Time {
 	if b.Before(a) {
 		return b

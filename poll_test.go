@@ -114,14 +114,15 @@ func TestPollIsDoubted(t *testing.T) {
 	}
 }
 
-func TestPollHurries(t *testing.T) {
+func TestPollRestarts(t *testing.T) {
 	c := newClock()
 	p := testPoll(c)
-	p.hurry(c.at(500))
-	c.expectAt(t, "a poll in a hurry", p.deadline(), 500)
-	p.begin(c.at(500))
-	p.hurry(c.at(550)) // one is running already
-	c.expectAt(t, "the end of the poll that is running", p.deadline(), 600)
-	p.end(c.at(600), 0, 1)
-	c.expectAt(t, "the poll after", p.deadline(), 2600)
+	p.restart(c.at(500))
+	c.expectAt(t, "the poll after a halt between polls", p.deadline(), 2500)
+	p.begin(c.at(2500))
+	p.restart(c.at(2550))
+	if p.running {
+		t.Error("the poll that was running was not broken off")
+	}
+	c.expectAt(t, "the poll after a halt within one", p.deadline(), 4550)
 }

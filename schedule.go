@@ -13,6 +13,7 @@ type schedule[C comparable] struct {
 	told    bool      // whether the list was complete when next was called last
 	wakeAt  time.Time // when next wanted to be called
 	greetAt time.Time // those who come have to wait until then
+	halts   int       // since the list was complete
 }
 
 // actions is what a schedule wants done: surveys sent, a list published.
@@ -43,14 +44,14 @@ func (s *schedule[C]) disconnect(c C, now time.Time) {
 	s.roster.disconnect(c)
 	s.note(before, now, true)
 	s.joins.disconnect(c)
-	if most || s.poll.doubted && silent {
+	if (most || s.poll.doubted && silent) && s.edition.complete {
 		s.restart(now)
 	}
 }
 
 // resubscribe is called when a subscriber comes that already has a list.
 func (s *schedule[C]) resubscribe(now time.Time) {
-	if s.losses.recent(now) {
+	if s.losses.recent(now) && s.edition.complete {
 		s.restart(now)
 	}
 }
@@ -65,7 +66,7 @@ func (s *schedule[C]) hear(c C, name string, now time.Time) error {
 	}
 	err := s.roster.hear(c, name, now, took)
 	s.note(before, now, false)
-	if len(s.names) > before && s.losses.lost(name, now) {
+	if len(s.names) > before && s.losses.lost(name, now) && s.edition.complete {
 		s.restart(now)
 	}
 	s.poll.lastAnswer = now
@@ -93,8 +94,9 @@ func (s *schedule[C]) next(now time.Time) (do actions[C], wake time.Time) {
 		do.survey = s.joins.ask(now)
 	}
 	opened := s.edition.open(now)
-	if opened && s.losses.recent(now) {
-		s.losses.settle(s.sorted())
+	if opened {
+		s.halts = 0
+		s.losses.settle(s.sorted(), now)
 	}
 	if opened || s.edition.due(now, s.joins.waiting()) {
 		s.edition.published(now)
@@ -112,14 +114,13 @@ func (s *schedule[C]) next(now time.Time) (do actions[C], wake time.Time) {
 }
 
 // waited tells when the loop runs again after it had nothing to do. If that is much later than next wanted, the process was
-// stopped.
+// stopped, within the loop's work or after it.
 func (s *schedule[C]) waited(from, now time.Time) {
-	late := min(now.Sub(s.wakeAt), now.Sub(from))
 	switch {
 	case s.wakeAt.IsZero():
-	case late > serverHalt:
+	case now.Sub(s.wakeAt) > serverHalt:
 		s.resume(now)
-	case late > lateAfter:
+	case now.Sub(s.wakeAt) > lateAfter && now.Sub(from) > lateAfter && now.Sub(s.greetAt) > serverHalt:
 		// Perhaps it was stopped for a moment. The ends of connections in that time are told before those who come now.
 		s.greetAt = now.Add(graceTime)
 	}
@@ -128,24 +129,19 @@ func (s *schedule[C]) waited(from, now time.Time) {
 // restart makes the list incomplete, as after the server's start, until all who may be on their way back have had PollTime to
 // come and have been asked. Those who come in time never left.
 func (s *schedule[C]) restart(now time.Time) {
-	if s.edition.complete {
-		s.edition.openAt(time.Time{})
-		s.poll.restart(now)
-	}
+	s.edition.close()
+	s.poll.restart(now)
 }
 
-// resume is called when the server was stopped for a while. It has to ask everyone before the list is complete: the ends of
-// connections that it has missed come in after those who connect now.
+// resume is called when the server was stopped for a while. Those who have lost their connections meanwhile come back behind
+// the ends of these, and a poll that was running has not asked them. It does not wait for them without end when it is stopped
+// again and again.
 func (s *schedule[C]) resume(now time.Time) {
 	s.roster.excuse(now)
-	if !s.edition.complete {
-		// Those in its backlog have waited as long.
-		s.edition.openAt(time.Time{})
-		s.poll.restart(now)
-		return
+	if s.halts < mostHalts {
+		s.halts++
+		s.restart(now)
 	}
-	s.edition.openAt(now.Add(2 * s.poll.surveyTime)) // the end of the poll comes before
-	s.poll.hurry(now)
 }
 
 func (s *schedule[C]) beginPoll(now time.Time) {

@@ -116,6 +116,7 @@ func TestScheduleFirstList(t *testing.T) {
 			s.expect(2000, "poll; wake 3000")
 			s.hear(2001, 1, "a")
 			s.expect(2001, "wake 2006")
+			s.expect(2006, "publish incomplete a; wake 3000")
 			s.hear(2900, 2, "b")
 			s.expect(2900, "publish a b; wake 4900")
 		}},
@@ -235,55 +236,94 @@ func TestSchedulePublishedListsAreNotTouched(t *testing.T) {
 	}
 }
 
-// A server that was stopped asks everyone before the list is complete again: what it knew may be wrong.
+// A server that was stopped begins anew: what it knew may be wrong, and those
+// who come back are on their way.
 func TestScheduleAfterAHalt(t *testing.T) {
-	s := running(t, Options{})
-	s.connect(2)
-	s.expect(2100, "ask 2; wake 4000")
-	s.hear(2100, 2, "b")
-	s.expect(2100, "publish a b; wake 4000")
-	s.waited(s.at(2100), s.at(34000))
-	s.expect(34000, "poll; publish incomplete a b; wake 35000")
-	s.disconnect(2, s.at(34001))
-	s.expect(34001, "publish incomplete a; wake 35000")
-	s.hear(34002, 1, "a")
-	s.expect(34002, "publish a; wake 36002")
-}
-
-// The loop's own work is no halt, nor is a wait that ends in time.
-func TestScheduleTellsAHaltFromWork(t *testing.T) {
 	for _, test := range []struct {
-		name       string
-		from, till int
-		want       bool
-	}{
-		{"in time", 2000, 2250, false},
-		{"a little late", 2000, 2750, false},
-		{"halt", 2000, 2751, true},
-		{"work, then a short wait", 30000, 30400, false},
-		{"work, then a halt", 30000, 30501, true},
-	} {
+		name    string
+		polling bool
+	}{{"between polls", false}, {"within a poll", true}} {
 		t.Run(test.name, func(t *testing.T) {
-			s := running(t, Options{}) // at 2000, it wants to be called within 250 ms
-			s.waited(s.at(test.from), s.at(test.till))
-			if s.edition.complete == test.want {
-				t.Errorf("got halt %t, want %t", !s.edition.complete, test.want)
+			s := running(t, Options{})
+			s.connect(2)
+			s.expect(2100, "ask 2; wake 4000")
+			s.hear(2100, 2, "b")
+			s.expect(2100, "publish a b; wake 4000")
+			if test.polling {
+				s.expect(4000, "poll; wake 5000")
 			}
+			s.waited(s.at(4000), s.at(34000))
+			s.expect(34000, "publish incomplete a b; wake 36000")
+			s.hear(34001, 1, "a")
+			s.disconnect(2, s.at(34001))
+			s.expect(34001, "publish incomplete a; wake 36000")
+			s.connect(3)
+			s.expect(34002, "ask 3; wake 36000")
+			s.hear(34003, 3, "b")
+			s.expect(34003, "publish incomplete a b; wake 36000")
+			s.expect(36000, "poll; publish a b; wake 37000")
 		})
 	}
 }
 
-// A server that is stopped before its first list waits anew for those in its backlog.
-func TestScheduleHaltBeforeTheFirstList(t *testing.T) {
+// Nor is a server complete that was stopped while it was not, as those who
+// wait in its backlog have not been asked.
+func TestScheduleAfterAHaltAtTheStart(t *testing.T) {
 	s := newScript(t, Options{})
 	s.expect(0, "wake 2000")
-	s.waited(s.at(0), s.at(3000))
-	s.expect(3000, "wake 5000")
+	s.waited(s.at(0), s.at(9000))
+	s.expect(9000, "wake 11000")
 	s.connect(1)
-	s.expect(3001, "ask 1; wake 5000")
-	s.hear(3002, 1, "a")
-	s.expect(3002, "publish incomplete a; wake 5000")
-	s.expect(5000, "poll; publish a; wake 6000")
+	s.expect(9001, "ask 1; wake 11000")
+	s.hear(9002, 1, "a")
+	s.expect(9002, "publish incomplete a; wake 11000")
+	s.expect(11000, "poll; publish a; wake 12000")
+}
+
+// A server that is always late is complete in the end.
+func TestScheduleAfterManyHalts(t *testing.T) {
+	s := newScript(t, Options{})
+	s.connect(1)
+	s.expect(0, "ask 1; wake 2000")
+	s.hear(1, 1, "a")
+	s.expect(1, "publish incomplete a; wake 2000")
+	now := 2000
+	for range mostHalts {
+		s.waited(s.at(now), s.at(now+600))
+		now += 600
+		s.expect(now, fmt.Sprintf("wake %d", now+2000))
+		now += 2000
+	}
+	s.waited(s.at(now), s.at(now+600))
+	s.expect(now+600, fmt.Sprintf("poll; publish a; wake %d", now+1600))
+}
+
+// A wait that ends late means that the process was stopped, for a while or a moment.
+func TestScheduleTellsHalts(t *testing.T) {
+	for _, test := range []struct {
+		name         string
+		from, till   int
+		halt, moment bool
+	}{
+		{"in time", 2000, 2250, false, false},
+		{"a little late", 2000, 2300, false, false},
+		{"a moment late", 2000, 2301, false, true},
+		{"after much work", 2280, 2320, false, false},
+		{"nearly a halt", 2000, 2750, false, true},
+		{"halt", 2000, 2751, true, false},
+		{"halt within work", 2750, 2751, true, false},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			s := running(t, Options{}) // at 2000, it wants to be called within 250 ms
+			s.waited(s.at(test.from), s.at(test.till))
+			if s.edition.complete == test.halt {
+				t.Errorf("got halt %t, want %t", !s.edition.complete, test.halt)
+			}
+			if got := s.greetAt.Equal(s.at(test.till + 200)); got != test.moment {
+				t.Errorf("newcomers wait: got %t, want %t", got, test.moment)
+			}
+		})
+	}
 }
 
 // crowd has four names that have answered the poll before.
