@@ -1,0 +1,147 @@
+package gopherdiscovery_test
+
+import (
+	"bytes"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// With PollTime at 2 s there is a beat every 2 s.
+const (
+	tooSilent = 6 * time.Second  // three beats
+	givenUp   = 30 * time.Second // at least, and 10 beats
+)
+
+// In peace a subscriber says what it has once, and hears a server every beat.
+func TestBeats(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newTown(t)
+		w.server(0)
+		w.client("a", 0)
+		lists := newRecord(w.subscriber("sub", 0).Changes())
+		time.Sleep(time.Hour)
+		lists.expect(t, delivered{0, "a"})
+		conns := w.Conns("lists0/sub")
+		if len(conns) != 1 {
+			t.Fatalf("got %d connections in an hour, want 1", len(conns))
+		}
+		if up := conns[0].Up(); len(up) != 1 || up[0].Body != string([]byte{have}) {
+			t.Errorf("the subscriber has said %q, want HAVE once", up)
+		}
+		heard := lists.start
+		for _, m := range conns[0].Down() {
+			if silence := m.At.Sub(heard); silence > 2*time.Second {
+				t.Fatalf("silence for %v before %v, want at most 2s", silence, m.At.Sub(lists.start))
+			}
+			heard = m.At
+		}
+		if silence := time.Since(heard); silence >= 2*time.Second {
+			t.Errorf("silence for %v at the end, want less than 2s", silence)
+		}
+	})
+}
+
+// Of two servers one falls silent: what it alone knows is gone after three
+// beats, and back when it speaks. Its connection stands all the time.
+func TestSilentServerDoesNotCount(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newTown(t)
+		w.server(0)
+		w.server(1)
+		sub := w.subscriber("sub", 0, 1)
+		lists := newRecord(sub.Changes())
+		w.client("a", 0)
+		w.client("b", 0, 1)
+		time.Sleep(10 * time.Second) // a beat of its own
+		lists.forget()
+		w.Freeze("lists0")
+		time.Sleep(tooSilent - 1)
+		lists.expect(t)
+		time.Sleep(1)
+		lists.expect(t, delivered{16 * time.Second, "b"})
+		w.client("c", 0)
+		time.Sleep(4 * time.Second)
+		lists.expect(t)
+		expectState(t, sub, true, true)
+		w.Thaw("lists0")
+		synctest.Wait()
+		lists.expectAllWithin(t, "sub", 20*time.Second, "a b c")
+		if got := len(w.Conns("lists0/sub")); got != 1 {
+			t.Errorf("got %d connections to the server, want 1", got)
+		}
+	})
+}
+
+// The list of a lone server stands however long that is silent. Its connection
+// is given up, and the next one goes on from there.
+func TestSilentLoneServer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newTown(t)
+		w.server(0)
+		sub := w.subscriber("sub", 0)
+		lists := newRecord(sub.Changes())
+		w.client("a", 0)
+		time.Sleep(10 * time.Second)
+		lists.expect(t, delivered{0, "a"})
+		w.Freeze("lists0")
+		time.Sleep(givenUp - 1)
+		expectState(t, sub, true, true)
+		time.Sleep(1)
+		expectState(t, sub, false, false)
+		time.Sleep(time.Hour)
+		lists.expect(t)
+		w.Thaw("lists0")
+		time.Sleep(5 * time.Second) // its longest pause, or the end of a handshake
+		expectState(t, sub, true, true)
+		time.Sleep(time.Hour)
+		lists.expect(t)
+		conns := w.Conns("lists0/sub")
+		last := conns[len(conns)-1]
+		if up := last.Up(); len(up) != 1 || len(up[0].Body) != 9 || up[0].Body[0] != have {
+			t.Errorf("the subscriber has said %q, want HAVE with a sum", up)
+		}
+		if kinds, _ := w.lastTo("sub", 0); !bytes.HasPrefix(kinds, []byte{welcome, beat, beat}) || bytes.Contains(kinds, []byte{list}) {
+			t.Errorf("the server has sent kinds %v, want WELCOME and then beats", kinds)
+		}
+	})
+}
+
+// A server may hang as soon as it has begun to speak. Another then counts
+// alone, at once or when three beats are missing; the connection is given up.
+func TestServerHangsAfterItsFirstMessage(t *testing.T) {
+	for _, test := range []struct {
+		name    string
+		clients []string // of the server that hangs
+		said    []byte
+		want    []delivered
+	}{
+		{"WELCOME", nil, []byte{welcome}, []delivered{{0, "b"}}},
+		{"LIST", []string{"a"}, []byte{welcome, list}, []delivered{{0, "b"}, {0, "a b"}, {tooSilent, "b"}}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := newTown(t)
+				w.server(0)
+				w.server(1)
+				sub := w.subscriber("sub", 0, 1)
+				lists := newRecord(sub.Changes())
+				w.client("b", 1)
+				synctest.Wait()
+				for _, name := range test.clients {
+					w.client(name, 0)
+				}
+				time.Sleep(time.Millisecond)
+				w.Freeze("lists0")
+				time.Sleep(tooSilent + time.Second)
+				lists.expect(t, test.want...)
+				time.Sleep(givenUp - tooSilent - time.Second - time.Millisecond - 1)
+				expectState(t, sub, true, false)
+				time.Sleep(1)
+				expectState(t, sub, false, false)
+				time.Sleep(10 * time.Minute)
+				lists.expect(t)
+			})
+		})
+	}
+}
