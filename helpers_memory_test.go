@@ -13,7 +13,7 @@ import (
 // memoryRoom is how many bytes may be on their way in one direction of a
 // connection. It is less than a system gives, so that a writer is soon held up
 // by a reader that does not read.
-const memoryRoom = 4 << 10
+const memoryRoom = 512
 
 // Memory is a network without a system behind it: it works in fake time. The
 // part of a name before its first slash is what a server listens at; what

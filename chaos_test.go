@@ -1,0 +1,89 @@
+package gopherdiscovery_test
+
+import (
+	"fmt"
+	"maps"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/dahernan/gopherdiscovery"
+)
+
+// Whatever happens, subscribers in changes know in the end what those know
+// that are sent whole lists, and that is the truth. On the way there no list
+// lacks a client that never left.
+func TestChangesComeToTheSameAsLists(t *testing.T) {
+	for range 3 {
+		seed := rand.Uint64()
+		t.Logf("seed %d", seed)
+		synctest.Test(t, func(t *testing.T) {
+			c := newChaos(t, seed)
+			for start := time.Now(); time.Since(start) < 20*time.Minute; {
+				for range 20 {
+					c.stir()
+					c.sleep(c.pause(3 * time.Second))
+				}
+				c.calm()
+				c.expectTruth()
+			}
+			for name := range c.subs {
+				c.expectForm(name)
+			}
+		})
+	}
+}
+
+// expectForm checks that a subscriber was served in the form that it is for,
+// with messages of all kinds.
+func (c *chaos) expectForm(name string) {
+	c.t.Helper()
+	kinds := make(map[byte]int)
+	for n := range c.servers {
+		for _, conn := range c.Conns(lists(n) + "/" + name) {
+			for _, m := range conn.Down() {
+				kinds[(m.Body + " ")[0]]++
+			}
+		}
+	}
+	inChanges := strings.HasPrefix(name, "changes")
+	for _, kind := range []byte{welcome, list, change, beat} {
+		if (kinds[kind] > 0) != inChanges {
+			c.t.Errorf("%s was sent %d messages of kind %d", name, kinds[kind], kind)
+		}
+	}
+}
+
+// The same over the system's network. There a subscriber of old is slow: it
+// reads what was sent when all is over.
+func TestChangesComeToTheSameAsListsOverTCP(t *testing.T) {
+	seed := rand.Uint64()
+	t.Logf("seed %d", seed)
+	random := rand.New(rand.NewPCG(seed, 0))
+	server := startServer(t, quickOptions)
+	_, pubsub := server.URLs()
+	sub := subscribe(t, server)
+	plain := dialRaw(t, pubsub, protoSub, protoPub)
+	clients := make(map[string]*gopherdiscovery.DiscoveryClient)
+	for round := range 5 {
+		for step := range 20 {
+			if names := slices.Collect(maps.Keys(clients)); len(names) > 0 && random.IntN(3) == 0 {
+				name := names[random.IntN(len(names))]
+				clients[name].Close()
+				delete(clients, name)
+				continue
+			}
+			name := fmt.Sprintf("client%d.%d", round, step)
+			clients[name] = announce(t, server, name)
+		}
+		want := slices.Sorted(maps.Keys(clients))
+		eventually(t, "the subscriber in changes has the list of all", func() bool {
+			return slices.Equal(sub.List(), want)
+		})
+		for string(plain.mustReceive(t)) != strings.Join(want, "|") {
+		}
+	}
+}
