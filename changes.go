@@ -58,7 +58,11 @@ func decodeWelcome(body []byte) (beat time.Duration, err error) {
 	if len(body) != 6 || body[0] != kindWelcome || body[1] != changesFormat {
 		return 0, errMalformed
 	}
-	return time.Duration(binary.BigEndian.Uint32(body[2:])) * time.Millisecond, nil
+	beat = time.Duration(binary.BigEndian.Uint32(body[2:])) * time.Millisecond
+	if beat == 0 {
+		return 0, errMalformed
+	}
+	return beat, nil
 }
 
 // encodeHave takes the sum of the list that the subscriber holds, nil if it
