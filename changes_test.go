@@ -1,0 +1,240 @@
+package gopherdiscovery
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"hash/fnv"
+	"math"
+	"reflect"
+	"runtime"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+)
+
+// sumByHand is sumOf with nothing but hash/fnv.
+func sumByHand(names ...string) (sum uint64) {
+	for _, name := range names {
+		hash := fnv.New64a()
+		_, _ = hash.Write([]byte(name))
+		sum += hash.Sum64()
+	}
+	return sum
+}
+
+func TestSumOf(t *testing.T) {
+	long := strings.Repeat("x", maxServiceLen)
+	for _, names := range [][]string{nil, {}, {"a"}, {"a", "b"}, {"b", "a"}, {"ab"}, {long, "ü"}} {
+		if got, want := sumOf(names), sumByHand(names...); got != want {
+			t.Errorf("%.40q: got %#x, want %#x", names, got, want)
+		}
+	}
+	// The offset basis, multiplied by the prime after "a" is mixed in.
+	const basis, prime = 0xcbf29ce484222325, 0x100000001b3
+	want := uint64(basis) ^ 'a'
+	want *= prime
+	if got := sumOf([]string{"a"}); got != want {
+		t.Errorf("a: got %#x, want %#x", got, want)
+	}
+	if sumOf([]string{"a", "b"}) == sumOf([]string{"ab"}) {
+		t.Error("the sum does not tell where a name ends")
+	}
+}
+
+func TestWelcome(t *testing.T) {
+	for _, test := range []struct {
+		beat time.Duration
+		want string
+		back time.Duration
+	}{
+		{2 * time.Second, "\x01\x01\x00\x00\x07\xd0", 2 * time.Second},
+		{50 * ms, "\x01\x01\x00\x00\x00\x32", 50 * ms},
+		{1500 * time.Microsecond, "\x01\x01\x00\x00\x00\x01", ms},
+		{1, "\x01\x01\x00\x00\x00\x01", ms}, // never zero
+		{math.MaxInt64, "\x01\x01\xff\xff\xff\xff", math.MaxUint32 * ms},
+	} {
+		got := encodeWelcome(test.beat)
+		if string(got) != test.want {
+			t.Errorf("%v: encoded % x, want % x", test.beat, got, test.want)
+		}
+		if back, err := decodeWelcome(got); back != test.back || err != nil {
+			t.Errorf("%v: decoded %v, %v, want %v", test.beat, back, err, test.back)
+		}
+	}
+	for name, body := range map[string]string{
+		"empty":          "",
+		"short":          "\x01\x01\x00\x00\x07",
+		"long":           "\x01\x01\x00\x00\x07\xd0\x00",
+		"another kind":   "\x02\x01\x00\x00\x07\xd0",
+		"another format": "\x01\x02\x00\x00\x07\xd0",
+		"no beat":        "\x01\x01\x00\x00\x00\x00",
+	} {
+		t.Run(name, func(t *testing.T) {
+			if beat, err := decodeWelcome([]byte(body)); beat != 0 || !errors.Is(err, errMalformed) {
+				t.Errorf("got %v, %v, want %v", beat, err, errMalformed)
+			}
+		})
+	}
+}
+
+func TestHave(t *testing.T) {
+	sum, zero := uint64(0x0102030405060708), uint64(0)
+	for _, test := range []struct {
+		sum  *uint64
+		want string
+	}{
+		{nil, "\x02"},
+		{&zero, "\x02\x00\x00\x00\x00\x00\x00\x00\x00"},
+		{&sum, "\x02\x01\x02\x03\x04\x05\x06\x07\x08"},
+	} {
+		got := encodeHave(test.sum)
+		if string(got) != test.want {
+			t.Errorf("encoded % x, want % x", got, test.want)
+		}
+		if back, err := decodeHave(got); err != nil || !reflect.DeepEqual(back, test.sum) {
+			t.Errorf("% x: decoded %v, %v, want the sum as it was", got, back, err)
+		}
+	}
+	for name, body := range map[string]string{
+		"empty":        "",
+		"short":        "\x02\x01\x02\x03\x04\x05\x06\x07",
+		"long":         "\x02\x01\x02\x03\x04\x05\x06\x07\x08\x09",
+		"another kind": "\x01",
+	} {
+		t.Run(name, func(t *testing.T) {
+			if have, err := decodeHave([]byte(body)); have != nil || !errors.Is(err, errMalformed) {
+				t.Errorf("got %v, %v, want %v", have, err, errMalformed)
+			}
+		})
+	}
+}
+
+const (
+	zeros = "\x00\x00\x00\x00\x00\x00\x00\x00"
+	sum1  = "\x00\x00\x00\x00\x00\x00\x00\x01"
+	sum2  = "\x80\x00\x00\x00\x00\x00\x00\x02"
+)
+
+func TestUpdate(t *testing.T) {
+	none := []string{}
+	for _, test := range []struct {
+		name   string
+		update update
+		want   string
+	}{
+		{"an empty list", update{kind: kindList, names: none}, "\x03\x00"},
+		{"a complete list", update{kind: kindList, complete: true, names: []string{"a", "ü b"}}, "\x03\x01a|ü b"},
+		{"a join", update{kind: kindChange, complete: true, before: 1, sum: 1<<63 + 2, removed: none, added: []string{"c"}},
+			"\x04\x01" + sum1 + sum2 + "\x00c"},
+		{"a leave", update{kind: kindChange, sum: 1, removed: []string{"a", "b"}, added: none}, "\x04\x00" + zeros + sum1 + "a|b\x00"},
+		{"both", update{kind: kindChange, before: 1, removed: []string{"a"}, added: []string{"b", "c"}}, "\x04\x00" + sum1 + zeros + "a\x00b|c"},
+		{"nothing", update{kind: kindChange, removed: none, added: none}, "\x04\x00" + zeros + zeros + "\x00"},
+		{"a beat", update{kind: kindBeat, sum: 1<<63 + 2}, "\x05\x00" + sum2},
+		{"a complete beat", update{kind: kindBeat, complete: true}, "\x05\x01" + zeros},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			got := test.update.encode()
+			if string(got) != test.want {
+				t.Errorf("encoded % x, want % x", got, test.want)
+			}
+			if back, err := decodeUpdate(got); err != nil || !reflect.DeepEqual(back, &test.update) {
+				t.Errorf("decoded %+v, %v, want %+v", back, err, test.update)
+			}
+		})
+	}
+}
+
+// Each way in which a message can be wrong is an error, and the names of a
+// list and of both parts of a change are checked alike.
+func TestMalformedUpdates(t *testing.T) {
+	wrong := map[string]string{
+		"empty":                      "",
+		"a kind alone":               "\x03",
+		"kind 0":                     "\x00\x00",
+		"WELCOME":                    string(encodeWelcome(time.Second)),
+		"HAVE":                       string(encodeHave(new(uint64))),
+		"unknown":                    "\x06\x00",
+		"the last kind not ignored":  "\x7f\x00",
+		"unknown flag":               "\x03\x02a",
+		"unknown flag with complete": "\x03\x81a",
+		"short beat":                 "\x05\x00" + sum1[1:],
+		"long beat":                  "\x05\x00" + sum1 + "\x00",
+		"flag of a beat":             "\x05\x02" + sum1,
+		"change without sums":        "\x04\x00",
+		"change with one sum":        "\x04\x00" + sum1,
+		"change without names":       "\x04\x00" + sum1 + sum2,
+		"change without a zero":      "\x04\x00" + sum1 + sum2 + "a|b",
+		"change with two zeros":      "\x04\x00" + sum1 + sum2 + "a\x00b\x00",
+	}
+	for what, names := range map[string]string{
+		"empty name":        "a||b",
+		"separator first":   "|a",
+		"separator last":    "a|",
+		"separator alone":   "|",
+		"order":             "b|a",
+		"twice":             "a|a",
+		"invalid UTF-8":     "a|\xff",
+		"control character": "a|b\n",
+		"long name":         strings.Repeat("x", maxServiceLen+1),
+	} {
+		wrong["list: "+what] = "\x03\x00" + names
+		wrong["removed: "+what] = "\x04\x00" + sum1 + sum2 + names + "\x00"
+		wrong["added: "+what] = "\x04\x00" + sum1 + sum2 + "\x00" + names
+	}
+	for name, body := range wrong {
+		t.Run(name, func(t *testing.T) {
+			if u, err := decodeUpdate([]byte(body)); u != nil || !errors.Is(err, errMalformed) {
+				t.Errorf("got %+v, %v, want %v", u, err, errMalformed)
+			}
+		})
+	}
+}
+
+func TestLaterKindsAreIgnored(t *testing.T) {
+	for _, body := range []string{"\x80", "\x80\x00", "\xff\xff whatever\x00"} {
+		if u, err := decodeUpdate([]byte(body)); u != nil || err != nil {
+			t.Errorf("%q: got %+v, %v, want nothing", body, u, err)
+		}
+	}
+}
+
+// A malformed name is in the error, but not all of it.
+func TestMalformedNamesAreQuoted(t *testing.T) {
+	_, err := decodeUpdate([]byte("\x03\x00a|b\n"))
+	if err == nil || !strings.Contains(err.Error(), `"b\n"`) || !strings.Contains(err.Error(), "control") {
+		t.Errorf("got error %v, want one that quotes the name", err)
+	}
+	_, err = decodeUpdate([]byte("\x03\x00" + strings.Repeat("x", 1<<20)))
+	if err == nil || len(err.Error()) > 300 {
+		t.Errorf("got error %.400v, want a short one", err)
+	}
+}
+
+// What separators promise is not believed.
+func TestMalformedListsCostNoMemory(t *testing.T) {
+	body := append([]byte{kindList, 0}, bytes.Repeat([]byte(separator), 1<<20)...)
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	_, err := decodeUpdate(body)
+	runtime.ReadMemStats(&after)
+	if !errors.Is(err, errMalformed) {
+		t.Errorf("got error %v, want %v", err, errMalformed)
+	}
+	allocated := after.TotalAlloc - before.TotalAlloc
+	if most := uint64(2*len(body) + 16*namesAhead); allocated > most {
+		t.Errorf("allocated %d bytes for %d, want at most %d", allocated, len(body), most)
+	}
+}
+
+func TestDecodedNamesAreAllThere(t *testing.T) {
+	var want []string
+	for i := range 3 * namesAhead {
+		want = append(want, fmt.Sprintf("%06d", i))
+	}
+	u, err := decodeUpdate((&update{kind: kindList, names: want}).encode())
+	if err != nil || !slices.Equal(u.names, want) {
+		t.Errorf("got error %v, want %d names back", err, len(want))
+	}
+}
