@@ -135,15 +135,17 @@ func (l *changelog) since(position int) step {
 		return s
 	}
 	s := step{message: l.encodedList(), changed: true}
-	if position >= l.oldest() {
-		u := l.difference(position)
-		s.changed = u.kind == kindChange
-		if message := u.encode(); !s.changed || len(message) < len(s.message) {
-			s.message = message
-		}
+	if position < l.oldest() {
+		return s
 	}
-	if l.stepBytes += len(s.message); l.steps == nil || l.stepBytes > len(l.encodedList()) {
-		l.steps, l.stepBytes = make(map[int]step), len(s.message)
+	u := l.difference(position)
+	s.changed = u.kind == kindChange
+	bytes := 0 // that are not the list's
+	if message := u.encode(); !s.changed || len(message) < len(s.message) {
+		s.message, bytes = message, len(message)
+	}
+	if l.stepBytes += bytes; l.steps == nil || l.stepBytes > len(l.encodedList()) {
+		l.steps, l.stepBytes = make(map[int]step), bytes
 	}
 	l.steps[position] = s
 	return s
