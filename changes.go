@@ -136,6 +136,9 @@ func decodeUpdate(body []byte) (*update, error) {
 		if u.removed, err = decodeNames(removed); err == nil {
 			u.added, err = decodeNames(added)
 		}
+		for i, name := range u.added {
+			u.added[i] = strings.Clone(name) // it may stay when all others have gone
+		}
 	default:
 		return nil, errMalformed
 	}
