@@ -121,8 +121,7 @@ func (s scenario) play(ctx context.Context) (err error) {
 		return cast.start(ctx, fmt.Sprintf("peer-%d", n), surveys, lists)
 	}
 
-	fmt.Printf("\n%d peers join. A new server waits one PollTime, here %v, before its first list: after a restart\n", s.peers, pollTime)
-	fmt.Println("it would else seem that everyone had left who is still on the way back.")
+	fmt.Printf("\n%d peers join, one after the other. The times are since the start of the server.\n", s.peers)
 	for n := range s.peers {
 		if _, err := join(n + 1); err != nil {
 			return err

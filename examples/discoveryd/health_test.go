@@ -69,33 +69,53 @@ func TestAcceptHealthLooksByItself(t *testing.T) {
 	})
 }
 
-func TestHealthz(t *testing.T) {
+func TestHealth(t *testing.T) {
 	t.Parallel()
 	server := clitest.StartServer(t, "tcp://127.0.0.1:0", "tcp://127.0.0.1:0", gopherdiscovery.Options{})
+	for deadline := time.Now().Add(clitest.Patience); !server.Stats().Complete; time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal("the server's list does not become complete")
+		}
+	}
+	quiet := clitest.Quiet.Logger
+	unready, err := gopherdiscovery.Server("tcp://127.0.0.1:0", "tcp://127.0.0.1:0", gopherdiscovery.Options{PollTime: time.Hour, Logger: quiet})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unready.Close()
 	for _, test := range []struct {
+		name   string
+		path   string
+		server *gopherdiscovery.DiscoveryServer
 		errors uint64
 		code   int
 		status string
 	}{
-		{0, http.StatusOK, "ok"},
-		{1, http.StatusServiceUnavailable, "cannot accept connections"},
+		{"healthy", "/healthz", server, 0, http.StatusOK, "ok"},
+		{"healthy but not ready", "/healthz", unready, 0, http.StatusOK, "ok"},
+		{"cannot accept", "/healthz", server, 1, http.StatusServiceUnavailable, "cannot accept connections"},
+		{"ready", "/readyz", server, 0, http.StatusOK, "ok"},
+		{"not ready", "/readyz", unready, 0, http.StatusServiceUnavailable, "the list is not complete yet"},
+		{"ready but cannot accept", "/readyz", server, 1, http.StatusOK, "ok"},
 	} {
-		health := new(acceptHealth)
-		health.failing(test.errors, time.Now())
-		w := httptest.NewRecorder()
-		handler(server, health, clitest.Quiet.Logger).ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/healthz", nil))
-		var got struct {
-			Status                         string
-			Clients, Subscribers, Services *int
-		}
-		if err := json.Unmarshal(w.Body.Bytes(), &got); err != nil {
-			t.Fatalf("%s: %v", w.Body, err)
-		}
-		if w.Code != test.code || got.Status != test.status || got.Clients == nil || got.Subscribers == nil || got.Services == nil {
-			t.Errorf("%d %s, want %d, %q and the counts", w.Code, w.Body, test.code, test.status)
-		}
-		if got := w.Header().Get("Content-Type"); got != "application/json" {
-			t.Errorf("Content-Type %q, want application/json", got)
-		}
+		t.Run(test.name, func(t *testing.T) {
+			health := new(acceptHealth)
+			health.failing(test.errors, time.Now())
+			w := httptest.NewRecorder()
+			handler(test.server, health, quiet).ServeHTTP(w, httptest.NewRequest(http.MethodGet, test.path, nil))
+			var got struct {
+				Status                         string
+				Clients, Subscribers, Services *int
+			}
+			if err := json.Unmarshal(w.Body.Bytes(), &got); err != nil {
+				t.Fatalf("%s: %v", w.Body, err)
+			}
+			if w.Code != test.code || got.Status != test.status || got.Clients == nil || got.Subscribers == nil || got.Services == nil {
+				t.Errorf("%d %s, want %d, %q and the counts", w.Code, w.Body, test.code, test.status)
+			}
+			if got := w.Header().Get("Content-Type"); got != "application/json" {
+				t.Errorf("Content-Type %q, want application/json", got)
+			}
+		})
 	}
 }

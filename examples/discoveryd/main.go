@@ -62,18 +62,35 @@ func handler(server *gopherdiscovery.DiscoveryServer, health *acceptHealth, logg
 	mux.Handle("GET /metrics", metricsHandler(server, logger))
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {
 		stats := server.Stats()
-		status, code := "ok", http.StatusOK
+		trouble := ""
 		if health.failing(stats.AcceptErrors, time.Now()) {
-			status, code = "cannot accept connections", http.StatusServiceUnavailable
+			trouble = "cannot accept connections"
 		}
-		w.Header().Set("Content-Type", "application/json")
-		w.WriteHeader(code)
-		_ = json.NewEncoder(w).Encode(map[string]any{ // fails when the caller has gone
-			"status":      status,
-			"clients":     stats.Clients,
-			"subscribers": stats.Subscribers,
-			"services":    stats.Services,
-		})
+		answer(w, trouble, stats)
+	})
+	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) {
+		stats := server.Stats()
+		trouble := ""
+		if !stats.Complete {
+			trouble = "the list is not complete yet"
+		}
+		answer(w, trouble, stats)
 	})
 	return mux
+}
+
+// answer says that all is well, or what is not.
+func answer(w http.ResponseWriter, trouble string, stats gopherdiscovery.Stats) {
+	status, code := "ok", http.StatusOK
+	if trouble != "" {
+		status, code = trouble, http.StatusServiceUnavailable
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(code)
+	_ = json.NewEncoder(w).Encode(map[string]any{ // fails when the caller has gone
+		"status":      status,
+		"clients":     stats.Clients,
+		"subscribers": stats.Subscribers,
+		"services":    stats.Services,
+	})
 }

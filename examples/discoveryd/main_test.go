@@ -37,6 +37,16 @@ func start(t *testing.T, args ...string) (p *clitest.Program, server, pubsub, ht
 
 func get(t *testing.T, url string) (header http.Header, body string) {
 	t.Helper()
+	code, header, body := ask(t, url)
+	if code != http.StatusOK {
+		t.Fatalf("GET %s: %d %s", url, code, body)
+	}
+	return header, body
+}
+
+// ask is get for any answer.
+func ask(t *testing.T, url string) (code int, header http.Header, body string) {
+	t.Helper()
 	client := &http.Client{Timeout: clitest.Patience}
 	defer client.CloseIdleConnections()
 	response, err := client.Get(url)
@@ -45,10 +55,24 @@ func get(t *testing.T, url string) (header http.Header, body string) {
 	}
 	defer response.Body.Close()
 	all, err := io.ReadAll(response.Body)
-	if err != nil || response.StatusCode != http.StatusOK {
+	if err != nil {
 		t.Fatalf("GET %s: %s, error %v", url, response.Status, err)
 	}
-	return response.Header, string(all)
+	return response.StatusCode, response.Header, string(all)
+}
+
+// awaitReady returns when /readyz says so.
+func awaitReady(t *testing.T, url string) {
+	t.Helper()
+	for deadline := time.Now().Add(clitest.Patience); ; time.Sleep(time.Millisecond) {
+		code, _, body := ask(t, url+"/readyz")
+		if code == http.StatusOK {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("after %v /readyz answers %d %s", clitest.Patience, code, body)
+		}
+	}
 }
 
 func TestServes(t *testing.T) {
@@ -56,6 +80,7 @@ func TestServes(t *testing.T) {
 	_, server, pubsub, url := start(t, "-http", "127.0.0.1:0")
 	clitest.Join(t, clitest.Quiet, server, "http://10.0.0.2:8080")
 	clitest.AwaitList(t, clitest.Quiet, pubsub, "http://10.0.0.2:8080")
+	awaitReady(t, url)
 
 	_, body := get(t, url+"/healthz")
 	var health struct {
@@ -77,6 +102,7 @@ func TestServes(t *testing.T) {
 		`# HELP gopherdiscovery_clients \S.*\.\n# TYPE gopherdiscovery_clients gauge\ngopherdiscovery_clients 1`,
 		`# TYPE gopherdiscovery_subscribers gauge\ngopherdiscovery_subscribers [01]`,
 		`# TYPE gopherdiscovery_services gauge\ngopherdiscovery_services 1`,
+		`# TYPE gopherdiscovery_complete gauge\ngopherdiscovery_complete 1`,
 		`# TYPE gopherdiscovery_polls_total counter\ngopherdiscovery_polls_total [1-9]\d*`,
 		`# TYPE gopherdiscovery_doubted_polls_total counter\ngopherdiscovery_doubted_polls_total \d+`,
 		`# TYPE gopherdiscovery_answers_total counter\ngopherdiscovery_answers_total [1-9]\d*`,
@@ -186,27 +212,26 @@ func TestFlagsWinOverTheEnvironment(t *testing.T) {
 	}
 }
 
-// A poll an hour from now shows that options reach the server: nothing is published before the first.
+// A poll an hour from now shows that options reach the server: until then it is not ready.
 func TestOptionsReachTheServer(t *testing.T) {
 	t.Parallel()
-	_, server, pubsub, url := start(t, "-http", "127.0.0.1:0", "-poll-time", "1h", "-max-clients", "1")
+	_, server, _, url := start(t, "-http", "127.0.0.1:0", "-poll-time", "1h", "-max-clients", "1")
 	clitest.Join(t, clitest.Quiet, server, "a")
 	clitest.Join(t, clitest.Quiet, server, "b")
-	sub, err := clitest.Quiet.NewSubscriber(t.Context(), pubsub)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer sub.Close()
 	for deadline := time.Now().Add(clitest.Patience); ; {
 		_, body := get(t, url+"/metrics")
-		if !strings.Contains(body, "gopherdiscovery_lists_total 0\n") {
-			t.Fatalf("a list before the first poll:\n%s", body)
-		}
 		if strings.Contains(body, "gopherdiscovery_clients 1\n") && !strings.Contains(body, "gopherdiscovery_refused_connections_total 0\n") {
-			return
+			break
 		}
 		if time.Now().After(deadline) {
 			t.Fatalf("two clients and -max-clients 1, but\n%s", body)
 		}
+	}
+	time.Sleep(2 * clitest.PollTime)
+	if code, _, body := ask(t, url+"/readyz"); code != http.StatusServiceUnavailable {
+		t.Errorf("/readyz before the first poll: %d %s, want 503", code, body)
+	}
+	if _, body := get(t, url+"/metrics"); !strings.Contains(body, "gopherdiscovery_complete 0\n") {
+		t.Errorf("the list is complete before the first poll:\n%s", body)
 	}
 }

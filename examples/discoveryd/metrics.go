@@ -34,6 +34,12 @@ var metrics = []metric{
 	gauge("clients", "Connections on the survey URL.", func(s gopherdiscovery.Stats) int { return s.Clients }),
 	gauge("subscribers", "Connections on the pub/sub URL.", func(s gopherdiscovery.Stats) int { return s.Subscribers }),
 	gauge("services", "Names in the list.", func(s gopherdiscovery.Stats) int { return s.Services }),
+	gauge("complete", "1 if the server has surveyed everyone since it started, 0 otherwise.", func(s gopherdiscovery.Stats) int {
+		if s.Complete {
+			return 1
+		}
+		return 0
+	}),
 	counter("polls", "Surveys of everyone.", func(s gopherdiscovery.Stats) uint64 { return s.Polls }),
 	counter("doubted_polls", "Polls that nobody is counted to have missed.", func(s gopherdiscovery.Stats) uint64 { return s.Doubted }),
 	counter("answers", "Valid answers to surveys.", func(s gopherdiscovery.Stats) uint64 { return s.Answers }),

@@ -11,7 +11,7 @@ import (
 const about = `Discoveryd surveys its clients and publishes the list of those who are alive. It runs until SIGTERM or Ctrl-C.
 A flag that is not given is taken from the environment: -log-level from DISCOVERYD_LOG_LEVEL.
 
-With -http it serves /healthz and /metrics. With -tls-cert, -tls-key and -tls-ca only clients with a certificate get in;
+With -http it serves /healthz, /readyz and /metrics. With -tls-cert, -tls-key and -tls-ca only clients with a certificate get in;
 the URLs are then tls+tcp://host:port. New connections see a change of these files; SIGHUP says whether they are of use.`
 
 // options are what the flags say.

@@ -16,7 +16,7 @@ import (
 	"github.com/dahernan/gopherdiscovery"
 )
 
-// The first list comes soon. Silence makes nobody leave within a test: who leaves has closed its connection.
+// A list is complete soon. Silence makes nobody leave within a test: who leaves has closed its connection.
 var quickOptions = gopherdiscovery.Options{
 	SurveyTime:    10 * time.Second,
 	PollTime:      50 * time.Millisecond,

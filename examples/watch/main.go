@@ -21,8 +21,8 @@ import (
 const about = `Watch prints who joins and who leaves, as it happens, until SIGTERM or Ctrl-C. Several URLs, separated by commas, are
 servers whose lists are taken together.
 
-With -once it prints who is there and ends: with 0 when it has printed a list, 1 when no server has sent one in time, and
-2 when the flags are wrong.`
+With -once it prints who is there and ends: with 0 when it has printed a list, 1 when no server has sent a complete one in
+time, and 2 when the flags are wrong. A server that has just started first surveys everyone.`
 
 func main() { cli.Main("watch", run) }
 
@@ -70,8 +70,8 @@ func watch(ctx context.Context, dialer *gopherdiscovery.Dialer, urls string, pri
 	return nil
 }
 
-// look returns what all servers together list, or those that have sent a list before the timeout. One subscriber for all of
-// them would deliver the list of the first before it has heard the others.
+// look returns what all servers together list, or those that have sent a complete list before the timeout. One subscriber
+// for all of them would deliver the list of the first before it has heard the others.
 func look(ctx context.Context, dialer *gopherdiscovery.Dialer, urls string, timeout time.Duration) ([]string, error) {
 	timed, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
@@ -86,8 +86,8 @@ func look(ctx context.Context, dialer *gopherdiscovery.Dialer, urls string, time
 	}
 	all, heard := []string{}, 0
 	for _, sub := range subs {
-		if list, open := <-sub.Changes(); open {
-			all = append(all, list...)
+		if awaitComplete(timed, sub) {
+			all = append(all, sub.List()...)
 			heard++
 		}
 	}
@@ -95,10 +95,25 @@ func look(ctx context.Context, dialer *gopherdiscovery.Dialer, urls string, time
 	case ctx.Err() != nil:
 		return nil, errors.New("interrupted")
 	case heard == 0:
-		return nil, fmt.Errorf("-pubsub %s: no list within %v", urls, timeout)
+		return nil, fmt.Errorf("-pubsub %s: no complete list within %v", urls, timeout)
 	case heard < len(subs):
-		dialer.Logger.Warn("watch: some may be missing, not all servers have sent a list", "servers", len(subs), "heard", heard)
+		dialer.Logger.Warn("watch: some may be missing, not all servers have sent a complete list", "servers", len(subs), "heard", heard)
 	}
 	slices.Sort(all)
 	return slices.Compact(all), nil
+}
+
+// awaitComplete reports whether the server of a subscriber has said, before the end of ctx, that its list is complete. That is
+// not announced: the list may be the same as before.
+func awaitComplete(ctx context.Context, sub *gopherdiscovery.Subscriber) bool {
+	ticker := time.NewTicker(10 * time.Millisecond)
+	defer ticker.Stop()
+	for !sub.Servers()[0].Complete {
+		select {
+		case <-ticker.C:
+		case <-ctx.Done():
+			return false
+		}
+	}
+	return true
 }

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/dahernan/gopherdiscovery"
 	"github.com/dahernan/gopherdiscovery/examples/internal/clitest"
@@ -132,6 +133,53 @@ func TestOnceWithoutServers(t *testing.T) {
 		stdout, stderr, code := clitest.Start(t, "-once", "-timeout", "5s", "-pubsub", closed+","+pubsub).Wait()
 		if code != 0 || stdout != "a\n" || !strings.Contains(stderr, "some may be missing") {
 			t.Errorf("exit code %d, stdout %q, stderr %q, want 0, the list and a warning", code, stdout, stderr)
+		}
+	})
+}
+
+// A list that lacks those who have not been surveyed yet is no answer.
+func TestOnceWaitsForTheCompleteList(t *testing.T) {
+	t.Parallel()
+	// start starts a server that knows one name, and is complete after a while.
+	start := func(t *testing.T, while time.Duration) (pubsub string) {
+		s, err := gopherdiscovery.Server("tcp://127.0.0.1:0", "tcp://127.0.0.1:0", gopherdiscovery.Options{
+			PollTime: while,
+			Logger:   clitest.Quiet.Logger,
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = s.Close() })
+		server, pubsub := s.URLs()
+		clitest.Join(t, clitest.Quiet, server, "a")
+		clitest.AwaitList(t, clitest.Quiet, pubsub, "a")
+		return pubsub
+	}
+	t.Run("in time", func(t *testing.T) {
+		t.Parallel()
+		const while = 3 * time.Second
+		started := time.Now()
+		pubsub := start(t, while)
+		stdout, stderr, code := clitest.Start(t, "-once", "-timeout", clitest.Patience.String(), "-pubsub", pubsub).Wait()
+		if code != 0 || stdout != "a\n" || stderr != "" {
+			t.Errorf("exit code %d, stdout %q, stderr %q, want 0, the list and nothing", code, stdout, stderr)
+		}
+		if took := time.Since(started); took < while {
+			t.Errorf("ended %v after the start of the server, whose list is complete after %v", took, while)
+		}
+	})
+	t.Run("never", func(t *testing.T) {
+		t.Parallel()
+		pubsub := start(t, time.Hour)
+		clitest.Start(t, "-once", "-timeout", "500ms", "-pubsub", pubsub).WantFailure(1, "watch: -pubsub "+pubsub, "no complete list within 500ms")
+	})
+	t.Run("one of two", func(t *testing.T) {
+		t.Parallel()
+		incomplete := start(t, time.Hour)
+		_, complete := startServer(t, "b")
+		stdout, stderr, code := clitest.Start(t, "-once", "-timeout", "5s", "-pubsub", incomplete+","+complete).Wait()
+		if code != 0 || stdout != "b\n" || !strings.Contains(stderr, "some may be missing") {
+			t.Errorf("exit code %d, stdout %q, stderr %q, want 0, the complete list and a warning", code, stdout, stderr)
 		}
 	})
 }

@@ -9,7 +9,7 @@ import (
 	"github.com/dahernan/gopherdiscovery"
 )
 
-// PollTime is short: a server's first list comes after one.
+// PollTime is short: a server's list is complete after one.
 const PollTime = 50 * time.Millisecond
 
 // Quiet connects without a log.
