@@ -131,6 +131,12 @@ func listenStock(t *testing.T, sock mangos.Socket, url string) string {
 // when told to.
 func program(t *testing.T, name string, args ...string) (lines <-chan string, kill func()) {
 	t.Helper()
+	return programWith(t, os.Stderr, name, args...)
+}
+
+// programWith is program with its own stderr.
+func programWith(t *testing.T, stderr io.Writer, name string, args ...string) (lines <-chan string, kill func()) {
+	t.Helper()
 	path, err := exec.LookPath(name)
 	if err != nil {
 		if os.Getenv("CI") != "" {
@@ -139,7 +145,7 @@ func program(t *testing.T, name string, args ...string) (lines <-chan string, ki
 		t.Skipf("%s is not installed (Debian packages nanomsg-utils and nng-utils)", name)
 	}
 	cmd := exec.Command(path, args...)
-	cmd.Stderr = os.Stderr
+	cmd.Stderr = stderr
 	out, err := cmd.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
