@@ -106,35 +106,15 @@ func announceOld(t *testing.T, survey, service string) *oldClient {
 	return client
 }
 
-// subscribeOld returns the lists that an old subscriber delivers, without those that equal the one before: it also delivers
-// the repetitions of a server of ours.
+// subscribeOld returns the lists that an old subscriber delivers, each that it is sent.
 func subscribeOld(t *testing.T, pubsub string) <-chan []string {
 	t.Helper()
 	sub, err := dialOldSubscriber(pubsub)
 	if err != nil {
 		t.Fatal(err)
 	}
-	done := make(chan struct{})
-	changes := make(chan []string)
-	go func() {
-		defer close(changes)
-		var last []string
-		for list := range sub.changes {
-			if last != nil && slices.Equal(list, last) {
-				continue
-			}
-			last = list
-			select {
-			case changes <- list:
-			case <-done:
-			}
-		}
-	}()
-	t.Cleanup(func() {
-		close(done)
-		sub.Close()
-	})
-	return changes
+	t.Cleanup(sub.Close)
+	return sub.changes
 }
 
 // await reads lists until the wanted one comes, and returns those that came before it.
