@@ -154,6 +154,27 @@ func TestTogether(t *testing.T) {
 	await(t, lists)
 }
 
+// A server that has just started tells these peers nothing until it has surveyed everyone.
+func TestFirstList(t *testing.T) {
+	onEach(t, func(t *testing.T, command []string, survey, pubsub string) {
+		if strings.HasPrefix(survey, "tcp:") {
+			survey, pubsub = freePorts(t)
+		}
+		p := startPeer(t, command, announcing("peer", survey, pubsub)...)
+		time.Sleep(2 * time.Second) // a peer may need that to start
+		opt := quickOptions
+		opt.PollTime = 3 * time.Second // they dial again within one
+		server := startServer(t, survey, pubsub, opt)
+		await(t, subscribe(t, pubsub), "peer") // this subscriber is told at once
+		if got, want := p.next(), "peers: [peer]"; got != want {
+			t.Errorf("the first list: got %q, want %q", got, want)
+		}
+		if !server.Stats().Complete {
+			t.Error("a list came before the server's was complete")
+		}
+	})
+}
+
 // A peer may start before its server, and outlives it.
 func TestRestart(t *testing.T) {
 	onEach(t, func(t *testing.T, command []string, survey, pubsub string) {
