@@ -3,6 +3,7 @@
 package peers_test
 
 import (
+	"bytes"
 	"encoding/binary"
 	"encoding/hex"
 	"net"
