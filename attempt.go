@@ -38,10 +38,7 @@ func (c *connector) connect() (*link, error) {
 	if err != nil {
 		return nil, err
 	}
-	patience := handshakeTime
-	if c.address.isTLS() {
-		patience = c.history.patience()
-	}
+	patience := c.history.patience()
 	targets = c.history.order(targets)
 	won, err := c.inEitherForm(func(changes bool) (*link, error) {
 		return race(ctx, targets, func(ctx context.Context, target string) (*link, error) {

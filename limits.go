@@ -76,8 +76,8 @@ const (
 	// handshakeTime bounds the time to connect, and the time that the other side may keep silent in the handshakes.
 	handshakeTime = 5 * time.Second
 
-	// maxPatience bounds the time that a server may keep silent in a TLS handshake. It begins with handshakeTime and doubles
-	// while the server answers connections but no handshake: it may have many to compute.
+	// maxPatience bounds the time that a server may keep silent in a handshake. It begins with handshakeTime and doubles
+	// while the server answers connections but no handshake: it may have many others to serve.
 	maxPatience = 4 * handshakeTime
 
 	// lastSecond is what a handshake of TLS leaves at least for that of SP.
