@@ -148,7 +148,9 @@ func (src *source) due() (due time.Time, ok bool) {
 }
 
 // listen notes which servers have been silent for too long, and returns those
-// whose connection is to be given up.
+// whose connection is to be given up. Like one that is connected anew, such a
+// server counts again when it says that its list is complete: it may have been
+// stopped, and what it lists may be dead.
 func (s *sources) listen(now time.Time) (lost []*source) {
 	for _, src := range s.all {
 		if due, ok := src.due(); !ok || now.Before(due) {
@@ -158,7 +160,7 @@ func (s *sources) listen(now time.Time) (lost []*source) {
 			lost = append(lost, src)
 			src.since = now
 		}
-		src.silent = true
+		src.silent, src.counts = true, false
 	}
 	return lost
 }
