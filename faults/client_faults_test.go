@@ -3,6 +3,7 @@
 package faults
 
 import (
+	"fmt"
 	"testing"
 	"time"
 )
@@ -19,6 +20,15 @@ func TestClientKilled(t *testing.T) {
 	})
 }
 
+// longestSilence is the longest patience with one client.
+const longestSilence = 30 * time.Second
+
+// missed is how long a client is silent that has missed its surveys: the pause it is stopped in, and then each survey to its
+// deadline with the pauses between.
+func (w *world) missed() time.Duration {
+	return time.Duration(w.timing.MissedSurveys) * (w.timing.PollTime + w.timing.SurveyTime)
+}
+
 // A client hangs: its connections stand, but it misses surveys.
 func TestClientStopped(t *testing.T) {
 	withServers(t, []int{1, 2, 3}, func(t *testing.T, n int) {
@@ -27,13 +37,12 @@ func TestClientStopped(t *testing.T) {
 		stopped := w.stop(victim)
 		everyone := w.names
 		w.lose(victim)
-		// The pause it is stopped in, and then each survey to its deadline with the pauses between.
-		missed := time.Duration(w.timing.MissedSurveys) * (w.timing.PollTime + w.timing.SurveyTime)
-		left := w.awaitNames(stopped, missed)
+		missed := w.missed()
+		left := w.awaitNames(stopped, longestSilence)
 		resumed := w.resume(victim)
 		w.names = everyone
 		back := w.awaitNames(resumed, atOnce)
-		w.finish("client stopped", "gone within "+missed.String()+", back at once", after("leave", left), after("back", back))
+		w.finish("client stopped", fmt.Sprintf("gone within %v, or 64 times its slowest answer; back at once", missed), after("leave", left), after("back", back))
 	})
 }
 

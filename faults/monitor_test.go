@@ -23,14 +23,20 @@ const (
 
 // monitor keeps what everyone was told, and judges it.
 type monitor struct {
-	mu        sync.Mutex // guards the fields below
-	mayMiss   bool       // living names may be missing now and then: that is only counted
-	mayReturn bool       // dead names may be back for a moment: that is only counted
-	readers   map[string]*reader
-	truth     map[fact][]judgement
-	changed   chan struct{} // closed and replaced with each list
-	wrong     []string      // a living name was missing
-	ghosts    []string      // a dead one was back
+	mu      sync.Mutex // guards the fields below
+	readers map[string]*reader
+	truth   map[fact][]judgement
+	changed chan struct{} // closed and replaced with each list
+	wrong   []string      // a living name was missing
+	ghosts  []string      // a dead one was back
+	hushed  time.Time     // from then on each list is noise; zero if lists are expected
+	noise   []delivered   // what was delivered all the same
+}
+
+// delivered is a list that was delivered.
+type delivered struct {
+	at   time.Time
+	what string
 }
 
 // reader is a subscription: the last list it was delivered.
@@ -93,6 +99,9 @@ func (m *monitor) hear(p *process, c change) {
 	r := m.readers[id]
 	if r == nil {
 		return
+	}
+	if !m.hushed.IsZero() && c.At.After(m.hushed) {
+		m.noise = append(m.noise, delivered{c.At, fmt.Sprintf("%s: %s: joined %v, left %v", c.At.Format(clock), id, c.Joined, c.Left)})
 	}
 	if c.First {
 		r.list = make(map[string]bool)
@@ -203,43 +212,38 @@ func (m *monitor) falseLeaves(t *testing.T) int {
 	t.Helper()
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	judge(t, "living missing", m.wrong, m.mayMiss)
-	judge(t, "dead back", m.ghosts, m.mayReturn)
+	judge(t, "living missing", m.wrong)
+	judge(t, "dead back", m.ghosts)
 	return len(m.wrong)
 }
 
-func judge(t *testing.T, what string, found []string, tolerated bool) {
+func judge(t *testing.T, what string, found []string) {
 	t.Helper()
-	switch {
-	case len(found) == 0:
-	case tolerated:
-		t.Logf("%s, %d times:\n%s", what, len(found), some(found))
-	default:
+	if len(found) > 0 {
 		t.Errorf("%s, %d times:\n%s", what, len(found), some(found))
 	}
 }
 
-// tolerateMissing lets living names be missing now and then.
-func (m *monitor) tolerateMissing() {
+// hush says that nothing changes from now on.
+func (m *monitor) hush() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.mayMiss = true
+	m.hushed, m.noise = time.Now(), nil
 }
 
-// tolerateReturns lets dead names be back for a moment from now on.
-func (m *monitor) tolerateReturns(t *testing.T) {
+// unhush says until when nothing has changed, and fails the test if any list was delivered meanwhile.
+func (m *monitor) unhush(t *testing.T, until time.Time) {
 	t.Helper()
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	judge(t, "dead back", m.ghosts, false)
-	m.ghosts, m.mayReturn = nil, true
-}
-
-// returns is how many lists had a dead name again.
-func (m *monitor) returns() int {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	return len(m.ghosts)
+	var heard []string
+	for _, d := range m.noise {
+		if d.at.Before(until) {
+			heard = append(heard, d.what)
+		}
+	}
+	judge(t, "lists without a change", heard)
+	m.hushed = time.Time{}
 }
 
 // some returns the first lines of many.

@@ -131,14 +131,6 @@ func (w *world) leave(p *process) time.Time {
 	return now
 }
 
-// awaitRepeats returns when all subscribers know how often the servers repeat their list.
-func (w *world) awaitRepeats() {
-	w.t.Helper()
-	for range 4 {
-		w.awaitServers(time.Now())
-	}
-}
-
 // revive starts again what was killed, in its place.
 func (w *world) revive(p *process) (*process, time.Time) {
 	w.t.Helper()
