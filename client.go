@@ -52,8 +52,10 @@ func newClient(ctx context.Context, surveys, pubsubs []address, service string, 
 
 // Peers returns the channel of lists, the same one at each call. It has room for one list: while that waits to be read,
 // a newer one takes its place. Each list is sorted and without duplicates, differs from the one received before, and is the
-// receiver's to keep; an empty one says that nobody is left. The first comes as soon as a server is connected that has
-// published one; it may be older than the client's own join, and lack the client. While no server can be reached the last list stands.
+// receiver's to keep; an empty one says that nobody is left. The first comes as soon as a server is connected that
+// knows anyone, or has surveyed everyone. It may be older than the client's
+// own join, and lack the client. While no server can be reached the last list
+// stands.
 //
 // The channel is for one reader, who must neither send on it nor close it: it is closed when the client ends. The error of a
 // client without a subscription is ErrNoSubscriber.

@@ -70,9 +70,17 @@ func (d *Dialer) ClientWithSub(ctx context.Context, urlServer, urlPubSub, servic
 // NewSubscriber subscribes to the list that a server publishes on url, until ctx ends or Close. The server need not be
 // there yet: the subscriber connects in the background, and again whenever the connection is lost.
 //
-// Several URLs may be given, separated by commas. What is delivered is the union of the newest lists of the servers that are
-// connected. A server that has fallen silent although it repeats its list is disconnected, and then connected again if it
-// answers. The errors match ErrInvalidURL or ErrInvalidArgument.
+// A server of this library is asked for changes of the list. Other publishers
+// refuse that at once, and are then asked for whole lists.
+//
+// Several URLs may be given, separated by commas. What is delivered is the
+// union of the newest lists of the servers that are connected. A server that
+// has missed three beats (see Options.PollTime) does not count while another
+// one speaks, and counts again when its list is complete. Its connection is
+// given up after ten beats without a sign of life, but not before 30 seconds.
+// A publisher of whole lists has no beat and may be silent for any time.
+//
+// The errors match ErrInvalidURL or ErrInvalidArgument.
 func (d *Dialer) NewSubscriber(ctx context.Context, url string) (*Subscriber, error) {
 	if err := checkContext(ctx); err != nil {
 		return nil, err

@@ -11,19 +11,28 @@
 //
 // # How it works
 //
-// The server is a SURVEYOR of the Scalability Protocols. It surveys its clients, the RESPONDENTs: all of them every
-// Options.PollTime, and a new connection at once. Each answers with the name of its service. The list of the names goes to the
-// subscribers over PUB and SUB whenever it changes, and to a new subscriber as soon as it connects. A client is dropped from the list when its
-// connection ends, or when it has missed Options.MissedSurveys surveys in a row.
+// The server is a SURVEYOR of the Scalability Protocols. It surveys its
+// clients, the RESPONDENTs: all of them every Options.PollTime, and a new
+// connection at once. Each answers with the name of its service. Subscribers
+// get the list as soon as they connect, and each change of it. Those of this
+// library are sent only the names that join and leave; all others get the
+// whole list over PUB and SUB. A client is dropped from the list when its
+// connection ends, or when it has missed Options.MissedSurveys surveys in a
+// row.
 //
 // # What is promised
 //
-//   - After the last change every subscriber holds the newest list. A slow reader may miss lists in between, never the newest.
-//   - Lists are sorted and without duplicates. No list is delivered twice in a row, and each delivery is a slice of the receiver's own.
-//   - An empty list says that nobody is left. While no server can be reached nothing is delivered, and the last list stands.
-//   - A living client is not dropped because there are many clients, because another client hangs or because a reader is slow.
-//   - Clients and subscribers may start before their server and outlive it. After a restart the server waits for one PollTime before
-//     it publishes a list, so that those who come back in time never seemed gone.
+//   - After the last change every subscriber holds the newest list. A slow
+//     reader may miss lists in between, never the newest.
+//   - Lists are sorted and without duplicates. No list is delivered twice in a
+//     row, and each delivery is a slice of the receiver's own.
+//   - An empty list says that nobody is left. While no server can be reached
+//     nothing is delivered, and the last list stands.
+//   - A living client is not dropped because there are many clients, because
+//     another client hangs or because a reader is slow.
+//   - Clients and subscribers may start before their server and outlive it.
+//     After a restart a subscriber that has a list is told nothing for one
+//     PollTime, so that those who come back in time never seemed gone.
 //   - Cancel does not block. After Wait or Close everything is gone: sockets, goroutines, and the addresses are free.
 //   - With several servers, one that is dead, restarting or hanging neither removes a living peer nor keeps a dead one.
 //   - What comes from the network is checked. Bad input is dropped, counted in Stats and logged once per connection.

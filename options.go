@@ -20,11 +20,20 @@ type Options struct {
 	// long. The default is SurveyTime. It must not be negative.
 	RecvDeadline time.Duration
 
-	// PollTime is the pause between the end of a survey of everyone and the start of the next. A server also waits this
-	// long after its start, and then for the answers of those who have just come, before it publishes the first list: a
-	// restart goes unnoticed by those who come back in time. It waits as long
-	// after the process was stopped and continued. The default is 2 seconds. It
-	// must not be negative.
+	// PollTime is the pause between the end of a survey of everyone and the
+	// start of the next. The first one begins this long after the server's
+	// start, or after the process was stopped and continued. When everyone who
+	// has just connected has answered too, the list is complete. Until then a
+	// subscriber that has a list is sent nothing, so that a restart goes
+	// unnoticed by those who come back in time. A subscriber that has none is
+	// sent what is known so far, unless it takes whole lists only.
+	//
+	// PollTime is also the beat of the subscriptions, but at least 50
+	// milliseconds and at most a minute. A server that has had nothing to say
+	// for so long sends a few bytes. One that misses three beats, and is silent
+	// for at least a second, does not count while another one speaks.
+	//
+	// The default is 2 seconds. It must not be negative.
 	PollTime time.Duration
 
 	// JoinInterval is how far apart the surveys are that new connections cause: a lone join is seen at once, a burst
