@@ -15,7 +15,7 @@ import (
 // behind fails the test.
 
 func TestTimesOfJoinAndLeave(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	gopherdiscovery.FakeTime(t, func(t *testing.T) {
 		server := bubbleServer(t, bubbleOptions)
 		sub := newRecord(subscribe(t, server).Changes())
 		announce(t, server, "a")
@@ -35,7 +35,7 @@ func TestTimesOfJoinAndLeave(t *testing.T) {
 }
 
 func TestEmptyFirstList(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	gopherdiscovery.FakeTime(t, func(t *testing.T) {
 		server := bubbleServer(t, bubbleOptions)
 		sub := subscribe(t, server)
 		time.Sleep(2 * time.Second)
@@ -52,7 +52,7 @@ func TestEmptyFirstList(t *testing.T) {
 }
 
 func TestBurstOfJoinsIsAFewLists(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	gopherdiscovery.FakeTime(t, func(t *testing.T) {
 		opt := bubbleOptions
 		opt.JoinInterval = 20 * time.Millisecond
 		server := bubbleServer(t, opt)
@@ -72,7 +72,7 @@ func TestBurstOfJoinsIsAFewLists(t *testing.T) {
 }
 
 func TestJoinsWaitForThePollWithoutJoinInterval(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	gopherdiscovery.FakeTime(t, func(t *testing.T) {
 		opt := bubbleOptions
 		opt.JoinInterval = -1
 		server := bubbleServer(t, opt)
@@ -89,7 +89,7 @@ func TestJoinsWaitForThePollWithoutJoinInterval(t *testing.T) {
 // before.
 func TestSilentClient(t *testing.T) {
 	for _, limit := range []int{1, 2, 5} {
-		synctest.Test(t, func(t *testing.T) {
+		gopherdiscovery.FakeTime(t, func(t *testing.T) {
 			opt := bubbleOptions
 			opt.MissedSurveys = limit
 			server := bubbleServer(t, opt)
@@ -140,7 +140,7 @@ func TestSilentClient(t *testing.T) {
 
 // Who answers all but one of each two surveys has never missed two in a row.
 func TestForgetfulClientStays(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	gopherdiscovery.FakeTime(t, func(t *testing.T) {
 		server := bubbleServer(t, bubbleOptions)
 		sub := newRecord(subscribe(t, server).Changes())
 		forgetful := silentClient(t)
@@ -165,7 +165,7 @@ func TestForgetfulClientStays(t *testing.T) {
 // An answer that comes after the end of its survey, and after the start of the next, proves that
 // the client lives.
 func TestLateAnswersCount(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	gopherdiscovery.FakeTime(t, func(t *testing.T) {
 		server := bubbleServer(t, bubbleOptions)
 		sub := newRecord(subscribe(t, server).Changes())
 		slow := silentClient(t)
@@ -196,7 +196,7 @@ func TestLateAnswersCount(t *testing.T) {
 }
 
 func TestRecvDeadlineEndsASurvey(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	gopherdiscovery.FakeTime(t, func(t *testing.T) {
 		opt := bubbleOptions
 		opt.RecvDeadline = 100 * time.Millisecond
 		opt.MissedSurveys = 1
@@ -219,7 +219,7 @@ func TestRecvDeadlineEndsASurvey(t *testing.T) {
 // One client among 50 hangs: the others' joins and leaves are seen as if it were not there, whether
 // a poll is running or not.
 func TestHungClientDelaysNobody(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	gopherdiscovery.FakeTime(t, func(t *testing.T) {
 		server := bubbleServer(t, bubbleOptions)
 		for i := range 49 {
 			announce(t, server, fmt.Sprintf("good%02d", i))
@@ -254,7 +254,7 @@ func TestHungClientDelaysNobody(t *testing.T) {
 // A restart goes unnoticed by subscribers when the clients come back in time; so does an hour
 // without a server.
 func TestRestartFlapsNobody(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	gopherdiscovery.FakeTime(t, func(t *testing.T) {
 		server := bubbleServer(t, bubbleOptions)
 		sub := newRecord(subscribe(t, server).Changes())
 		for i := range 20 {
@@ -280,7 +280,7 @@ func TestRestartFlapsNobody(t *testing.T) {
 
 // A client that dies while the server is away is gone in the first list after it.
 func TestRestartNoticesWhoIsGone(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	gopherdiscovery.FakeTime(t, func(t *testing.T) {
 		server := bubbleServer(t, bubbleOptions)
 		sub := newRecord(subscribe(t, server).Changes())
 		announce(t, server, "a")
@@ -296,7 +296,7 @@ func TestRestartNoticesWhoIsGone(t *testing.T) {
 }
 
 func TestNothingIsLoggedInPeace(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	gopherdiscovery.FakeTime(t, func(t *testing.T) {
 		logger, book := newLogger()
 		opt := bubbleOptions
 		opt.Logger = logger
@@ -324,7 +324,7 @@ func TestNothingIsLoggedInPeace(t *testing.T) {
 
 // A server that is away is one line for the whole outage, and one for its end.
 func TestOutageIsLoggedOnce(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	gopherdiscovery.FakeTime(t, func(t *testing.T) {
 		logger, book := newLogger()
 		d := &gopherdiscovery.Dialer{Logger: logger}
 		client, err := d.Client(context.Background(), inprocSurvey, "one")

@@ -61,7 +61,7 @@ func subscribeAt(t *testing.T, numbers ...int) *gopherdiscovery.Subscriber {
 // A dead, restarting or lagging server neither removes a living peer nor causes a list without a
 // change.
 func TestServersComeAndGo(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	gopherdiscovery.FakeTime(t, func(t *testing.T) {
 		servers := []*gopherdiscovery.DiscoveryServer{startNumbered(t, 0, bubbleOptions), startNumbered(t, 1, bubbleOptions)}
 		sub := newRecord(subscribeAt(t, 0, 1).Changes())
 		announceAt(t, "a", 0, 1)
@@ -90,7 +90,7 @@ func TestServersComeAndGo(t *testing.T) {
 
 // A change that all servers see is one list, though they see it at different times.
 func TestOneListPerChange(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	gopherdiscovery.FakeTime(t, func(t *testing.T) {
 		slow := bubbleOptions
 		slow.JoinInterval = -1 // this one sees joins with its next poll
 		startNumbered(t, 0, bubbleOptions)
@@ -112,7 +112,7 @@ func TestOneListPerChange(t *testing.T) {
 
 // Clients may be at different servers: each list is the union.
 func TestUnionOfServers(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	gopherdiscovery.FakeTime(t, func(t *testing.T) {
 		startNumbered(t, 0, bubbleOptions)
 		one := startNumbered(t, 1, bubbleOptions)
 		sub := newRecord(subscribeAt(t, 0, 1).Changes())
@@ -146,7 +146,7 @@ func mutePublisher(t *testing.T, url string) mangos.Socket {
 
 // Servers of 2015 and nanomsg publishers send changes only: they are never taken for hung.
 func TestServerThatSendsChangesOnlyKeepsItsSay(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	gopherdiscovery.FakeTime(t, func(t *testing.T) {
 		startNumbered(t, 0, bubbleOptions)
 		old := mutePublisher(t, listsURL(1))
 		sub := newRecord(subscribeAt(t, 0, 1).Changes())
@@ -170,7 +170,7 @@ func TestServerThatSendsChangesOnlyKeepsItsSay(t *testing.T) {
 }
 
 func TestServersStateAndLog(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	gopherdiscovery.FakeTime(t, func(t *testing.T) {
 		logger, book := newLogger()
 		d := &gopherdiscovery.Dialer{Logger: logger}
 		server := startNumbered(t, 0, bubbleOptions)
@@ -205,7 +205,7 @@ func TestServersStateAndLog(t *testing.T) {
 // One server is silent for everyone: the clients that it does not hear stay in the list, for their
 // connections stand.
 func TestMassSilenceIsDoubted(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	gopherdiscovery.FakeTime(t, func(t *testing.T) {
 		server := bubbleServer(t, bubbleOptions)
 		sub := newRecord(subscribe(t, server).Changes())
 		var deaf atomic.Bool
