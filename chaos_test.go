@@ -7,7 +7,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/dahernan/gopherdiscovery"
@@ -20,7 +19,7 @@ func TestChangesComeToTheSameAsLists(t *testing.T) {
 	for range 3 {
 		seed := rand.Uint64()
 		t.Logf("seed %d", seed)
-		synctest.Test(t, func(t *testing.T) {
+		gopherdiscovery.FakeTime(t, func(t *testing.T) {
 			c := newChaos(t, seed)
 			for start := time.Now(); time.Since(start) < 20*time.Minute; {
 				for range 20 {

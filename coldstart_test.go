@@ -31,7 +31,7 @@ func TestColdStart(t *testing.T) {
 		{"two servers, both last", []time.Duration{50 * time.Millisecond, time.Millisecond}, retry + batch},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
+			gopherdiscovery.FakeTime(t, func(t *testing.T) {
 				w := newTown(t)
 				var numbers []int
 				for n, at := range test.servers {
@@ -92,7 +92,7 @@ func (r *record) expectAllWithin(t *testing.T, name string, within time.Duration
 // The first names are known at once, and that they are all when everyone has
 // had PollTime to come.
 func TestListIsIncompleteAtFirst(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	gopherdiscovery.FakeTime(t, func(t *testing.T) {
 		w := newTown(t)
 		w.server(0)
 		sub := w.subscriber("sub", 0)
@@ -123,7 +123,7 @@ func TestListIsIncompleteAtFirst(t *testing.T) {
 
 // That nobody is there is known as late as that somebody is not.
 func TestEmptyTown(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	gopherdiscovery.FakeTime(t, func(t *testing.T) {
 		w := newTown(t)
 		w.server(0)
 		lists := newRecord(w.subscriber("sub", 0).Changes())

@@ -47,7 +47,7 @@ func TestHaltIsSeenByNoSubscriber(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			for range 10 { // the order in which the server hears of it differs
-				synctest.Test(t, func(t *testing.T) {
+				gopherdiscovery.FakeTime(t, func(t *testing.T) {
 					w, _, lists := halted(t)
 					time.Sleep(2 * time.Second)
 					for _, name := range test.cut {
@@ -67,7 +67,7 @@ func TestHaltIsSeenByNoSubscriber(t *testing.T) {
 // between it says at its end: to those who know a list. Others are told what
 // there is.
 func TestServerHoldsBackAfterAHalt(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	gopherdiscovery.FakeTime(t, func(t *testing.T) {
 		w, clients, lists := halted(t)
 		time.Sleep(3 * time.Second) // it stopped at 4 s
 		clients[0].Close()
@@ -93,7 +93,7 @@ func TestServerHoldsBackAfterAHalt(t *testing.T) {
 
 // A leave after the halt is seen at once again.
 func TestServerIsItselfAfterAHalt(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	gopherdiscovery.FakeTime(t, func(t *testing.T) {
 		w, clients, lists := halted(t)
 		time.Sleep(4 * time.Second)
 		w.goOn()

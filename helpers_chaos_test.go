@@ -18,6 +18,7 @@ import (
 type chaos struct {
 	town
 	random  *rand.Rand
+	book    *logBook // of the clients and subscribers
 	servers [2]*gopherdiscovery.DiscoveryServer
 	busy    [2]bool // it is halted, or has just started
 	later   []event
@@ -40,7 +41,9 @@ var rocks = []string{"rock0", "rock1", "rock2"}
 const couples = 3 // of subscribers in both forms
 
 func newChaos(t *testing.T, seed uint64) *chaos {
+	logger, book := newLogger()
 	c := &chaos{
+		book:    book,
 		town:    newTown(t),
 		random:  rand.New(rand.NewPCG(seed, 0)),
 		clients: make(map[string]*gopherdiscovery.DiscoveryClient),
@@ -48,6 +51,7 @@ func newChaos(t *testing.T, seed uint64) *chaos {
 		frozen:  make(map[string]bool),
 		lists:   make(map[string]*record),
 	}
+	c.dialer = &gopherdiscovery.Dialer{Logger: logger}
 	for n := range c.servers {
 		c.servers[n] = c.server(n)
 	}
@@ -178,10 +182,15 @@ func (c *chaos) calm() {
 	synctest.Wait()
 }
 
-// expectTruth checks that all subscribers know the same, and never missed a
-// rock.
+// expectTruth checks that all subscribers know the same, never missed a rock,
+// and were sent nothing that breaks the protocol.
 func (c *chaos) expectTruth() {
 	c.t.Helper()
+	for _, line := range []string{"connection closed", "left out"} {
+		if strings.Contains(c.book.String(), line) {
+			c.t.Fatalf("logged %q:\n%s", line, c.book)
+		}
+	}
 	want := c.names()
 	for name, sub := range c.subs {
 		if got := sub.List(); !slices.Equal(got, want) {

@@ -15,12 +15,13 @@ import (
 // Servers are known by a number.
 type town struct {
 	*gopherdiscovery.Memory
-	t testing.TB
+	t      testing.TB
+	dialer *gopherdiscovery.Dialer
 }
 
 func newTown(t testing.TB) town {
 	t.Helper()
-	return town{gopherdiscovery.NewMemory(t), t}
+	return town{gopherdiscovery.NewMemory(t), t, quiet}
 }
 
 func survey(n int) string { return fmt.Sprintf("survey%d", n) }
@@ -45,7 +46,7 @@ func (w town) server(n int) *gopherdiscovery.DiscoveryServer {
 // client starts one that subscribes to nothing.
 func (w town) client(name string, servers ...int) *gopherdiscovery.DiscoveryClient {
 	w.t.Helper()
-	client, err := quiet.Client(context.Background(), w.urls(survey, name, servers), name)
+	client, err := w.dialer.Client(context.Background(), w.urls(survey, name, servers), name)
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -56,7 +57,7 @@ func (w town) client(name string, servers ...int) *gopherdiscovery.DiscoveryClie
 // peer starts a client with a subscription.
 func (w town) peer(name string, servers ...int) *gopherdiscovery.DiscoveryClient {
 	w.t.Helper()
-	client, err := quiet.ClientWithSub(context.Background(), w.urls(survey, name, servers), w.urls(lists, name, servers), name)
+	client, err := w.dialer.ClientWithSub(context.Background(), w.urls(survey, name, servers), w.urls(lists, name, servers), name)
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -78,7 +79,7 @@ func (w town) plainSubscriber(name string, servers ...int) *gopherdiscovery.Subs
 
 func (w town) subscribe(urls string) *gopherdiscovery.Subscriber {
 	w.t.Helper()
-	sub, err := quiet.NewSubscriber(context.Background(), urls)
+	sub, err := w.dialer.NewSubscriber(context.Background(), urls)
 	if err != nil {
 		w.t.Fatal(err)
 	}

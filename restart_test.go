@@ -54,7 +54,7 @@ func TestRestartCostsAFewBytes(t *testing.T) {
 		{"all servers after an hour", []int{0, 1}, time.Hour},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
+			gopherdiscovery.FakeTime(t, func(t *testing.T) {
 				w, servers, lists := settled(t)
 				for _, n := range test.which {
 					servers[n].Close()
@@ -85,7 +85,7 @@ func TestRestartCostsAFewBytes(t *testing.T) {
 // Names come and go while all servers are away: the first list after that is
 // complete, and has them all.
 func TestNamesChangeDuringARestart(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	gopherdiscovery.FakeTime(t, func(t *testing.T) {
 		w, servers, lists := settled(t)
 		leaves := w.client("leaves", 0, 1)
 		lists.expect(t, delivered{10 * time.Second, ten + " leaves"})
@@ -122,7 +122,7 @@ func TestReconnectCostsWhatChanged(t *testing.T) {
 		}, beat, ""},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
+			gopherdiscovery.FakeTime(t, func(t *testing.T) {
 				w := newTown(t)
 				w.server(0)
 				lists := newRecord(w.subscriber("sub", 0).Changes())
@@ -157,7 +157,7 @@ func TestReconnectCostsWhatChanged(t *testing.T) {
 // A subscriber that comes during a restart has nothing to lose: it is told at
 // once who is back, and that this is not all.
 func TestNewSubscriberDuringARestart(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	gopherdiscovery.FakeTime(t, func(t *testing.T) {
 		w := newTown(t)
 		server := w.server(0)
 		for i := range 10 {
@@ -183,7 +183,7 @@ func TestNewSubscriberDuringARestart(t *testing.T) {
 // What an incomplete server knows is added to the list of a complete one. When
 // that goes away the list stands until one is complete.
 func TestCompleteServerGoesAway(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	gopherdiscovery.FakeTime(t, func(t *testing.T) {
 		w := newTown(t)
 		complete := w.server(0)
 		sub := w.subscriber("sub", 0, 1)

@@ -5,6 +5,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/dahernan/gopherdiscovery"
 )
 
 // With PollTime at 2 s there is a beat every 2 s.
@@ -13,39 +15,45 @@ const (
 	givenUp   = 30 * time.Second // at least, and 10 beats
 )
 
-// In peace a subscriber says what it has once, and hears a server every beat.
+// In peace a subscriber says what it has once, and hears a server every beat,
+// whenever it came.
 func TestBeats(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		w := newTown(t)
-		w.server(0)
-		w.client("a", 0)
-		lists := newRecord(w.subscriber("sub", 0).Changes())
-		time.Sleep(time.Hour)
-		lists.expect(t, delivered{0, "a"})
-		conns := w.Conns("lists0/sub")
-		if len(conns) != 1 {
-			t.Fatalf("got %d connections in an hour, want 1", len(conns))
-		}
-		if up := conns[0].Up(); len(up) != 1 || up[0].Body != string([]byte{have}) {
-			t.Errorf("the subscriber has said %q, want HAVE once", up)
-		}
-		heard := lists.start
-		for _, m := range conns[0].Down() {
-			if silence := m.At.Sub(heard); silence > 2*time.Second {
-				t.Fatalf("silence for %v before %v, want at most 2s", silence, m.At.Sub(lists.start))
-			}
-			heard = m.At
-		}
-		if silence := time.Since(heard); silence >= 2*time.Second {
-			t.Errorf("silence for %v at the end, want less than 2s", silence)
-		}
-	})
+	for _, came := range []time.Duration{0, 1500 * time.Millisecond, 5500 * time.Millisecond, 7500 * time.Millisecond} {
+		t.Run(came.String(), func(t *testing.T) {
+			gopherdiscovery.FakeTime(t, func(t *testing.T) {
+				w := newTown(t)
+				w.server(0)
+				w.client("a", 0)
+				time.Sleep(came)
+				lists := newRecord(w.subscriber("sub", 0).Changes())
+				time.Sleep(10 * time.Minute)
+				lists.expect(t, delivered{0, "a"})
+				conns := w.Conns("lists0/sub")
+				if len(conns) != 1 {
+					t.Fatalf("got %d connections, want 1", len(conns))
+				}
+				if up := conns[0].Up(); len(up) != 1 || up[0].Body != string([]byte{have}) {
+					t.Errorf("the subscriber has said %q, want HAVE once", up)
+				}
+				heard := lists.start
+				for _, m := range conns[0].Down() {
+					if silence := m.At.Sub(heard); silence > 2*time.Second {
+						t.Fatalf("silence for %v before %v, want at most 2s", silence, m.At.Sub(lists.start))
+					}
+					heard = m.At
+				}
+				if silence := time.Since(heard); silence > 2*time.Second {
+					t.Errorf("silence for %v at the end, want at most 2s", silence)
+				}
+			})
+		})
+	}
 }
 
 // Of two servers one falls silent: what it alone knows is gone after three
 // beats, and back when it speaks. Its connection stands all the time.
 func TestSilentServerDoesNotCount(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	gopherdiscovery.FakeTime(t, func(t *testing.T) {
 		w := newTown(t)
 		w.server(0)
 		w.server(1)
@@ -76,7 +84,7 @@ func TestSilentServerDoesNotCount(t *testing.T) {
 // The list of a lone server stands however long that is silent. Its connection
 // is given up, and the next one goes on from there.
 func TestSilentLoneServer(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	gopherdiscovery.FakeTime(t, func(t *testing.T) {
 		w := newTown(t)
 		w.server(0)
 		sub := w.subscriber("sub", 0)
@@ -120,7 +128,7 @@ func TestServerHangsAfterItsFirstMessage(t *testing.T) {
 		{"LIST", []string{"a"}, []byte{welcome, list}, []delivered{{0, "b"}, {0, "a b"}, {tooSilent, "b"}}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
+			gopherdiscovery.FakeTime(t, func(t *testing.T) {
 				w := newTown(t)
 				w.server(0)
 				w.server(1)
