@@ -106,12 +106,12 @@ func TestListIsIncompleteAtFirst(t *testing.T) {
 		}
 		time.Sleep(20*time.Millisecond - 1)
 		lists.expect(t)
-		time.Sleep(1)
+		time.Sleep(1 * time.Nanosecond)
 		lists.expect(t, delivered{20 * time.Millisecond, "a b0 b1 b2"})
 
 		time.Sleep(1980*time.Millisecond - 1)
 		expectState(t, sub, true, false)
-		time.Sleep(1)
+		time.Sleep(1 * time.Nanosecond)
 		expectState(t, sub, true, true)
 		time.Sleep(10 * time.Minute)
 		lists.expect(t)
@@ -129,7 +129,7 @@ func TestEmptyTown(t *testing.T) {
 		lists := newRecord(w.subscriber("sub", 0).Changes())
 		time.Sleep(2*time.Second - 1)
 		lists.expect(t)
-		time.Sleep(1)
+		time.Sleep(1 * time.Nanosecond)
 		lists.expect(t, delivered{2 * time.Second, ""})
 	})
 }

@@ -84,7 +84,7 @@ func TestServerHoldsBackAfterAHalt(t *testing.T) {
 		time.Sleep(1980*time.Millisecond - 1)
 		expectState(t, sub, true, false)
 		lists.expect(t)
-		time.Sleep(1)
+		time.Sleep(1 * time.Nanosecond)
 		expectState(t, sub, true, true)
 		lists.expect(t, delivered{12 * time.Second, ten[3:] + " b"})
 		newcomer.expect(t)

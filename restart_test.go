@@ -69,7 +69,7 @@ func TestRestartCostsAFewBytes(t *testing.T) {
 						t.Errorf("before server %d is complete it has sent kinds %v, want WELCOME", n, kinds)
 					}
 				}
-				time.Sleep(1)
+				time.Sleep(1 * time.Nanosecond)
 				for _, n := range test.which {
 					if kinds, size := w.lastTo("sub", n); !bytes.Equal(kinds, []byte{welcome, beat}) || size > shortBytes {
 						t.Errorf("server %d has sent kinds %v in %d bytes, want WELCOME and BEAT in at most %d", n, kinds, size, shortBytes)
@@ -98,7 +98,7 @@ func TestNamesChangeDuringARestart(t *testing.T) {
 		w.server(1)
 		time.Sleep(2*time.Second - 1)
 		lists.expect(t)
-		time.Sleep(1)
+		time.Sleep(1 * time.Nanosecond)
 		lists.expect(t, delivered{12 * time.Second, ten + " joins"})
 		time.Sleep(10 * time.Minute)
 		lists.expect(t)
@@ -174,7 +174,7 @@ func TestNewSubscriberDuringARestart(t *testing.T) {
 		lists.forget()
 		time.Sleep(1880*time.Millisecond - 1)
 		expectState(t, sub, true, false)
-		time.Sleep(1)
+		time.Sleep(1 * time.Nanosecond)
 		expectState(t, sub, true, true)
 		lists.expect(t)
 	})
@@ -198,7 +198,7 @@ func TestCompleteServerGoesAway(t *testing.T) {
 		complete.Close()
 		time.Sleep(time.Second - 1)
 		lists.expect(t)
-		time.Sleep(1)
+		time.Sleep(1 * time.Nanosecond)
 		lists.expect(t, delivered{12 * time.Second, "b"})
 	})
 }
