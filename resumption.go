@@ -78,10 +78,7 @@ func (f *forms) endEarly() {
 
 // serve notes that a form is served.
 func (f *forms) serve(plain bool, now time.Time) {
-	switch {
-	case !plain:
-		f.refused = time.Time{}
-	case f.plainTurn:
+	if plain && f.plainTurn {
 		f.refused = now
 	}
 	f.alternate, f.plainTurn, f.servedPlain = false, false, plain

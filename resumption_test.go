@@ -126,6 +126,9 @@ func TestShortLivedForms(t *testing.T) {
 	if plain(&f) {
 		t.Error("a connection in changes has ended early: the next attempt is plain")
 	}
+	if !f.refuse() {
+		t.Error("then changes are refused: the plain form is not tried at once")
+	}
 }
 
 // Distrust doubles, and is forgotten when it has not come up for a day.
