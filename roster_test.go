@@ -2,6 +2,7 @@ package gopherdiscovery
 
 import (
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"slices"
 	"testing"
@@ -116,6 +117,38 @@ func TestRosterAgreesWithACount(t *testing.T) {
 		slices.Sort(list)
 		if r.unheard != unheard || !slices.Equal(r.sorted(), list) || len(r.names) != len(names) {
 			t.Fatalf("step %d: got unheard %d, list %q, want %d, %q", step, r.unheard, r.sorted(), unheard, list)
+		}
+	}
+}
+
+// The sorted list is kept up to date by its changes, whether it is asked for
+// after each of them or after many, and a list that was returned stays as it
+// was.
+func TestRosterSortsChangesOnly(t *testing.T) {
+	rng := rand.New(rand.NewPCG(5, 6))
+	r := newRoster[int]()
+	var kept, copied []string
+	for step := range 2000 {
+		for range rng.IntN(30) {
+			switch id := rng.IntN(10); {
+			case rng.IntN(8) > 0:
+				r.hear(id, fmt.Sprint(rng.IntN(200)))
+			case r.conns[id] == nil:
+				r.connect(id)
+			default:
+				r.disconnect(id)
+			}
+		}
+		got := r.sorted()
+		if want := slices.Sorted(maps.Keys(r.names)); got == nil || !slices.Equal(got, want) {
+			t.Fatalf("step %d: got %q, want %q", step, got, want)
+		}
+		if !slices.Equal(kept, copied) {
+			t.Fatalf("step %d: the list returned before has become %q, it was %q", step, kept, copied)
+		}
+		kept, copied = got, slices.Clone(got)
+		if len(r.dirty) > 0 {
+			t.Fatalf("step %d: %d names are still to be sorted", step, len(r.dirty))
 		}
 	}
 }
