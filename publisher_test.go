@@ -1,0 +1,217 @@
+package gopherdiscovery
+
+import (
+	"slices"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// fakeSubscriber is a connection to a publisher that nothing is behind.
+type fakeSubscriber struct {
+	*subscription
+	core *fakePipe
+}
+
+// received returns what was sent since the last call, in the words of told.
+func (f fakeSubscriber) received(t *testing.T) []string {
+	t.Helper()
+	synctest.Wait()
+	all := []string{}
+	for _, message := range f.core.take() {
+		all = append(all, told(t, []byte(message), f.cursor.plain))
+	}
+	return all
+}
+
+func (f fakeSubscriber) expect(t *testing.T, what string, want ...string) {
+	t.Helper()
+	if got := f.received(t); !slices.Equal(got, want) {
+		t.Errorf("%s: sent %q, want %q", what, got, want)
+	}
+}
+
+func newTestPublisher(t *testing.T, poll time.Duration) *publisher {
+	t.Helper()
+	p := newPublisher(Options{PollTime: poll}, quietSettings, newBell())
+	t.Cleanup(p.sock.close)
+	return p
+}
+
+// subscribe makes a connection, in the plain form or in changes. A pipe
+// without a link would be plain, and one with a link would write to it.
+func (p *publisher) subscribe(core *fakePipe, plain bool, have *uint64) fakeSubscriber {
+	s := p.open(newPipe(core, p.sock.endpoint)).(*subscription)
+	s.cursor = newCursor(plain, have, time.Now())
+	s.pipe.session = s
+	s.began()
+	return fakeSubscriber{s, core}
+}
+
+func TestPublisherBeat(t *testing.T) {
+	for _, test := range []struct{ poll, want time.Duration }{
+		{2 * time.Second, 2 * time.Second}, {ms, 50 * ms}, {50 * ms, 50 * ms}, {time.Minute, time.Minute}, {time.Hour, time.Minute},
+	} {
+		p := newTestPublisher(t, test.poll)
+		if p.beat != test.want || p.sock.beat != test.want {
+			t.Errorf("PollTime %v: beats every %v, and tells subscribers %v, want %v", test.poll, p.beat, p.sock.beat, test.want)
+		}
+	}
+}
+
+// The form and the list that a subscription begins with are its link's.
+func TestPublisherOpens(t *testing.T) {
+	p := newTestPublisher(t, time.Second)
+	sum := uint64(7)
+	for _, test := range []struct {
+		name     string
+		link     *link
+		plain    bool
+		have     *uint64
+		complete bool
+	}{
+		{"not our transport", nil, true, nil, true},
+		{"plain", &link{}, true, nil, true},
+		{"changes", &link{changes: true}, false, nil, false},
+		{"changes, with a list", &link{changes: true, have: &sum}, false, &sum, true},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			got := p.open(&pipe{link: test.link}).(*subscription).cursor
+			if got.plain != test.plain || got.have != test.have || got.complete != test.complete || got.position != nowhere {
+				t.Errorf("got the cursor %+v", got)
+			}
+		})
+	}
+}
+
+// Subscribers come and go in the order in which they do so.
+func TestPublisherTakes(t *testing.T) {
+	p := newTestPublisher(t, time.Second)
+	one, two := p.subscribe(newFakePipe(), true, nil), p.subscribe(newFakePipe(), false, nil)
+	if !rang(p.arrivals.bell) {
+		t.Error("the bell did not ring")
+	}
+	if got := p.take(); !slices.Equal(got, []*subscription{one.subscription, two.subscription}) {
+		t.Errorf("%d have come, want both", len(got))
+	}
+	if got := p.take(); len(got) > 0 || len(p.subscriptions) != 2 {
+		t.Errorf("%d have come once more, and there are %d, want none and 2", len(got), len(p.subscriptions))
+	}
+	brief := p.subscribe(newFakePipe(), true, nil)
+	brief.ended()
+	one.ended()
+	p.take()
+	if _, there := p.subscriptions[two.subscription]; !there || len(p.subscriptions) != 1 {
+		t.Errorf("%d are there, want the second only", len(p.subscriptions))
+	}
+}
+
+func TestPublisherPublishes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newTestPublisher(t, time.Second)
+		sum := sumByHand(longNames("a b")...)
+		plain, fresh, back := p.subscribe(newFakePipe(), true, nil), p.subscribe(newFakePipe(), false, nil), p.subscribe(newFakePipe(), false, &sum)
+		busy := newFakePipe()
+		busy.busy = make(chan struct{})
+		slow := p.subscribe(busy, false, nil)
+		offerAll(p.take())
+		if p.publish(longNames(""), false) {
+			t.Error("an empty incomplete list is new")
+		}
+		for _, s := range []fakeSubscriber{plain, fresh, back, slow} {
+			s.expect(t, "before the first list")
+		}
+		if !p.publish(longNames("a"), false) {
+			t.Error("the first name is not new")
+		}
+		plain.expect(t, "incomplete list, plain")
+		fresh.expect(t, "incomplete list, to a newcomer", "list a")
+		back.expect(t, "incomplete list, to one with a list")
+		p.publish(longNames("a b"), true)
+		if p.publish(longNames("a b"), true) {
+			t.Error("the same list is new")
+		}
+		plain.expect(t, "complete list, plain", "plain a b")
+		fresh.expect(t, "complete list, to one with an incomplete one", "change! +b")
+		back.expect(t, "complete list, to one who has it", "beat!")
+		p.publish(longNames("a b c"), true)
+		synctest.Wait()
+		p.publish(longNames("a b c d"), true)
+		fresh.expect(t, "two joins", "change! +c", "change! +d")
+		close(busy.busy)
+		slow.expect(t, "when it can take something", "list a", "change! +b +c +d")
+		late := p.subscribe(newFakePipe(), false, nil)
+		offerAll(p.take())
+		late.expect(t, "a late one", "list! a b c d")
+		late.ended()
+		p.take()
+		p.publish(longNames("a b c"), true)
+		late.expect(t, "one that is gone")
+		back.expect(t, "one that stays", "change! +c", "change! +d", "change! -d")
+	})
+}
+
+// Beats go to those in changes that were sent nothing else, at most a little
+// early and never late.
+func TestPublisherKeepsTheBeat(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newTestPublisher(t, 800*ms)
+		start := time.Now()
+		next := func(want time.Duration) {
+			t.Helper()
+			if got := p.nextBeat.Sub(start); got != want {
+				t.Errorf("looks for silence again after %v, want %v", got, want)
+			}
+		}
+		p.publish(longNames("a b c"), true)
+		plain, early := p.subscribe(newFakePipe(), true, nil), p.subscribe(newFakePipe(), false, nil)
+		offerAll(p.take())
+		p.keepBeat(time.Now())
+		next(800 * ms)
+		plain.expect(t, "at the start, plain", "plain a b c")
+		early.expect(t, "at the start", "list! a b c")
+		time.Sleep(50 * ms)
+		near := p.subscribe(newFakePipe(), false, nil)
+		time.Sleep(250 * ms)
+		late := p.subscribe(newFakePipe(), false, nil)
+		offerAll(p.take())
+		near.expect(t, "at the start", "list! a b c")
+		late.expect(t, "at the start", "list! a b c")
+		near.cursor.said = start.Add(50 * ms)
+		time.Sleep(500*ms - 1)
+		p.keepBeat(time.Now())
+		early.expect(t, "before it is due")
+		time.Sleep(1)
+		p.keepBeat(time.Now())
+		early.expect(t, "when it is due", "beat!")
+		near.expect(t, "a little early", "beat!")
+		late.expect(t, "far from due")
+		plain.expect(t, "plain, when beats are sent")
+		next(1100 * ms)
+		p.publish(longNames("a b"), true)
+		late.expect(t, "a change", "change! -c")
+		time.Sleep(300 * ms)
+		p.keepBeat(time.Now())
+		late.expect(t, "after the change")
+		next(1600 * ms)
+		time.Sleep(500 * ms)
+		p.keepBeat(time.Now())
+		for _, s := range []fakeSubscriber{early, near} {
+			s.expect(t, "a beat after the change", "change! -c", "beat!")
+		}
+		late.expect(t, "a beat after the change", "beat!")
+		time.Sleep(time.Hour) // the server was stopped
+		p.keepBeat(time.Now())
+		early.expect(t, "after an hour", "beat!")
+	})
+}
+
+// A subscriber has nothing to say.
+func TestSubscribersMustNotTalk(t *testing.T) {
+	s := newTestPublisher(t, time.Second).subscribe(newFakePipe(), false, nil)
+	for _, body := range []string{"", "hello", string(encodeHave(nil))} {
+		if err := s.subscription.received([]byte(body)); err != errSubscriberTalks {
+			t.Errorf("%q: got error %v, want %v", body, err, errSubscriberTalks)
+		}
+	}
+}
