@@ -1,0 +1,214 @@
+//go:build unix
+
+package gopherdiscovery
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"io"
+	"math/rand/v2"
+	"net"
+	"os"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// connected returns the two ends of a connection, of which the first has
+// little room for what is not read.
+func connected(t *testing.T) (writer, reader *net.UnixConn) {
+	t.Helper()
+	fds, err := syscall.Socketpair(syscall.AF_UNIX, syscall.SOCK_STREAM, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var ends [2]*net.UnixConn
+	for i, fd := range fds {
+		file := os.NewFile(uintptr(fd), "end")
+		c, err := net.FileConn(file)
+		file.Close()
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { c.Close() })
+		c.SetDeadline(time.Now().Add(30 * time.Second))
+		ends[i] = c.(*net.UnixConn)
+	}
+	if err := ends[0].SetWriteBuffer(16 << 10); err != nil {
+		t.Fatal(err)
+	}
+	return ends[0], ends[1]
+}
+
+func rawOf(t *testing.T, c *net.UnixConn) syscall.RawConn {
+	t.Helper()
+	raw, err := c.SyscallConn()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return raw
+}
+
+// tryWrite writes as much as there is room for, says how much that was, and
+// does not wait for more room.
+func TestTryWrite(t *testing.T) {
+	writer, reader := connected(t)
+	raw := rawOf(t, writer)
+	data := make([]byte, 1<<20)
+	for i := range data {
+		data[i] = byte(i ^ i>>8)
+	}
+	written := 0
+	for {
+		n, err := tryWrite(raw, data[written:])
+		if err != nil {
+			t.Fatal(err)
+		}
+		if n == 0 {
+			break
+		}
+		written += n
+	}
+	if written == 0 || written >= len(data) {
+		t.Fatalf("%d bytes went into a connection that is not read from, want some", written)
+	}
+	got := make([]byte, written)
+	if _, err := io.ReadFull(reader, got); err != nil || !bytes.Equal(got, data[:written]) {
+		t.Errorf("what was read is not what was written, error %v", err)
+	}
+	writer.Close()
+	if n, err := tryWrite(raw, data); n != 0 || !errors.Is(err, net.ErrClosed) {
+		t.Errorf("closed: wrote %d bytes, error %v, want none and %v", n, err, net.ErrClosed)
+	}
+}
+
+func TestTryWriteToOneThatIsGone(t *testing.T) {
+	writer, reader := connected(t)
+	reader.Close()
+	n, err := tryWrite(rawOf(t, writer), []byte("hello"))
+	if n != 0 || !errors.Is(err, syscall.EPIPE) {
+		t.Errorf("wrote %d bytes, error %v, want none and %v", n, err, syscall.EPIPE)
+	}
+}
+
+// newTestLink returns a link that writes to c.
+func newTestLink(t *testing.T, c net.Conn, scheme string) *link {
+	t.Helper()
+	l := newLink(c, newEndpoint(pubSide, quietSettings), address{scheme: scheme})
+	if uc, ok := c.(*net.UnixConn); ok {
+		l.raw = rawOf(t, uc)
+	}
+	return l
+}
+
+// Whatever does not go at once goes later, and the other side reads the
+// messages whole and in order, however slowly it reads.
+func TestSendingInParts(t *testing.T) {
+	for _, scheme := range []string{"tcp", "ipc"} {
+		t.Run(scheme, func(t *testing.T) {
+			const messages = 2000
+			seed := rand.New(rand.NewPCG(1, 2))
+			writer, reader := connected(t)
+			l := newTestLink(t, writer, scheme)
+			bodies := make([][]byte, messages)
+			for i := range bodies {
+				size := seed.IntN(200)
+				switch seed.IntN(20) {
+				case 0:
+					size = smallMessage - 2 + seed.IntN(4)
+				case 1:
+					size = seed.IntN(40000)
+				case 2:
+					size = 0
+				}
+				bodies[i] = bytes.Repeat([]byte{byte(i), byte(i >> 8)}, size/2+1)[:size]
+			}
+			done := make(chan error, 1)
+			go func() { done <- readSlowly(reader, bodies, scheme == "ipc") }()
+			atOnce, later := 0, 0
+			for _, body := range bodies {
+				sent, err := l.trySend(body)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if sent {
+					atOnce++
+					continue
+				}
+				later++
+				if err := l.sendRest(); err != nil {
+					t.Fatal(err)
+				}
+			}
+			writer.CloseWrite()
+			if err := <-done; err != nil {
+				t.Error(err)
+			}
+			if atOnce < messages/20 || later < messages/20 {
+				t.Errorf("%d messages were sent at once and %d in parts, want many of each", atOnce, later)
+			}
+		})
+	}
+}
+
+// readSlowly reads messages, and compares them. It reads a few bytes at a
+// time, so that the writer is always ahead.
+func readSlowly(r io.Reader, bodies [][]byte, ipc bool) error {
+	rng := rand.New(rand.NewPCG(3, 4))
+	var want []byte
+	for _, body := range bodies {
+		if ipc {
+			want = append(want, 1)
+		}
+		want = append(binary.BigEndian.AppendUint64(want, uint64(len(body))), body...)
+	}
+	buffer := make([]byte, 4096)
+	for {
+		n, err := r.Read(buffer[:1+rng.IntN(len(buffer))])
+		if n > len(want) || !bytes.Equal(buffer[:n], want[:n]) {
+			return errors.New("the stream is not that of the messages")
+		}
+		want = want[n:]
+		switch {
+		case err == io.EOF && len(want) > 0:
+			return errors.New("the stream ends too early")
+		case err == io.EOF:
+			return nil
+		case err != nil:
+			return err
+		}
+	}
+}
+
+// On what is no socket of the system, as TLS is not, nothing goes at once.
+func TestTrySendWithoutASocket(t *testing.T) {
+	near, far := net.Pipe()
+	defer near.Close()
+	defer far.Close()
+	l := newTestLink(t, near, "tcp")
+	sent, err := l.trySend([]byte("hello"))
+	if sent || err != nil {
+		t.Fatalf("got sent %t, error %v, want neither", sent, err)
+	}
+	go func() { _ = l.sendRest() }()
+	got := make([]byte, 13)
+	if _, err := io.ReadFull(far, got); err != nil || string(got) != "\x00\x00\x00\x00\x00\x00\x00\x05hello" {
+		t.Errorf("got % x, %v", got, err)
+	}
+}
+
+func TestSendingOnAClosedLink(t *testing.T) {
+	writer, _ := connected(t)
+	l := newTestLink(t, writer, "tcp")
+	l.Close()
+	if _, err := l.trySend([]byte("hello")); !errors.Is(err, net.ErrClosed) {
+		t.Errorf("trySend: got error %v, want %v", err, net.ErrClosed)
+	}
+	if sent, err := l.trySend(make([]byte, smallMessage+1)); sent || err != nil {
+		t.Errorf("trySend of a long message: got %t, %v, want it left to sendRest", sent, err)
+	}
+	if err := l.sendRest(); !errors.Is(err, net.ErrClosed) {
+		t.Errorf("sendRest: got error %v, want %v", err, net.ErrClosed)
+	}
+}
