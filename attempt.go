@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
-	"fmt"
 	"log/slog"
 	"net"
 	"slices"
@@ -221,12 +220,8 @@ func (c *connector) shake(ctx context.Context, nc net.Conn, patience time.Durati
 	made.resumption, made.changes = c.resumption, changes
 	stop := context.AfterFunc(ctx, func() { _ = made.Close() })
 	err := made.handshake(c.config(), patience)
-	switch {
-	case !changes:
-	case err == nil:
+	if err == nil && changes {
 		err = made.subscribe(patience)
-	case errors.Is(err, errHungUp):
-		err = fmt.Errorf("%w: %w", errNoChanges, err)
 	}
 	if !stop() && err == nil {
 		err = context.Cause(ctx)

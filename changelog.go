@@ -46,7 +46,9 @@ type cursor struct {
 	plain    bool // it is sent whole lists, and nothing else
 	position int
 	have     *uint64 // the sum of the list that it came with, until it is answered
-	complete bool    // what it holds was complete when it was sent
+	sum      uint64  // of the list at the position
+	holds    bool    // it has a list that stands until that of the server is complete
+	complete bool    // it was told that the list is
 	beat     bool    // it is to be sent something, be it a beat
 	said     time.Time
 }
@@ -54,7 +56,7 @@ type cursor struct {
 // newCursor returns the cursor of a subscriber that has the list with the
 // sum have, or none. A plain subscriber never says what it has.
 func newCursor(plain bool, have *uint64, now time.Time) cursor {
-	return cursor{plain: plain, position: nowhere, have: have, complete: plain || have != nil, said: now}
+	return cursor{plain: plain, position: nowhere, have: have, holds: plain || have != nil, said: now}
 }
 
 // publish takes the list as it is now, and reports whether anything is new.
@@ -91,18 +93,19 @@ func (l *changelog) record(c change) {
 // next returns what a subscriber is to be sent now, nil for nothing, and
 // takes it for sent. The message is shared.
 func (l *changelog) next(c *cursor, now time.Time) []byte {
-	if c.complete && !l.complete {
-		return nil // what it holds stands until this list is complete
+	if c.holds && !l.complete {
+		return c.hold(now)
 	}
 	if c.have != nil {
-		c.position, c.complete, c.have = l.find(*c.have), false, nil
+		c.position, c.have = l.find(*c.have), nil
 	}
 	if c.position == nowhere && !l.complete && len(l.list) == 0 {
 		return nil
 	}
 	s := l.since(c.position)
 	due := s.changed || !c.plain && (c.complete != l.complete || c.beat)
-	c.position, c.complete, c.beat = l.position, l.complete, false
+	c.position, c.sum, c.complete, c.beat = l.position, l.sum, l.complete, false
+	c.holds = c.holds || l.complete
 	if !due {
 		return nil
 	}
@@ -111,6 +114,16 @@ func (l *changelog) next(c *cursor, now time.Time) []byte {
 		return l.encodedList()[2:]
 	}
 	return s.message
+}
+
+// hold returns a beat if one is due to a subscriber that has been sent a list
+// on its connection, and otherwise nil.
+func (c *cursor) hold(now time.Time) []byte {
+	if c.plain || c.position == nowhere || !c.beat {
+		return nil
+	}
+	c.complete, c.beat, c.said = false, false, now
+	return (&update{kind: kindBeat, sum: c.sum}).encode()
 }
 
 // find returns the position of the list with a sum, or nowhere.

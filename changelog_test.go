@@ -192,10 +192,10 @@ func TestMessagesAreShared(t *testing.T) {
 	var l changelog
 	base := longNames("a b c d e f")
 	l.publish(base[:5], true)
-	old := cursor{position: nowhere, complete: true}
+	old := cursor{position: nowhere, holds: true}
 	l.next(&old, time.Time{})
 	l.publish(base, true)
-	behind := cursor{position: nowhere, complete: true}
+	behind := cursor{position: nowhere, holds: true}
 	l.next(&behind, time.Time{})
 	l.publish(base[1:], true)
 	for name, from := range map[string]cursor{

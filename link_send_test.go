@@ -97,7 +97,7 @@ func newTestLink(t *testing.T, c net.Conn, scheme string) *link {
 	t.Helper()
 	l := newLink(c, newEndpoint(pubSide, quietSettings), address{scheme: scheme})
 	if uc, ok := c.(*net.UnixConn); ok {
-		l.raw = rawOf(t, uc)
+		l.try = newTryWriter(uc)
 	}
 	return l
 }

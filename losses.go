@@ -11,6 +11,7 @@ import (
 type losses struct {
 	since  time.Time // when the first of those that are counted ended
 	known  int       // how many connections there were then
+	newest int       // the number of the last of them; later ones are not counted
 	ended  int
 	before []string  // the list as it was then
 	until  time.Time // how long it is remembered after many have ended; zero if few have
@@ -20,17 +21,19 @@ type losses struct {
 func (l *losses) over(now time.Time) bool { return l.since.IsZero() || now.Sub(l.since) > lossWindow }
 
 // begin counts anew, with the connections and the list as they are.
-func (l *losses) begin(now time.Time, known int, list []string) {
-	l.since, l.known, l.ended = now, known, 0
+func (l *losses) begin(now time.Time, known, newest int, list []string) {
+	l.since, l.known, l.newest, l.ended = now, known, newest, 0
 	if l.until.IsZero() || now.After(l.until) {
 		l.before, l.until = list, time.Time{}
 	}
 }
 
-// end counts an end, and reports whether most have now ended.
-func (l *losses) end(now time.Time) (most bool) {
-	l.ended++
-	if l.ended < lossFrom || 2*l.ended <= l.known {
+// end counts the end of the connection with a number, and reports whether most have now ended.
+func (l *losses) end(number int, now time.Time) (most bool) {
+	if number <= l.newest {
+		l.ended++
+	}
+	if number > l.newest || l.ended < lossFrom || 2*l.ended <= l.known {
 		return false
 	}
 	l.until = now.Add(lossMemory)

@@ -24,9 +24,9 @@ func TestLosses(t *testing.T) {
 			conns, got := test.known, 0
 			for i, at := range test.ends {
 				if l.over(c.at(at)) {
-					l.begin(c.at(at), conns, []string{"a"})
+					l.begin(c.at(at), conns, test.known, []string{"a"})
 				}
-				if l.end(c.at(at)) && got == 0 {
+				if l.end(i+1, c.at(at)) && got == 0 {
 					got = i + 1
 				}
 				conns--
@@ -46,9 +46,9 @@ func TestLossesAreForgotten(t *testing.T) {
 	c := newClock()
 	lose := func() *losses {
 		l := new(losses)
-		l.begin(c.at(0), 3, []string{"a", "b", "c", "d"})
-		for range 3 {
-			l.end(c.at(0))
+		l.begin(c.at(0), 3, 3, []string{"a", "b", "c", "d"})
+		for i := range 3 {
+			l.end(i+1, c.at(0))
 		}
 		return l
 	}
@@ -67,8 +67,21 @@ func TestLossesAreForgotten(t *testing.T) {
 	}
 	// One that leaves in the meantime does not change what is remembered.
 	l = lose()
-	l.begin(c.at(5000), 1, []string{"a"})
+	l.begin(c.at(5000), 1, 4, []string{"a"})
 	if !l.lost("d", c.at(5000)) {
 		t.Error("forgotten for another end")
+	}
+}
+
+// Connections that come and go are no loss of those that stay.
+func TestLossesOfNewcomers(t *testing.T) {
+	c := newClock()
+	var l losses
+	l.begin(c.at(0), 2, 2, []string{"a", "b"})
+	l.end(2, c.at(0))
+	for number := 3; number < 10; number++ {
+		if l.end(number, c.at(number)) {
+			t.Fatalf("connection %d came later, and its end is one of most", number)
+		}
 	}
 }

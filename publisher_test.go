@@ -64,11 +64,11 @@ func TestPublisherOpens(t *testing.T) {
 	p := newTestPublisher(t, time.Second)
 	sum := uint64(7)
 	for _, test := range []struct {
-		name     string
-		link     *link
-		plain    bool
-		have     *uint64
-		complete bool
+		name  string
+		link  *link
+		plain bool
+		have  *uint64
+		holds bool
 	}{
 		{"not our transport", nil, true, nil, true},
 		{"plain", &link{}, true, nil, true},
@@ -77,7 +77,7 @@ func TestPublisherOpens(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			got := p.open(&pipe{link: test.link}).(*subscription).cursor
-			if got.plain != test.plain || got.have != test.have || got.complete != test.complete || got.position != nowhere {
+			if got.plain != test.plain || got.have != test.have || got.holds != test.holds || got.complete || got.position != nowhere {
 				t.Errorf("got the cursor %+v", got)
 			}
 		})
@@ -181,7 +181,7 @@ func TestPublisherKeepsTheBeat(t *testing.T) {
 		time.Sleep(500*ms - 1)
 		p.keepBeat(time.Now())
 		early.expect(t, "before it is due")
-		time.Sleep(1)
+		time.Sleep(time.Nanosecond)
 		p.keepBeat(time.Now())
 		early.expect(t, "when it is due", "beat!")
 		near.expect(t, "a little early", "beat!")

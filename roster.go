@@ -11,6 +11,7 @@ import (
 // goroutine.
 type roster[C comparable] struct {
 	conns map[C]*member
+	count int // of connections that have come
 	names map[string]*known
 	size  int      // of the list on the wire, in bytes
 	total int      // names, counted on each connection
@@ -23,6 +24,7 @@ type roster[C comparable] struct {
 
 // member is what is known of a connection.
 type member struct {
+	number  int // in the order in which they came
 	heardIn int // the last poll in which it answered, or in which it came
 	names   map[string]*presence
 }
@@ -74,7 +76,8 @@ func newRoster[C comparable]() *roster[C] {
 
 // connect adds a connection. It owes no answer to a poll that is running.
 func (r *roster[C]) connect(c C) {
-	r.conns[c] = &member{heardIn: r.poll, names: make(map[string]*presence)}
+	r.count++
+	r.conns[c] = &member{number: r.count, heardIn: r.poll, names: make(map[string]*presence)}
 }
 
 // disconnect removes a connection, with the names that are on no other.
@@ -92,13 +95,11 @@ func (r *roster[C]) disconnect(c C) {
 	delete(r.conns, c)
 }
 
-// owes reports whether a name of the connection has been asked and not been heard since.
-func (r *roster[C]) owes(c C) bool {
-	if m := r.conns[c]; m != nil {
-		for _, p := range m.names {
-			if !p.asked.IsZero() {
-				return true
-			}
+// owes reports whether a name has been asked and not been heard since.
+func (m *member) owes() bool {
+	for _, p := range m.names {
+		if !p.asked.IsZero() {
+			return true
 		}
 	}
 	return false

@@ -132,7 +132,7 @@ func TestRosterSortsChangesOnly(t *testing.T) {
 		for range rng.IntN(30) {
 			switch id := rng.IntN(10); {
 			case rng.IntN(8) > 0:
-				r.hear(id, fmt.Sprint(rng.IntN(200)))
+				r.hear(id, fmt.Sprint(rng.IntN(200)), time.Now(), 0)
 			case r.conns[id] == nil:
 				r.connect(id)
 			default:

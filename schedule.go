@@ -35,16 +35,19 @@ func (s *schedule[C]) connect(c C) {
 }
 
 func (s *schedule[C]) disconnect(c C, now time.Time) {
-	if s.losses.over(now) {
-		s.losses.begin(now, len(s.conns), s.sorted())
+	m := s.conns[c]
+	if m == nil {
+		return
 	}
-	most := s.losses.end(now)
-	silent := s.roster.owes(c)
+	if s.losses.over(now) {
+		s.losses.begin(now, len(s.conns), s.count, s.sorted())
+	}
+	suspect := s.losses.end(m.number, now) || s.poll.doubted && m.owes()
 	before := len(s.names)
 	s.roster.disconnect(c)
 	s.note(before, now, true)
 	s.joins.disconnect(c)
-	if (most || s.poll.doubted && silent) && s.edition.complete {
+	if suspect && s.edition.complete {
 		s.restart(now)
 	}
 }
