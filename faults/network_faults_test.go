@@ -63,7 +63,7 @@ func TestSplit(t *testing.T) {
 // The network is cut for so long that connections end. A half with a server loses the other half, and nobody of its own.
 func TestSplitLong(t *testing.T) {
 	long(t)
-	const pause = lost + 5*time.Second
+	const pause = lost + 5*time.Second // at least: connections end later
 	withServers(t, []int{1, 2, 3}, func(t *testing.T, n int) {
 		net := newNetwork(t, 2)
 		w := spread(t, n, net.spaces, quick)
@@ -82,7 +82,7 @@ func TestSplitLong(t *testing.T) {
 		mended := net.cutOff(nil)
 		again := w.awaitNames(mended, keepAlive)
 		servers := w.awaitServers(mended)
-		w.finish(fmt.Sprintf("network split for %v", pause), fmt.Sprintf("nobody of one's own half seems gone; the other after %v", lost),
+		w.finish(fmt.Sprintf("network split for %v", pause), "nobody of one's own half seems gone; the other when its connections end",
 			after("other half gone", gone), after("and back", again), after("all hear all servers", servers))
 	})
 }

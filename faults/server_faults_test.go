@@ -98,7 +98,7 @@ func TestAllServersRestarted(t *testing.T) {
 			w.clients = append(w.clients, w.launchClients(names, nil))
 		}
 		came := time.Now()
-		w.awaitNames(came, atOnce)
+		w.await(t, w.names, 2*patience, w.sides...)
 		w.awaitServers(came)
 		w.declare(alive, w.names, w.sides...)
 		w.counts = w.count()
