@@ -16,7 +16,7 @@ import (
 )
 
 // connected returns the two ends of a connection, of which the first has
-// little room for what is not read.
+// so little room for what is not read that it takes some messages in part.
 func connected(t *testing.T) (writer, reader *net.UnixConn) {
 	t.Helper()
 	fds, err := syscall.Socketpair(syscall.AF_UNIX, syscall.SOCK_STREAM, 0)
@@ -35,7 +35,7 @@ func connected(t *testing.T) (writer, reader *net.UnixConn) {
 		c.SetDeadline(time.Now().Add(30 * time.Second))
 		ends[i] = c.(*net.UnixConn)
 	}
-	if err := ends[0].SetWriteBuffer(16 << 10); err != nil {
+	if err := ends[0].SetWriteBuffer(1); err != nil {
 		t.Fatal(err)
 	}
 	return ends[0], ends[1]
@@ -114,9 +114,9 @@ func TestSendingInParts(t *testing.T) {
 			bodies := make([][]byte, messages)
 			for i := range bodies {
 				size := seed.IntN(200)
-				switch seed.IntN(20) {
+				switch seed.IntN(10) {
 				case 0:
-					size = smallMessage - 2 + seed.IntN(4)
+					size = smallMessage/2 + seed.IntN(smallMessage/2+2)
 				case 1:
 					size = seed.IntN(40000)
 				case 2:
@@ -126,7 +126,7 @@ func TestSendingInParts(t *testing.T) {
 			}
 			done := make(chan error, 1)
 			go func() { done <- readSlowly(reader, bodies, scheme == "ipc") }()
-			atOnce, later := 0, 0
+			atOnce, later, inPart := 0, 0, 0
 			for _, body := range bodies {
 				sent, err := l.trySend(body)
 				if err != nil {
@@ -137,6 +137,9 @@ func TestSendingInParts(t *testing.T) {
 					continue
 				}
 				later++
+				if len(body) <= smallMessage && len(l.rest[0]) < 8+len(body) {
+					inPart++
+				}
 				if err := l.sendRest(); err != nil {
 					t.Fatal(err)
 				}
@@ -145,8 +148,8 @@ func TestSendingInParts(t *testing.T) {
 			if err := <-done; err != nil {
 				t.Error(err)
 			}
-			if atOnce < messages/20 || later < messages/20 {
-				t.Errorf("%d messages were sent at once and %d in parts, want many of each", atOnce, later)
+			if atOnce < messages/20 || later < messages/20 || inPart == 0 {
+				t.Errorf("%d messages were sent at once, %d later and %d of these in part, want some of each", atOnce, later, inPart)
 			}
 		})
 	}

@@ -1,0 +1,140 @@
+//go:build unix
+
+package gopherdiscovery
+
+import (
+	"encoding/binary"
+	"errors"
+	"io"
+	"testing"
+	"time"
+)
+
+func greeting(protocol uint16) string {
+	return string(append(binary.BigEndian.AppendUint16([]byte{0, 'S', 'P', 0}, protocol), 0, 0))
+}
+
+func framed(body []byte) string {
+	return string(append(binary.BigEndian.AppendUint64(nil, uint64(len(body))), body...))
+}
+
+// The handshakes of a server with what a subscriber says first.
+func TestHandshakeOfAServer(t *testing.T) {
+	sum := uint64(7)
+	const changes, sub = 0xFD51, 0x21
+	for _, test := range []struct {
+		name    string
+		side    side
+		says    string
+		hangsUp bool
+		want    error
+		changes bool
+		have    *uint64
+		hears   string // after the hello
+	}{
+		{"plain", pubSide, greeting(sub), false, nil, false, nil, ""},
+		{"changes", pubSide, greeting(changes) + framed(encodeHave(nil)), false, nil, true, nil, framed(encodeWelcome(2 * time.Second))},
+		{"changes, with a list", pubSide, greeting(changes) + framed(encodeHave(&sum)), false, nil, true, &sum, framed(encodeWelcome(2 * time.Second))},
+		{"changes of surveys", surveyorSide, greeting(changes), false, errOtherProtocol, false, nil, ""},
+		{"no HAVE", pubSide, greeting(changes), false, errMute, true, nil, framed(encodeWelcome(2 * time.Second))},
+		{"no HAVE, and hangs up", pubSide, greeting(changes), true, errHungUp, true, nil, framed(encodeWelcome(2 * time.Second))},
+		{"half a HAVE", pubSide, greeting(changes) + framed(encodeHave(&sum))[:12], true, errHungUp, true, nil, framed(encodeWelcome(2 * time.Second))},
+		{"a HAVE of wrong length", pubSide, greeting(changes) + framed(append(encodeHave(&sum), 0)), false, errMalformed, true, nil, framed(encodeWelcome(2 * time.Second))},
+		{"an empty HAVE", pubSide, greeting(changes) + framed(nil), false, errMalformed, true, nil, framed(encodeWelcome(2 * time.Second))},
+		{"a long message", pubSide, greeting(changes) + framed(make([]byte, 17)), false, errMalformed, true, nil, framed(encodeWelcome(2 * time.Second))},
+		{"a message that is too long", pubSide, greeting(changes) + framed(make([]byte, maxSurveyLen+1)), false, errTooLong, true, nil, framed(encodeWelcome(2 * time.Second))},
+		{"another kind", pubSide, greeting(changes) + framed([]byte{kindBeat}), false, errMalformed, true, nil, framed(encodeWelcome(2 * time.Second))},
+		{"half a hello", pubSide, greeting(changes)[:7], true, errHungUp, false, nil, ""},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			ours, theirs := connected(t)
+			set := quietSettings
+			set.beat = 2 * time.Second
+			l := newLink(ours, newEndpoint(test.side, set), address{scheme: "tcp"})
+			if _, err := io.WriteString(theirs, test.says); err != nil {
+				t.Fatal(err)
+			}
+			patience := 30 * time.Second
+			if test.hangsUp {
+				theirs.CloseWrite()
+			} else if test.want == errMute {
+				patience = 20 * ms
+			}
+			if err := l.handshake(nil, patience); !errors.Is(err, test.want) {
+				t.Errorf("got error %v, want %v", err, test.want)
+			}
+			if l.changes != test.changes || (l.have == nil) != (test.have == nil) || l.have != nil && *l.have != *test.have {
+				t.Errorf("got changes %t from %v, want %t from %v", l.changes, l.have, test.changes, test.have)
+			}
+			l.Close()
+			heard, _ := io.ReadAll(theirs) // which may end in a reset
+			if want := greeting(test.side.self) + test.hears; string(heard) != want {
+				t.Errorf("the subscriber hears % x, want % x", heard, want)
+			}
+		})
+	}
+}
+
+// The handshakes of a subscriber that asks for changes, with what a publisher
+// says first.
+func TestHandshakeOfASubscriber(t *testing.T) {
+	sum := uint64(7)
+	const pub = 0x20
+	welcome := framed(encodeWelcome(2 * time.Second))
+	for _, test := range []struct {
+		name    string
+		says    string
+		hangsUp bool
+		held    *uint64
+		want    error
+		also    error
+		hears   string // after the hello
+	}{
+		{"a welcome", greeting(pub) + welcome, false, nil, nil, nil, framed(encodeHave(nil))},
+		{"a welcome to one with a list", greeting(pub) + welcome, false, &sum, nil, nil, framed(encodeHave(&sum))},
+		{"a list behind the welcome", greeting(pub) + welcome + framed([]byte{kindList, 0}), false, nil, nil, nil, framed(encodeHave(nil))},
+		{"hangs up after the hello", greeting(pub), true, nil, errNoChanges, io.EOF, ""},
+		{"nothing after the hello", greeting(pub), false, nil, errNoChanges, nil, ""},
+		{"half a welcome", greeting(pub) + welcome[:10], true, nil, errNoChanges, io.ErrUnexpectedEOF, ""},
+		{"another format", greeting(pub) + framed([]byte{kindWelcome, 2, 0, 0, 0, 1}), false, nil, errNoChanges, errMalformed, ""},
+		{"no beat", greeting(pub) + framed([]byte{kindWelcome, 1, 0, 0, 0, 0}), false, nil, errNoChanges, errMalformed, ""},
+		{"a list at once", greeting(pub) + framed([]byte("a|b")), false, nil, errNoChanges, errMalformed, ""},
+		{"a long list at once", greeting(pub) + framed(make([]byte, 1<<10)), false, nil, errNoChanges, errMalformed, ""},
+		{"the length of a long list", greeting(pub) + framed(make([]byte, 1<<10))[:8], false, nil, errNoChanges, errMalformed, ""},
+		{"the protocol of subscribers", greeting(0xFD51), false, nil, errOtherProtocol, nil, ""},
+		{"another protocol", greeting(0x62), false, nil, errOtherProtocol, nil, ""},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			ours, theirs := connected(t)
+			l := newLink(ours, newEndpoint(subSide, quietSettings), address{scheme: "tcp"})
+			l.changes, l.resumption = true, &resumption{held: test.held}
+			l.outage = newOutage(l.endpoint, address{})
+			defer l.endpoint.cancel()
+			if _, err := io.WriteString(theirs, test.says); err != nil {
+				t.Fatal(err)
+			}
+			if test.hangsUp {
+				theirs.CloseWrite()
+			}
+			patience := 30 * time.Second
+			err := l.handshake(nil, patience)
+			if err == nil {
+				if test.says == greeting(pub) && !test.hangsUp {
+					patience = 20 * ms
+				}
+				err = l.subscribe(patience)
+			}
+			if !errors.Is(err, test.want) || !errors.Is(err, test.also) && test.also != nil {
+				t.Errorf("got error %v, want %v and %v", err, test.want, test.also)
+			}
+			if test.want == nil && l.beat != 2*time.Second {
+				t.Errorf("got a beat of %v, want 2s", l.beat)
+			}
+			l.Close()
+			heard, _ := io.ReadAll(theirs) // which may end in a reset
+			if want := greeting(0xFD51) + test.hears; string(heard) != want {
+				t.Errorf("the publisher hears % x, want % x", heard, want)
+			}
+		})
+	}
+}
