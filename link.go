@@ -312,6 +312,9 @@ func (l *link) nextLength() (int, error) {
 	length, err := l.receiveLength()
 	if errors.Is(err, errNotSP) || errors.Is(err, errTooLong) {
 		l.endpoint.broken.Add(1)
+		if l.beat > 0 {
+			l.resumption.distrust()
+		}
 		if !l.reported.Swap(true) {
 			l.endpoint.warnings.warn("connection closed", "from", l.remote(), "error", err)
 		}

@@ -238,9 +238,7 @@ func (p *pipe) hold(sum uint64) {
 }
 
 // distrust notes that the server has sent what breaks the protocol of changes.
-func (p *pipe) distrust() {
-	p.link.resumption.change(func(f *forms) { f.distrust(time.Now()) })
-}
+func (p *pipe) distrust() { p.link.resumption.distrust() }
 
 // remoteAddr is nil when the transport has no such addresses.
 func (p *pipe) remoteAddr() net.Addr {

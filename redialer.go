@@ -36,14 +36,15 @@ func (r *redialer) wait() bool {
 		r.pause()
 	case !r.since.IsZero():
 		r.outage.disconnected()
-		if time.Since(r.since) > redialMax {
+		switch {
+		case time.Since(r.since) > redialMax:
 			r.failures = 0
 			r.reported = new(atomic.Bool)
-		} else {
+		case r.resumption == nil:
 			r.fail(errShortLived)
-			if r.resumption != nil {
-				r.resumption.change((*forms).endEarly)
-			}
+		case !r.resumption.distrusted(r.since): // or it was closed on this side, and that is logged
+			r.fail(errShortLived)
+			r.resumption.change((*forms).endEarly)
 		}
 		r.pause()
 	}

@@ -26,6 +26,18 @@ func (r *resumption) have() *uint64 {
 	return r.held
 }
 
+// distrust notes that the server has broken the protocol of changes.
+func (r *resumption) distrust() {
+	r.change(func(f *forms) { f.distrust(time.Now()) })
+}
+
+// distrusted reports whether the server has broken it since a time.
+func (r *resumption) distrusted(since time.Time) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return !r.until.Add(-r.mistrust).Before(since)
+}
+
 // change changes what is known of the forms.
 func (r *resumption) change(do func(*forms)) {
 	r.mu.Lock()
