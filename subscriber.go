@@ -141,8 +141,9 @@ func (f *following) received(body []byte) (err error) {
 	if u != nil {
 		f.subscriber.change(func(now time.Time) {
 			if f.subscriber.current[f.source] == f {
-				err = f.source.take(u, now)
-				f.pipe.hold(f.source.sum)
+				if err = f.source.take(u, now); err == nil {
+					f.pipe.hold(f.source.sum)
+				}
 			}
 		})
 	}
