@@ -3,6 +3,7 @@ package gopherdiscovery
 import (
 	"slices"
 	"testing"
+	"time"
 )
 
 // What a reader receives depends on when it reads: "take" lets it read.
@@ -56,5 +57,67 @@ func TestDeliveredListsAreFresh(t *testing.T) {
 	clear(<-changes)
 	if list[0] != "a" {
 		t.Error("the receiver's list is the sender's")
+	}
+}
+
+// newFollowing returns a connection in changes to a server, without a network.
+func newFollowing() *following {
+	sources := newTestSources(1)
+	s := &Subscriber{changes: make(chan []string, 1), bell: newBell(), sources: sources, current: make(map[*source]*following)}
+	f := &following{s, &pipe{link: &link{beat: time.Second, resumption: new(resumption)}}, sources.all[0]}
+	f.began()
+	return f
+}
+
+// What the subscriber says that it has when it connects again is what it has,
+// and after a message that is wrong no connection asks for changes.
+func TestFollowingKeepsAccount(t *testing.T) {
+	for _, test := range []struct {
+		name     string
+		messages []*update
+		wrong    bool     // the last of them
+		have     []string // nil for none
+	}{
+		{"nothing", nil, false, nil},
+		{"a list", []*update{listOf(false, "a")}, false, []string{"a"}},
+		{"a change", []*update{listOf(true, "a"), changeOf(true, []string{"a"}, []string{"a"}, []string{"b"})}, false, []string{"b"}},
+		{"an empty list", []*update{listOf(true)}, false, nobody},
+		{"a wrong beat", []*update{listOf(true, "a"), beatOf(true, "b")}, true, []string{"a"}},
+		{"a beat without a list", []*update{beatOf(true)}, true, nil},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			f := newFollowing()
+			var err error
+			for _, u := range test.messages {
+				err = f.received(u.encode())
+			}
+			r := f.pipe.link.resumption
+			if (err != nil) != test.wrong || r.plain(time.Now()) != test.wrong {
+				t.Errorf("got error %v, and plain %t for the next connection, want wrong %t", err, r.plain(time.Now()), test.wrong)
+			}
+			if got := r.have(); (got == nil) != (test.have == nil) || got != nil && *got != sumByHand(test.have...) {
+				t.Errorf("the next connection says that it has %v, want the sum of %q", got, test.have)
+			}
+		})
+	}
+}
+
+// Messages that are still read from a connection that has ended change
+// nothing.
+func TestFollowingOfAnEndedConnection(t *testing.T) {
+	f := newFollowing()
+	f.ended()
+	if err := f.received(listOf(true, "a").encode()); err != nil {
+		t.Fatal(err)
+	}
+	if got := f.subscriber.List(); got != nil || f.pipe.link.resumption.have() != nil {
+		t.Errorf("got the list %q after the end", got)
+	}
+}
+
+func TestFollowingIgnoresLaterKinds(t *testing.T) {
+	f := newFollowing()
+	if err := f.received([]byte{0x80}); err != nil || f.pipe.link.resumption.plain(time.Now()) {
+		t.Errorf("got error %v, want none", err)
 	}
 }
