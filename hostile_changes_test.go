@@ -1,0 +1,167 @@
+package gopherdiscovery_test
+
+import (
+	"context"
+	"encoding/binary"
+	"hash/fnv"
+	"net"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/dahernan/gopherdiscovery"
+)
+
+// The tests in this file are about subscriptions in changes, with the bytes
+// of one side made by hand.
+
+const protoChanges = 0xFD51
+
+var welcome = []byte{1, 1, 0, 0, 0x07, 0xD0} // beats every 2 seconds
+
+// number is an unsigned one of 8 bytes.
+func number(n uint64) string { return string(binary.BigEndian.AppendUint64(nil, n)) }
+
+// sum is that of a list, as a message has it.
+func sum(names ...string) string {
+	var sum uint64
+	for _, name := range names {
+		hash := fnv.New64a()
+		_, _ = hash.Write([]byte(name))
+		sum += hash.Sum64()
+	}
+	return number(sum)
+}
+
+// publisher is a server that a subscriber of the library connects to, with
+// each message made by hand.
+type publisher struct {
+	net.Listener
+	t *testing.T
+}
+
+func newPublisher(t *testing.T) publisher {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { l.Close() })
+	return publisher{l, t}
+}
+
+func (p publisher) url() string { return "tcp://" + p.Addr().String() }
+
+// accept returns the next connection, and what its other side speaks.
+func (p publisher) accept() (rawConn, uint16) {
+	p.t.Helper()
+	_ = p.Listener.(*net.TCPListener).SetDeadline(time.Now().Add(patience))
+	nc, err := p.Accept()
+	if err != nil {
+		p.t.Fatalf("the subscriber does not come: %v", err)
+	}
+	p.t.Cleanup(func() { nc.Close() })
+	c := rawConn{nc}
+	return c, c.greet(p.t, protoPub)
+}
+
+// acceptChanges accepts a subscriber that asks for changes, and returns its
+// HAVE.
+func (p publisher) acceptChanges() (c rawConn, have string) {
+	p.t.Helper()
+	c, proto := p.accept()
+	if proto != protoChanges {
+		p.t.Fatalf("the subscriber speaks %#x, want %#x", proto, protoChanges)
+	}
+	if err := c.send(welcome); err != nil {
+		p.t.Fatal(err)
+	}
+	return c, string(c.mustReceive(p.t))
+}
+
+func subscribeTo(t *testing.T, d *gopherdiscovery.Dialer, url string) *gopherdiscovery.Subscriber {
+	t.Helper()
+	sub, err := d.NewSubscriber(context.Background(), url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { sub.Close() })
+	return sub
+}
+
+// Whatever is wrong with a message, nothing of it is delivered. The
+// subscriber says once what is wrong, and is content with whole lists.
+func TestHostileServers(t *testing.T) {
+	list := "\x03\x01" + "b|d"
+	for _, test := range []struct {
+		name     string
+		messages []string // the last of them is wrong
+	}{
+		{"a wrong sum before", []string{list, "\x04\x01" + sum("b") + sum("b", "c") + "\x00c"}},
+		{"a wrong sum after", []string{list, "\x04\x01" + sum("b", "d") + sum("b") + "\x00c"}},
+		{"removed names out of order", []string{list, "\x04\x01" + sum("b", "d") + sum() + "d|b\x00"}},
+		{"added names out of order", []string{list, "\x04\x01" + sum("b", "d") + sum("b", "d", "e", "f") + "\x00f|e"}},
+		{"a name twice", []string{list, "\x04\x01" + sum("b", "d") + sum("b", "d", "e", "e") + "\x00e|e"}},
+		{"an absent name removed", []string{list, "\x04\x01" + sum("b", "d", "c") + sum("b", "d") + "c\x00"}},
+		{"a present name added", []string{list, "\x04\x01" + sum("b", "d") + sum("b", "d", "d") + "\x00d"}},
+		{"a name removed and added", []string{list, "\x04\x01" + sum("b", "d") + sum("b", "d") + "d\x00d"}},
+		{"an invalid name", []string{list, "\x04\x01" + sum("b", "d") + sum("b", "d", "x\ny") + "\x00x\ny"}},
+		{"a long name", []string{list, "\x04\x01" + sum("b", "d") + sum("b", "d", strings.Repeat("x", 513)) + "\x00" + strings.Repeat("x", 513)}},
+		{"a change cut off", []string{list, ("\x04\x01" + sum("b", "d") + sum("b", "d", "e") + "\x00e")[:18]}},
+		{"a list out of order", []string{list, "\x03\x01d|b"}},
+		{"a list with an invalid name", []string{list, "\x03\x01b|\xff"}},
+		{"a list with an empty name", []string{list, "\x03\x01b|"}},
+		{"an unknown flag", []string{list, "\x03\x03b"}},
+		{"an unknown kind", []string{list, "\x06\x01"}},
+		{"an empty message", []string{list, ""}},
+		{"a second WELCOME", []string{list, string(welcome)}},
+		{"a HAVE", []string{list, "\x02"}},
+		{"a plain list", []string{list, "b|d|e"}},
+		{"a beat of another list", []string{list, "\x05\x01" + sum("b")}},
+		{"a short beat", []string{list, "\x05\x01" + sum("b", "d")[1:]}},
+		{"a beat without a list", []string{"\x05\x01" + sum()}},
+		{"a change without a list", []string{"\x04\x01" + sum() + sum("b") + "\x00b"}},
+		{"a message that is too long", []string{list, "too long"}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			logger, book := newLogger()
+			p := newPublisher(t)
+			sub := subscribeTo(t, &gopherdiscovery.Dialer{Logger: logger}, p.url())
+			c, have := p.acceptChanges()
+			if have != "\x02" {
+				t.Errorf("a new subscriber says % x, want HAVE with nothing", have)
+			}
+			for _, message := range test.messages {
+				sent := c.send([]byte(message))
+				if message == "too long" {
+					_, sent = c.Write(binary.BigEndian.AppendUint64(nil, 64<<20+33))
+				}
+				if sent != nil {
+					t.Fatal(sent)
+				}
+			}
+			expectClosed(t, "after "+test.name, c)
+			plain, proto := p.accept()
+			if want := uint16(protoSub); proto != want {
+				t.Fatalf("the subscriber comes back speaking %#x, want %#x", proto, want)
+			}
+			if err := plain.send([]byte("z|y")); err != nil {
+				t.Fatal(err)
+			}
+			before := await(t, sub.Changes(), "y", "z")
+			for _, got := range before {
+				if !slices.Equal(got, []string{"b", "d"}) {
+					t.Errorf("got the list %q", got)
+				}
+			}
+			if got := strings.Count(book.String(), "connection closed"); got != 1 {
+				t.Errorf("logged %d times that the connection is closed, want once:\n%s", got, book)
+			}
+			if got := strings.Count(book.String(), "\n"); got > 1 {
+				t.Errorf("logged %d lines, want one:\n%s", got, book)
+			}
+		})
+	}
+}
