@@ -1,0 +1,180 @@
+package gopherdiscovery_test
+
+import (
+	"encoding/binary"
+	"fmt"
+	"net"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/dahernan/gopherdiscovery"
+)
+
+// What a later version of the protocol may send is left alone, and the
+// connection stays.
+func TestServersOfALaterVersion(t *testing.T) {
+	t.Parallel()
+	logger, book := newLogger()
+	p := newPublisher(t)
+	sub := subscribeTo(t, &gopherdiscovery.Dialer{Logger: logger}, p.url())
+	c, _ := p.acceptChanges()
+	for _, message := range []string{"\x80", "\x03\x01b|d", "\x80b|c", "\xff\xff\xff", "\x04\x01" + sum("b", "d") + sum("b", "d", "e") + "\x00e"} {
+		if err := c.send([]byte(message)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, list := range await(t, sub.Changes(), "b", "d", "e") {
+		if !slices.Equal(list, []string{"b", "d"}) {
+			t.Errorf("got the list %q", list)
+		}
+	}
+	if book.String() != "" {
+		t.Errorf("logged:\n%s\nwant nothing", book)
+	}
+}
+
+// What the subscriber has of a server it says when it connects again, and the
+// server goes on from there.
+func TestSubscribersResume(t *testing.T) {
+	t.Parallel()
+	p := newPublisher(t)
+	sub := subscribeTo(t, quiet, p.url())
+	c, _ := p.acceptChanges()
+	_ = c.send([]byte("\x03\x01b|d"))
+	await(t, sub.Changes(), "b", "d")
+	c.Close()
+	c, have := p.acceptChanges()
+	if want := "\x02" + sum("b", "d"); have != want {
+		t.Errorf("the subscriber says % x, want % x", have, want)
+	}
+	_ = c.send([]byte("\x04\x01" + sum("b", "d") + sum("b") + "d\x00"))
+	if before := await(t, sub.Changes(), "b"); len(before) > 0 {
+		t.Errorf("got the lists %q in between", before)
+	}
+}
+
+// Changes without end do not make a list without end.
+func TestListsThatGrowWithoutEnd(t *testing.T) {
+	before := measure()
+	p := newPublisher(t)
+	sub := subscribeTo(t, quiet, p.url())
+	c, _ := p.acceptChanges()
+	if err := c.send([]byte("\x03\x00")); err != nil {
+		t.Fatal(err)
+	}
+	const each = 30000 // names of 512 bytes, with a separator
+	at, taken := uint64(0), 0
+	for i := range 20 {
+		var names []string
+		for n := range each {
+			names = append(names, fmt.Sprintf("%0512d", i*each+n))
+		}
+		after := at + binary.BigEndian.Uint64([]byte(sum(names...)))
+		if c.send([]byte("\x04\x00"+number(at)+number(after)+"\x00"+strings.Join(names, "|"))) != nil {
+			break
+		}
+		at, taken = after, taken+each*513
+	}
+	expectClosed(t, "when the list has become too long", c)
+	const longest = 64 << 20
+	if taken > 2*longest {
+		t.Errorf("%d bytes of names were taken, want not much more than %d", taken, longest)
+	}
+	sub.Close()
+	if got := int64(measure().memory) - int64(before.memory); got > 2*longest {
+		t.Errorf("%d MiB more for a list that grew, want at most %d", got>>20, 2*longest>>20)
+	}
+}
+
+// The length of a change is not believed: 100 servers that announce 64 MiB
+// each and send little.
+func TestChangesThatDoNotEnd(t *testing.T) {
+	before := measure()
+	for range 100 {
+		p := newPublisher(t)
+		subscribeTo(t, quiet, p.url())
+		c, _ := p.acceptChanges()
+		if _, err := c.Write(append(binary.BigEndian.AppendUint64(nil, 64<<20), "\x04\x00little"...)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := int64(measure().memory) - int64(before.memory); got > mostMemory {
+		t.Errorf("%d MiB more for lengths, want at most %d", got>>20, mostMemory>>20)
+	}
+}
+
+// A publisher that takes any subscriber, and knows no changes: it is given the
+// time of a handshake to welcome one.
+func TestPublishersThatNeverWelcome(t *testing.T) {
+	t.Parallel()
+	logger, book := newLogger()
+	p := newPublisher(t)
+	sub := subscribeTo(t, &gopherdiscovery.Dialer{Logger: logger}, p.url())
+	mute, proto := p.accept()
+	if proto != protoChanges {
+		t.Errorf("the subscriber speaks %#x, want %#x first", proto, protoChanges)
+	}
+	start := time.Now()
+	plain, proto := p.accept()
+	if took := time.Since(start); proto != protoSub || took < 4*time.Second {
+		t.Errorf("after %v the subscriber speaks %#x, want %#x after 5s", took, proto, protoSub)
+	}
+	expectClosed(t, "the mute one", mute)
+	if err := plain.send([]byte("b|a")); err != nil {
+		t.Fatal(err)
+	}
+	await(t, sub.Changes(), "a", "b")
+	if book.String() != "" {
+		t.Errorf("logged:\n%s\nwant nothing", book)
+	}
+}
+
+// A server that takes neither form is asked for them in turn, with pauses.
+func TestFormsAlternateWithPauses(t *testing.T) {
+	for _, test := range []struct {
+		name   string
+		accept func(t *testing.T, nc net.Conn) uint16
+	}{
+		{"after the hellos", func(t *testing.T, nc net.Conn) uint16 { return rawConn{nc}.greet(t, protoPub) }},
+		{"before its hello", func(t *testing.T, nc net.Conn) uint16 {
+			var hello [8]byte
+			nc.SetReadDeadline(time.Now().Add(patience))
+			if _, err := nc.Read(hello[:]); err != nil {
+				t.Fatal(err)
+			}
+			return binary.BigEndian.Uint16(hello[4:])
+		}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			logger, book := newLogger()
+			p := newPublisher(t)
+			subscribeTo(t, &gopherdiscovery.Dialer{Logger: logger}, p.url())
+			var got []uint16
+			start := time.Now()
+			for range 7 {
+				nc, err := p.Accept()
+				if err != nil {
+					t.Fatal(err)
+				}
+				got = append(got, test.accept(t, nc))
+				nc.Close()
+			}
+			took := time.Since(start)
+			want := []uint16{protoChanges, protoSub, protoChanges, protoSub, protoChanges, protoSub, protoChanges}
+			if !slices.Equal(got, want) {
+				t.Errorf("the subscriber speaks %#x, want %#x", got, want)
+			}
+			// The second attempt follows at once, the others after pauses that grow
+			// by half from 100 ms, less up to a quarter each.
+			if least := 75 * (100 + 150 + 225 + 337 + 506) / 100 * time.Millisecond; took < least {
+				t.Errorf("7 attempts in %v, want them to take %v at least", took, least)
+			}
+			if got := strings.Count(book.String(), "\n"); got != 1 {
+				t.Errorf("logged %d lines, want one:\n%s", got, book)
+			}
+		})
+	}
+}
