@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net"
 	"slices"
@@ -58,11 +59,22 @@ func (c *connector) inEitherForm(attempt func(changes bool) (*link, error)) (mad
 	if !plain {
 		made, err = attempt(true)
 		if errors.Is(err, errNoChanges) {
-			c.resumption.change(func(f *forms) { plain = f.refuse() })
+			c.resumption.change(func(f *forms) { plain = f.refuse(!errors.Is(err, errHungUp)) })
 		}
 	}
 	if plain {
 		made, err = attempt(false)
+		ask := false
+		c.resumption.change(func(f *forms) { ask = f.unanswered })
+		if err == nil && ask {
+			// There was nobody to refuse changes, a proxy perhaps, and now there is.
+			_ = made.Close()
+			if made, err = attempt(true); errors.Is(err, errNoChanges) {
+				made, err = attempt(false)
+			} else {
+				plain = false
+			}
+		}
 	}
 	c.resumption.change(func(f *forms) {
 		switch {
@@ -220,8 +232,12 @@ func (c *connector) shake(ctx context.Context, nc net.Conn, patience time.Durati
 	made.resumption, made.changes = c.resumption, changes
 	stop := context.AfterFunc(ctx, func() { _ = made.Close() })
 	err := made.handshake(c.config(), patience)
-	if err == nil && changes {
+	switch {
+	case !changes:
+	case err == nil:
 		err = made.subscribe(patience)
+	case errors.Is(err, errHungUp):
+		err = fmt.Errorf("%w: %w", errNoChanges, err)
 	}
 	if !stop() && err == nil {
 		err = context.Cause(ctx)

@@ -18,7 +18,7 @@ import (
 
 const protoChanges = 0xFD51
 
-var welcome = []byte{1, 1, 0, 0, 0x07, 0xD0} // beats every 2 seconds
+var welcomeBytes = []byte{1, 1, 0, 0, 0x07, 0xD0} // beats every 2 seconds
 
 // number is an unsigned one of 8 bytes.
 func number(n uint64) string { return string(binary.BigEndian.AppendUint64(nil, n)) }
@@ -74,7 +74,7 @@ func (p publisher) acceptChanges() (c rawConn, have string) {
 	if proto != protoChanges {
 		p.t.Fatalf("the subscriber speaks %#x, want %#x", proto, protoChanges)
 	}
-	if err := c.send(welcome); err != nil {
+	if err := c.send(welcomeBytes); err != nil {
 		p.t.Fatal(err)
 	}
 	return c, string(c.mustReceive(p.t))
@@ -115,7 +115,7 @@ func TestHostileServers(t *testing.T) {
 		{"an unknown flag", []string{list, "\x03\x03b"}},
 		{"an unknown kind", []string{list, "\x06\x01"}},
 		{"an empty message", []string{list, ""}},
-		{"a second WELCOME", []string{list, string(welcome)}},
+		{"a second WELCOME", []string{list, string(welcomeBytes)}},
 		{"a HAVE", []string{list, "\x02"}},
 		{"a plain list", []string{list, "b|d|e"}},
 		{"a beat of another list", []string{list, "\x05\x01" + sum("b")}},

@@ -178,3 +178,38 @@ func TestFormsAlternateWithPauses(t *testing.T) {
 		})
 	}
 }
+
+// A proxy whose server is down closes each connection before any hello. Once
+// the server is back its subscribers ask it for changes, whichever form they
+// tried last.
+func TestServerComesBackBehindAProxy(t *testing.T) {
+	for attempts := range 4 {
+		t.Run(fmt.Sprint(attempts, " attempts"), func(t *testing.T) {
+			t.Parallel()
+			p := newPublisher(t)
+			subscribeTo(t, quiet, p.url())
+			for range attempts {
+				nc, err := p.Accept()
+				if err != nil {
+					t.Fatal(err)
+				}
+				var hello [8]byte
+				_, _ = nc.Read(hello[:])
+				nc.Close()
+			}
+			for {
+				c, proto := p.accept()
+				if proto == protoSub {
+					continue // it finds a server, and asks again
+				}
+				if err := c.send(welcomeBytes); err != nil {
+					t.Fatal(err)
+				}
+				if have, err := c.receive(); err != nil || string(have) != "\x02" {
+					t.Errorf("got % x, error %v, want HAVE", have, err)
+				}
+				return
+			}
+		})
+	}
+}

@@ -53,6 +53,9 @@ type forms struct {
 	plainTurn bool      // of them, the plain one is next
 	mistrust  time.Duration
 
+	// unanswered says that the connection that asked for changes was closed before any hello.
+	unanswered bool
+
 	servedPlain bool      // the form of the last connection
 	until       time.Time // plain until then, since the server has sent something that breaks the protocol
 }
@@ -68,10 +71,10 @@ func (f *forms) plain(now time.Time) bool {
 	return !f.refused.IsZero() && now.Sub(f.refused) <= refusalTime
 }
 
-// refuse notes that changes were refused, and reports whether to try the
-// plain form at once.
-func (f *forms) refuse() (atOnce bool) {
-	f.plainTurn = true
+// refuse notes that changes were refused, perhaps without a hello, and reports
+// whether to try the plain form at once.
+func (f *forms) refuse(hello bool) (atOnce bool) {
+	f.plainTurn, f.unanswered = true, !hello
 	return !f.alternate
 }
 
@@ -93,7 +96,7 @@ func (f *forms) serve(plain bool, now time.Time) {
 	if plain && f.plainTurn {
 		f.refused = now
 	}
-	f.alternate, f.plainTurn, f.servedPlain = false, false, plain
+	f.alternate, f.plainTurn, f.unanswered, f.servedPlain = false, false, false, plain
 }
 
 // distrust notes that the server has broken the protocol.

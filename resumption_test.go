@@ -3,6 +3,7 @@ package gopherdiscovery
 import (
 	"errors"
 	"fmt"
+	"io"
 	"slices"
 	"strings"
 	"testing"
@@ -15,7 +16,7 @@ type fakeServer struct{ changes, plain error }
 
 var (
 	ourServer   = fakeServer{}
-	oldServer   = fakeServer{changes: fmt.Errorf("%w: %w", errNoChanges, errHungUp)}
+	oldServer   = fakeServer{changes: fmt.Errorf("%w: %w", errNoChanges, io.EOF)}
 	noServer    = fakeServer{errors.New("refused"), errors.New("refused")}
 	muteServer  = fakeServer{fmt.Errorf("%w: %w", errNoChanges, errMute), errMute}
 	closedFirst = fakeServer{fmt.Errorf("%w: %w", errNoChanges, errHungUp), errHungUp}
@@ -41,7 +42,7 @@ func attempts(t *testing.T, r *resumption, s fakeServer, n int) string {
 			if err != nil {
 				return nil, err
 			}
-			return new(link), nil
+			return &link{close: func() error { return nil }}, nil
 		})
 		if (err == nil) != (strings.ToUpper(one[len(one)-1:]) == one[len(one)-1:]) {
 			t.Errorf("after %q: got error %v", one, err)
@@ -71,8 +72,9 @@ func TestForms(t *testing.T) {
 		{"another's, and then ours", []visit{{0, oldServer, 1, "cP"}, {time.Minute + 1, ourServer, 2, "C C"}, {0, oldServer, 1, "cP"}}},
 		{"none, and then another's", []visit{{0, noServer, 3, "c c c"}, {0, oldServer, 2, "cP P"}}},
 		{"another's, which goes away", []visit{{0, oldServer, 1, "cP"}, {0, noServer, 3, "p p p"}, {time.Hour, noServer, 1, "c"}}},
-		{"refuses both: they alternate", []visit{{0, closedFirst, 6, "cp c p c p c"}, {0, oldServer, 3, "P P P"}}},
+		{"refuses both: they alternate", []visit{{0, closedFirst, 6, "cp c p c p c"}, {0, oldServer, 3, "PcP P P"}}},
 		{"refuses both, and then ours", []visit{{0, closedFirst, 3, "cp c p"}, {0, ourServer, 2, "C C"}}},
+		{"refuses both, and then ours, with the plain form next", []visit{{0, closedFirst, 2, "cp c"}, {0, ourServer, 2, "PC C"}}},
 		{"refuses both, and then another's, with changes next", []visit{{0, closedFirst, 3, "cp c p"}, {0, oldServer, 3, "c P P"}}},
 		{"another's that is full: changes in turn", []visit{{0, oldServer, 1, "cP"}, {0, closedFirst, 4, "p c p c"}}},
 		{"accepts, and says nothing", []visit{{0, muteServer, 2, "cp cp"}}},
@@ -104,7 +106,7 @@ func TestShortLivedForms(t *testing.T) {
 	c := newClock()
 	plain := func(f *forms) bool { return f.plain(c.at(0)) }
 	var f forms
-	if !f.refuse() {
+	if !f.refuse(true) {
 		t.Error("changes are refused: the plain form is not tried at once")
 	}
 	f.serve(true, c.at(0))
@@ -115,7 +117,7 @@ func TestShortLivedForms(t *testing.T) {
 	if plain(&f) {
 		t.Error("a plain connection has ended early: the next attempt is plain")
 	}
-	if f.refuse() {
+	if f.refuse(true) {
 		t.Error("then changes are refused: the plain form is tried without a pause")
 	}
 	if !plain(&f) {
@@ -126,7 +128,7 @@ func TestShortLivedForms(t *testing.T) {
 	if plain(&f) {
 		t.Error("a connection in changes has ended early: the next attempt is plain")
 	}
-	if !f.refuse() {
+	if !f.refuse(true) {
 		t.Error("then changes are refused: the plain form is not tried at once")
 	}
 }
