@@ -70,7 +70,8 @@ func TestOldClientOutlivesOurServer(t *testing.T) {
 
 func TestOldAndNewClients(t *testing.T) {
 	overEach(t, func(t *testing.T, survey, pubsub string) {
-		survey, pubsub = startServer(t, survey, pubsub).URLs()
+		server := startServer(t, survey, pubsub)
+		survey, pubsub = server.URLs()
 		newcomer, peers := join(t, survey, pubsub, "new-1")
 		await(t, peers, "new-1")
 		lists := map[string]<-chan []string{
@@ -103,6 +104,9 @@ func TestOldAndNewClients(t *testing.T) {
 		// An old and a new client under one name are one entry, until the last of them leaves.
 		twin, oldTwin := announce(t, survey, "twin"), announceOld(t, survey, "twin")
 		all("new-1", "old-2", "twin")
+		eventually(t, "both twins are connected", func() bool { return server.Stats().Clients == 4 })
+		polls := server.Stats().Polls
+		eventually(t, "both have been asked", func() bool { return server.Stats().Polls > polls+1 })
 		twin.Close()
 		announce(t, survey, "witness")
 		all("new-1", "old-2", "twin", "witness")
