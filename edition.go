@@ -9,6 +9,8 @@ type edition struct {
 	changed  time.Time // the first change since the last list; zero without one
 	urgent   bool      // a name has left: the change does not wait
 	joined   bool      // a newcomer has joined: it waits for others of its batch only
+	lost     time.Time // when the first connection has ended since the last list; zero without one
+	losing   time.Time // when the last one has
 	last     time.Time // when the last list was published
 }
 
@@ -36,12 +38,25 @@ func (e *edition) note(now time.Time, urgent bool) {
 	e.urgent = e.urgent || urgent
 }
 
+// lose notes the end of a connection. It seldom comes alone, and that most have
+// ended is to be known before the first is told.
+func (e *edition) lose(now time.Time) {
+	if e.lost.IsZero() {
+		e.lost = now
+	}
+	e.losing = now
+}
+
 // publishAt is when a list is to be published; zero if nothing has changed. While others of a batch of newcomers have not
 // answered, waiting is true.
 func (e *edition) publishAt(waiting bool) time.Time {
 	settled := e.last.Add(settleTime)
 	switch {
-	case e.changed.IsZero() || e.urgent:
+	case e.changed.IsZero():
+		return e.changed
+	case !e.lost.IsZero():
+		return earliest(e.losing.Add(lossSettle), e.lost.Add(longestLoss))
+	case e.urgent:
 		return e.changed
 	case waiting:
 		return e.changed.Add(settleTime)
@@ -70,4 +85,5 @@ func (e *edition) deadline(waiting bool) time.Time {
 func (e *edition) published(now time.Time) {
 	e.changed, e.last = time.Time{}, now
 	e.urgent, e.joined = false, false
+	e.lost, e.losing = time.Time{}, time.Time{}
 }

@@ -140,17 +140,18 @@ const (
 	// mostHalts is how often a server that is stopped again begins anew before its list is complete.
 	mostHalts = 5
 
-	// mostYields is how often the loop lets others run who may have the end of a connection to tell.
-	mostYields = 8
-
 	// The loop runs at least this often, so that it notices when the process was stopped.
 	serverTick = 250 * time.Millisecond
 
 	// When lossFrom connections, and most of those there were, end within lossWindow, the server's network is the likelier
 	// cause. Those who were there then are remembered for lossMemory.
-	lossFrom   = 3
-	lossWindow = time.Second
-	lossMemory = 10 * time.Minute
+	// One end seldom comes alone: none of them is told until there was no other
+	// for lossSettle, or the first is longestLoss ago.
+	lossFrom    = 3
+	lossSettle  = 5 * time.Millisecond
+	longestLoss = 50 * time.Millisecond
+	lossWindow  = time.Second
+	lossMemory  = 10 * time.Minute
 
 	// From this many silent names, if they are more than one in doubtShare, a poll is doubted. Eureka's self-preservation
 	// begins with 15 %, which is nearly the same.

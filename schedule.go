@@ -46,6 +46,9 @@ func (s *schedule[C]) disconnect(c C, now time.Time) {
 	before := len(s.names)
 	s.roster.disconnect(c)
 	s.note(before, now, true)
+	if s.losses.known >= lossFrom {
+		s.edition.lose(now)
+	}
 	s.joins.disconnect(c)
 	if suspect && s.edition.complete {
 		s.restart(now)

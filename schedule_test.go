@@ -188,6 +188,8 @@ func TestScheduleFurtherNames(t *testing.T) {
 	s.expect(2300, "publish a b c d e; wake 4000")
 }
 
+// A leave waits neither for newcomers nor for the next poll, but for others
+// that may follow at once.
 func TestScheduleLeavesDoNotWait(t *testing.T) {
 	s := running(t, Options{})
 	s.connect(2)
@@ -197,7 +199,54 @@ func TestScheduleLeavesDoNotWait(t *testing.T) {
 	s.hear(2101, 2, "b")
 	s.expect(2101, "wake 2106")
 	s.disconnect(1, s.at(2102))
+	s.expect(2102, "wake 2107")
+	s.expect(2107, "publish b; wake 4000")
+}
+
+// Of one or two connections there is nothing to gather.
+func TestScheduleLeaveOfOneOfTwo(t *testing.T) {
+	s := running(t, Options{})
+	s.connect(2)
+	s.expect(2100, "ask 2; wake 4000")
+	s.hear(2101, 2, "b")
+	s.expect(2101, "publish a b; wake 4000")
+	s.disconnect(1, s.at(2102))
 	s.expect(2102, "publish b; wake 4000")
+}
+
+// Leaves that follow each other closely are one list, but do not wait for more
+// than 50 ms.
+func TestScheduleLeavesAreGathered(t *testing.T) {
+	s := newScript(t, Options{})
+	for id := range 100 {
+		s.connect(id)
+	}
+	s.next(s.at(0))
+	for id := range 100 {
+		s.hear(1, id, fmt.Sprint(id))
+	}
+	s.next(s.at(2000))
+	for id := range 100 {
+		s.hear(2001, id, fmt.Sprint(id))
+	}
+	s.next(s.at(2001))
+	s.disconnect(0, s.at(3000))
+	s.disconnect(1, s.at(3004))
+	if do, _ := s.next(s.at(3008)); do.publish {
+		t.Error("published 4 ms after the last leave, want 5 ms")
+	}
+	if do, _ := s.next(s.at(3009)); !do.publish {
+		t.Error("not published 5 ms after the last leave")
+	}
+	for i := range 13 {
+		s.disconnect(2+i, s.at(3100+4*i))
+		if do, _ := s.next(s.at(3100 + 4*i)); do.publish {
+			t.Errorf("published %d ms after the first of many leaves, want 50 ms", 4*i)
+		}
+	}
+	if do, _ := s.next(s.at(3150)); !do.publish {
+		t.Error("not published 50 ms after the first of many leaves")
+	}
 }
 
 func TestScheduleChangeThatUndoesItself(t *testing.T) {
@@ -436,15 +485,16 @@ func TestSchedulePatience(t *testing.T) {
 func TestScheduleMassLoss(t *testing.T) {
 	s := crowd(t)
 	s.disconnect(0, s.at(2100))
-	s.expect(2100, "publish 1 2 3; wake 4000")
+	s.expect(2100, "wake 2105")
 	s.disconnect(1, s.at(2101))
 	s.disconnect(2, s.at(2102))
-	s.expect(2102, "publish incomplete 3; wake 4102")
+	s.expect(2102, "publish incomplete 3; wake 2107")
+	s.expect(2107, "wake 4102")
 	s.connect(5)
-	s.expect(2103, "ask 5; wake 4102")
-	s.hear(2104, 5, "1")
-	s.expect(2104, "publish incomplete 1 3; wake 4102")
-	s.hear(2104, 3, "3")
+	s.expect(2108, "ask 5; wake 4102")
+	s.hear(2109, 5, "1")
+	s.expect(2109, "publish incomplete 1 3; wake 4102")
+	s.hear(2109, 3, "3")
 	s.expect(4102, "poll; publish 1 3; wake 5102")
 	s.connect(6)
 	s.expect(4200, "ask 6; wake 5102")
@@ -470,7 +520,8 @@ func TestScheduleSubscriberAfterAMassLoss(t *testing.T) {
 	for id := range 4 {
 		s.disconnect(id, s.at(2100))
 	}
-	s.expect(2100, "publish incomplete; wake 4100")
+	s.expect(2100, "publish incomplete; wake 2105")
+	s.expect(2105, "wake 4100")
 	s.expect(4100, "poll; publish; wake 6100")
 	s.resubscribe(s.at(5000))
 	s.expect(5000, "publish incomplete; wake 7000")
@@ -485,7 +536,8 @@ func TestScheduleEndsWhileDoubted(t *testing.T) {
 	s.expect(4000, "poll; wake 5000")
 	s.expect(5000, "doubted; wake 5000")
 	s.disconnect(0, s.at(5001))
-	s.expect(5001, "publish incomplete 1 2 3; wake 7001")
+	s.expect(5001, "publish incomplete 1 2 3; wake 5006")
+	s.expect(5006, "wake 7001")
 }
 
 // A server that notices a poll's end late was perhaps stopped: it reads what has come in before it
