@@ -1,0 +1,25 @@
+package gopherdiscovery
+
+// Deaden delivers nothing any more on the connections to a name that there
+// are, though both ends stay open. Connections made later are well: something
+// in between has lost its memory of the old ones.
+func (m *Memory) Deaden(name string) {
+	for _, c := range m.Conns(name) {
+		c.freeze(true)
+	}
+}
+
+// Unplug breaks the connections to a server at a name, and refuses new ones
+// until plug is called.
+func (m *Memory) Unplug(name string) (plug func()) {
+	m.mu.Lock()
+	p := m.ports[name]
+	delete(m.ports, name)
+	m.mu.Unlock()
+	m.Cut(name)
+	return func() {
+		m.mu.Lock()
+		defer m.mu.Unlock()
+		m.ports[name] = p
+	}
+}
