@@ -27,6 +27,7 @@ type member struct {
 	number  int // in the order in which they came
 	heardIn int // the last poll in which it answered, or in which it came
 	names   map[string]*presence
+	dropped time.Time // when the name that was dropped last for its silence was first asked; zero if it was heard again
 }
 
 // known is a name in the list. Connections share its string.
@@ -140,6 +141,10 @@ func (r *roster[C]) hear(c C, name string, now time.Time, took time.Duration) er
 	case r.total == maxTotalNames, r.names[name] == nil && r.size+len(separator)+len(name) > maxListLen:
 		return errListFull
 	default:
+		if !m.dropped.IsZero() { // it was not hung but slow
+			took = min(max(took, now.Sub(m.dropped)), maxSilence)
+			m.dropped = time.Time{}
+		}
 		m.names[r.add(name)] = &presence{heardIn: r.poll, slowest: took}
 	}
 	return nil
@@ -187,6 +192,7 @@ func (r *roster[C]) endPoll(now time.Time, limit int, doubted bool) (missed int)
 			}
 			silence := now.Sub(p.asked)
 			if p.missed >= limit && silence >= p.patience() && !doubted || silence >= maxDoubt {
+				m.dropped = p.asked
 				r.drop(m, name, p)
 			}
 		}

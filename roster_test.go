@@ -34,6 +34,39 @@ func TestRosterNamesOnSeveralConnections(t *testing.T) {
 	}
 }
 
+// A name that was dropped for its silence, and is heard again on the same
+// connection, was not hung but slow.
+func TestRosterLearnsFromADrop(t *testing.T) {
+	r := newRoster[int]()
+	c := newClock()
+	r.connect(1)
+	r.hear(1, "a", c.at(0), 0)
+	r.startPoll(c.at(2000))
+	r.endPoll(c.at(3000), 1, false)
+	if got := r.sorted(); len(got) > 0 {
+		t.Fatalf("after a missed poll: got %q, want none", got)
+	}
+	for _, test := range []struct {
+		heard int
+		want  time.Duration
+	}{
+		{12000, 10 * time.Second},
+		{3600000, maxSilence},
+	} {
+		r.conns[1].dropped = c.at(2000)
+		r.hear(1, "a", c.at(test.heard), 0)
+		if got := r.conns[1].names["a"].slowest; got != test.want {
+			t.Errorf("heard at %d ms: got %v as its slowest answer, want %v", test.heard, got, test.want)
+		}
+		r.disconnect(1)
+		r.connect(1)
+	}
+	r.hear(1, "a", c.at(3600000), 0)
+	if got := r.conns[1].names["a"].slowest; got != 0 {
+		t.Errorf("on a new connection: got %v as its slowest answer, want 0", got)
+	}
+}
+
 func TestRosterPolls(t *testing.T) {
 	r := newRoster[int]()
 	now := time.Now()
