@@ -21,10 +21,11 @@ const memoryRoom = 512
 type Memory struct {
 	id string
 
-	mu     sync.Mutex // guards the fields below
-	ports  map[string]*memoryPort
-	frozen map[string]bool
-	conns  []*MemoryConn // in the order in which they were made
+	mu      sync.Mutex // guards the fields below
+	ports   map[string]*memoryPort
+	frozen  map[string]bool
+	halting map[string]bool // later connections are halted
+	conns   []*MemoryConn   // in the order in which they were made
 }
 
 var (
@@ -35,9 +36,10 @@ var (
 // NewMemory returns a network that ends with the test.
 func NewMemory(t testing.TB) *Memory {
 	m := &Memory{
-		id:     fmt.Sprint(memoryIDs.Add(1)),
-		ports:  make(map[string]*memoryPort),
-		frozen: make(map[string]bool),
+		id:      fmt.Sprint(memoryIDs.Add(1)),
+		ports:   make(map[string]*memoryPort),
+		frozen:  make(map[string]bool),
+		halting: make(map[string]bool),
 	}
 	memories.Store(m.id, m)
 	t.Cleanup(func() { memories.Delete(m.id) })
@@ -87,6 +89,9 @@ func (m *Memory) Halt(name string) {
 // Continue lets it go on.
 func (m *Memory) Continue(name string) {
 	m.Thaw(name)
+	m.mu.Lock()
+	m.halting[name] = false
+	m.mu.Unlock()
 	m.halt(name, false)
 }
 
@@ -138,6 +143,7 @@ func (m *Memory) dial(name string) (net.Conn, error) {
 			c.freeze(true)
 		}
 	}
+	c.down.halted = m.halting[port]
 	m.conns = append(m.conns, c)
 	p.change(func() { p.waiting = append(p.waiting, c) })
 	return &memoryEnd{MemoryConn: c, in: c.down, out: c.up}, nil

@@ -9,6 +9,14 @@ func (m *Memory) Deaden(name string) {
 	}
 }
 
+// HaltSoon makes a server at a name stop where it sends something first on a
+// connection that does not exist yet. Continue lets it go on.
+func (m *Memory) HaltSoon(name string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.halting[name] = true
+}
+
 // Unplug breaks the connections to a server at a name, and refuses new ones
 // until plug is called.
 func (m *Memory) Unplug(name string) (plug func()) {

@@ -1,0 +1,53 @@
+package gopherdiscovery_test
+
+import (
+	"fmt"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// A server is restarted, and stopped when it asks the first of its clients.
+// The others wait meanwhile. When it goes on they have all the time that they
+// would have had: no subscriber that has a list is told anything, and one that
+// has none is not told that the list is complete before it is.
+func TestStallBeforeTheFirstList(t *testing.T) {
+	for _, stall := range []time.Duration{time.Second, 3 * time.Second, 4500 * time.Millisecond} {
+		t.Run(stall.String(), func(t *testing.T) {
+			for range 10 { // the order in which the server hears of the clients differs
+				synctest.Test(t, func(t *testing.T) {
+					w := newTown(t)
+					server := w.server(0)
+					lists := newRecord(w.subscriber("sub", 0).Changes())
+					for i := range 10 {
+						w.client(fmt.Sprint("a", i), 0)
+					}
+					time.Sleep(9 * time.Second)
+					lists.forget()
+					server.Close()
+					for i := range 9 {
+						w.Freeze(fmt.Sprint("survey0/a", i+1))
+					}
+					w.HaltSoon("survey0")
+					w.server(0)
+					sub := w.subscriber("new", 0)
+					newcomer := newRecord(sub.Changes())
+					time.Sleep(stall)
+					w.Continue("survey0")
+					time.Sleep(2*time.Second - 101*time.Millisecond) // the first has dialled within 100 ms
+					expectState(t, sub, true, false)
+					lists.expect(t)
+					time.Sleep(101 * time.Millisecond)
+					expectState(t, sub, true, true)
+					newcomer.mu.Lock()
+					if got := newcomer.got[len(newcomer.got)-1].list; got != ten {
+						t.Errorf("a new subscriber has the list %q when it is complete, want %q", got, ten)
+					}
+					newcomer.mu.Unlock()
+					time.Sleep(10 * time.Minute)
+					lists.expect(t)
+				})
+			}
+		})
+	}
+}
