@@ -139,6 +139,21 @@ func TestAllAreBackLate(t *testing.T) {
 	})
 }
 
+// Once all are back a loss is forgotten: one that leaves and comes back is told
+// at once, twice.
+func TestMassLossIsForgotten(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w, _, lists := crowded(t)
+		w.Unplug("survey0")()
+		time.Sleep(11 * time.Second)
+		w.Cut("survey0/a3")
+		time.Sleep(gathered)
+		lists.expect(t, delivered{20*time.Second + gathered, "a0 a1 a2 a4 a5 a6 a7 a8 a9"})
+		time.Sleep(back)
+		lists.expectWithin(t, 20*time.Second, 20*time.Second+back, ten)
+	})
+}
+
 // Newcomers are listed at once, whatever has happened to others.
 func TestNewcomerAfterAMassLoss(t *testing.T) {
 	for _, test := range []struct {

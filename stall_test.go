@@ -25,6 +25,7 @@ func TestStallBeforeTheFirstList(t *testing.T) {
 					time.Sleep(9 * time.Second)
 					lists.forget()
 					server.Close()
+					synctest.Wait()
 					for i := range 9 {
 						w.Freeze(fmt.Sprint("survey0/a", i+1))
 					}
