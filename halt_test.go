@@ -78,10 +78,11 @@ func TestServerHoldsBackAfterAHalt(t *testing.T) {
 		sub := w.subscriber("new", 0)
 		newcomer := newRecord(sub.Changes())
 		expectState(t, sub, true, false)
-		time.Sleep(20 * time.Millisecond) // JoinInterval
-		newcomer.expectAllWithin(t, "new", 20*time.Millisecond, ten[3:]+" b")
-		newcomer.forget()
-		time.Sleep(1980*time.Millisecond - 1)
+		time.Sleep(200*time.Millisecond - 1)
+		newcomer.expect(t) // it is to be told nothing of the dead
+		time.Sleep(1)
+		newcomer.expect(t, delivered{200 * time.Millisecond, ten[3:] + " b"})
+		time.Sleep(1800*time.Millisecond - 1)
 		expectState(t, sub, true, false)
 		lists.expect(t)
 		time.Sleep(1 * time.Nanosecond)

@@ -12,7 +12,7 @@ type schedule[C comparable] struct {
 	losses  losses
 	told    bool      // whether the list was complete when next was called last
 	wakeAt  time.Time // when next wanted to be called
-	greetAt time.Time // those who come have to wait until then
+	greetAt time.Time // subscribers who come have to wait until then
 	halts   int       // since the list was complete
 }
 
@@ -132,6 +132,13 @@ func (s *schedule[C]) waited(from, now time.Time) {
 	}
 }
 
+// mayGreet reports whether subscribers who come may be sent the list. It waits
+// until the ends of connections are told that came before them: nobody is to
+// see a dead name again that others have taken off the list.
+func (s *schedule[C]) mayGreet(now time.Time) bool {
+	return !now.Before(s.greetAt) && (s.edition.lost.IsZero() || s.edition.due(now, s.joins.waiting()))
+}
+
 // restart makes the list incomplete, as after the server's start, until all who may be on their way back have had PollTime to
 // come and have been asked. Those who come in time never left.
 func (s *schedule[C]) restart(now time.Time) {
@@ -147,6 +154,7 @@ func (s *schedule[C]) resume(now time.Time) {
 	if s.halts < mostHalts {
 		s.halts++
 		s.restart(now)
+		s.greetAt = now.Add(graceTime)
 	}
 }
 

@@ -203,52 +203,6 @@ func TestScheduleLeavesDoNotWait(t *testing.T) {
 	s.expect(2107, "publish b; wake 4000")
 }
 
-// Of one or two connections there is nothing to gather.
-func TestScheduleLeaveOfOneOfTwo(t *testing.T) {
-	s := running(t, Options{})
-	s.connect(2)
-	s.expect(2100, "ask 2; wake 4000")
-	s.hear(2101, 2, "b")
-	s.expect(2101, "publish a b; wake 4000")
-	s.disconnect(1, s.at(2102))
-	s.expect(2102, "publish b; wake 4000")
-}
-
-// Leaves that follow each other closely are one list, but do not wait for more
-// than 50 ms.
-func TestScheduleLeavesAreGathered(t *testing.T) {
-	s := newScript(t, Options{})
-	for id := range 100 {
-		s.connect(id)
-	}
-	s.next(s.at(0))
-	for id := range 100 {
-		s.hear(1, id, fmt.Sprint(id))
-	}
-	s.next(s.at(2000))
-	for id := range 100 {
-		s.hear(2001, id, fmt.Sprint(id))
-	}
-	s.next(s.at(2001))
-	s.disconnect(0, s.at(3000))
-	s.disconnect(1, s.at(3004))
-	if do, _ := s.next(s.at(3008)); do.publish {
-		t.Error("published 4 ms after the last leave, want 5 ms")
-	}
-	if do, _ := s.next(s.at(3009)); !do.publish {
-		t.Error("not published 5 ms after the last leave")
-	}
-	for i := range 13 {
-		s.disconnect(2+i, s.at(3100+4*i))
-		if do, _ := s.next(s.at(3100 + 4*i)); do.publish {
-			t.Errorf("published %d ms after the first of many leaves, want 50 ms", 4*i)
-		}
-	}
-	if do, _ := s.next(s.at(3150)); !do.publish {
-		t.Error("not published 50 ms after the first of many leaves")
-	}
-}
-
 func TestScheduleChangeThatUndoesItself(t *testing.T) {
 	s := running(t, Options{})
 	s.connect(2)
@@ -350,17 +304,17 @@ func TestScheduleAfterManyHalts(t *testing.T) {
 // A wait that ends late means that the process was stopped, for a while or a moment.
 func TestScheduleTellsHalts(t *testing.T) {
 	for _, test := range []struct {
-		name         string
-		from, till   int
-		halt, moment bool
+		name       string
+		from, till int
+		halt, wait bool
 	}{
 		{"in time", 2000, 2250, false, false},
 		{"a little late", 2000, 2300, false, false},
 		{"a moment late", 2000, 2301, false, true},
 		{"after much work", 2280, 2320, false, false},
 		{"nearly a halt", 2000, 2750, false, true},
-		{"halt", 2000, 2751, true, false},
-		{"halt within work", 2750, 2751, true, false},
+		{"halt", 2000, 2751, true, true},
+		{"halt within work", 2750, 2751, true, true},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			s := running(t, Options{}) // at 2000, it wants to be called within 250 ms
@@ -368,8 +322,8 @@ func TestScheduleTellsHalts(t *testing.T) {
 			if s.edition.complete == test.halt {
 				t.Errorf("got halt %t, want %t", !s.edition.complete, test.halt)
 			}
-			if got := s.greetAt.Equal(s.at(test.till + 200)); got != test.moment {
-				t.Errorf("newcomers wait: got %t, want %t", got, test.moment)
+			if got := s.greetAt.Equal(s.at(test.till + 200)); got != test.wait {
+				t.Errorf("newcomers wait: got %t, want %t", got, test.wait)
 			}
 		})
 	}

@@ -211,7 +211,7 @@ func (s *DiscoveryServer) takeEvents(plan *schedule[*respondent], waited []answe
 			s.surveyor.reject(a.from, err)
 		}
 	}
-	if now.Before(plan.greetAt) {
+	if !plan.mayGreet(now) {
 		return nil
 	}
 	came = s.publisher.take()

@@ -1,0 +1,76 @@
+package gopherdiscovery
+
+import (
+	"fmt"
+	"testing"
+)
+
+// Of one or two connections there is nothing to gather.
+func TestScheduleLeaveOfOneOfTwo(t *testing.T) {
+	s := running(t, Options{})
+	s.connect(2)
+	s.expect(2100, "ask 2; wake 4000")
+	s.hear(2101, 2, "b")
+	s.expect(2101, "publish a b; wake 4000")
+	s.disconnect(1, s.at(2102))
+	s.expect(2102, "publish b; wake 4000")
+}
+
+// Leaves that follow each other closely are one list, but do not wait for more
+// than 50 ms.
+func TestScheduleLeavesAreGathered(t *testing.T) {
+	s := newScript(t, Options{})
+	for id := range 100 {
+		s.connect(id)
+	}
+	s.next(s.at(0))
+	for id := range 100 {
+		s.hear(1, id, fmt.Sprint(id))
+	}
+	s.next(s.at(2000))
+	for id := range 100 {
+		s.hear(2001, id, fmt.Sprint(id))
+	}
+	s.next(s.at(2001))
+	s.disconnect(0, s.at(3000))
+	s.disconnect(1, s.at(3004))
+	if do, _ := s.next(s.at(3008)); do.publish {
+		t.Error("published 4 ms after the last leave, want 5 ms")
+	}
+	if do, _ := s.next(s.at(3009)); !do.publish {
+		t.Error("not published 5 ms after the last leave")
+	}
+	for i := range 13 {
+		s.disconnect(2+i, s.at(3100+4*i))
+		if do, _ := s.next(s.at(3100 + 4*i)); do.publish {
+			t.Errorf("published %d ms after the first of many leaves, want 50 ms", 4*i)
+		}
+	}
+	if do, _ := s.next(s.at(3150)); !do.publish {
+		t.Error("not published 50 ms after the first of many leaves")
+	}
+}
+
+// A subscriber that comes when a connection has ended waits until that is told.
+func TestScheduleMayGreet(t *testing.T) {
+	s := crowd(t)
+	s.disconnect(0, s.at(2100))
+	for _, test := range []struct {
+		at   int
+		want bool
+	}{{2100, false}, {2104, false}, {2105, true}} {
+		if got := s.mayGreet(s.at(test.at)); got != test.want {
+			t.Errorf("at %d ms: got %t, want %t", test.at, got, test.want)
+		}
+	}
+	s.expect(2105, "publish 1 2 3; wake 4000")
+	s.waited(s.at(2105), s.at(5000))
+	for _, test := range []struct {
+		at   int
+		want bool
+	}{{5000, false}, {5199, false}, {5200, true}} {
+		if got := s.mayGreet(s.at(test.at)); got != test.want {
+			t.Errorf("after a halt, at %d ms: got %t, want %t", test.at, got, test.want)
+		}
+	}
+}
