@@ -1,0 +1,237 @@
+//go:build linux
+
+package faults
+
+import (
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net"
+	"os"
+	"sync"
+	"testing"
+	"time"
+)
+
+// What a bad path does to each segment. A segment that is lost comes when TCP
+// has repeated it, and those behind it wait: that is all that the peers notice.
+const (
+	shortestDelay = 200 * time.Millisecond
+	longestDelay  = 300 * time.Millisecond
+	lossRate      = 0.1
+	firstTimeout  = 600 * time.Millisecond // it doubles with each further loss
+
+	// After six losses in a row TCP has been unacknowledged for longer than the
+	// library bears with, and the connection ends. It is one segment in a
+	// million, and not what is tested here.
+	mostLosses = 5
+
+	segmentSize = 1448
+)
+
+// path is a TCP proxy in front of a server. What it does to connections needs
+// no privileges.
+type path struct {
+	t      *testing.T
+	url    string
+	target string
+
+	passing sync.WaitGroup
+
+	mu       sync.Mutex // guards the fields below
+	listener net.Listener
+	bad      bool
+	flows    map[*flow]struct{}
+}
+
+// flow is a connection through a path.
+type flow struct {
+	path     *path
+	ends     [2]*net.TCPConn
+	closed   chan struct{} // by cut
+	deadened chan struct{}
+}
+
+// newPath returns a path to a URL, and ends it with the test.
+func newPath(t *testing.T, target string) *path {
+	t.Helper()
+	host := fmt.Sprintf("127.252.%d.%d", os.Getpid()%256, lastHost.Add(1))
+	p := &path{t: t, url: "tcp://" + host + ":10000", target: target[len("tcp://"):], flows: make(map[*flow]struct{})}
+	p.mend()
+	t.Cleanup(func() {
+		p.cut()
+		p.passing.Wait()
+	})
+	return p
+}
+
+// mend lets connections through.
+func (p *path) mend() {
+	p.t.Helper()
+	l, err := net.Listen("tcp", p.url[len("tcp://"):])
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.listener = l
+	p.passing.Go(func() { p.accept(l) })
+}
+
+// cut breaks all connections, and refuses new ones until mend. It returns when.
+func (p *path) cut() time.Time {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	_ = p.listener.Close()
+	now := time.Now()
+	for f := range p.flows {
+		close(f.closed)
+		for _, end := range f.ends {
+			_ = end.SetLinger(0) // a reset
+			_ = end.Close()
+		}
+	}
+	clear(p.flows)
+	return now
+}
+
+// worsen makes the path a bad one.
+func (p *path) worsen() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.bad = true
+}
+
+// deaden keeps the connections that there are open, but passes nothing on any
+// more, not even their ends. It returns when.
+func (p *path) deaden() time.Time {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for f := range p.flows {
+		close(f.deadened)
+	}
+	return time.Now()
+}
+
+func (p *path) accept(l net.Listener) {
+	for {
+		c, err := l.Accept()
+		if err != nil {
+			return
+		}
+		p.passing.Go(func() { p.pass(c.(*net.TCPConn), l) })
+	}
+}
+
+func (p *path) pass(c *net.TCPConn, l net.Listener) {
+	server, err := net.Dial("tcp", p.target)
+	if err != nil {
+		_ = c.Close()
+		return
+	}
+	f := &flow{path: p, ends: [2]*net.TCPConn{c, server.(*net.TCPConn)}, closed: make(chan struct{}), deadened: make(chan struct{})}
+	p.mu.Lock()
+	if p.listener == l {
+		p.flows[f] = struct{}{}
+	} else { // cut meanwhile
+		close(f.closed)
+	}
+	p.mu.Unlock()
+	var both sync.WaitGroup
+	both.Go(func() { f.carry(f.ends[0], f.ends[1]) })
+	both.Go(func() { f.carry(f.ends[1], f.ends[0]) })
+	both.Wait()
+	p.mu.Lock()
+	delete(p.flows, f)
+	p.mu.Unlock()
+}
+
+// segment is what is on its way, and when it has arrived.
+type segment struct {
+	bytes []byte
+	due   time.Time
+}
+
+// carry passes on what comes from one end, in order, until either end closes.
+func (f *flow) carry(from, to *net.TCPConn) {
+	segments := make(chan segment, 1000)
+	var reading sync.WaitGroup
+	reading.Go(func() {
+		defer close(segments)
+		f.read(from, segments)
+	})
+	for s := range segments {
+		if !f.wait(s.due) {
+			break
+		}
+		if s.bytes == nil {
+			_ = to.CloseWrite()
+		} else if _, err := to.Write(s.bytes); err != nil {
+			break
+		}
+	}
+	// A flow that is dead stays open.
+	select {
+	case <-f.deadened:
+		<-f.closed
+	default:
+	}
+	_, _ = to.Close(), from.Close()
+	for range segments { // let the reader end
+	}
+	reading.Wait()
+}
+
+// read takes in what an end sends. Its end is a segment too.
+func (f *flow) read(from io.Reader, segments chan<- segment) {
+	var last time.Time
+	for {
+		buffer := make([]byte, segmentSize)
+		n, err := from.Read(buffer)
+		s := segment{bytes: buffer[:n], due: time.Now().Add(f.path.delay())}
+		if err != nil {
+			s.bytes = nil
+		}
+		if s.due.Before(last) {
+			s.due = last
+		}
+		last = s.due
+		segments <- s
+		if err != nil {
+			return
+		}
+	}
+}
+
+// wait returns true when it is time, and false if the flow ends before.
+func (f *flow) wait(until time.Time) bool {
+	timer := time.NewTimer(time.Until(until))
+	defer timer.Stop()
+	select {
+	case <-f.deadened:
+		return false
+	case <-f.closed:
+		return false
+	case <-timer.C:
+	}
+	select { // both may be so
+	case <-f.deadened:
+		return false
+	default:
+		return true
+	}
+}
+
+// delay is how long a segment is on its way.
+func (p *path) delay() time.Duration {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if !p.bad {
+		return 0
+	}
+	delay := shortestDelay + rand.N(longestDelay-shortestDelay)
+	for losses := 0; losses < mostLosses && rand.Float64() < lossRate; losses++ {
+		delay += firstTimeout << losses
+	}
+	return delay
+}

@@ -1,0 +1,146 @@
+//go:build linux
+
+package faults
+
+import (
+	"fmt"
+	"net"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+)
+
+// A server is restarted, and stopped when it has bound its addresses, while its
+// clients wait to be accepted. Nobody is told anything.
+func TestServerStoppedAtItsStart(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, 1, defaults)
+	began := time.Now()
+	w.kill(w.servers[0])
+	server, _ := w.revive(w.servers[0])
+	awaitBound(t, server.order.Survey)
+	stopped := w.stop(server)
+	time.Sleep(time.Until(stopped.Add(3 * time.Second)))
+	resumed := w.resume(server)
+	heard := w.awaitServers(resumed)
+	w.mu.Lock()
+	var told []string
+	for id, r := range w.readers {
+		if r.at.After(began) {
+			told = append(told, fmt.Sprintf("%s: a list of %d names, %v after the restart", id, len(r.list), r.at.Sub(began)))
+		}
+	}
+	w.mu.Unlock()
+	if len(told) > 0 {
+		t.Errorf("%d readers were told something, want none:\n%s", len(told), some(told))
+	}
+	w.finish("restarted server stopped for 3 s when it has bound its addresses", "no list", after("all hear it and it lists all", heard))
+}
+
+// awaitBound returns when a server accepts connections.
+func awaitBound(t *testing.T, url string) {
+	t.Helper()
+	for deadline := time.Now().Add(patience); ; time.Sleep(100 * time.Microsecond) {
+		c, err := net.Dial("tcp", strings.TrimPrefix(url, "tcp://"))
+		if err == nil {
+			_ = c.Close()
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatal(err)
+		}
+	}
+}
+
+// A process of subscribers is stopped, and goes on. It must not blame a healthy
+// server for that. It notices a server that hangs as ever.
+func TestStoppedSubscriberBlamesNobody(t *testing.T) {
+	t.Parallel()
+	lasts := 6 * time.Second // 12 beats
+	if isLong() {
+		lasts = 20 * time.Second
+	}
+	w := newWorld(t, 2, quick)
+	surveys := strings.Split(w.surveys, ",")
+	// What only one server knows is missing in a list that does without it.
+	only := launch(t, "only", order{Survey: surveys[0], PubSub: w.pubsubs, Clients: []string{"only"}}, nil, w.monitor)
+	t.Cleanup(only.end)
+	with := append(slices.Clone(w.names), "only")
+	slices.Sort(with)
+	w.await(t, with, patience, nil)
+
+	for _, pause := range []time.Duration{time.Second, lasts} {
+		// The first time it has only just begun to hear its servers.
+		w.declare(unsure, []string{"only"}, nil) // its first list comes from either server
+		late := launch(t, "late", order{PubSub: w.pubsubs, Subscribers: 3}, nil, w.monitor)
+		t.Cleanup(late.end)
+		w.await(t, with, patience, nil)
+		w.declare(alive, []string{"only"}, nil)
+		time.Sleep(500 * time.Millisecond) // since its first list
+		for _, p := range []*process{late, w.watcher} {
+			w.stop(p)
+		}
+		time.Sleep(pause)
+		for _, p := range []*process{late, w.watcher} {
+			w.resume(p)
+		}
+		time.Sleep(silence * w.timing.PollTime) // in this time it would blame them
+		w.await(t, with, patience, nil)
+		w.forget(late)
+		late.end()
+	}
+	w.declare(unsure, []string{"only"}, nil)
+	bound := silence * w.timing.PollTime
+	noticed := w.awaitNames(w.stop(w.servers[0]), bound)
+	if least := bound - w.timing.PollTime - w.timing.PollTime/4; noticed < least {
+		t.Errorf("a server that hangs does not count after %v, want %v at least", noticed, least)
+	}
+	w.resume(w.servers[0])
+	w.await(t, with, patience, nil)
+	w.forget(only)
+	only.end()
+	w.finish(fmt.Sprintf("subscribers stopped for %v", lasts), fmt.Sprintf("no server seems silent; one that hangs does within %v", bound), after("noticed", noticed))
+}
+
+// One of two servers is stopped for a moment, and a client dies meanwhile. When
+// the server goes on nobody sees the dead one again, not even a subscriber that
+// has connected in the meantime.
+func TestServerStoppedBriefly(t *testing.T) {
+	t.Parallel()
+	rounds := 1
+	if isLong() {
+		rounds = 5
+	}
+	w := newWorld(t, 2, quick)
+	longest := time.Duration(0)
+	for range rounds {
+		for _, pause := range []time.Duration{300, 550, 700, 800, 1200, 2000} {
+			pause *= time.Millisecond
+			stopped := w.stop(w.servers[0])
+			victim := w.single(0)
+			w.kill(victim)
+			w.eventually(func() string {
+				if slices.Equal(w.servers[1].state().Services, w.names) {
+					return ""
+				}
+				return "the other server lists the dead one"
+			})
+			w.declare(dead, victim.order.Clients, w.sides...)
+			late := launch(t, "late", order{PubSub: w.pubsubs, Subscribers: 3}, nil, w.monitor)
+			time.Sleep(time.Until(stopped.Add(pause)))
+			resumed := w.resume(w.servers[0])
+			longest = max(longest, w.awaitNames(resumed, redial))
+			w.awaitServers(resumed)
+			w.awaitNames(resumed, redial)
+			w.forget(late)
+			late.end()
+			w.declare(unsure, victim.order.Clients, w.sides...)
+			_, started := w.revive(victim)
+			w.awaitNames(started, atOnce)
+			w.awaitServers(started)
+			w.declare(alive, victim.order.Clients, w.sides...)
+		}
+	}
+	w.finish("server stopped for 0.3 to 2 s, a client dies", "the dead one does not come back", after("gone after the stop", longest))
+}
