@@ -140,13 +140,16 @@ const (
 	// mostHalts is how often a server that is stopped again begins anew before its list is complete.
 	mostHalts = 5
 
+	// mostYields is how often the loop lets others run who may have another end of a connection to tell.
+	mostYields = 8
+
 	// The loop runs at least this often, so that it notices when the process was stopped.
 	serverTick = 250 * time.Millisecond
 
 	// When lossFrom connections, and most of those there were, end within lossWindow, the server's network is the likelier
 	// cause. Those who were there then are remembered for lossMemory.
-	// One end seldom comes alone: none of them is told until there was no other
-	// for lossSettle, or the first is longestLoss ago.
+	// Of ends that follow each other closely none is told until there was no other for lossSettle, or the first is
+	// longestLoss ago.
 	lossFrom    = 3
 	lossSettle  = 5 * time.Millisecond
 	longestLoss = 50 * time.Millisecond
@@ -164,8 +167,10 @@ const (
 	patienceFactor = 64
 	slowestDecay   = 64
 
-	// maxSilence is the longest patience with one name, and maxDoubt that with many that are silent together: by then it is
-	// not an overload that passes.
+	// maxSilence is the longest patience with one name. It is also the least
+	// while many are silent, even if most of them are known to be slow.
+	// maxDoubt is the longest patience with many that used to be faster: by then
+	// it is not an overload that passes.
 	maxSilence = 30 * time.Second
 	maxDoubt   = 2 * time.Minute
 

@@ -13,6 +13,7 @@ type losses struct {
 	known  int       // how many connections there were then
 	newest int       // the number of the last of them; later ones are not counted
 	ended  int
+	last   time.Time // when the last connection of any ended
 	before []string  // the list as it was then
 	until  time.Time // how long it is remembered after many have ended; zero if few have
 }
@@ -28,8 +29,15 @@ func (l *losses) begin(now time.Time, known, newest int, list []string) {
 	}
 }
 
+// follows reports whether an end comes right after another. One alone is told
+// at once.
+func (l *losses) follows(now time.Time) bool {
+	return !l.last.IsZero() && now.Sub(l.last) < lossSettle
+}
+
 // end counts the end of the connection with a number, and reports whether most have now ended.
 func (l *losses) end(number int, now time.Time) (most bool) {
+	l.last = now
 	if number <= l.newest {
 		l.ended++
 	}

@@ -52,19 +52,24 @@ func (p *poll) tooLate(now time.Time) bool {
 	return true
 }
 
-// end ends the poll, and reports whether it is doubted: when many names are silent at once, on connections that stand, the
-// server, its network or an overload is the likelier cause. The first time another poll follows at once; an overload would be
-// the worse for more.
-func (p *poll) end(now time.Time, silent, known int) (doubted bool) {
+// end ends the poll, and reports whether it is doubted: when many names that
+// used to be faster are silent at once, on connections that stand, the server,
+// its network or an overload is the likelier cause. The first time another poll
+// follows at once; an overload would be the worse for more.
+func (p *poll) end(now time.Time, unexpected, known int) (doubted bool) {
 	p.running = false
 	p.next = now.Add(p.pollTime)
 	again := p.doubted
-	p.doubted = silent >= doubtFrom && doubtShare*silent > known
+	p.doubted = many(unexpected, known)
 	if p.doubted && !again {
 		p.next = now
 	}
 	return p.doubted
 }
+
+// many reports whether so many of the names that are known are silent that it
+// is hardly for reasons of their own.
+func many(silent, known int) bool { return silent >= doubtFrom && doubtShare*silent > known }
 
 // restart makes the next poll begin in PollTime, as after the server's start.
 func (p *poll) restart(now time.Time) {

@@ -27,7 +27,14 @@ type member struct {
 	number  int // in the order in which they came
 	heardIn int // the last poll in which it answered, or in which it came
 	names   map[string]*presence
-	dropped time.Time // when the name that was dropped last for its silence was first asked; zero if it was heard again
+	dropped dropped
+}
+
+// dropped is the name that was dropped last for its silence, and when it was
+// first asked in vain. If it answers after all, that is how long it takes.
+type dropped struct {
+	name  string
+	asked time.Time
 }
 
 // known is a name in the list. Connections share its string.
@@ -39,7 +46,7 @@ type known struct {
 // presence is what is known of a name on a connection.
 type presence struct {
 	heardIn int           // the last poll in which it answered
-	missed  int           // polls that it has missed in a row, except those that are doubted
+	missed  int           // polls that it has missed in a row since the last that was doubted
 	asked   time.Time     // when it was first asked since it was heard; zero if it has answered
 	slowest time.Duration // the longest that it took to answer, old times counting less
 }
@@ -66,9 +73,10 @@ func (p *presence) patience() time.Duration {
 }
 
 // expected reports whether the name may well answer later: it has taken as
-// long before.
+// long before. No silence beyond half the longest patience is expected, so that
+// a poll is doubted well before the first of many that hang together is dropped.
 func (p *presence) expected(now time.Time) bool {
-	return now.Sub(p.asked) <= p.slowest
+	return now.Sub(p.asked) <= min(p.slowest, maxSilence/2)
 }
 
 func newRoster[C comparable]() *roster[C] {
@@ -141,9 +149,8 @@ func (r *roster[C]) hear(c C, name string, now time.Time, took time.Duration) er
 	case r.total == maxTotalNames, r.names[name] == nil && r.size+len(separator)+len(name) > maxListLen:
 		return errListFull
 	default:
-		if !m.dropped.IsZero() { // it was not hung but slow
-			took = min(max(took, now.Sub(m.dropped)), maxSilence)
-			m.dropped = time.Time{}
+		if name == m.dropped.name { // it was not hung but slow
+			took = min(now.Sub(m.dropped.asked), maxSilence)
 		}
 		m.names[r.add(name)] = &presence{heardIn: r.poll, slowest: took}
 	}
@@ -164,35 +171,43 @@ func (r *roster[C]) startPoll(now time.Time) {
 	}
 }
 
-// silent returns how many names have not answered the poll although they used to be faster, and how many are known, counted on
-// each connection.
-func (r *roster[C]) silent(now time.Time) (silent, known int) {
+// silent returns how many names have not answered the poll, how many of these
+// used to be faster, and how many are known, counted on each connection.
+func (r *roster[C]) silent(now time.Time) (silent, unexpected, known int) {
 	for _, m := range r.conns {
 		known += len(m.names)
 		for _, p := range m.names {
-			if p.heardIn != r.poll && !p.expected(now) {
-				silent++
+			if p.heardIn == r.poll {
+				continue
+			}
+			silent++
+			if !p.expected(now) {
+				unexpected++
 			}
 		}
 	}
-	return silent, known
+	return silent, unexpected, known
 }
 
-// endPoll returns how many names have missed the poll, and drops those that have now missed limit polls in a row and kept
-// silent for longer than they ever did. A poll that is doubted is missed by no name; but no silence lasts without end.
-func (r *roster[C]) endPoll(now time.Time, limit int, doubted bool) (missed int) {
+// endPoll returns how many names have missed the poll, and drops those that
+// have now missed limit polls in a row and kept silent for longer than they ever
+// did, and at least for atLeast. A poll that is doubted is missed by no name,
+// and the count begins anew; but no silence lasts without end.
+func (r *roster[C]) endPoll(now time.Time, limit int, atLeast time.Duration, doubted bool) (missed int) {
 	for _, m := range r.conns {
 		for name, p := range m.names {
 			if p.heardIn == r.poll {
 				continue
 			}
-			if !doubted {
-				p.missed++
+			p.missed++
+			if doubted {
+				p.missed = 0
+			} else {
 				missed++
 			}
 			silence := now.Sub(p.asked)
-			if p.missed >= limit && silence >= p.patience() && !doubted || silence >= maxDoubt {
-				m.dropped = p.asked
+			if p.missed >= limit && silence >= max(p.patience(), atLeast) && !doubted || silence >= maxDoubt {
+				m.dropped = dropped{name, p.asked}
 				r.drop(m, name, p)
 			}
 		}

@@ -42,7 +42,7 @@ func TestRosterLearnsFromADrop(t *testing.T) {
 	r.connect(1)
 	r.hear(1, "a", c.at(0), 0)
 	r.startPoll(c.at(2000))
-	r.endPoll(c.at(3000), 1, false)
+	r.endPoll(c.at(3000), 1, 0, false)
 	if got := r.sorted(); len(got) > 0 {
 		t.Fatalf("after a missed poll: got %q, want none", got)
 	}
@@ -53,7 +53,7 @@ func TestRosterLearnsFromADrop(t *testing.T) {
 		{12000, 10 * time.Second},
 		{3600000, maxSilence},
 	} {
-		r.conns[1].dropped = c.at(2000)
+		r.conns[1].dropped = dropped{"a", c.at(2000)}
 		r.hear(1, "a", c.at(test.heard), 0)
 		if got := r.conns[1].names["a"].slowest; got != test.want {
 			t.Errorf("heard at %d ms: got %v as its slowest answer, want %v", test.heard, got, test.want)
@@ -86,22 +86,22 @@ func TestRosterPolls(t *testing.T) {
 	if r.unheard != 1 {
 		t.Fatalf("unheard: got %d, want 1, the name three", r.unheard)
 	}
-	if silent, known := r.silent(now.Add(time.Second)); silent != 1 || known != 4 {
+	if _, silent, known := r.silent(now.Add(time.Second)); silent != 1 || known != 4 {
 		t.Errorf("got %d of %d silent, want 1 of 4", silent, known)
 	}
-	if r.endPoll(now.Add(time.Second), 2, false); !slices.Contains(r.sorted(), "three") {
+	if r.endPoll(now.Add(time.Second), 2, 0, false); !slices.Contains(r.sorted(), "three") {
 		t.Errorf("after the first miss of three: got %q", r.sorted())
 	}
 	r.startPoll(now)
-	if silent, known := r.silent(now.Add(time.Second)); silent != 4 || known != 4 {
+	if _, silent, known := r.silent(now.Add(time.Second)); silent != 4 || known != 4 {
 		t.Errorf("got %d of %d silent, want all 4", silent, known)
 	}
-	if r.endPoll(now.Add(time.Second), 2, false); !slices.Equal(r.sorted(), []string{"late", "one", "two"}) {
+	if r.endPoll(now.Add(time.Second), 2, 0, false); !slices.Equal(r.sorted(), []string{"late", "one", "two"}) {
 		t.Errorf("after the second miss of three: got %q", r.sorted())
 	}
 	r.hear(1, "one", now, 0) // late, but alive
 	r.startPoll(now)
-	r.endPoll(now.Add(time.Second), 2, false)
+	r.endPoll(now.Add(time.Second), 2, 0, false)
 	if !slices.Equal(r.sorted(), []string{"one"}) {
 		t.Errorf("got %q, want only the name that was heard in between", r.sorted())
 	}
@@ -124,7 +124,7 @@ func TestRosterAgreesWithACount(t *testing.T) {
 		case 2:
 			r.startPoll(now)
 		case 3:
-			r.endPoll(now, 1+rng.IntN(3), false)
+			r.endPoll(now, 1+rng.IntN(3), 0, false)
 		default:
 			r.hear(id, fmt.Sprint(rng.IntN(4)), now, 0)
 		}
@@ -210,5 +210,65 @@ func TestRosterIsBounded(t *testing.T) {
 	r.connect(1000)
 	if err := r.hear(1000, "0-0", now, 0); err != nil {
 		t.Errorf("no room after a connection has ended: %v", err)
+	}
+}
+
+// An answer that comes after its name was dropped tells how patient to be.
+func TestRosterLearnsFromAFalseLeave(t *testing.T) {
+	r := newRoster[int]()
+	now := time.Now()
+	r.connect(1)
+	r.hear(1, "a", now, 0)
+	r.startPoll(now)
+	r.endPoll(now.Add(time.Second), 1, 0, false)
+	if len(r.names) != 0 {
+		t.Fatalf("got %q, want nobody", r.sorted())
+	}
+	now = now.Add(10 * time.Second)
+	r.hear(1, "a", now, 0)
+	if got := r.conns[1].names["a"].slowest; got != 10*time.Second {
+		t.Errorf("slowest answer: got %v, want 10 s", got)
+	}
+	r.startPoll(now)
+	if r.endPoll(now.Add(20*time.Second), 1, 0, false); len(r.names) != 1 {
+		t.Error("dropped again, although it has taken half as long before")
+	}
+}
+
+// The polls before one that is doubted do not count, nor does a name go while
+// more patience is asked for.
+func TestRosterCountsAnewAfterADoubt(t *testing.T) {
+	r := newRoster[int]()
+	now := time.Now()
+	r.connect(1)
+	r.hear(1, "a", now, 0)
+	for i, step := range []struct {
+		atLeast time.Duration
+		doubted bool
+		want    int
+	}{{0, false, 1}, {0, true, 1}, {0, false, 1}, {time.Minute, false, 1}, {0, false, 0}} {
+		r.startPoll(now)
+		if r.endPoll(now.Add(time.Second), 2, step.atLeast, step.doubted); len(r.names) != step.want {
+			t.Errorf("after poll %d: got %d names, want %d", i+1, len(r.names), step.want)
+		}
+	}
+}
+
+// However slow a name used to be, half of maxSilence is the most to be expected.
+func TestPresenceExpected(t *testing.T) {
+	now := time.Now()
+	for _, test := range []struct {
+		slowest, silence time.Duration
+		want             bool
+	}{
+		{time.Second, time.Second, true},
+		{time.Second, 1001 * ms, false},
+		{time.Minute, maxSilence / 2, true},
+		{time.Minute, maxSilence/2 + ms, false},
+	} {
+		p := presence{slowest: test.slowest, asked: now}
+		if got := p.expected(now.Add(test.silence)); got != test.want {
+			t.Errorf("%v of silence, at most %v before: got expected %t, want %t", test.silence, test.slowest, got, test.want)
+		}
 	}
 }

@@ -42,11 +42,12 @@ func (s *schedule[C]) disconnect(c C, now time.Time) {
 	if s.losses.over(now) {
 		s.losses.begin(now, len(s.conns), s.count, s.sorted())
 	}
+	follows := s.losses.follows(now)
 	suspect := s.losses.end(m.number, now) || s.poll.doubted && m.owes()
 	before := len(s.names)
 	s.roster.disconnect(c)
 	s.note(before, now, true)
-	if s.losses.known >= lossFrom {
+	if follows && s.losses.known >= lossFrom {
 		s.edition.lose(now)
 	}
 	s.joins.disconnect(c)
@@ -169,20 +170,24 @@ func (s *schedule[C]) beginPoll(now time.Time) {
 }
 
 func (s *schedule[C]) endPoll(now time.Time, do *actions[C]) {
-	silent, known := 0, 0
+	silent, unexpected, known := 0, 0, 0
 	if s.unheard > 0 {
 		if s.poll.tooLate(now) {
 			return
 		}
-		silent, known = s.silent(now)
+		silent, unexpected, known = s.silent(now)
 	}
 	if !s.edition.complete {
 		s.edition.openAt(now)
 	}
-	do.doubted = s.poll.end(now, silent, known)
+	do.doubted = s.poll.end(now, unexpected, known)
 	if s.unheard > 0 {
+		var patience time.Duration
+		if many(silent, known) {
+			patience = maxSilence // with the fast too, where many are slow
+		}
 		before := len(s.names)
-		do.missed = s.roster.endPoll(now, s.poll.limit, do.doubted)
+		do.missed = s.roster.endPoll(now, s.poll.limit, patience, do.doubted)
 		s.note(before, now, true)
 	}
 }

@@ -2,6 +2,7 @@ package gopherdiscovery
 
 import (
 	"fmt"
+	"runtime"
 	"slices"
 	"sync"
 	"time"
@@ -190,12 +191,20 @@ func (s *DiscoveryServer) run(ctx context.Context, plan *schedule[*respondent]) 
 // burst becomes one list and no answer that waits counts as missed, but not without end if they come as fast. It returns the
 // subscribers that have come.
 func (s *DiscoveryServer) takeEvents(plan *schedule[*respondent], waited []answer, now time.Time) (came []*subscription) {
-	for _, m := range s.surveyor.arrivals.take() {
-		if m.ended {
-			plan.disconnect(m.session, now)
-		} else {
-			plan.connect(m.session)
+	for range mostYields {
+		ended := false
+		for _, m := range s.surveyor.arrivals.take() {
+			if m.ended {
+				plan.disconnect(m.session, now)
+			} else {
+				plan.connect(m.session)
+			}
+			ended = ended || m.ended
 		}
+		if !ended {
+			break
+		}
+		runtime.Gosched() // one end seldom comes alone, and that most have ended is to be known before the first is told
 	}
 	for range maxAnswers {
 		select {
