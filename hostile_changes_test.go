@@ -134,12 +134,12 @@ func TestHostileServers(t *testing.T) {
 				t.Errorf("a new subscriber says % x, want HAVE with nothing", have)
 			}
 			for _, message := range test.messages {
-				sent := c.send([]byte(message))
+				bytes := frames(message)
 				if message == "too long" {
-					_, sent = c.Write(binary.BigEndian.AppendUint64(nil, 64<<20+33))
+					bytes = []byte(number(64<<20 + 33))
 				}
-				if sent != nil {
-					t.Fatal(sent)
+				if _, err := c.Write(bytes); err != nil {
+					t.Fatal(err)
 				}
 			}
 			expectClosed(t, "after "+test.name, c)

@@ -1,6 +1,7 @@
 package gopherdiscovery
 
 import (
+	"runtime"
 	"slices"
 	"testing"
 	"testing/synctest"
@@ -148,6 +149,36 @@ func TestPublisherPublishes(t *testing.T) {
 		p.publish(longNames("a b c"), true)
 		late.expect(t, "one that is gone")
 		back.expect(t, "one that stays", "change! +c", "change! +d", "change! -d")
+	})
+}
+
+// A subscriber that takes nothing costs its position, however much changes.
+func TestSlowSubscribersCostTheirPosition(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newTestPublisher(t, time.Second)
+		core := newFakePipe()
+		core.busy = make(chan struct{})
+		slow := p.subscribe(core, false, nil)
+		offerAll(p.take())
+		p.publish(longNames("a b c d e f"), true)
+		synctest.Wait()
+		var before, after runtime.MemStats
+		runtime.GC()
+		runtime.ReadMemStats(&before)
+		for range 5000 {
+			p.publish(longNames("a b c d f g"), true)
+			p.publish(longNames("a b c d f"), true)
+		}
+		p.publish(longNames("b c d e f"), true)
+		runtime.GC()
+		runtime.ReadMemStats(&after)
+		if got := int64(after.HeapAlloc) - int64(before.HeapAlloc); got > 1<<20 {
+			t.Errorf("10,001 lists are kept in %d bytes, want no more than a few lists take", got)
+		}
+		close(core.busy)
+		slow.expect(t, "when it can take something", "list! a b c d e f", "list! b c d e f")
+		p.publish(longNames("b c d e f g"), true)
+		slow.expect(t, "then", "change! +g")
 	})
 }
 

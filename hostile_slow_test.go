@@ -1,0 +1,149 @@
+//go:build unix
+
+package gopherdiscovery_test
+
+import (
+	"fmt"
+	"net"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/dahernan/gopherdiscovery"
+)
+
+// ipcConn is a rawConn over ipc, where a byte precedes each message. There the
+// system keeps less than a list for a reader that does not come.
+type ipcConn struct{ rawConn }
+
+func (c ipcConn) mustReceive(t *testing.T) string {
+	t.Helper()
+	var first [1]byte
+	c.SetReadDeadline(time.Now().Add(patience))
+	if _, err := c.Read(first[:]); err != nil || first[0] != 1 {
+		t.Fatalf("receive: got % x, %v, want the byte that precedes a message", first, err)
+	}
+	return string(c.rawConn.mustReceive(t))
+}
+
+func (c ipcConn) mustSend(t *testing.T, message string) {
+	t.Helper()
+	if _, err := c.Write(append([]byte{1}, frames(message)...)); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// dialIPC connects as a subscriber that asks for changes and has nothing.
+func dialIPC(t *testing.T, path string) ipcConn {
+	t.Helper()
+	nc, err := net.Dial("unix", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { nc.Close() })
+	c := ipcConn{rawConn{nc}}
+	c.shake(t, protoChanges, protoPub)
+	c.mustReceive(t)
+	c.mustSend(t, "\x02")
+	return c
+}
+
+// fill lets one connection bring many long names, and returns them. They stay
+// until the test ends.
+func fill(t *testing.T, server *gopherdiscovery.DiscoveryServer) []string {
+	t.Helper()
+	survey, _ := server.URLs()
+	crowd := dialRaw(t, survey, protoRespondent, protoSurveyor)
+	var names []string
+	for i := range 600 {
+		names = append(names, fmt.Sprintf("%04d-%s", i, strings.Repeat("x", 500)))
+	}
+	answer := func(id []byte) (err error) {
+		for i := 0; i < len(names) && err == nil; i++ {
+			err = crowd.send(append(slices.Clone(id), names[i]...))
+		}
+		return err
+	}
+	if err := answer(crowd.mustReceive(t)); err != nil {
+		t.Fatal(err)
+	}
+	crowd.SetReadDeadline(time.Time{})
+	go func() { // answers the polls
+		for {
+			id, err := crowd.receive()
+			if err != nil || answer(id) != nil {
+				return
+			}
+		}
+	}()
+	eventually(t, "the long list is published", func() bool {
+		stats := server.Stats()
+		return stats.Services == len(names) && stats.Complete
+	})
+	return names
+}
+
+// A subscriber that does not read delays nobody. When it reads again it is
+// sent what it lacks in one message, however much has changed meanwhile.
+func TestSubscribersThatDoNotRead(t *testing.T) {
+	for _, test := range []struct {
+		name   string
+		rounds int // each of two lists
+		kind   byte
+	}{
+		{"for some changes", 20, 4},
+		{"for more changes than are kept", 130, 3},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			opt := quickOptions
+			opt.PollTime, opt.JoinInterval = time.Second, time.Millisecond
+			path := t.TempDir() + "/lists"
+			server := startServerAt(t, anyPort, "ipc://"+path, opt)
+			survey, _ := server.URLs()
+			crowd := fill(t, server)
+			slow := dialIPC(t, path)
+			sub := subscribe(t, server)
+			await(t, sub.Changes(), crowd...)
+			eventually(t, "both subscribers are there", func() bool { return server.Stats().Subscribers == 2 })
+			before := measure()
+			var want []string
+			for i := range test.rounds {
+				name := fmt.Sprintf("visitor%03d", i)
+				want = append(slices.Clone(crowd), name)
+				start := time.Now()
+				visitor := dialRaw(t, survey, protoRespondent, protoSurveyor)
+				if err := visitor.send(append(visitor.mustReceive(t), name...)); err != nil {
+					t.Fatal(err)
+				}
+				await(t, sub.Changes(), want...)
+				if took := time.Since(start); took > usualTime {
+					t.Errorf("the visitor was seen after %v, want at most %v", took, usualTime)
+				}
+				if i < test.rounds-1 {
+					visitor.Close()
+					await(t, sub.Changes(), crowd...)
+				}
+			}
+			if got := int64(measure().memory) - int64(before.memory); got > mostMemory {
+				t.Errorf("%d MiB more with a subscriber that does not read, want at most %d", got>>20, mostMemory>>20)
+			}
+			first := slow.mustReceive(t)
+			if got := first[:2]; got != "\x03\x01" || first[2:] != strings.Join(crowd, "|") {
+				t.Errorf("the first message is of %d bytes and begins with % x, want the list", len(first), got)
+			}
+			second := slow.mustReceive(t)
+			switch {
+			case second[0] != test.kind:
+				t.Errorf("the second message is of kind %d and %d bytes, want kind %d", second[0], len(second), test.kind)
+			case test.kind == 3 && second != "\x03\x01"+strings.Join(want, "|"):
+				t.Error("the second message is not the list as it is now")
+			case test.kind == 4 && second != "\x04\x01"+sum(crowd...)+sum(want...)+"\x00"+want[len(crowd)]:
+				t.Errorf("the second message is %q, want the visitor that has stayed", second)
+			}
+			if third := slow.mustReceive(t); third != "\x05\x01"+sum(want...) {
+				t.Errorf("the third message is of %d bytes and begins with % x, want a beat", len(third), third[:2])
+			}
+		})
+	}
+}
