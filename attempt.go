@@ -153,7 +153,8 @@ func (c *connector) resolve(ctx context.Context) ([]string, error) {
 }
 
 // race tries the targets one after the other, the next when one has failed or has had attemptDelay, and returns the first
-// connection. When it returns no attempt is under way. If all fail the error is that of the first target.
+// connection. When it returns no attempt is under way. If all fail the error is that of the first target which knows no changes,
+// or else of the first.
 func race(ctx context.Context, targets []string, try func(context.Context, string) (*link, error)) (*link, error) {
 	if len(targets) == 1 {
 		return try(ctx, targets[0])
@@ -202,7 +203,8 @@ func race(ctx context.Context, targets []string, try func(context.Context, strin
 		}
 	}
 	if winner == nil {
-		return nil, errs[0]
+		refused := func(err error) bool { return errors.Is(err, errNoChanges) }
+		return nil, errs[max(slices.IndexFunc(errs, refused), 0)]
 	}
 	return winner, nil
 }

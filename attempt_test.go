@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"strings"
@@ -20,7 +21,7 @@ type fakeHost struct {
 }
 
 func TestRace(t *testing.T) {
-	refused, late := errors.New("refused"), errors.New("late")
+	refused, late, plain := errors.New("refused"), errors.New("late"), fmt.Errorf("plain: %w", errNoChanges)
 	for _, test := range []struct {
 		name  string
 		hosts []fakeHost
@@ -35,6 +36,7 @@ func TestRace(t *testing.T) {
 		{"the first is mute", []fakeHost{{5 * time.Second, late}, {10 * ms, nil}}, "1", 260 * ms, 2},
 		{"three have vanished", []fakeHost{{5 * time.Second, late}, {5 * time.Second, late}, {5 * time.Second, late}, {10 * ms, nil}}, "3", 760 * ms, 4},
 		{"a slow first wins after all", []fakeHost{{300 * ms, nil}, {time.Second, nil}}, "0", 300 * ms, 2},
+		{"one of them is plain", []fakeHost{{0, refused}, {10 * ms, plain}, {0, late}}, plain.Error(), 10 * ms, 3},
 		{"none works", []fakeHost{{5 * time.Second, late}, {0, refused}}, "late", 5 * time.Second, 2},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -231,5 +233,48 @@ func TestSeveralAddressesAreLoggedOnce(t *testing.T) {
 	e.log.close()
 	if got := lines.take(); len(got) != 1 || !strings.Contains(got[0], "several addresses") {
 		t.Errorf("logged %q, want one line that there are several addresses", got)
+	}
+}
+
+// An old publisher is at one of the addresses of a name, and nobody at the
+// others: the subscriber takes the plain form at once, and nothing is lost.
+func TestOldPublisherBehindAName(t *testing.T) {
+	old, err := net.Listen("tcp", "127.0.0.2:0")
+	if err != nil {
+		t.Skip(err) // not all systems have the address
+	}
+	defer old.Close()
+	fakeDNS(t, "127.0.0.3", "127.0.0.2")
+	lines := openGate()
+	d := &Dialer{Logger: slog.New(lines)}
+	port := old.Addr().String()[strings.LastIndex(old.Addr().String(), ":"):]
+	sub, err := d.NewSubscriber(t.Context(), "tcp://several.test"+port)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer sub.Close()
+	for _, want := range []byte{0x51, 0x21} {
+		c, err := old.Accept()
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		var hello [8]byte
+		_, _ = c.Write([]byte{0, 'S', 'P', 0, 0, 0x20, 0, 0})
+		if _, err := io.ReadFull(c, hello[:]); err != nil || hello[5] != want {
+			t.Fatalf("the subscriber says % x, %v, want protocol % x", hello, err, want)
+		}
+		if want == 0x51 {
+			c.Close()
+		} else {
+			_, _ = c.Write(append([]byte{0, 0, 0, 0, 0, 0, 0, 3}, "a|b"...))
+		}
+	}
+	if got := <-sub.Changes(); len(got) != 2 {
+		t.Errorf("got the list %q, want a and b", got)
+	}
+	sub.Close()
+	if got := lines.take(); len(got) != 1 || !strings.Contains(got[0], "several addresses") {
+		t.Errorf("logged %q, want one line that the name has several addresses", got)
 	}
 }
