@@ -55,6 +55,46 @@ func FuzzConnection(f *testing.F) {
 	})
 }
 
+// FuzzSubscriber throws bytes at a running server as a subscriber that asks for
+// changes.
+func FuzzSubscriber(f *testing.F) {
+	f.Add([]byte(nil))
+	f.Add(frames("\x02"))
+	f.Add(frames("\x02" + sum("good")))
+	f.Add(frames("\x02"+sum(), "more"))
+	f.Add(frames("\x02", "\x02"))
+	f.Add(frames("", "\x02\x00"))
+	f.Add(frames("\x02")[:8])
+	f.Add([]byte{0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF})
+	server := startServer(f, quickOptions)
+	_, pubsub := server.URLs()
+	announce(f, server, "good")
+	subscribe(f, server)
+	eventually(f, "the good ones are there, and the list is complete", func() bool {
+		stats := server.Stats()
+		return stats.Services == 1 && stats.Subscribers == 1 && stats.Complete
+	})
+	f.Fuzz(func(t *testing.T, bytes []byte) {
+		c := dialChanges(t, pubsub)
+		_, _ = c.Write(bytes)
+		_ = c.Conn.(*net.TCPConn).CloseWrite()
+		for {
+			message, err := c.receive()
+			if err != nil {
+				break
+			}
+			if got := string(message); got != "\x03\x01good" && got != "\x05\x01"+sum("good") {
+				t.Errorf("the server sends %q", got)
+			}
+		}
+		c.Close()
+		checkNames(t, server)
+		if got := server.Stats().Subscribers; got < 1 {
+			t.Errorf("%d subscribers are left, want the good one", got)
+		}
+	})
+}
+
 // FuzzAnswers lets a respondent answer a survey that it was asked, with its true id.
 func FuzzAnswers(f *testing.F) {
 	for _, seed := range []string{"", "name", "a|b", "\n", "\xff", "\u0085", strings.Repeat("x", 600)} {

@@ -1,0 +1,141 @@
+package gopherdiscovery
+
+import (
+	"bytes"
+	"errors"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+)
+
+// updateSeeds are messages of a server, right and wrong.
+var updateSeeds = []string{
+	"", "\x03", "\x03\x00", "\x03\x01a|b", "\x03\x00b|a", "\x03\x02a", "\x03\x01|", "\x03\x01\xff",
+	"\x04\x01" + zeros + zeros + "\x00", "\x04\x00" + sum1 + sum2 + "a\x00b|c", "\x04\x00" + sum1 + sum2 + "a|b",
+	"\x05\x01" + zeros, "\x05\x00" + sum2[1:], "\x80", "\xff\x00", "\x06\x00",
+}
+
+// What decodes is what encodes to the same bytes.
+func FuzzDecodeUpdate(f *testing.F) {
+	for _, seed := range updateSeeds {
+		f.Add([]byte(seed))
+	}
+	f.Fuzz(func(t *testing.T, body []byte) {
+		u, err := decodeUpdate(body)
+		ignored := len(body) > 0 && body[0] >= 0x80
+		switch {
+		case ignored && (u != nil || err != nil):
+			t.Errorf("got %+v, %v, want nothing", u, err)
+		case ignored:
+		case (u == nil) == (err == nil):
+			t.Errorf("got both of %+v and %v, or neither", u, err)
+		case err != nil && !errors.Is(err, errMalformed):
+			t.Errorf("got error %v, want %v", err, errMalformed)
+		case err == nil && !bytes.Equal(u.encode(), body):
+			t.Errorf("% x encodes to % x", body, u.encode())
+		}
+	})
+}
+
+func FuzzDecodeHave(f *testing.F) {
+	for _, seed := range []string{"", "\x02", "\x02\x00", "\x02" + sum2, "\x02" + sum2 + "\x00", "\x01", "\x82"} {
+		f.Add([]byte(seed))
+	}
+	f.Fuzz(func(t *testing.T, body []byte) {
+		sum, err := decodeHave(body)
+		switch {
+		case err != nil && (sum != nil || !errors.Is(err, errMalformed)):
+			t.Errorf("got %v, %v, want %v", sum, err, errMalformed)
+		case err == nil && !bytes.Equal(encodeHave(sum), body):
+			t.Errorf("% x encodes to % x", body, encodeHave(sum))
+		}
+	})
+}
+
+func FuzzDecodeWelcome(f *testing.F) {
+	for _, seed := range []string{"", "\x01", "\x01\x01\x00\x00\x07\xd0", "\x01\x01\x00\x00\x00\x00", "\x01\x02\x00\x00\x00\x01", "\x01\x01\xff\xff\xff\xff"} {
+		f.Add([]byte(seed))
+	}
+	f.Fuzz(func(t *testing.T, body []byte) {
+		beat, err := decodeWelcome(body)
+		switch {
+		case err != nil && (beat != 0 || !errors.Is(err, errMalformed)):
+			t.Errorf("got %v, %v, want %v", beat, err, errMalformed)
+		case err == nil && (beat <= 0 || !bytes.Equal(encodeWelcome(beat), body)):
+			t.Errorf("% x, a beat of %v, encodes to % x", body, beat, encodeWelcome(beat))
+		}
+	})
+}
+
+// fuzzedMessage makes a message from bytes that say what is to be done: that
+// of the fuzzer itself, or one about the list that the source has, so that
+// what is right is tried as well.
+func fuzzedMessage(src *source, part string) []byte {
+	do, rest := part[0], part[1:]
+	names, _ := decodeList([]byte(rest))
+	u := &update{complete: do&8 != 0, before: src.sum, sum: src.sum}
+	switch do % 8 {
+	case 0:
+		u.kind = kindBeat
+	case 1, 2, 3:
+		// Those that are present are removed, and the others added.
+		u.kind = kindChange
+		for _, name := range names {
+			if _, found := slices.BinarySearch(src.list, name); found {
+				u.removed = append(u.removed, name)
+			} else {
+				u.added = append(u.added, name)
+			}
+		}
+		u.sum += sumByHand(u.added...) - sumByHand(u.removed...)
+	case 4:
+		u.kind, u.names = kindList, names
+	default:
+		return []byte(rest)
+	}
+	message := u.encode()
+	if do >= 0xC0 && len(rest) > 0 {
+		message[int(rest[0])%len(message)] ^= do // and now it is wrong, or another one
+	}
+	return message
+}
+
+// FuzzTake sends a source messages, separated by a 1 that is in no name.
+// Whatever they are, its list is one, and an error changes nothing.
+func FuzzTake(f *testing.F) {
+	f.Add(strings.Join(updateSeeds, "\x01"))
+	f.Add("\x04a|b|c\x01\x09b|d\x01\x00\x01\xc9d\x01\x0ca\x01\x08")
+	f.Add("\x01a|b\x01\x04\x01\x01a|b\x01\x01a|b\x01\xc1b")
+	f.Fuzz(func(t *testing.T, script string) {
+		src := &source{url: "fuzzer"}
+		src.connect(time.Second, time.Time{})
+		for part := range strings.SplitSeq(script, "\x01") {
+			if part == "" {
+				continue
+			}
+			before := *src
+			u, err := decodeUpdate(fuzzedMessage(src, part))
+			if u != nil {
+				err = src.take(u, time.Time{})
+			}
+			if err != nil && (!slices.Equal(src.list, before.list) || src.sum != before.sum || src.counts != before.counts) {
+				t.Errorf("%q: after the error %v the list is %q, it was %q", part, err, src.list, before.list)
+			}
+			if got := sumByHand(src.list...); src.sum != got {
+				t.Errorf("%q: the list %q has sum %#x, want %#x", part, src.list, src.sum, got)
+			}
+			for i, name := range src.list {
+				if err := checkService(name); err != nil {
+					t.Errorf("%q: the name %q: %v", part, name, err)
+				}
+				if i > 0 && src.list[i-1] >= name {
+					t.Errorf("%q: %q comes before %q", part, src.list[i-1], name)
+				}
+			}
+			if src.list == nil && src.counts {
+				t.Errorf("%q: a list counts that there is not", part)
+			}
+		}
+	})
+}
