@@ -2,15 +2,16 @@ package gopherdiscovery_test
 
 import (
 	"testing"
-	"testing/synctest"
 	"time"
+
+	"github.com/dahernan/gopherdiscovery"
 )
 
 // The path of a client is dead, but both ends of its connection stand. The
 // server takes the client for hung. The client dials again when it was asked
 // nothing for 30 s, and is listed again.
 func TestDeadPathOfAClient(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	gopherdiscovery.FakeTime(t, func(t *testing.T) {
 		w, _, lists := crowded(t) // asked at 8 s
 		w.Deaden("survey0/a3")
 		// It misses the polls at 10 s and 13 s, which last a second each.
@@ -39,7 +40,7 @@ func TestDeadPathOfAClient(t *testing.T) {
 // The paths of all clients are dead. The server doubts that all are hung, and
 // keeps them until they have dialled again.
 func TestDeadPathOfAllClients(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	gopherdiscovery.FakeTime(t, func(t *testing.T) {
 		w, _, lists := crowded(t)
 		w.Deaden("survey0")
 		time.Sleep(time.Hour)
@@ -49,7 +50,7 @@ func TestDeadPathOfAllClients(t *testing.T) {
 
 // A client whose surveys are far apart waits for ten times as long.
 func TestDeadPathWithRareSurveys(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	gopherdiscovery.FakeTime(t, func(t *testing.T) {
 		w := newTown(t)
 		rare := bubbleOptions
 		rare.PollTime = 10 * time.Second
@@ -71,7 +72,7 @@ func TestDeadPathWithRareSurveys(t *testing.T) {
 // A subscriber dials again when it has heard nothing for 30 s, and is then told
 // what it has missed.
 func TestDeadPathOfASubscriber(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	gopherdiscovery.FakeTime(t, func(t *testing.T) {
 		w, clients, lists := crowded(t) // told something at 8 s
 		w.Deaden("lists0/sub")
 		time.Sleep(11 * time.Second)

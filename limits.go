@@ -148,8 +148,9 @@ const (
 
 	// When lossFrom connections, and most of those there were, end within lossWindow, the server's network is the likelier
 	// cause. Those who were there then are remembered for lossMemory.
-	// Of ends that follow each other closely none is told until there was no other for lossSettle, or the first is
-	// longestLoss ago.
+	// Ends are not told until there was no other for lossSettle, or the first is longestLoss ago. Of fewer connections than
+	// gatherFrom one that ends alone does not wait.
+	gatherFrom  = 8
 	lossFrom    = 3
 	lossSettle  = 5 * time.Millisecond
 	longestLoss = 50 * time.Millisecond

@@ -29,8 +29,7 @@ func (l *losses) begin(now time.Time, known, newest int, list []string) {
 	}
 }
 
-// follows reports whether an end comes right after another. One alone is told
-// at once.
+// follows reports whether an end comes right after another.
 func (l *losses) follows(now time.Time) bool {
 	return !l.last.IsZero() && now.Sub(l.last) < lossSettle
 }

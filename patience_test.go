@@ -6,6 +6,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/dahernan/gopherdiscovery"
 )
 
 // hinder holds back what is sent to and from a client for a while.
@@ -18,7 +20,7 @@ func (w town) hinder(name string, d time.Duration) {
 // Of clients that are known to be slow a silence of 20 s is believed by nobody,
 // though the others are fast.
 func TestSlowClientsStay(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	gopherdiscovery.FakeTime(t, func(t *testing.T) {
 		w, _, lists := crowded(t)
 		w.hinder("a3", 1500*time.Millisecond) // over the poll at 10 s
 		chance := rand.New(rand.NewPCG(1, 2))
@@ -36,7 +38,7 @@ func TestSlowClientsStay(t *testing.T) {
 // A client that has left once because it was slow is given the time that it
 // took.
 func TestSlownessIsLearnedFromALeave(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	gopherdiscovery.FakeTime(t, func(t *testing.T) {
 		w, _, lists := crowded(t)
 		w.hinder("a3", 10*time.Second)
 		time.Sleep(5 * time.Millisecond)
@@ -54,21 +56,23 @@ func TestSlownessIsLearnedFromALeave(t *testing.T) {
 // All clients are slow now and then, each at its own times: two beside each
 // other at most, which the server does not take for its own fault.
 func TestSlowCrowdStays(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	gopherdiscovery.FakeTime(t, func(t *testing.T) {
 		w, _, lists := crowded(t)
 		// Their first answers are slow too, as on a bad path.
 		w.Freeze("survey0")
 		time.Sleep(1500 * time.Millisecond)
 		w.Thaw("survey0")
 		synctest.Wait()
-		chance := rand.New(rand.NewPCG(3, 4))
 		done := make(chan struct{})
 		for part := range 2 {
+			chance := rand.New(rand.NewPCG(3, uint64(part)))
 			go func() {
-				for range 100 {
-					name := fmt.Sprint("a", 5*part+chance.IntN(5))
-					w.hinder(name, time.Duration(chance.IntN(int(20*time.Second))))
-					time.Sleep(time.Millisecond) // the same may be next
+				for range 20 {
+					for _, i := range chance.Perm(5) {
+						name := fmt.Sprint("a", 5*part+i)
+						w.hinder(name, time.Duration(chance.IntN(int(20*time.Second))))
+						time.Sleep(time.Millisecond) // the same may be next
+					}
 				}
 				done <- struct{}{}
 			}()
@@ -82,7 +86,7 @@ func TestSlowCrowdStays(t *testing.T) {
 // A client that has always answered at once, and hangs, leaves with the second
 // survey that it misses. Others that are slow do not help it.
 func TestHealthyClientThatHangs(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	gopherdiscovery.FakeTime(t, func(t *testing.T) {
 		w, _, lists := crowded(t)
 		w.hinder("a5", 1500*time.Millisecond)
 		time.Sleep(2*time.Second - 1) // the next poll but one is at 12.5 s
@@ -115,7 +119,7 @@ func TestMassSilence(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			for range 5 {
-				synctest.Test(t, func(t *testing.T) {
+				gopherdiscovery.FakeTime(t, func(t *testing.T) {
 					w, _, lists := crowded(t)
 					for i := range test.silent {
 						w.Freeze(fmt.Sprint("survey0/a", i))
@@ -148,7 +152,7 @@ func TestMassSilenceWithoutEnd(t *testing.T) {
 		{"all", 10, ""},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
+			gopherdiscovery.FakeTime(t, func(t *testing.T) {
 				w, _, lists := crowded(t)
 				for i := range test.silent {
 					w.Freeze(fmt.Sprint("survey0/a", i))

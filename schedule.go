@@ -47,7 +47,7 @@ func (s *schedule[C]) disconnect(c C, now time.Time) {
 	before := len(s.names)
 	s.roster.disconnect(c)
 	s.note(before, now, true)
-	if follows && s.losses.known >= lossFrom {
+	if s.losses.known >= gatherFrom || follows && s.losses.known >= lossFrom {
 		s.edition.lose(now)
 	}
 	s.joins.disconnect(c)

@@ -5,6 +5,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/dahernan/gopherdiscovery"
 )
 
 // A server is restarted, and stopped when it asks the first of its clients.
@@ -15,7 +17,7 @@ func TestStallBeforeTheFirstList(t *testing.T) {
 	for _, stall := range []time.Duration{time.Second, 3 * time.Second, 4500 * time.Millisecond} {
 		t.Run(stall.String(), func(t *testing.T) {
 			for range 10 { // the order in which the server hears of the clients differs
-				synctest.Test(t, func(t *testing.T) {
+				gopherdiscovery.FakeTime(t, func(t *testing.T) {
 					w := newTown(t)
 					server := w.server(0)
 					lists := newRecord(w.subscriber("sub", 0).Changes())
