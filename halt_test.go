@@ -80,7 +80,7 @@ func TestServerHoldsBackAfterAHalt(t *testing.T) {
 		expectState(t, sub, true, false)
 		time.Sleep(200*time.Millisecond - 1)
 		newcomer.expect(t) // it is to be told nothing of the dead
-		time.Sleep(1)
+		time.Sleep(time.Nanosecond)
 		newcomer.expect(t, delivered{200 * time.Millisecond, ten[3:] + " b"})
 		time.Sleep(1800*time.Millisecond - 1)
 		expectState(t, sub, true, false)
