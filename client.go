@@ -158,18 +158,19 @@ func (a *answering) armLocked(now time.Time) {
 	a.armed = due
 }
 
-// check gives the connection up if its server is silent. If the client itself
-// did not run, it waits once more.
+// check gives the connection up if its server is silent. If it was the client
+// that did not run, or has not read what has come, it waits once more.
 func (a *answering) check() {
 	a.mu.Lock()
 	now := time.Now()
 	late := now.Sub(a.armed)
-	if late > peerHalt {
+	mine := late > peerHalt || late >= 0 && a.pipe.isBehind()
+	if mine {
 		a.pulse.excuse(now)
 		a.armLocked(now)
 	}
 	a.mu.Unlock()
-	if late >= 0 && late <= peerHalt {
+	if late >= 0 && !mine {
 		a.pipe.giveUp(errSilent)
 	}
 }

@@ -248,6 +248,8 @@ func (e *memoryEnd) RemoteAddr() net.Addr        { return memoryAddr(e.name) }
 
 func (e *memoryEnd) tryWrite(b []byte) (int, error) { return e.out.tryWrite(b) }
 
+func (e *memoryEnd) unread() bool { return e.in.unread() }
+
 func (e *memoryEnd) Close() error {
 	e.in.change(func() { e.in.noReader = true })
 	e.out.change(func() { e.out.noWriter = true })

@@ -17,6 +17,7 @@ type memoryStream struct {
 	writes   []memoryWrite
 	taken    int // how much of sent has been read
 	frozen   bool
+	dazed    bool // the reader does not read what has come
 	halted   bool // nothing is written that must not block: the writer is held up
 	cut      bool
 	noReader bool // the end that reads is closed
@@ -57,6 +58,7 @@ func (s *memoryStream) read(b []byte) (int, error) {
 			return 0, os.ErrDeadlineExceeded
 		case len(b) == 0:
 			return 0, nil
+		case s.dazed:
 		case !s.frozen && s.taken < len(s.sent):
 			n := copy(b, s.sent[s.taken:])
 			s.taken += n
@@ -67,6 +69,12 @@ func (s *memoryStream) read(b []byte) (int, error) {
 		}
 		s.changed.Wait()
 	}
+}
+
+func (s *memoryStream) unread() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return !s.frozen && s.taken < len(s.sent)
 }
 
 func (s *memoryStream) write(b []byte) (n int, err error) {

@@ -9,6 +9,18 @@ func (m *Memory) Deaden(name string) {
 	}
 }
 
+// Daze makes those behind a name too busy to read what comes, until Revive.
+func (m *Memory) Daze(name string) { m.daze(name, true) }
+
+// Revive lets them read again.
+func (m *Memory) Revive(name string) { m.daze(name, false) }
+
+func (m *Memory) daze(name string, dazed bool) {
+	for _, c := range m.Conns(name) {
+		c.down.change(func() { c.down.dazed = dazed })
+	}
+}
+
 // HaltSoon makes a server at a name stop where it sends something first on a
 // connection that does not exist yet. Continue lets it go on.
 func (m *Memory) HaltSoon(name string) {

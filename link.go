@@ -21,6 +21,7 @@ const ipcMessage = 0x01
 // link speaks SP over a network connection. Its endpoint owns it until it is closed.
 type link struct {
 	net      net.Conn  // with TLS, once its handshake is done, the TLS connection
+	bare     net.Conn  // without TLS
 	try      tryWriter // of net; nil if it cannot be written to without blocking
 	endpoint *endpoint
 	ipc      bool
@@ -64,9 +65,22 @@ type rawWriter struct{ syscall.RawConn }
 
 func (w rawWriter) tryWrite(bytes []byte) (int, error) { return tryWrite(w.RawConn, bytes) }
 
+// unread reports whether bytes have come that were not read yet, where the
+// system tells.
+func (l *link) unread() bool {
+	switch c := l.bare.(type) {
+	case interface{ unread() bool }:
+		return c.unread()
+	case syscall.Conn:
+		raw, err := c.SyscallConn()
+		return err == nil && unread(raw)
+	}
+	return false
+}
+
 // newLink returns nil, with nc closed, when the endpoint is closed.
 func newLink(nc net.Conn, e *endpoint, a address) *link {
-	l := &link{net: nc, endpoint: e, ipc: !a.isTCP(), reported: new(atomic.Bool)}
+	l := &link{net: nc, bare: nc, endpoint: e, ipc: !a.isTCP(), reported: new(atomic.Bool)}
 	l.close = sync.OnceValue(func() error {
 		err := nc.Close()
 		e.disown(l)

@@ -206,6 +206,10 @@ func (p *pipe) drop(err error) {
 	_ = p.core.Close()
 }
 
+// isBehind reports whether something waits to be read: then it is not the other
+// side that is late, but this process.
+func (p *pipe) isBehind() bool { return p.link != nil && p.link.unread() }
+
 // giveUp closes the connection to a server that is overdue, as a part of the outage that follows.
 func (p *pipe) giveUp(err error) {
 	if p.outage != nil {

@@ -220,6 +220,11 @@ func (s *Subscriber) listen() (lost []*following, deadline time.Time) {
 		if !s.armed.IsZero() && now.Sub(s.armed) > peerHalt {
 			s.sources.excuse(now)
 		}
+		for src, f := range s.current {
+			if due, ok := src.due(); ok && !now.Before(due) && f.pipe.isBehind() {
+				src.since = now
+			}
+		}
 		for _, src := range s.sources.listen(now) {
 			lost = append(lost, s.current[src])
 		}
