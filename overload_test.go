@@ -1,0 +1,70 @@
+package gopherdiscovery_test
+
+import (
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// A client that is too busy to read what its server sends does not take it for
+// dead, and so does not burden it with another connection.
+func TestBusyClientKeepsItsConnection(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w, _, lists := crowded(t)
+		w.Daze("survey0")
+		time.Sleep(100 * time.Second)
+		w.Revive("survey0")
+		time.Sleep(time.Minute)
+		lists.expect(t)
+		if got := len(w.Conns("survey0")); got != 10 {
+			t.Errorf("got %d connections of 10 clients, want 10", got)
+		}
+	})
+}
+
+// A subscriber that is too busy to read what a server sends does not do without
+// its list, though another server speaks, and keeps its connection.
+func TestBusySubscriberBlamesNobody(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newTown(t)
+		w.server(0)
+		w.server(1)
+		lists := newRecord(w.subscriber("sub", 0, 1).Changes())
+		w.client("a", 0)
+		w.client("b", 1)
+		time.Sleep(10 * time.Second)
+		lists.forget()
+		w.Daze("lists0/sub")
+		time.Sleep(100 * time.Second)
+		w.Revive("lists0/sub")
+		time.Sleep(time.Minute)
+		lists.expect(t)
+		if got := len(w.Conns("lists0/sub")); got != 1 {
+			t.Errorf("got %d connections to the server, want 1", got)
+		}
+		// One that hangs is noticed as ever.
+		w.Freeze("lists0")
+		time.Sleep(tooSilent)
+		lists.expectWithin(t, 170*time.Second+4*time.Second, 170*time.Second+tooSilent, "b")
+	})
+}
+
+// Many clients are slow, and one that never was falls silent for as long: an
+// overload has only now reached it.
+func TestFastClientAmongSlowOnesStays(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w, _, lists := crowded(t)
+		for _, name := range []string{"a1", "a2", "a3"} {
+			w.hinder(name, 10*time.Second)
+		}
+		time.Sleep(10 * time.Second)
+		lists.forget()
+		w.hinder("a9", 20*time.Second)
+		time.Sleep(10 * time.Second)
+		lists.expect(t)
+		w.Freeze("survey0/a9")
+		time.Sleep(time.Minute)
+		now := time.Since(lists.start)
+		lists.expectWithin(t, now-30*time.Second, now-20*time.Second, "a0 a1 a2 a3 a4 a5 a6 a7 a8")
+	})
+}
