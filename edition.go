@@ -11,6 +11,7 @@ type edition struct {
 	joined   bool      // a newcomer has joined: it waits for others of its batch only
 	lost     time.Time // when the first connection has ended since the last list; zero without one
 	losing   time.Time // when the last one has
+	suspect  bool      // so many that most may follow
 	last     time.Time // when the last list was published
 }
 
@@ -40,7 +41,8 @@ func (e *edition) note(now time.Time, urgent bool) {
 
 // lose notes the end of a connection. It seldom comes alone, and that most have
 // ended is to be known before the first is told.
-func (e *edition) lose(now time.Time) {
+func (e *edition) lose(now time.Time, suspect bool) {
+	e.suspect = e.suspect || suspect
 	if e.lost.IsZero() {
 		e.lost = now
 	}
@@ -54,7 +56,10 @@ func (e *edition) publishAt(waiting bool) time.Time {
 	switch {
 	case e.changed.IsZero():
 		return e.changed
-	case !e.lost.IsZero():
+	case !e.lost.IsZero() && e.complete:
+		if e.suspect {
+			return earliest(e.losing.Add(suspectSettle), e.lost.Add(longestSuspect))
+		}
 		return earliest(e.losing.Add(lossSettle), e.lost.Add(longestLoss))
 	case e.urgent:
 		return e.changed
@@ -85,5 +90,5 @@ func (e *edition) deadline(waiting bool) time.Time {
 func (e *edition) published(now time.Time) {
 	e.changed, e.last = time.Time{}, now
 	e.urgent, e.joined = false, false
-	e.lost, e.losing = time.Time{}, time.Time{}
+	e.lost, e.losing, e.suspect = time.Time{}, time.Time{}, false
 }

@@ -95,3 +95,37 @@ func TestEditionForgetsChangesThatArePublished(t *testing.T) {
 	e.note(c.at(1003), false)
 	c.expectAt(t, "publishAt of a further name", e.publishAt(false), 1007)
 }
+
+// Ends of connections are gathered while the list is complete: for longer when
+// they are so many that most may follow.
+func TestEditionGathersEnds(t *testing.T) {
+	for _, test := range []struct {
+		name     string
+		ends     []int
+		suspect  bool
+		complete bool
+		want     int
+	}{
+		{"one", []int{1002}, false, true, 1007},
+		{"some", []int{1002, 1006}, false, true, 1011},
+		{"some, for long", []int{1002, 1022, 1042, 1051}, false, true, 1052},
+		{"many", []int{1002, 1006}, true, true, 1106},
+		{"many, for long", []int{1002, 1950}, true, true, 2002},
+		{"many, incomplete", []int{1002, 1006}, true, false, 1002},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			c := newClock()
+			e := openEdition(c)
+			e.complete = test.complete
+			for _, at := range test.ends {
+				e.note(c.at(at), true)
+				e.lose(c.at(at), test.suspect)
+			}
+			c.expectAt(t, "publishAt", e.publishAt(false), test.want)
+			e.published(c.at(3000))
+			c.expectAt(t, "publishAt once they are told", e.publishAt(false), -1)
+			e.note(c.at(3001), true)
+			c.expectAt(t, "publishAt of a later change", e.publishAt(false), 3001)
+		})
+	}
+}

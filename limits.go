@@ -154,8 +154,13 @@ const (
 	lossFrom    = 3
 	lossSettle  = 5 * time.Millisecond
 	longestLoss = 50 * time.Millisecond
-	lossWindow  = time.Second
-	lossMemory  = 10 * time.Minute
+
+	// When more than one in doubtShare has ended, and at least doubtFrom, most may follow, however busy the machine is that
+	// tells it.
+	suspectSettle  = 100 * time.Millisecond
+	longestSuspect = time.Second
+	lossWindow     = time.Second
+	lossMemory     = 10 * time.Minute
 
 	// From this many silent names, if they are more than one in doubtShare, a poll is doubted. Eureka's self-preservation
 	// begins with 15 %, which is nearly the same.

@@ -34,6 +34,9 @@ func (l *losses) follows(now time.Time) bool {
 	return !l.last.IsZero() && now.Sub(l.last) < lossSettle
 }
 
+// suspect reports whether so many have ended that most may follow.
+func (l *losses) suspect() bool { return many(l.ended, l.known) }
+
 // end counts the end of the connection with a number, and reports whether most have now ended.
 func (l *losses) end(number int, now time.Time) (most bool) {
 	l.last = now

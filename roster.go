@@ -47,13 +47,14 @@ type known struct {
 type presence struct {
 	heardIn int           // the last poll in which it answered
 	missed  int           // polls that it has missed in a row since the last that was doubted
+	doubted bool          // it has missed a poll that was doubted, and not been heard since
 	asked   time.Time     // when it was first asked since it was heard; zero if it has answered
 	slowest time.Duration // the longest that it took to answer, old times counting less
 }
 
 // answers notes that the name was heard.
 func (p *presence) answers(now time.Time) {
-	p.missed = 0
+	p.missed, p.doubted = 0, false
 	if !p.asked.IsZero() {
 		p.took(now.Sub(p.asked))
 	}
@@ -69,6 +70,9 @@ func (p *presence) took(d time.Duration) {
 // dropped. It follows the slowest of its answers, as TCP's retransmission
 // timeout does the round trip (RFC 6298).
 func (p *presence) patience() time.Duration {
+	if p.doubted {
+		return maxSilence // the network comes back for some later than for others
+	}
 	return min(patienceFactor*p.slowest, maxSilence)
 }
 
@@ -199,10 +203,10 @@ func (r *roster[C]) endPoll(now time.Time, limit int, atLeast time.Duration, dou
 			if p.heardIn == r.poll {
 				continue
 			}
-			p.missed++
 			if doubted {
-				p.missed = 0
+				p.missed, p.doubted = 0, true
 			} else {
+				p.missed++
 				missed++
 			}
 			silence := now.Sub(p.asked)

@@ -48,7 +48,7 @@ func (s *schedule[C]) disconnect(c C, now time.Time) {
 	s.roster.disconnect(c)
 	s.note(before, now, true)
 	if s.losses.known >= gatherFrom || follows && s.losses.known >= lossFrom {
-		s.edition.lose(now)
+		s.edition.lose(now, s.losses.suspect())
 	}
 	s.joins.disconnect(c)
 	if suspect && s.edition.complete {

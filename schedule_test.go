@@ -462,7 +462,7 @@ func TestScheduleMassLoss(t *testing.T) {
 	s.expect(2100, "publish 1 2 3; wake 4000")
 	s.disconnect(1, s.at(2101))
 	s.disconnect(2, s.at(2102))
-	s.expect(2102, "publish incomplete 3; wake 2107")
+	s.expect(2102, "publish incomplete 3; wake 4102")
 	s.expect(2107, "wake 4102")
 	s.connect(5)
 	s.expect(2108, "ask 5; wake 4102")
@@ -494,7 +494,7 @@ func TestScheduleSubscriberAfterAMassLoss(t *testing.T) {
 	for id := range 4 {
 		s.disconnect(id, s.at(2100))
 	}
-	s.expect(2100, "publish incomplete; wake 2105")
+	s.expect(2100, "publish incomplete; wake 4100")
 	s.expect(2105, "wake 4100")
 	s.expect(4100, "poll; publish; wake 6100")
 	s.resubscribe(s.at(5000))
