@@ -2,14 +2,15 @@ package gopherdiscovery_test
 
 import (
 	"testing"
-	"testing/synctest"
 	"time"
+
+	"github.com/dahernan/gopherdiscovery"
 )
 
 // A client that is too busy to read what its server sends does not take it for
 // dead, and so does not burden it with another connection.
 func TestBusyClientKeepsItsConnection(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	gopherdiscovery.FakeTime(t, func(t *testing.T) {
 		w, _, lists := crowded(t)
 		w.Daze("survey0")
 		time.Sleep(100 * time.Second)
@@ -25,7 +26,7 @@ func TestBusyClientKeepsItsConnection(t *testing.T) {
 // A subscriber that is too busy to read what a server sends does not do without
 // its list, though another server speaks, and keeps its connection.
 func TestBusySubscriberBlamesNobody(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	gopherdiscovery.FakeTime(t, func(t *testing.T) {
 		w := newTown(t)
 		w.server(0)
 		w.server(1)
@@ -52,7 +53,7 @@ func TestBusySubscriberBlamesNobody(t *testing.T) {
 // Many clients are slow, and one that never was falls silent for as long: an
 // overload has only now reached it.
 func TestFastClientAmongSlowOnesStays(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	gopherdiscovery.FakeTime(t, func(t *testing.T) {
 		w, _, lists := crowded(t)
 		for _, name := range []string{"a1", "a2", "a3"} {
 			w.hinder(name, 10*time.Second)

@@ -193,6 +193,21 @@ func (r *roster[C]) silent(now time.Time) (silent, unexpected, known int) {
 	return silent, unexpected, known
 }
 
+// strained reports whether many names were slow lately. Then those that were
+// fast so far may be the next to be slow.
+func (r *roster[C]) strained() bool {
+	slow, known := 0, 0
+	for _, m := range r.conns {
+		known += len(m.names)
+		for _, p := range m.names {
+			if p.patience() == maxSilence {
+				slow++
+			}
+		}
+	}
+	return many(slow, known)
+}
+
 // endPoll returns how many names have missed the poll, and drops those that
 // have now missed limit polls in a row and kept silent for longer than they ever
 // did, and at least for atLeast. A poll that is doubted is missed by no name,

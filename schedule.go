@@ -183,7 +183,7 @@ func (s *schedule[C]) endPoll(now time.Time, do *actions[C]) {
 	do.doubted = s.poll.end(now, unexpected, known)
 	if s.unheard > 0 {
 		var patience time.Duration
-		if many(silent, known) {
+		if many(silent, known) || s.roster.strained() {
 			patience = maxSilence // with the fast too, where many are slow
 		}
 		before := len(s.names)
