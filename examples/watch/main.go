@@ -77,7 +77,7 @@ func look(ctx context.Context, dialer *gopherdiscovery.Dialer, urls string, time
 	defer cancel()
 	var subs []*gopherdiscovery.Subscriber
 	for url := range strings.SplitSeq(urls, ",") {
-		sub, err := dialer.NewSubscriber(timed, url)
+		sub, err := dialer.NewSubscriber(ctx, url) // which is asked when the time is up, too
 		if err != nil {
 			return nil, err
 		}

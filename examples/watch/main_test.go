@@ -130,7 +130,7 @@ func TestOnceWithoutServers(t *testing.T) {
 	t.Run("one of two", func(t *testing.T) {
 		t.Parallel()
 		_, pubsub := startServer(t, "a")
-		stdout, stderr, code := clitest.Start(t, "-once", "-timeout", "10s", "-pubsub", closed+","+pubsub).Wait()
+		stdout, stderr, code := clitest.Start(t, "-once", "-timeout", "5s", "-pubsub", closed+","+pubsub).Wait()
 		if code != 0 || stdout != "a\n" || !strings.Contains(stderr, "some may be missing") {
 			t.Errorf("exit code %d, stdout %q, stderr %q, want 0, the list and a warning", code, stdout, stderr)
 		}
