@@ -11,7 +11,7 @@ type schedule[C comparable] struct {
 	edition edition
 	losses  losses
 	told    bool      // whether the list was complete when next was called last
-	wakeAt  time.Time // when next wanted to be called
+	wakeAt  time.Time // when next wanted to be called; at first at once
 	greetAt time.Time // subscribers who come have to wait until then
 	halts   int       // since the list was complete
 }
@@ -26,7 +26,7 @@ type actions[C comparable] struct {
 }
 
 func newSchedule[C comparable](opt Options, now time.Time) *schedule[C] {
-	return &schedule[C]{roster: newRoster[C](), poll: newPoll(opt, now), joins: newJoins[C](opt)}
+	return &schedule[C]{roster: newRoster[C](), poll: newPoll(opt, now), joins: newJoins[C](opt), wakeAt: now}
 }
 
 func (s *schedule[C]) connect(c C) {
@@ -124,7 +124,6 @@ func (s *schedule[C]) next(now time.Time) (do actions[C], wake time.Time) {
 // stopped, within the loop's work or after it.
 func (s *schedule[C]) waited(from, now time.Time) {
 	switch {
-	case s.wakeAt.IsZero():
 	case now.Sub(s.wakeAt) > serverHalt:
 		s.resume(now)
 	case now.Sub(s.wakeAt) > lateAfter && now.Sub(from) > lateAfter && now.Sub(s.greetAt) > serverHalt:

@@ -281,6 +281,19 @@ func TestScheduleAfterAHaltAtTheStart(t *testing.T) {
 	s.expect(11000, "poll; publish a; wake 12000")
 }
 
+// A server may be stopped as soon as its addresses are bound, before its loop
+// runs for the first time.
+func TestScheduleAfterAHaltBeforeItsFirstRun(t *testing.T) {
+	s := newScript(t, Options{})
+	s.waited(s.at(3000), s.at(3000))
+	s.expect(3000, "wake 5000")
+	s.connect(1)
+	s.expect(3001, "ask 1; wake 5000")
+	s.hear(3002, 1, "a")
+	s.expect(3002, "publish incomplete a; wake 5000")
+	s.expect(5000, "poll; publish a; wake 6000")
+}
+
 // A server that is always late is complete in the end.
 func TestScheduleAfterManyHalts(t *testing.T) {
 	s := newScript(t, Options{})
