@@ -29,7 +29,7 @@ func TestDeadPathOfAClient(t *testing.T) {
 		if got := len(w.Conns("survey0/a3")); got != 2 {
 			t.Errorf("got %d connections of the client, want 2", got)
 		}
-		time.Sleep(time.Hour)
+		time.Sleep(10 * time.Minute)
 		lists.expect(t)
 		if got := len(w.Conns("survey0/a0")); got != 1 {
 			t.Errorf("got %d connections of another client, want 1", got)
@@ -43,7 +43,7 @@ func TestDeadPathOfAllClients(t *testing.T) {
 	gopherdiscovery.FakeTime(t, func(t *testing.T) {
 		w, _, lists := crowded(t)
 		w.Deaden("survey0")
-		time.Sleep(time.Hour)
+		time.Sleep(10 * time.Minute)
 		lists.expect(t)
 	})
 }
@@ -88,7 +88,7 @@ func TestDeadPathOfASubscriber(t *testing.T) {
 		if kinds, _ := w.lastTo("sub", 0); [2]byte(kinds) != [2]byte{welcome, change} {
 			t.Errorf("the server has sent kinds %v, want WELCOME and CHANGE", kinds)
 		}
-		time.Sleep(time.Hour)
+		time.Sleep(10 * time.Minute)
 		lists.expect(t)
 	})
 }
