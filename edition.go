@@ -20,7 +20,7 @@ type edition struct {
 func (e *edition) openAt(at time.Time) { e.opening, e.complete = at, false }
 
 // close makes the list incomplete until it is known from when on it is not.
-func (e *edition) close() { e.opening, e.complete = time.Time{}, false }
+func (e *edition) close() { e.openAt(time.Time{}) }
 
 // open reports whether the list has become complete.
 func (e *edition) open(now time.Time) bool {

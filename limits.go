@@ -148,10 +148,13 @@ const (
 
 	// When lossFrom connections, and most of those there were, end within lossWindow, the server's network is the likelier
 	// cause. Those who were there then are remembered for lossMemory.
+	lossFrom   = 3
+	lossWindow = time.Second
+	lossMemory = 10 * time.Minute
+
 	// Ends are not told until there was no other for lossSettle, or the first is longestLoss ago. Of fewer connections than
 	// gatherFrom one that ends alone does not wait.
 	gatherFrom  = 8
-	lossFrom    = 3
 	lossSettle  = 5 * time.Millisecond
 	longestLoss = 50 * time.Millisecond
 
@@ -159,8 +162,6 @@ const (
 	// tells it.
 	suspectSettle  = 100 * time.Millisecond
 	longestSuspect = time.Second
-	lossWindow     = time.Second
-	lossMemory     = 10 * time.Minute
 
 	// From this many silent names, if they are more than one in doubtShare, a poll is doubted. Eureka's self-preservation
 	// begins with 15 %, which is nearly the same.

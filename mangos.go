@@ -173,7 +173,7 @@ func (p netPipe) Recv() (*mangos.Message, error) {
 		body, err := readLong(p.in, length)
 		return &mangos.Message{Body: body}, err
 	}
-	m := mangos.NewMessage(length) // from a pool: a list that is repeated makes no garbage
+	m := mangos.NewMessage(length) // from a pool: short messages make no garbage
 	m.Body = m.Body[:length]
 	return m, p.read(m.Body)
 }

@@ -51,13 +51,13 @@ type forms struct {
 	refused   time.Time // when changes were, before the plain form was served; zero if they never were
 	alternate bool      // neither form was served: one is tried after the other
 	plainTurn bool      // of them, the plain one is next
-	mistrust  time.Duration
 
 	// unanswered says that the connection that asked for changes was closed before any hello.
-	unanswered bool
+	unanswered  bool
+	servedPlain bool // the form of the last connection
 
-	servedPlain bool      // the form of the last connection
-	until       time.Time // plain until then, since the server has sent something that breaks the protocol
+	until    time.Time     // plain until then, since the server has sent something that breaks the protocol
+	mistrust time.Duration // how long it lasts
 }
 
 // plain reports whether the next attempt is in the plain form.

@@ -51,15 +51,15 @@ func (s *schedule[C]) disconnect(c C, now time.Time) {
 		s.edition.lose(now, s.losses.suspect())
 	}
 	s.joins.disconnect(c)
-	if suspect && s.edition.complete {
-		s.restart(now)
+	if suspect {
+		s.recover(now)
 	}
 }
 
 // resubscribe is called when a subscriber comes that already has a list.
 func (s *schedule[C]) resubscribe(now time.Time) {
-	if s.losses.recent(now) && s.edition.complete {
-		s.restart(now)
+	if s.losses.recent(now) {
+		s.recover(now)
 	}
 }
 
@@ -73,8 +73,8 @@ func (s *schedule[C]) hear(c C, name string, now time.Time) error {
 	}
 	err := s.roster.hear(c, name, now, took)
 	s.note(before, now, false)
-	if len(s.names) > before && s.losses.lost(name, now) && s.edition.complete {
-		s.restart(now)
+	if len(s.names) > before && s.losses.lost(name, now) {
+		s.recover(now)
 	}
 	s.poll.lastAnswer = now
 	return err
@@ -144,6 +144,13 @@ func (s *schedule[C]) mayGreet(now time.Time) bool {
 func (s *schedule[C]) restart(now time.Time) {
 	s.edition.close()
 	s.poll.restart(now)
+}
+
+// recover restarts after a mass loss, unless the list is incomplete anyway.
+func (s *schedule[C]) recover(now time.Time) {
+	if s.edition.complete {
+		s.restart(now)
+	}
 }
 
 // resume is called when the server was stopped for a while. Those who have lost their connections meanwhile come back behind

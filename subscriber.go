@@ -13,7 +13,7 @@ type Subscriber struct {
 	sock    *socket
 	log     *asyncLog // nil when it is a client's
 	changes chan []string
-	bell    bell // rings when the view has changed
+	bell    bell // rings when run has to look earlier
 	cancel  context.CancelFunc
 	done    chan struct{}
 
