@@ -39,9 +39,13 @@ func (e *edition) note(now time.Time, urgent bool) {
 	e.urgent = e.urgent || urgent
 }
 
-// lose notes the end of a connection. It seldom comes alone, and that most have
-// ended is to be known before the first is told.
+// lose notes the end of a connection, after a change of the names that it
+// causes. It seldom comes alone, and that most have ended is to be known before
+// the first is told. If no name has changed there is nothing to tell.
 func (e *edition) lose(now time.Time, suspect bool) {
+	if e.changed.IsZero() {
+		return
+	}
 	e.suspect = e.suspect || suspect
 	if e.lost.IsZero() {
 		e.lost = now

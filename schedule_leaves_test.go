@@ -75,3 +75,26 @@ func TestScheduleMayGreet(t *testing.T) {
 		}
 	}
 }
+
+// The end of a connection whose name is known on another one, or that has none,
+// holds no subscriber up.
+func TestScheduleMayGreetAfterEndsThatChangeNothing(t *testing.T) {
+	s := newScript(t, Options{})
+	for id := range 20 {
+		s.connect(id)
+	}
+	s.next(s.at(0))
+	for id := range 10 {
+		s.hear(1, id, "shared")
+	}
+	s.next(s.at(2000))
+	s.hear(2001, 0, "shared")
+	s.next(s.at(3001))
+	for id := 1; id < 19; id += 2 {
+		s.disconnect(id, s.at(3100))
+	}
+	s.next(s.at(3100))
+	if !s.mayGreet(s.at(3100)) {
+		t.Error("a subscriber has to wait, and there is nothing to tell before it")
+	}
+}
