@@ -60,6 +60,8 @@ func TestChurn(t *testing.T) {
 // in a row faster than that, there would be nobody who knows them.
 func (w *world) restartServer(chance *rand.Rand) {
 	w.t.Helper()
+	// A subscriber that has no list yet is sent the list of a server that has only just started, as far as it is known.
+	w.eventually(w.withoutList)
 	p := w.servers[chance.IntN(len(w.servers))]
 	w.kill(p)
 	time.Sleep(time.Duration(chance.IntN(int(time.Second))))

@@ -121,7 +121,7 @@ func (m *monitor) hear(p *process, c change) {
 	}
 	for _, name := range missing {
 		if m.standingLocked(name, p.space, c.At) == alive {
-			m.wrong = append(m.wrong, fmt.Sprintf("%s: %s is not in the list of %s", c.At.Format(clock), name, id))
+			m.wrong = append(m.wrong, fmt.Sprintf("%s: %s is not in the list of %s (its first: %t)", c.At.Format(clock), name, id, c.First))
 		}
 	}
 	r.at = c.At
@@ -140,6 +140,18 @@ func (m *monitor) missingLocked(r *reader, at time.Time) []string {
 		}
 	}
 	return missing
+}
+
+// withoutList returns which reader has no list yet.
+func (m *monitor) withoutList() (missing string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for id, r := range m.readers {
+		if r.list == nil && !r.away {
+			return id + " has no list"
+		}
+	}
+	return ""
 }
 
 func (m *monitor) standingLocked(name string, side *space, at time.Time) standing {
