@@ -18,8 +18,10 @@ type publisher struct {
 	subscriptions map[*subscription]struct{}
 	nextBeat      time.Time // when to look for subscribers that are owed a beat
 
-	mu  sync.Mutex // guards the log, and the cursors in it
-	log changelog
+	mu       sync.Mutex // guards the fields below, and the cursors in the log
+	log      changelog
+	asOf     time.Time       // when the server's loop last took in what had happened
+	withheld []*subscription // were to be sent something long after that
 }
 
 func newPublisher(opt Options, set settings, loop bell) *publisher {
@@ -36,6 +38,17 @@ func newPublisher(opt Options, set settings, loop bell) *publisher {
 func (p *publisher) open(on *pipe) session {
 	plain, have := on.changes()
 	return &subscription{publisher: p, pipe: on, cursor: newCursor(plain, have, time.Now())}
+}
+
+// vouch tells when the server's loop took in what had happened. It returns the
+// subscribers that were to be sent something, but so long after the last time
+// that the process may have been stopped in between. Meanwhile another server
+// may have told them better.
+func (p *publisher) vouch(now time.Time) (withheld []*subscription) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	withheld, p.withheld, p.asOf = p.withheld, nil, now
+	return withheld
 }
 
 // take takes in the subscribers that have come and gone, and returns those that have come.
@@ -95,10 +108,18 @@ func (s *subscription) began() { s.publisher.arrivals.began(s) }
 // received is called for what a subscriber must not do: say something.
 func (s *subscription) received([]byte) error { return errSubscriberTalks }
 
+// say says nothing that the server's loop may not know to be true any more.
 func (s *subscription) say() []byte {
-	s.publisher.mu.Lock()
-	defer s.publisher.mu.Unlock()
-	return s.publisher.log.next(&s.cursor, time.Now())
+	p := s.publisher
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	now := time.Now()
+	if now.Sub(p.asOf) > serverHalt {
+		p.withheld = append(p.withheld, s)
+		p.arrivals.bell.ring()
+		return nil
+	}
+	return p.log.next(&s.cursor, now)
 }
 
 func (s *subscription) offer() { s.pipe.offer() }

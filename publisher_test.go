@@ -36,7 +36,14 @@ func newTestPublisher(t *testing.T, poll time.Duration) *publisher {
 	t.Helper()
 	p := newPublisher(Options{PollTime: poll}, quietSettings, newBell())
 	t.Cleanup(p.sock.close)
+	p.vouch(time.Now())
 	return p
+}
+
+// loop does what the server's loop does when nothing has happened.
+func (p *publisher) loop() {
+	offerAll(p.vouch(time.Now()))
+	p.keepBeat(time.Now())
 }
 
 // subscribe makes a connection, in the plain form or in changes. A pipe
@@ -197,7 +204,7 @@ func TestPublisherKeepsTheBeat(t *testing.T) {
 		p.publish(longNames("a b c"), true)
 		plain, early := p.subscribe(newFakePipe(), true, nil), p.subscribe(newFakePipe(), false, nil)
 		offerAll(p.take())
-		p.keepBeat(time.Now())
+		p.loop()
 		next(800 * ms)
 		plain.expect(t, "at the start, plain", "plain a b c")
 		early.expect(t, "at the start", "list! a b c")
@@ -210,10 +217,10 @@ func TestPublisherKeepsTheBeat(t *testing.T) {
 		late.expect(t, "at the start", "list! a b c")
 		near.cursor.said = start.Add(50 * ms)
 		time.Sleep(500*ms - 1)
-		p.keepBeat(time.Now())
+		p.loop()
 		early.expect(t, "before it is due")
 		time.Sleep(time.Nanosecond)
-		p.keepBeat(time.Now())
+		p.loop()
 		early.expect(t, "when it is due", "beat!")
 		near.expect(t, "a little early", "beat!")
 		late.expect(t, "far from due")
@@ -222,18 +229,58 @@ func TestPublisherKeepsTheBeat(t *testing.T) {
 		p.publish(longNames("a b"), true)
 		late.expect(t, "a change", "change! -c")
 		time.Sleep(300 * ms)
-		p.keepBeat(time.Now())
+		p.loop()
 		late.expect(t, "after the change")
 		next(1600 * ms)
 		time.Sleep(500 * ms)
-		p.keepBeat(time.Now())
+		p.loop()
 		for _, s := range []fakeSubscriber{early, near} {
 			s.expect(t, "a beat after the change", "change! -c", "beat!")
 		}
 		late.expect(t, "a beat after the change", "beat!")
 		time.Sleep(time.Hour) // the server was stopped
-		p.keepBeat(time.Now())
+		p.loop()
 		early.expect(t, "after an hour", "beat!")
+	})
+}
+
+// When the server's loop has not run for long, perhaps the process was stopped.
+// Nothing is sent before it has looked what happened meanwhile.
+func TestPublisherWithholdsWhatMayBeOld(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newTestPublisher(t, time.Second)
+		plain, changes := p.subscribe(newFakePipe(), true, nil), p.subscribe(newFakePipe(), false, nil)
+		offerAll(p.take())
+		p.publish(longNames("a b w x y z"), true)
+		plain.expect(t, "the list, plain", "plain a b w x y z")
+		changes.expect(t, "the list", "list! a b w x y z")
+		time.Sleep(serverHalt)
+		p.publish(longNames("a b c w x y z"), true)
+		plain.expect(t, "just in time, plain", "plain a b c w x y z")
+		changes.expect(t, "just in time", "change! +c")
+		time.Sleep(1)
+		for len(p.arrivals.bell) > 0 {
+			<-p.arrivals.bell
+		}
+		p.publish(longNames("a b c d w x y z"), true)
+		plain.expect(t, "too late, plain")
+		changes.expect(t, "too late")
+		if len(p.arrivals.bell) == 0 {
+			t.Error("the loop is not woken")
+		}
+		withheld := p.vouch(time.Now())
+		p.publish(longNames("b c w x y z"), true)
+		plain.expect(t, "when the loop has looked, plain", "plain b c w x y z")
+		changes.expect(t, "when the loop has looked", "change! -a")
+		offerAll(withheld)
+		offerAll(p.vouch(time.Now()))
+		plain.expect(t, "when it was sent all, plain")
+		changes.expect(t, "when it was sent all")
+		time.Sleep(time.Second)
+		p.keepBeat(time.Now())
+		changes.expect(t, "a late beat")
+		offerAll(p.vouch(time.Now()))
+		changes.expect(t, "when the loop has looked again", "beat!")
 	})
 }
 
