@@ -26,6 +26,7 @@ type link struct {
 	endpoint *endpoint
 	ipc      bool
 	in       *bufio.Reader
+	extended int // how often the time of the handshake was
 	close    func() error
 	spared   atomic.Int64 // until when the handshake does not give way, see handshake
 
@@ -103,10 +104,10 @@ func (l *link) handshake(config *tls.Config, patience time.Duration) (err error)
 			return explain(err)
 		}
 	}
-	if err := l.net.SetDeadline(time.Now().Add(patience)); err != nil {
+	if err := l.net.SetReadDeadline(time.Now().Add(patience)); err != nil {
 		return err
 	}
-	l.in = bufio.NewReaderSize(l.net, readBuffer)
+	l.in = bufio.NewReaderSize(tolerant{l}, readBuffer)
 	if err := l.exchangeHello(); err != nil {
 		return explain(err)
 	}
@@ -146,6 +147,9 @@ func (l *link) exchangeHello() error {
 	}
 	hello := [8]byte{0, 'S', 'P', 0}
 	binary.BigEndian.PutUint16(hello[4:], self)
+	if err := l.timeWrite(); err != nil {
+		return err
+	}
 	if _, err := l.net.Write(hello[:]); err != nil {
 		return err
 	}
@@ -175,7 +179,7 @@ func (l *link) exchangeHello() error {
 
 // welcome begins a subscription in changes, on the server's side.
 func (l *link) welcome() error {
-	if err := l.send(nil, encodeWelcome(l.endpoint.beat)); err != nil {
+	if err := l.sendShort(encodeWelcome(l.endpoint.beat)); err != nil {
 		return err
 	}
 	body, err := l.receiveShort()
@@ -188,7 +192,7 @@ func (l *link) welcome() error {
 // subscribe begins a subscription in changes, on the subscriber's side. The
 // error matches errNoChanges if the publisher does not know them.
 func (l *link) subscribe(patience time.Duration) error {
-	if err := l.net.SetDeadline(time.Now().Add(patience)); err != nil {
+	if err := l.net.SetReadDeadline(time.Now().Add(patience)); err != nil {
 		return err
 	}
 	body, err := l.receiveShort()
@@ -198,10 +202,22 @@ func (l *link) subscribe(patience time.Duration) error {
 	if err != nil {
 		return fmt.Errorf("%w: %w", errNoChanges, err)
 	}
-	if err := l.send(nil, encodeHave(l.resumption.have())); err != nil {
+	if err := l.sendShort(encodeHave(l.resumption.have())); err != nil {
 		return explain(err)
 	}
 	return l.net.SetDeadline(time.Time{})
+}
+
+// timeWrite gives the next write of the handshake its time, however late this
+// process is.
+func (l *link) timeWrite() error { return l.net.SetWriteDeadline(time.Now().Add(handshakeTime)) }
+
+// sendShort sends a message of the handshake.
+func (l *link) sendShort(body []byte) error {
+	if err := l.timeWrite(); err != nil {
+		return err
+	}
+	return l.send(nil, body)
 }
 
 // receiveShort receives a message of the handshake.
@@ -215,6 +231,24 @@ func (l *link) receiveShort() ([]byte, error) {
 	}
 	body := make([]byte, length)
 	return body, l.read(body)
+}
+
+// tolerant reads from a link. When the deadline of a handshake has passed and
+// something has come that was not read yet, it is this process that is late, and
+// not the other side: there is more time then.
+type tolerant struct{ *link }
+
+func (t tolerant) Read(p []byte) (int, error) {
+	for {
+		n, err := t.net.Read(p)
+		if n > 0 || !errors.Is(err, os.ErrDeadlineExceeded) || t.extended == mostExtensions || !t.unread() {
+			return n, err
+		}
+		t.extended++
+		if err := t.net.SetReadDeadline(time.Now().Add(handshakeTime)); err != nil {
+			return 0, err
+		}
+	}
 }
 
 // isTLSRecord reports whether bytes begin an alert or a handshake of TLS (RFC 8446, section 5.1).

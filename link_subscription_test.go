@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"io"
+	"runtime"
 	"testing"
 	"time"
 )
@@ -134,6 +135,45 @@ func TestHandshakeOfASubscriber(t *testing.T) {
 			heard, _ := io.ReadAll(theirs) // which may end in a reset
 			if want := greeting(0xFD51) + test.hears; string(heard) != want {
 				t.Errorf("the publisher hears % x, want % x", heard, want)
+			}
+		})
+	}
+}
+
+// A handshake whose time is up goes on when something has come that this process
+// has not read in time, but not without end.
+func TestHandshakeOfALateProcess(t *testing.T) {
+	if runtime.GOOS == "windows" || runtime.GOOS == "plan9" {
+		t.Skip("the system does not tell what was not read")
+	}
+	const changes = 0xFD51
+	for _, test := range []struct {
+		name     string
+		says     string
+		extended int // before
+		want     error
+	}{
+		{"all has come", greeting(changes) + framed(encodeHave(nil)), 0, nil},
+		{"nothing has come", "", 0, errMute},
+		{"a part has come", greeting(changes)[:7], 2, errHungUp},
+		{"all has come, once too often", greeting(changes) + framed(encodeHave(nil)), 3, errMute},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			ours, theirs := connected(t)
+			l := newLink(ours, newEndpoint(pubSide, quietSettings), address{scheme: "tcp"})
+			defer l.Close()
+			if _, err := io.WriteString(theirs, test.says); err != nil {
+				t.Fatal(err)
+			}
+			for deadline := time.Now().Add(10 * time.Second); test.says != "" && !l.unread(); time.Sleep(time.Millisecond) {
+				if time.Now().After(deadline) {
+					t.Fatal("nothing has come")
+				}
+			}
+			time.AfterFunc(50*ms, func() { _ = theirs.CloseWrite() })
+			l.extended = test.extended
+			if err := l.handshake(nil, -time.Second); !errors.Is(err, test.want) {
+				t.Errorf("got error %v, want %v", err, test.want)
 			}
 		})
 	}

@@ -8,6 +8,8 @@ import (
 	"slices"
 	"testing"
 	"time"
+
+	"github.com/dahernan/gopherdiscovery"
 )
 
 // site is a server with default options, and those who reach it on paths.
@@ -24,7 +26,12 @@ func newSite(t *testing.T) *site {
 	s := &site{monitor: newMonitor(), t: t}
 	s.order = order{Server: true, Survey: "tcp://" + host + ":10000", PubSub: "tcp://" + host + ":20000", Timing: defaults}
 	s.server = s.launch("server", s.order)
-	s.eventually(func() bool { return s.server.state().Services != nil })
+	s.eventually(func() string {
+		if s.server.state().Services == nil {
+			return "the server has no list"
+		}
+		return ""
+	})
 	return s
 }
 
@@ -50,19 +57,27 @@ func names(prefix string, n int) []string {
 func (s *site) settle(names []string, peers ...*process) {
 	s.t.Helper()
 	begin := time.Now()
-	s.eventually(func() bool { return slices.Equal(s.server.state().Services, names) })
+	s.eventually(func() string {
+		services := s.server.state().Services
+		if slices.Equal(services, names) {
+			return ""
+		}
+		joined, left := gopherdiscovery.Diff(names, services)
+		return fmt.Sprintf("the server lists %d names, not %d: %v too many, %v missing", len(services), len(names), joined, left)
+	})
 	for _, p := range peers {
-		s.eventually(func() bool { return p.state().Heard.After(begin) })
+		s.eventually(func() string {
+			if heard := p.state().Heard; !heard.After(begin) {
+				return fmt.Sprintf("%s has not heard the server since %s, but since %s", p.id, begin.Format(clock), heard.Format(clock))
+			}
+			return ""
+		})
 	}
 }
 
-func (s *site) eventually(holds func() bool) {
+func (s *site) eventually(look func() (missing string)) {
 	s.t.Helper()
-	for deadline := time.Now().Add(2 * patience); !holds(); time.Sleep(10 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			s.t.Fatalf("not settled after %v", 2*patience)
-		}
-	}
+	eventually(s.t, 2*patience, look)
 }
 
 // since returns which readers were delivered a list after an event.
@@ -185,7 +200,12 @@ func TestDeadFlow(t *testing.T) {
 	late := s.launch("late", order{Survey: s.order.Survey, PubSub: s.order.PubSub, Clients: []string{"late"}})
 	with = slices.Concat([]string{"late"}, all, []string{"victim"})
 	// The server keeps the dead connection too: nothing has told it.
-	s.eventually(func() bool { return s.server.state().Clients == len(with)+1 })
+	s.eventually(func() string {
+		if clients := s.server.state().Clients; clients != len(with)+1 {
+			return fmt.Sprintf("the server has %d connections, not %d", clients, len(with)+1)
+		}
+		return ""
+	})
 	s.await(t, with, patience, nil)
 	back := time.Since(died)
 	s.settle(with, crowd, far, late)

@@ -192,16 +192,21 @@ func (w *world) awaitServers(event time.Time) time.Duration {
 	return time.Since(event)
 }
 
-// eventually waits for what nothing announces, until nothing is missing.
 func (w *world) eventually(look func() (missing string)) {
 	w.t.Helper()
-	for deadline := time.Now().Add(patience); ; time.Sleep(5 * time.Millisecond) {
+	eventually(w.t, patience, look)
+}
+
+// eventually waits for what nothing announces, until nothing is missing.
+func eventually(t *testing.T, limit time.Duration, look func() (missing string)) {
+	t.Helper()
+	for deadline := time.Now().Add(limit); ; time.Sleep(5 * time.Millisecond) {
 		missing := look()
 		if missing == "" {
 			return
 		}
 		if time.Now().After(deadline) {
-			w.t.Fatalf("after %v: %s", patience, missing)
+			t.Fatalf("after %v: %s", limit, missing)
 		}
 	}
 }
