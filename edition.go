@@ -1,18 +1,22 @@
 package gopherdiscovery
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // edition times the lists: when a change is published, and from when on the list is complete.
 type edition struct {
-	opening  time.Time // the list is complete from then on; zero until it is known
-	complete bool      // it is
-	changed  time.Time // the first change since the last list; zero without one
-	urgent   bool      // a name has left: the change does not wait
-	joined   bool      // a newcomer has joined: it waits for others of its batch only
-	lost     time.Time // when the first connection has ended since the last list; zero without one
-	losing   time.Time // when the last one has
-	suspect  bool      // so many that most may follow
-	last     time.Time // when the last list was published
+	opening  time.Time       // the list is complete from then on; zero until it is known
+	complete bool            // it is
+	changed  time.Time       // the first change since the last list; zero without one
+	urgent   bool            // a name has left: the change does not wait
+	joined   bool            // a newcomer has joined: it waits for others of its batch only
+	took     []time.Duration // how long newcomers took to answer since the last list, sorted
+	lost     time.Time       // when the first connection has ended since the last list; zero without one
+	losing   time.Time       // when the last one has
+	suspect  bool            // so many that most may follow
+	last     time.Time       // when the last list was published
 }
 
 // openAt says from when on the list is complete. Until then the server has not asked everyone since it started, or was
@@ -29,6 +33,29 @@ func (e *edition) open(now time.Time) bool {
 	}
 	e.complete = true
 	return true
+}
+
+// join notes that a newcomer has answered, and how long that took.
+func (e *edition) join(took time.Duration) {
+	e.joined = true
+	if len(e.took) < paceSample {
+		at, _ := slices.BinarySearch(e.took, took)
+		e.took = slices.Insert(e.took, at, took)
+	}
+}
+
+// pace is how far apart lists of joins are at least: as long as most newcomers
+// take to answer, if that is long. Then the network is slow or its machines are
+// busy, and the next list makes them busier.
+func (e *edition) pace() time.Duration {
+	if len(e.took) == 0 {
+		return 0
+	}
+	median := e.took[(len(e.took)-1)/2]
+	if median < shortestPace {
+		return 0
+	}
+	return min(median, longestPace)
 }
 
 // note notes a change of the names.
@@ -56,7 +83,6 @@ func (e *edition) lose(now time.Time, suspect bool) {
 // publishAt is when a list is to be published; zero if nothing has changed. While others of a batch of newcomers have not
 // answered, waiting is true.
 func (e *edition) publishAt(waiting bool) time.Time {
-	settled := e.last.Add(settleTime)
 	switch {
 	case e.changed.IsZero():
 		return e.changed
@@ -67,12 +93,17 @@ func (e *edition) publishAt(waiting bool) time.Time {
 		return earliest(e.losing.Add(lossSettle), e.lost.Add(longestLoss))
 	case e.urgent:
 		return e.changed
-	case waiting:
-		return e.changed.Add(settleTime)
-	case !e.joined && settled.After(e.changed):
-		return settled
 	}
-	return e.changed
+	at, soonest := e.changed, e.last.Add(e.pace())
+	if waiting {
+		at = at.Add(settleTime)
+	} else if !e.joined {
+		soonest = e.last.Add(settleTime)
+	}
+	if soonest.After(at) {
+		return soonest
+	}
+	return at
 }
 
 // due reports whether a list is to be published.
@@ -93,6 +124,6 @@ func (e *edition) deadline(waiting bool) time.Time {
 // published notes that a list is published.
 func (e *edition) published(now time.Time) {
 	e.changed, e.last = time.Time{}, now
-	e.urgent, e.joined = false, false
+	e.urgent, e.joined, e.took = false, false, e.took[:0]
 	e.lost, e.losing, e.suspect = time.Time{}, time.Time{}, false
 }

@@ -1,6 +1,9 @@
 package gopherdiscovery
 
-import "testing"
+import (
+	"testing"
+	"time"
+)
 
 // openEdition has published a list at 1000, complete.
 func openEdition(c clock) edition {
@@ -48,6 +51,7 @@ func TestEditionPublishAt(t *testing.T) {
 		changes []int // when names came
 		left    int   // when one left; 0 for never
 		joined  bool  // one that came is a newcomer's
+		took    []int // how long newcomers took to answer
 		waiting bool  // for other newcomers
 		want    int   // -1 for never
 	}{
@@ -58,6 +62,14 @@ func TestEditionPublishAt(t *testing.T) {
 		{name: "newcomers, others are waited for", changes: []int{1002, 1006}, joined: true, waiting: true, want: 1007},
 		{name: "a further name soon after a list", changes: []int{1002}, want: 1005},
 		{name: "a further name long after a list", changes: []int{1900}, want: 1900},
+		{name: "a slow newcomer soon after a list", changes: []int{1002}, joined: true, took: []int{300}, want: 1300},
+		{name: "a slow newcomer long after a list", changes: []int{1302}, joined: true, took: []int{300}, want: 1302},
+		{name: "slow newcomers, others are waited for", changes: []int{1298}, joined: true, took: []int{300}, waiting: true, want: 1303},
+		{name: "a slow newcomer among fast ones", changes: []int{1002}, joined: true, took: []int{5000, 1, 2}, want: 1002},
+		{name: "a slow newcomer and a fast one", changes: []int{1002}, joined: true, took: []int{5000, 49}, want: 1002},
+		{name: "a fast newcomer among slow ones", changes: []int{1002}, joined: true, took: []int{50, 1, 70}, want: 1050},
+		{name: "very slow newcomers", changes: []int{1002}, joined: true, took: []int{5000, 5000}, want: 2000},
+		{name: "a slow newcomer and a leave", changes: []int{1002}, left: 1003, joined: true, took: []int{5000}, want: 1002},
 		{name: "a name has left", left: 1002, want: 1002},
 		{name: "a name has left, others are waited for", left: 1002, waiting: true, want: 1002},
 		{name: "a name has left after others came", changes: []int{1001}, left: 1003, waiting: true, want: 1001},
@@ -72,6 +84,9 @@ func TestEditionPublishAt(t *testing.T) {
 				e.note(c.at(test.left), true)
 			}
 			e.joined = test.joined
+			for _, took := range test.took {
+				e.join(time.Duration(took) * ms)
+			}
 			c.expectAt(t, "publishAt", e.publishAt(test.waiting), test.want)
 			c.expectAt(t, "deadline", e.deadline(test.waiting), test.want)
 			if test.want > 0 && (e.due(c.at(test.want-1), test.waiting) || !e.due(c.at(test.want), test.waiting)) {
@@ -127,5 +142,21 @@ func TestEditionGathersEnds(t *testing.T) {
 			e.note(c.at(3001), true)
 			c.expectAt(t, "publishAt of a later change", e.publishAt(false), 3001)
 		})
+	}
+}
+
+// With a list the times of those who are in it are forgotten. No more are kept
+// than a sample.
+func TestEditionPace(t *testing.T) {
+	var e edition
+	for range 1000 {
+		e.join(200 * ms)
+	}
+	if len(e.took) != paceSample || e.pace() != 200*ms {
+		t.Errorf("got a pace of %v from %d times, want 200ms from %d", e.pace(), len(e.took), paceSample)
+	}
+	e.published(time.Now())
+	if len(e.took) != 0 || e.pace() != 0 {
+		t.Errorf("after a list: got a pace of %v from %d times, want none", e.pace(), len(e.took))
 	}
 }

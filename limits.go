@@ -133,6 +133,12 @@ const (
 	// that further names behind known connections cause, so that a burst is a few lists.
 	settleTime = 5 * time.Millisecond
 
+	// Lists of joins are as far apart as newcomers take to answer, if that is shortestPace at least, and at most
+	// longestPace. It is known of paceSample of them.
+	paceSample   = 64
+	shortestPace = 50 * time.Millisecond
+	longestPace  = time.Second
+
 	// A poll whose end is noticed lateAfter is given graceTime more: there may be answers that have not been read yet.
 	lateAfter = 50 * time.Millisecond
 	graceTime = 200 * time.Millisecond

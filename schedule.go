@@ -69,7 +69,7 @@ func (s *schedule[C]) hear(c C, name string, now time.Time) error {
 	var took time.Duration
 	if asked, isNew := s.joins.hear(c); isNew {
 		took = now.Sub(asked)
-		s.edition.joined = true
+		s.edition.join(took)
 	}
 	err := s.roster.hear(c, name, now, took)
 	s.note(before, now, false)
