@@ -18,14 +18,21 @@ type handshakes struct {
 
 // handshake is one that is under way.
 type handshake struct {
-	conn io.Closer
+	conn handshaking
 	url  string // of the listener
 
-	// spared is until when it does not give way, as Unix time in nanoseconds: not while it computes or waits for its turn, and
-	// once it has begun only after the other side has kept us waiting for begunGrace.
+	// spared is until when it does not give way, as Unix time in nanoseconds: not while it computes or waits for its turn,
+	// and once TLS has begun only after the other side has kept us waiting for begunGrace. A subscription in changes of
+	// which only HAVE is missing is spared.
 	spared *atomic.Int64
 
 	place *list.Element // in the list; nil when it is not there
+}
+
+// handshaking is a connection that shakes hands.
+type handshaking interface {
+	io.Closer
+	unread() bool // something has come that was not read yet
 }
 
 // add waits while there are as many handshakes of the listener as there may be, and all are spared: then it is we who are
@@ -83,7 +90,7 @@ func (h *handshakes) oldest(url string, now time.Time, evenSpared bool) (oldest 
 		s := at.Value.(*handshake)
 		switch {
 		case url != "" && s.url != url:
-		case s.spared.Load() <= now.UnixNano():
+		case s.spared.Load() <= now.UnixNano() && !s.conn.unread():
 			return s
 		case oldest == nil && evenSpared:
 			oldest = s

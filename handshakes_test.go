@@ -1,7 +1,6 @@
 package gopherdiscovery
 
 import (
-	"io"
 	"math"
 	"sync/atomic"
 	"testing"
@@ -10,30 +9,34 @@ import (
 )
 
 // closing tells when it is closed.
-type closing func()
+type closing struct {
+	close  func()
+	behind bool // something was not read yet
+}
 
-func (c closing) Close() error {
-	c()
+func (c *closing) Close() error {
+	c.close()
 	return nil
 }
 
-var _ io.Closer = closing(nil)
+func (c *closing) unread() bool { return c.behind }
 
-// A handshake that waits for us is spared while there is one that we wait for.
+// A handshake that waits for us, or has said something that we have not read, is
+// spared while there is one that we wait for.
 func TestWhoGivesWay(t *testing.T) {
 	var all handshakes
 	closed := ""
-	add := func(name, url string, spared bool) {
-		s := &handshake{conn: closing(func() { closed += name }), url: url, spared: new(atomic.Int64)}
+	add := func(name, url string, spared, behind bool) {
+		s := &handshake{conn: &closing{func() { closed += name }, behind}, url: url, spared: new(atomic.Int64)}
 		if spared {
 			s.spared.Store(time.Now().Add(time.Hour).UnixNano())
 		}
 		all.add(t.Context(), s)
 	}
-	add("1", "a", true)
-	add("2", "b", false)
-	add("3", "a", false)
-	add("4", "a", true)
+	add("1", "a", true, false)
+	add("2", "b", false, false)
+	add("3", "a", false, false)
+	add("4", "a", false, true)
 	for _, url := range []string{"a", "a", "", ""} {
 		all.giveWay(url, false)
 	}
@@ -55,7 +58,7 @@ func TestNoRoomForAHandshake(t *testing.T) {
 		var all handshakes
 		gaveWay := 0
 		add := func(url string) *handshake {
-			s := &handshake{conn: closing(func() { gaveWay++ }), url: url, spared: new(atomic.Int64)}
+			s := &handshake{conn: &closing{close: func() { gaveWay++ }}, url: url, spared: new(atomic.Int64)}
 			s.spared.Store(math.MaxInt64)
 			all.add(t.Context(), s)
 			return s

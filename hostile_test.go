@@ -17,10 +17,10 @@ import (
 )
 
 const (
-	// Bounds for a server under attack: 2048 handshakes on each URL, one goroutine each, some
+	// Bounds for a server under attack: 4096 handshakes on each URL, one goroutine each, some
 	// for the connections that are through, and the memory for all of them.
-	mostGoroutines = 2*2048 + 500
-	mostMemory     = 64 << 20
+	mostGoroutines = 2*4096 + 500
+	mostMemory     = 96 << 20
 )
 
 // connect opens a connection and leaves it open until the test ends.

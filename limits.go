@@ -86,9 +86,9 @@ const (
 	// lastSecond is what a handshake of TLS leaves at least for that of SP.
 	lastSecond = time.Second
 
-	// maxHandshakes is how many handshakes a listener has under way at once, and roomPause how long it waits for room when
-	// all of them wait for their turn to compute.
-	maxHandshakes = 2048
+	// maxHandshakes is how many handshakes a listener has under way at once, which is as many as Linux lets wait to be
+	// accepted, and roomPause how long it waits for room when none of them may give way.
+	maxHandshakes = 4096
 	roomPause     = 10 * time.Millisecond
 
 	// maxAhead is how many bytes are read of the other side while a handshake waits for its turn.

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"net"
 	"os"
 	"sync"
@@ -112,6 +113,7 @@ func (l *link) handshake(config *tls.Config, patience time.Duration) (err error)
 		return explain(err)
 	}
 	if l.changes && l.outage == nil {
+		l.spared.Store(math.MaxInt64)
 		if err := l.welcome(); err != nil {
 			return explain(err)
 		}
