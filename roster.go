@@ -46,7 +46,8 @@ type known struct {
 // presence is what is known of a name on a connection.
 type presence struct {
 	heardIn int           // the last poll in which it answered
-	missed  int           // polls that it has missed in a row since the last that was doubted
+	silent  int           // polls that it has not answered in a row
+	missed  int           // of these, the ones since the last that was doubted
 	doubted bool          // it has missed a poll that was doubted, and not been heard since
 	asked   time.Time     // when it was first asked since it was heard; zero if it has answered
 	slowest time.Duration // the longest that it took to answer, old times counting less
@@ -54,7 +55,7 @@ type presence struct {
 
 // answers notes that the name was heard.
 func (p *presence) answers(now time.Time) {
-	p.missed, p.doubted = 0, false
+	p.silent, p.missed, p.doubted = 0, 0, false
 	if !p.asked.IsZero() {
 		p.took(now.Sub(p.asked))
 	}
@@ -211,13 +212,14 @@ func (r *roster[C]) strained() bool {
 // endPoll returns how many names have missed the poll, and drops those that
 // have now missed limit polls in a row and kept silent for longer than they ever
 // did, and at least for atLeast. A poll that is doubted is missed by no name,
-// and the count begins anew; but no silence lasts without end.
+// and the count begins anew; but no silence of limit polls lasts without end.
 func (r *roster[C]) endPoll(now time.Time, limit int, atLeast time.Duration, doubted bool) (missed int) {
 	for _, m := range r.conns {
 		for name, p := range m.names {
 			if p.heardIn == r.poll {
 				continue
 			}
+			p.silent++
 			if doubted {
 				p.missed, p.doubted = 0, true
 			} else {
@@ -225,7 +227,8 @@ func (r *roster[C]) endPoll(now time.Time, limit int, atLeast time.Duration, dou
 				missed++
 			}
 			silence := now.Sub(p.asked)
-			if p.missed >= limit && silence >= max(p.patience(), atLeast) && !doubted || silence >= maxDoubt {
+			certain := p.missed >= limit && silence >= max(p.patience(), atLeast) && !doubted
+			if certain || p.silent >= limit && silence >= maxDoubt {
 				m.dropped = dropped{name, p.asked}
 				r.drop(m, name, p)
 			}

@@ -3,6 +3,7 @@ package gopherdiscovery
 import (
 	"fmt"
 	"testing"
+	"time"
 )
 
 // A leave alone is told at once where there are few.
@@ -96,5 +97,31 @@ func TestScheduleMayGreetAfterEndsThatChangeNothing(t *testing.T) {
 	s.next(s.at(3100))
 	if !s.mayGreet(s.at(3100)) {
 		t.Error("a subscriber has to wait, and there is nothing to tell before it")
+	}
+}
+
+// However long the surveys and the pauses between them are, or how many there
+// may be, a name is not dropped before it has missed them.
+func TestScheduleCountsLongSurveys(t *testing.T) {
+	for _, opt := range []Options{
+		{MissedSurveys: 100},
+		{MissedSurveys: 3, PollTime: 5 * time.Minute},
+		{SurveyTime: 3 * time.Minute},
+	} {
+		t.Run(fmt.Sprint(opt.MissedSurveys, opt.PollTime, opt.SurveyTime), func(t *testing.T) {
+			s := newScript(t, opt)
+			s.connect(1)
+			s.next(s.at(0))
+			s.hear(0, 1, "a")
+			missed := 0
+			for now := s.at(0); s.names["a"] != nil; {
+				var do actions[int]
+				do, now = s.next(now)
+				missed += do.missed
+			}
+			if missed != s.poll.limit {
+				t.Errorf("dropped after %d surveys, want %d", missed, s.poll.limit)
+			}
+		})
 	}
 }
