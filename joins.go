@@ -71,6 +71,14 @@ func (j *joins[C]) take(now time.Time) []C {
 	return taken
 }
 
+// excuse begins the time of those who have not answered anew: the server itself
+// did not run.
+func (j *joins[C]) excuse(now time.Time) {
+	for c := range j.asked {
+		j.asked[c] = now
+	}
+}
+
 // answered is when everyone who has been asked has had the given time to answer, at the earliest now.
 func (j *joins[C]) answered(now time.Time, within time.Duration) time.Time {
 	last := now

@@ -62,9 +62,10 @@ func (p *presence) answers(now time.Time) {
 	p.asked = time.Time{}
 }
 
-// took notes how long an answer took.
+// took notes how long an answer took. Beyond the longest patience that makes no
+// difference, but would be remembered for longer.
 func (p *presence) took(d time.Duration) {
-	p.slowest = max(d, p.slowest-p.slowest/slowestDecay)
+	p.slowest = max(min(d, maxSilence), p.slowest-p.slowest/slowestDecay)
 }
 
 // patience is how long the silence of the name lasts at least before it is
@@ -155,9 +156,11 @@ func (r *roster[C]) hear(c C, name string, now time.Time, took time.Duration) er
 		return errListFull
 	default:
 		if name == m.dropped.name { // it was not hung but slow
-			took = min(now.Sub(m.dropped.asked), maxSilence)
+			took = now.Sub(m.dropped.asked)
 		}
-		m.names[r.add(name)] = &presence{heardIn: r.poll, slowest: took}
+		p = &presence{heardIn: r.poll}
+		p.took(took)
+		m.names[r.add(name)] = p
 	}
 	return nil
 }

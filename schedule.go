@@ -158,6 +158,7 @@ func (s *schedule[C]) recover(now time.Time) {
 // again and again.
 func (s *schedule[C]) resume(now time.Time) {
 	s.roster.excuse(now)
+	s.joins.excuse(now)
 	if s.halts < mostHalts {
 		s.halts++
 		s.restart(now)

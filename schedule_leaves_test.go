@@ -125,3 +125,30 @@ func TestScheduleCountsLongSurveys(t *testing.T) {
 		})
 	}
 }
+
+// A client that has answered late for no fault of its own, or once after very
+// long, is dropped as soon as others when it hangs.
+func TestScheduleForgetsLateFirstAnswers(t *testing.T) {
+	for _, test := range []struct {
+		name   string
+		answer int // when the first came; the client is asked at 0
+		halted bool
+		want   time.Duration
+	}{
+		{"the server was stopped", 20000, true, 0},
+		{"a device had nobody behind it", 24 * 3600 * 1000, false, maxSilence},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			s := newScript(t, Options{})
+			s.connect(1)
+			s.expect(0, "ask 1; wake 2000")
+			if test.halted {
+				s.waited(s.at(0), s.at(test.answer))
+			}
+			s.hear(test.answer, 1, "a")
+			if got := s.conns[1].names["a"].slowest; got != test.want {
+				t.Errorf("the server takes its slowest answer for one of %v, want %v", got, test.want)
+			}
+		})
+	}
+}
