@@ -7,7 +7,7 @@ type poll struct {
 	surveyTime, recvDeadline, pollTime time.Duration
 	limit                              int // polls in a row that a silent name misses until it is dropped
 
-	next       time.Time // when the next begins, while none is running
+	next       time.Time // when the next begins; zero while that depends on the one that is running
 	running    bool
 	doubted    bool // the last one was
 	start      time.Time
@@ -38,7 +38,7 @@ func (p *poll) deadline() time.Time {
 
 func (p *poll) begin(now time.Time) {
 	p.running = true
-	p.grace = time.Time{}
+	p.next, p.grace = time.Time{}, time.Time{}
 	p.start, p.lastAnswer = now, now
 }
 
@@ -58,11 +58,14 @@ func (p *poll) tooLate(now time.Time) bool {
 // follows at once; an overload would be the worse for more.
 func (p *poll) end(now time.Time, unexpected, known int) (doubted bool) {
 	p.running = false
-	p.next = now.Add(p.pollTime)
 	again := p.doubted
 	p.doubted = many(unexpected, known)
-	if p.doubted && !again {
+	switch {
+	case !p.next.IsZero():
+	case p.doubted && !again:
 		p.next = now
+	default:
+		p.next = now.Add(p.pollTime)
 	}
 	return p.doubted
 }
@@ -72,10 +75,12 @@ func (p *poll) end(now time.Time, unexpected, known int) (doubted bool) {
 func many(silent, known int) bool { return silent >= doubtFrom && doubtShare*silent > known }
 
 // restart makes the next poll begin in PollTime, as after the server's start.
-func (p *poll) restart(now time.Time) {
-	p.running = false
-	p.next = now.Add(p.pollTime)
-}
+// One that is running goes on: otherwise those that hang would stay for as long
+// as there are reasons to restart.
+func (p *poll) restart(now time.Time) { p.next = now.Add(p.pollTime) }
+
+// abandon ends the poll without a result.
+func (p *poll) abandon() { p.running = false }
 
 func earliest(a, b time.Time) time.Time {
 	if b.Before(a) {

@@ -118,11 +118,14 @@ func TestPollRestarts(t *testing.T) {
 	c := newClock()
 	p := testPoll(c)
 	p.restart(c.at(500))
-	c.expectAt(t, "the poll after a halt between polls", p.deadline(), 2500)
+	c.expectAt(t, "the poll after a restart between polls", p.deadline(), 2500)
 	p.begin(c.at(2500))
 	p.restart(c.at(2550))
-	if p.running {
-		t.Error("the poll that was running was not broken off")
-	}
-	c.expectAt(t, "the poll after a halt within one", p.deadline(), 4550)
+	c.expectAt(t, "the end of the poll that was running", p.deadline(), 2600)
+	p.end(c.at(2600), 0, 0)
+	c.expectAt(t, "the poll after a restart within one", p.deadline(), 4550)
+	p.begin(c.at(4550))
+	p.abandon()
+	p.restart(c.at(4560))
+	c.expectAt(t, "the poll after one that was abandoned", p.deadline(), 6560)
 }

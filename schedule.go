@@ -161,6 +161,7 @@ func (s *schedule[C]) resume(now time.Time) {
 	s.joins.excuse(now)
 	if s.halts < mostHalts {
 		s.halts++
+		s.poll.abandon()
 		s.restart(now)
 		s.greetAt = now.Add(graceTime)
 	}
@@ -184,8 +185,8 @@ func (s *schedule[C]) endPoll(now time.Time, do *actions[C]) {
 		}
 		silent, unexpected, known = s.silent(now)
 	}
-	if !s.edition.complete {
-		s.edition.openAt(now)
+	if !s.edition.complete && !s.edition.opening.IsZero() {
+		s.edition.openAt(now) // everyone was asked since the list is incomplete
 	}
 	do.doubted = s.poll.end(now, unexpected, known)
 	if s.unheard > 0 {

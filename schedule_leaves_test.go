@@ -152,3 +152,22 @@ func TestScheduleForgetsLateFirstAnswers(t *testing.T) {
 		})
 	}
 }
+
+// A client that hangs leaves also while there is reason again and again to take
+// the list for incomplete.
+func TestScheduleLeaveWhileSubscribersComeBack(t *testing.T) {
+	s := crowd(t)
+	for id := range 3 {
+		s.disconnect(id, s.at(2100))
+	}
+	s.next(s.at(2100))
+	for now := 2500; s.names["3"] != nil; now += 500 {
+		if now > 15000 {
+			t.Fatal("a hung client has not left after 13 s")
+		}
+		if now%2500 == 0 {
+			s.resubscribe(s.at(now))
+		}
+		s.next(s.at(now))
+	}
+}

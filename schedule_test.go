@@ -490,7 +490,8 @@ func TestScheduleMassLoss(t *testing.T) {
 	s.connect(7)
 	s.expect(4300, "ask 7; wake 5102")
 	s.hear(4301, 7, "0")
-	s.expect(4301, "publish incomplete 0 1 3 new; wake 6301")
+	s.expect(4301, "publish incomplete 0 1 3 new; wake 5102")
+	s.expect(5102, "missed 2; wake 6301")
 	s.expect(6301, "poll; publish 0 1 3 new; wake 7301")
 	// Most are back: what comes now is a newcomer again.
 	s.connect(8)
