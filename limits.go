@@ -146,8 +146,9 @@ const (
 	// A server that runs this late was stopped.
 	serverHalt = 500 * time.Millisecond
 
-	// mostHalts is how often a server that is stopped again begins anew before its list is complete.
-	mostHalts = 5
+	// mostRestarts is how often a server that is stopped again, or loses most connections again, begins anew before its list
+	// is complete.
+	mostRestarts = 5
 
 	// mostYields is how often the loop lets others run who may have another end of a connection to tell.
 	mostYields = 8

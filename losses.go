@@ -37,17 +37,20 @@ func (l *losses) follows(now time.Time) bool {
 // suspect reports whether so many have ended that most may follow.
 func (l *losses) suspect() bool { return many(l.ended, l.known) }
 
-// end counts the end of the connection with a number, and reports whether most have now ended.
-func (l *losses) end(number int, now time.Time) (most bool) {
+// end counts the end of the connection with a number, and reports whether most
+// have now ended, and whether it is this one that makes them most.
+func (l *losses) end(number int, now time.Time) (most, first bool) {
 	l.last = now
-	if number <= l.newest {
-		l.ended++
+	if number > l.newest {
+		return false, false
 	}
-	if number > l.newest || l.ended < lossFrom || 2*l.ended <= l.known {
-		return false
+	l.ended++
+	enough := max(lossFrom, l.known/2+1)
+	if l.ended < enough {
+		return false, false
 	}
 	l.until = now.Add(lossMemory)
-	return true
+	return true, l.ended == enough
 }
 
 // recent reports whether many have ended, and may come back.

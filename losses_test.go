@@ -26,7 +26,10 @@ func TestLosses(t *testing.T) {
 				if l.over(c.at(at)) {
 					l.begin(c.at(at), conns, test.known, []string{"a"})
 				}
-				if l.end(i+1, c.at(at)) && got == 0 {
+				if most, first := l.end(i+1, c.at(at)); most && got == 0 {
+					if !first {
+						t.Errorf("end %d is the first that makes it most, and does not say so", i+1)
+					}
 					got = i + 1
 				}
 				conns--
@@ -80,7 +83,7 @@ func TestLossesOfNewcomers(t *testing.T) {
 	l.begin(c.at(0), 2, 2, []string{"a", "b"})
 	l.end(2, c.at(0))
 	for number := 3; number < 10; number++ {
-		if l.end(number, c.at(number)) {
+		if most, _ := l.end(number, c.at(number)); most {
 			t.Fatalf("connection %d came later, and its end is one of most", number)
 		}
 	}

@@ -6,14 +6,14 @@ import "time"
 // and like the roster a pure one: events and the time go in, actions come out. It alone detects that the process was stopped.
 type schedule[C comparable] struct {
 	*roster[C]
-	poll    poll
-	joins   joins[C]
-	edition edition
-	losses  losses
-	told    bool      // whether the list was complete when next was called last
-	wakeAt  time.Time // when next wanted to be called; at first at once
-	greetAt time.Time // subscribers who come have to wait until then
-	halts   int       // since the list was complete
+	poll     poll
+	joins    joins[C]
+	edition  edition
+	losses   losses
+	told     bool      // whether the list was complete when next was called last
+	wakeAt   time.Time // when next wanted to be called; at first at once
+	greetAt  time.Time // subscribers who come have to wait until then
+	restarts int       // since the list was complete
 }
 
 // actions is what a schedule wants done: surveys sent, a list published.
@@ -43,7 +43,8 @@ func (s *schedule[C]) disconnect(c C, now time.Time) {
 		s.losses.begin(now, len(s.conns), s.count, s.sorted())
 	}
 	follows := s.losses.follows(now)
-	suspect := s.losses.end(m.number, now) || s.poll.doubted && m.owes()
+	most, first := s.losses.end(m.number, now)
+	suspect := most || s.poll.doubted && m.owes()
 	before := len(s.names)
 	s.roster.disconnect(c)
 	s.note(before, now, true)
@@ -51,7 +52,9 @@ func (s *schedule[C]) disconnect(c C, now time.Time) {
 		s.edition.lose(now, s.losses.suspect())
 	}
 	s.joins.disconnect(c)
-	if suspect {
+	if first {
+		s.restartAgain(now)
+	} else if suspect {
 		s.recover(now)
 	}
 }
@@ -102,7 +105,7 @@ func (s *schedule[C]) next(now time.Time) (do actions[C], wake time.Time) {
 	}
 	opened := s.edition.open(now)
 	if opened {
-		s.halts = 0
+		s.restarts = 0
 		s.losses.settle(s.sorted(), now)
 	}
 	if opened || s.edition.due(now, s.joins.waiting()) {
@@ -146,6 +149,17 @@ func (s *schedule[C]) restart(now time.Time) {
 	s.poll.restart(now)
 }
 
+// restartAgain restarts even if the list is incomplete. It returns false instead when that happens again and again: the list
+// is not incomplete without end.
+func (s *schedule[C]) restartAgain(now time.Time) bool {
+	if s.restarts == mostRestarts {
+		return false
+	}
+	s.restarts++
+	s.restart(now)
+	return true
+}
+
 // recover restarts after a mass loss, unless the list is incomplete anyway.
 func (s *schedule[C]) recover(now time.Time) {
 	if s.edition.complete {
@@ -159,10 +173,8 @@ func (s *schedule[C]) recover(now time.Time) {
 func (s *schedule[C]) resume(now time.Time) {
 	s.roster.excuse(now)
 	s.joins.excuse(now)
-	if s.halts < mostHalts {
-		s.halts++
+	if s.restartAgain(now) {
 		s.poll.abandon()
-		s.restart(now)
 		s.greetAt = now.Add(graceTime)
 	}
 }

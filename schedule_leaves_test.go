@@ -171,3 +171,54 @@ func TestScheduleLeaveWhileSubscribersComeBack(t *testing.T) {
 		s.next(s.at(now))
 	}
 }
+
+// Connections that are lost again just before the list is complete have as
+// much time to come back as the first time.
+func TestScheduleMassLossAgain(t *testing.T) {
+	s := crowd(t)
+	for id := range 4 {
+		s.disconnect(id, s.at(2100))
+	}
+	s.expect(2100, "publish incomplete; wake 4100")
+	for id := 4; id < 8; id++ {
+		s.connect(id)
+	}
+	s.expect(2500, "ask 4 5 6 7; wake 4100")
+	for id := range 4 {
+		s.hear(2501, 4+id, fmt.Sprint(id))
+	}
+	s.expect(2501, "publish incomplete 0 1 2 3; wake 4100")
+	for id := 4; id < 8; id++ {
+		s.disconnect(id, s.at(4000))
+	}
+	s.expect(4000, "publish incomplete; wake 6000")
+	s.connect(8)
+	s.expect(4100, "ask 8; wake 6000")
+	s.hear(4101, 8, "0")
+	s.expect(4101, "publish incomplete 0; wake 6000")
+	s.expect(6000, "poll; publish 0; wake 7000")
+}
+
+// A list of connections that are lost again and again is complete in the end.
+func TestScheduleManyMassLosses(t *testing.T) {
+	s := crowd(t)
+	id, now := 4, 2100
+	for range mostRestarts {
+		for range 4 {
+			s.disconnect(id-4, s.at(now))
+			s.connect(id)
+			id++
+		}
+		s.next(s.at(now))
+		now += 1900
+		if s.next(s.at(now)); s.edition.complete {
+			t.Fatalf("complete at %d ms", now)
+		}
+	}
+	for n := range 4 {
+		s.disconnect(id-4+n, s.at(now))
+	}
+	if s.next(s.at(now + 100)); !s.edition.complete {
+		t.Error("not complete, 2 s after the last time that counts")
+	}
+}
