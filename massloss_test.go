@@ -203,3 +203,21 @@ func (r *record) expectWithin(t *testing.T, from, to time.Duration, want string)
 	}
 	r.got = nil
 }
+
+// A subscriber of whole lists does not say that it has one. If it is back before
+// the clients it is not told that they have left.
+func TestMassLossAndPlainSubscribers(t *testing.T) {
+	gopherdiscovery.FakeTime(t, func(t *testing.T) {
+		w, _, _ := crowded(t)
+		lists := newRecord(w.plainSubscriber("plain", 0).Changes())
+		lists.forget()
+		w.Freeze("lists0/sub") // which would be back as well
+		plug, plugLists := w.Unplug("survey0"), w.Unplug("lists0")
+		time.Sleep(5 * time.Second)
+		plugLists()
+		time.Sleep(time.Second)
+		plug()
+		time.Sleep(3 * time.Minute)
+		lists.expect(t)
+	})
+}

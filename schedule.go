@@ -59,7 +59,8 @@ func (s *schedule[C]) disconnect(c C, now time.Time) {
 	}
 }
 
-// resubscribe is called when a subscriber comes that already has a list.
+// resubscribe is called when a subscriber comes that has a list, or may have
+// one.
 func (s *schedule[C]) resubscribe(now time.Time) {
 	if s.losses.recent(now) {
 		s.recover(now)

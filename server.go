@@ -226,7 +226,7 @@ func (s *DiscoveryServer) takeEvents(plan *schedule[*respondent], waited []answe
 	}
 	came = s.publisher.take()
 	for _, sub := range came {
-		if sub.cursor.have != nil {
+		if sub.cursor.holds {
 			plan.resubscribe(now)
 		}
 	}
