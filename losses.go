@@ -14,8 +14,10 @@ type losses struct {
 	newest int       // the number of the last of them; later ones are not counted
 	ended  int
 	last   time.Time // when the last connection of any ended
-	before []string  // the list as it was then
-	until  time.Time // how long it is remembered after many have ended; zero if few have
+	list   []string  // as it was when the first of those that are counted ended
+	before []string  // of those who were in the list before most ended, the ones who are not back
+	were   int       // how many they were at first
+	until  time.Time // how long they are remembered; zero if few have ended
 }
 
 // over reports whether an end is too late to be counted with the others.
@@ -23,10 +25,7 @@ func (l *losses) over(now time.Time) bool { return l.since.IsZero() || now.Sub(l
 
 // begin counts anew, with the connections and the list as they are.
 func (l *losses) begin(now time.Time, known, newest int, list []string) {
-	l.since, l.known, l.newest, l.ended = now, known, newest, 0
-	if l.until.IsZero() || now.After(l.until) {
-		l.before, l.until = list, time.Time{}
-	}
+	l.since, l.known, l.newest, l.ended, l.list = now, known, newest, 0, list
 }
 
 // follows reports whether an end comes right after another.
@@ -49,20 +48,36 @@ func (l *losses) end(number int, now time.Time) (most, first bool) {
 	if l.ended < enough {
 		return false, false
 	}
+	if l.ended == enough {
+		l.remember(now)
+	}
 	l.until = now.Add(lossMemory)
 	return true, l.ended == enough
+}
+
+// remember remembers the list, and those who are not back from an earlier loss.
+func (l *losses) remember(now time.Time) {
+	var away []string
+	if l.recent(now) {
+		away, _ = compare(l.before, l.list)
+	}
+	if len(l.list)+len(away) > maxTotalNames {
+		away = nil
+	}
+	l.before, _ = edit(l.list, nil, away)
+	l.were = len(l.before)
 }
 
 // recent reports whether many have ended, and may come back.
 func (l *losses) recent(now time.Time) bool { return now.Before(l.until) }
 
-// settle forgets what is remembered once most of those who were there are back.
+// settle forgets those who are in the list, and all once most of them are.
 func (l *losses) settle(list []string, now time.Time) {
 	if !l.recent(now) {
 		return
 	}
-	removed, _ := compare(l.before, list)
-	if 2*len(removed) < len(l.before) {
+	l.before, _ = compare(l.before, list)
+	if 2*len(l.before) < l.were {
 		l.until = time.Time{}
 	}
 }

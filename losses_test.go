@@ -88,3 +88,52 @@ func TestLossesOfNewcomers(t *testing.T) {
 		}
 	}
 }
+
+// A name that is back, or never left, is none of those that may come back.
+func TestLossesForgetThoseWhoAreThere(t *testing.T) {
+	c := newClock()
+	var l losses
+	l.begin(c.at(0), 3, 3, []string{"a", "b", "c", "d"})
+	for i := range 3 {
+		l.end(i+1, c.at(0))
+	}
+	l.settle([]string{"a"}, c.at(1))
+	for _, test := range []struct {
+		name string
+		want bool
+	}{{"a", false}, {"b", true}, {"c", true}} {
+		if got := l.lost(test.name, c.at(1)); got != test.want {
+			t.Errorf("%s: got lost %t, want %t", test.name, got, test.want)
+		}
+	}
+}
+
+// Another loss, of others, adds them to those who may come back.
+func TestLossesAddUp(t *testing.T) {
+	c := newClock()
+	var l losses
+	for _, loss := range []struct {
+		at   int
+		list []string
+	}{{0, []string{"a", "b"}}, {5000, []string{"c", "d"}}} {
+		number := loss.at + 3
+		l.begin(c.at(loss.at), 3, number, loss.list)
+		for range 3 {
+			l.end(number, c.at(loss.at))
+		}
+		l.settle(nil, c.at(loss.at+1))
+	}
+	for _, name := range []string{"a", "b", "c", "d"} {
+		if !l.lost(name, c.at(6000)) {
+			t.Errorf("%s is not known to be lost", name)
+		}
+	}
+	late := 5000 + int(lossMemory/ms)
+	l.begin(c.at(late), 3, late+3, []string{"e"})
+	for range 3 {
+		l.end(late+3, c.at(late))
+	}
+	if l.lost("a", c.at(late)) {
+		t.Error("a is still remembered after 10 minutes")
+	}
+}

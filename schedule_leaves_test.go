@@ -222,3 +222,21 @@ func TestScheduleManyMassLosses(t *testing.T) {
 		t.Error("not complete, 2 s after the last time that counts")
 	}
 }
+
+// One who was there when most left, and stayed, may leave and come back as ever.
+func TestScheduleSurvivorOfAMassLoss(t *testing.T) {
+	s := crowd(t)
+	for id := range 3 {
+		s.disconnect(id, s.at(2100))
+	}
+	s.expect(2100, "publish incomplete 3; wake 4100")
+	s.expect(4100, "poll; publish 3; wake 5100")
+	s.hear(4101, 3, "3")
+	s.expect(4101, "wake 6101")
+	s.disconnect(3, s.at(4200))
+	s.expect(4200, "publish; wake 6101")
+	s.connect(4)
+	s.expect(4300, "ask 4; wake 6101")
+	s.hear(4301, 4, "3")
+	s.expect(4301, "publish 3; wake 6101")
+}
