@@ -46,7 +46,7 @@ type cursor struct {
 	plain    bool // it is sent whole lists, and nothing else
 	position int
 	have     *uint64 // the sum of the list that it came with, until it is answered
-	sum      uint64  // of the list at the position
+	sum      uint64  // of the list that it has
 	holds    bool    // it has a list that stands until that of the server is complete
 	complete bool    // it was told that the list is
 	beat     bool    // it is to be sent something, be it a beat
@@ -56,7 +56,11 @@ type cursor struct {
 // newCursor returns the cursor of a subscriber that has the list with the
 // sum have, or none. A plain subscriber never says what it has.
 func newCursor(plain bool, have *uint64, now time.Time) cursor {
-	return cursor{plain: plain, position: nowhere, have: have, holds: plain || have != nil, said: now}
+	c := cursor{plain: plain, position: nowhere, have: have, holds: plain || have != nil, said: now}
+	if have != nil {
+		c.sum = *have
+	}
+	return c
 }
 
 // publish takes the list as it is now, and reports whether anything is new.
@@ -116,10 +120,9 @@ func (l *changelog) next(c *cursor, now time.Time) []byte {
 	return s.message
 }
 
-// hold returns a beat if one is due to a subscriber that has been sent a list
-// on its connection, and otherwise nil.
+// hold returns a beat if one is due, and otherwise nil.
 func (c *cursor) hold(now time.Time) []byte {
-	if c.plain || c.position == nowhere || !c.beat {
+	if c.plain || !c.beat {
 		return nil
 	}
 	c.complete, c.beat, c.said = false, false, now

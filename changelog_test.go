@@ -99,7 +99,8 @@ func TestNext(t *testing.T) {
 		{"a newcomer in a halt", "publish! a b, publish a b, changes, next, publish! a b, next", "list a b, beat!"},
 
 		{"has the present list", "publish! a b, changes a b, next, next", "beat!, nothing"},
-		{"has the present list, in time", "publish a b, changes a b, next, beat, next, publish! a b, next", "nothing, nothing, beat!"},
+		{"has the present list, in time", "publish a b, changes a b, next, beat, next, publish! a b, next", "nothing, beat, beat!"},
+		{"has an unknown list, incomplete, in time", "publish a b c, changes x, beat, next, publish! a b c, next", "beat, list! a b c"},
 		{"has the list as it becomes complete", "publish a, changes a b, next, publish! a b, next", "nothing, beat!"},
 		{"has a list of before", "publish! a b c, publish! a b, publish! a b d, changes a b c, next", "change! -c +d"},
 		{"has the list before this one", "publish! a b c, publish! a b, publish! a b d, changes a b, next", "change! +d"},

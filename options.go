@@ -24,9 +24,9 @@ type Options struct {
 	// start of the next. The first one begins this long after the server's
 	// start, or after the process was stopped and continued. When everyone who
 	// has just connected has answered too, the list is complete. Until then a
-	// subscriber that has a list is sent nothing, so that a restart goes
+	// subscriber that has a list is told no change of it, so that a restart goes
 	// unnoticed by those who come back in time. A subscriber that has none is
-	// sent what is known so far, unless it takes whole lists only.
+	// told what is known so far, unless it takes whole lists only.
 	//
 	// PollTime is also the beat of the subscriptions, but at least 50
 	// milliseconds and at most a minute. A server that has had nothing to say

@@ -153,3 +153,30 @@ func TestServerHangsAfterItsFirstMessage(t *testing.T) {
 		})
 	}
 }
+
+// A server that has to wait for long until its list is complete is not silent
+// meanwhile to those that have one.
+func TestBeatsOfAnIncompleteServer(t *testing.T) {
+	gopherdiscovery.FakeTime(t, func(t *testing.T) {
+		w := newTown(t)
+		rare := bubbleOptions
+		rare.PollTime = 30 * time.Minute
+		server := startServerAt(t, w.URL(survey(0)), w.URL(lists(0)), rare)
+		w.client("a", 0)
+		sub := w.subscriber("sub", 0)
+		lists0 := newRecord(sub.Changes())
+		time.Sleep(time.Hour)
+		lists0.forget()
+		server.Close()
+		startServerAt(t, w.URL(survey(0)), w.URL(lists(0)), rare)
+		time.Sleep(29 * time.Minute)
+		expectState(t, sub, true, false)
+		if silence := time.Since(sub.Servers()[0].Heard); silence > time.Minute {
+			t.Errorf("the server has been silent for %v, want a minute at most", silence)
+		}
+		if got := len(w.Conns("lists0/sub")); got != 2 {
+			t.Errorf("got %d connections, want one for each server", got)
+		}
+		lists0.expect(t)
+	})
+}
