@@ -180,9 +180,8 @@ func (s *DiscoveryServer) run(ctx context.Context, plan *schedule[*respondent]) 
 		plan.waited(idle, now)
 		came := s.takeEvents(plan, waited, now)
 		do, wake := plan.next(now)
-		came = append(came, s.publisher.vouch(now)...)
 		s.act(do, plan)
-		offerAll(came)
+		offerAll(append(came, s.publisher.vouch(now)...)) // not before the list is published: it may be new since a halt
 		s.publisher.keepBeat(now)
 		timer.Reset(time.Until(earliest(wake, s.publisher.nextBeat)))
 	}
