@@ -17,6 +17,9 @@ type DiscoveryClient struct {
 	log     *asyncLog
 	cancel  context.CancelFunc
 	done    chan struct{}
+
+	mu     sync.Mutex        // guards the fields below, and the connections' own
+	pulses map[string]*pulse // of the servers, by URL
 }
 
 // newClient makes a client with a subscription, or without if pubsubs is nil.
@@ -27,7 +30,7 @@ func newClient(ctx context.Context, surveys, pubsubs []address, service string, 
 	if reason := checkService(service); reason != nil {
 		return nil, fmt.Errorf("%w: service %.100q: %w", ErrInvalidService, service, reason)
 	}
-	c := &DiscoveryClient{service: service, log: set.log, done: make(chan struct{})}
+	c := &DiscoveryClient{service: service, log: set.log, done: make(chan struct{}), pulses: make(map[string]*pulse)}
 	ctx, c.cancel = context.WithCancel(ctx)
 	surveyed := set
 	surveyed.found = "the server is reached again"
@@ -113,21 +116,35 @@ func (c *DiscoveryClient) close() {
 }
 
 // open makes an answering session with a server.
-func (c *DiscoveryClient) open(p *pipe) session { return &answering{pipe: p, service: c.service} }
+func (c *DiscoveryClient) open(p *pipe) session {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.pulses[p.url] == nil {
+		c.pulses[p.url] = new(pulse)
+	}
+	return &answering{client: c, pipe: p, pulse: c.pulses[p.url]}
+}
 
 // answering is a connection to a server that asks for the name.
 type answering struct {
-	pipe    *pipe
-	service string
+	client *DiscoveryClient
+	pipe   *pipe
 
-	mu    sync.Mutex // guards the fields below
-	pulse pulse
-	armed time.Time   // when timer fires
-	timer *time.Timer // nil until the pulse is known
+	// The client guards the fields below.
+	pulse *pulse    // of the server
+	armed time.Time // when timer fires
+	timer *time.Timer
 	over  bool
 }
 
-func (a *answering) began() {}
+func (a *answering) began() {
+	a.client.mu.Lock()
+	defer a.client.mu.Unlock()
+	now := time.Now()
+	a.pulse.begin(now)
+	a.armed = a.pulse.due()
+	a.timer = time.AfterFunc(a.armed.Sub(now), a.check)
+}
 
 func (a *answering) received(survey []byte) error {
 	header, _, err := splitBacktrace(survey)
@@ -135,10 +152,16 @@ func (a *answering) received(survey []byte) error {
 		a.pipe.report("survey dropped", "error", err)
 		return nil
 	}
-	_ = a.pipe.sendNow(append(header[:len(header):len(header)], a.service...)) // or the connection ends
-	a.mu.Lock()
-	defer a.mu.Unlock()
+	_ = a.pipe.sendNow(append(header[:len(header):len(header)], a.client.service...)) // or the connection ends
+	a.client.mu.Lock()
+	defer a.client.mu.Unlock()
+	if a.over {
+		return nil
+	}
 	now := time.Now()
+	if now.Sub(a.armed) > peerHalt {
+		a.pulse.excuse(now) // check has not, yet
+	}
 	a.pulse.beat(now)
 	a.armLocked(now)
 	return nil
@@ -147,41 +170,40 @@ func (a *answering) received(survey []byte) error {
 // armLocked sets the timer to the time when the surveys have stayed away for
 // too long.
 func (a *answering) armLocked(now time.Time) {
-	due, ok := a.pulse.due()
-	switch {
-	case !ok || a.over:
-	case a.timer == nil:
-		a.timer = time.AfterFunc(due.Sub(now), a.check)
-	default:
-		a.timer.Reset(due.Sub(now))
-	}
-	a.armed = due
+	a.armed = a.pulse.due()
+	a.timer.Reset(a.armed.Sub(now))
 }
 
 // check gives the connection up if its server is silent. If it was the client
 // that did not run, or has not read what has come, it waits once more.
 func (a *answering) check() {
-	a.mu.Lock()
-	now := time.Now()
-	late := now.Sub(a.armed)
-	mine := late > peerHalt || late >= 0 && a.pipe.isBehind()
-	if mine {
-		a.pulse.excuse(now)
-		a.armLocked(now)
-	}
-	a.mu.Unlock()
-	if late >= 0 && !mine {
+	if a.isSilent() {
 		a.pipe.giveUp(errSilent)
 	}
+}
+
+func (a *answering) isSilent() bool {
+	a.client.mu.Lock()
+	defer a.client.mu.Unlock()
+	now := time.Now()
+	late := now.Sub(a.armed)
+	switch {
+	case a.over || late < 0:
+		return false
+	case late > peerHalt || a.pipe.isBehind():
+		a.pulse.excuse(now)
+		a.armLocked(now)
+		return false
+	}
+	a.pulse.giveUp()
+	return true
 }
 
 func (a *answering) say() []byte { return nil }
 
 func (a *answering) ended() {
-	a.mu.Lock()
-	defer a.mu.Unlock()
+	a.client.mu.Lock()
+	defer a.client.mu.Unlock()
 	a.over = true
-	if a.timer != nil {
-		a.timer.Stop()
-	}
+	a.timer.Stop()
 }

@@ -18,8 +18,10 @@ func TestClientAnswers(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			core := newFakePipe()
-			client := &DiscoveryClient{service: "name"}
+			client := &DiscoveryClient{service: "name", pulses: make(map[string]*pulse)}
 			answering := client.open(newPipe(core, newEndpoint(respondentSide, quietSettings)))
+			answering.began()
+			defer answering.ended()
 			survey := []byte(test.survey)
 			for range 2 {
 				if err := answering.received(survey); err != nil {
@@ -41,7 +43,9 @@ func TestClientDropsWhatIsNoSurvey(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		core, lines := newFakePipe(), openGate()
 		e := newEndpoint(respondentSide, settings{log: &asyncLog{logger: slog.New(lines)}})
-		answering := (&DiscoveryClient{service: "name"}).open(newPipe(core, e))
+		answering := (&DiscoveryClient{service: "name", pulses: make(map[string]*pulse)}).open(newPipe(core, e))
+		answering.began()
+		defer answering.ended()
 		for _, bad := range []string{"", "abc", "\x00\x00\x00\x01", strings.Repeat("\x00\x00\x00\x01", maxHops+1) + "\x80\x00\x00\x01"} {
 			if err := answering.received([]byte(bad)); err != nil {
 				t.Errorf("%q: got error %v, which closes the connection", bad, err)

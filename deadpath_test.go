@@ -2,6 +2,7 @@ package gopherdiscovery_test
 
 import (
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/dahernan/gopherdiscovery"
@@ -90,5 +91,54 @@ func TestDeadPathOfASubscriber(t *testing.T) {
 		}
 		time.Sleep(10 * time.Minute)
 		lists.expect(t)
+	})
+}
+
+// A path that dies before the pause between surveys is known is found out too,
+// late on the first connection of a client, and soon on a later one.
+func TestDeadPathFromTheFirstSurvey(t *testing.T) {
+	gopherdiscovery.FakeTime(t, func(t *testing.T) {
+		w := newTown(t)
+		w.server(0)
+		start := time.Now()
+		w.client("a", 0)
+		synctest.Wait() // it has been asked once
+		w.Deaden("survey0/a")
+		time.Sleep(time.Hour - 1)
+		if got := len(w.Conns("survey0/a")); got != 1 {
+			t.Errorf("got %d connections within an hour, want 1", got)
+		}
+		time.Sleep(back)
+		if got := len(w.Conns("survey0/a")); got != 2 {
+			t.Errorf("got %d connections after an hour, want 2", got)
+		}
+		time.Sleep(time.Minute) // it is asked every 2 s
+		w.Cut("survey0/a")
+		time.Sleep(back)
+		w.Deaden("survey0/a")
+		time.Sleep(2*time.Minute - back)
+		if got := len(w.Conns("survey0/a")); got != 3 {
+			t.Errorf("got %d connections, want 3", got)
+		}
+		time.Sleep(back + 2*time.Second)
+		if got := len(w.Conns("survey0/a")); got != 4 {
+			t.Errorf("got %d connections %v after the start, want 4", got, time.Since(start))
+		}
+	})
+}
+
+// A server that asks every hour, and soon after a client has come, keeps its
+// clients.
+func TestRareSurveysAreNoDeadPath(t *testing.T) {
+	gopherdiscovery.FakeTime(t, func(t *testing.T) {
+		w := newTown(t)
+		rare := bubbleOptions
+		rare.PollTime = 55 * time.Minute
+		startServerAt(t, w.URL(survey(0)), w.URL(lists(0)), rare)
+		w.client("a", 0)
+		time.Sleep(100 * time.Hour)
+		if got := len(w.Conns("survey0/a")); got != 1 {
+			t.Errorf("got %d connections, want 1", got)
+		}
 	})
 }

@@ -218,10 +218,17 @@ const (
 
 // What a client makes of surveys that stay away.
 const (
-	// The pause between surveys is known once pulsePauses of them were measured. A pause counts less with each that
-	// follows, by one part in pulseDecay.
+	// The pause between surveys is known once pulsePauses of them were measured. It counts less with each that
+	// follows, by one part in pulseDecay of that: surveys that were queued up say nothing.
 	pulsePauses = 2
-	pulseDecay  = 8
+	pulseDecay  = 2
+
+	// firstPulse is how long surveys may stay away before their pauses are known, longer than a server is likely to
+	// pause. Each connection that is given up so makes that pulseGrowth times as long, up to longestPulse, so that a server
+	// that asks even less often loses a client for a moment, and a few times at most.
+	firstPulse   = time.Hour
+	pulseGrowth  = 4
+	longestPulse = 24 * time.Hour
 )
 
 // The form of a subscription.

@@ -2,35 +2,36 @@ package gopherdiscovery
 
 import "testing"
 
+const (
+	minute = 60 * 1000
+	hour   = 60 * minute
+)
+
 func TestPulse(t *testing.T) {
 	for _, test := range []struct {
 		name    string
 		surveys []int // when they came
-		want    int   // when the connection is given up; -1 for never
+		want    int   // when the connection is given up
 	}{
-		{"no survey", nil, -1},
-		{"one survey", []int{0}, -1},
-		{"two surveys", []int{0, 2000}, -1},
+		{"no survey", nil, hour},
+		{"one survey", []int{2000}, 2000 + hour},
+		{"two surveys", []int{0, 2000}, 2000 + hour},
 		{"three surveys", []int{0, 2000, 4000}, 34000},
 		{"a join just before the polls", []int{0, 10, 2000, 4000}, 34000},
-		{"surveys far apart", []int{0, 60000, 120000}, 720000},
+		{"surveys far apart", []int{0, minute, 2 * minute}, 12 * minute},
+		{"surveys very far apart", []int{0, 4 * hour, 8 * hour}, 48 * hour},
 		{"one long pause", []int{0, 2000, 4000, 14000}, 114000},
-		{"a long pause, and what it has queued up", []int{0, 8000, 8000, 8000}, 8000 + 61250},
+		{"a long pause, and what it has queued up", []int{0, 8000, 8000, 8000}, 88000},
+		{"a long pause, and others", []int{0, 8000, 10000, 12000}, 72000},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			c := newClock()
 			var p pulse
+			p.begin(c.at(0))
 			for _, at := range test.surveys {
 				p.beat(c.at(at))
 			}
-			due, ok := p.due()
-			if !ok {
-				due = c.at(0)
-				if test.want == -1 {
-					return
-				}
-			}
-			c.expectAt(t, "due", due, test.want)
+			c.expectAt(t, "due", p.due(), test.want)
 		})
 	}
 }
@@ -38,10 +39,54 @@ func TestPulse(t *testing.T) {
 func TestPulseIsExcused(t *testing.T) {
 	c := newClock()
 	var p pulse
+	p.begin(c.at(0))
 	for _, at := range []int{0, 2000, 4000} {
 		p.beat(c.at(at))
 	}
 	p.excuse(c.at(50000))
-	due, _ := p.due()
-	c.expectAt(t, "due", due, 80000)
+	c.expectAt(t, "due", p.due(), 80000)
+	p.beat(c.at(60000))
+	c.expectAt(t, "due after a survey that waited", p.due(), 90000)
+}
+
+// What is known of a server holds for the next connection too, but the server
+// there may have been told to ask less often.
+func TestPulseOfTheNextConnection(t *testing.T) {
+	c := newClock()
+	var p pulse
+	p.begin(c.at(0))
+	for _, at := range []int{0, 4000, 8000} {
+		p.beat(c.at(at))
+	}
+	p.giveUp()
+	p.begin(c.at(50000))
+	c.expectAt(t, "due on the second connection", p.due(), 50000+4*40000)
+	p.beat(c.at(60000))
+	c.expectAt(t, "due after a survey", p.due(), 60000+4*40000)
+	p.giveUp()
+	p.begin(c.at(300000))
+	c.expectAt(t, "due on the third connection", p.due(), 300000+16*40000)
+}
+
+// A server that asks once and never again loses its clients ever more seldom.
+func TestPulseOfAServerThatAsksOnce(t *testing.T) {
+	c := newClock()
+	var p pulse
+	now := 0
+	for i, hours := range []int{1, 4, 16, 24, 24} {
+		p.begin(c.at(now))
+		p.beat(c.at(now))
+		now += hours * hour
+		c.expectAt(t, "due", p.due(), now)
+		if t.Failed() {
+			t.Fatalf("on connection %d", i+1)
+		}
+		p.giveUp()
+	}
+	p.begin(c.at(now))
+	for i := range 3 {
+		p.beat(c.at(now + i*2000))
+	}
+	p.begin(c.at(now + 5000))
+	c.expectAt(t, "due once it asks often", p.due(), now+5000+4*30000)
 }
