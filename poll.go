@@ -27,13 +27,23 @@ func (p *poll) due(now time.Time) bool { return !now.Before(p.deadline()) }
 
 // deadline is when the poll that is running ends at the latest, or the next begins.
 func (p *poll) deadline() time.Time {
-	switch {
-	case !p.running:
+	if !p.running {
 		return p.next
-	case !p.grace.IsZero():
-		return p.grace
 	}
-	return earliest(p.start.Add(p.surveyTime), p.lastAnswer.Add(p.recvDeadline))
+	end := earliest(p.start.Add(p.surveyTime), p.lastAnswer.Add(p.recvDeadline))
+	if !p.grace.IsZero() {
+		end = p.grace
+	}
+	if !p.next.IsZero() {
+		end = earliest(end, p.next)
+	}
+	return end
+}
+
+// overtaken reports whether the next poll is to begin although this one is
+// still running.
+func (p *poll) overtaken(now time.Time) bool {
+	return p.running && !p.next.IsZero() && !now.Before(p.next)
 }
 
 func (p *poll) begin(now time.Time) {
@@ -75,8 +85,8 @@ func (p *poll) end(now time.Time, unexpected, known int) (doubted bool) {
 func many(silent, known int) bool { return silent >= doubtFrom && doubtShare*silent > known }
 
 // restart makes the next poll begin in PollTime, as after the server's start.
-// One that is running goes on: otherwise those that hang would stay for as long
-// as there are reasons to restart.
+// One that is running goes on until then: otherwise those that hang would stay
+// for as long as there are reasons to restart.
 func (p *poll) restart(now time.Time) { p.next = now.Add(p.pollTime) }
 
 // abandon ends the poll without a result.

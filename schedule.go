@@ -94,6 +94,9 @@ func (s *schedule[C]) note(before int, now time.Time, urgent bool) {
 // next returns what is due, and when to call again if nothing happens until then. Events must be taken in before: what
 // has not been heard by now counts as missed.
 func (s *schedule[C]) next(now time.Time) (do actions[C], wake time.Time) {
+	if s.poll.overtaken(now) {
+		s.poll.abandon()
+	}
 	if !s.poll.running && s.poll.due(now) {
 		do.poll = true
 		s.beginPoll(now)

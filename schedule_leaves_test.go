@@ -240,3 +240,23 @@ func TestScheduleSurvivorOfAMassLoss(t *testing.T) {
 	s.hear(4301, 4, "3")
 	s.expect(4301, "publish 3; wake 6101")
 }
+
+// The list is complete again PollTime after a loss, however long a survey lasts
+// that was under way.
+func TestScheduleMassLossInALongSurvey(t *testing.T) {
+	s := newScript(t, Options{SurveyTime: time.Minute})
+	for id := range 4 {
+		s.connect(id)
+	}
+	s.next(s.at(0))
+	for id := range 4 {
+		s.hear(1, id, fmt.Sprint(id))
+	}
+	s.next(s.at(1))
+	s.expect(2000, "poll; publish 0 1 2 3; wake 62000")
+	for id := range 3 {
+		s.disconnect(id, s.at(2100))
+	}
+	s.expect(2100, "publish incomplete 3; wake 4100")
+	s.expect(4100, "poll; publish 3; wake 64100")
+}
