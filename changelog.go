@@ -50,6 +50,7 @@ type cursor struct {
 	holds    bool    // it has a list that stands until that of the server is complete
 	complete bool    // it was told that the list is
 	beat     bool    // it is to be sent something, be it a beat
+	skipped  int     // beats that it was not sent because what it has is not checked yet
 	said     time.Time
 }
 
@@ -214,12 +215,18 @@ func (l *changelog) encodedList() []byte {
 }
 
 // quiet reports whether the subscriber has been sent nothing for a beat, or
-// nearly so, and makes next send a beat if there is nothing else.
+// nearly so, and makes next send a beat if there is nothing else. One whose list
+// is not checked yet is left alone for some beats.
 func (c *cursor) quiet(now time.Time, beat time.Duration) bool {
 	if now.Before(c.nextBeat(beat).Add(-beat / beatSlack)) {
 		return false
 	}
-	c.beat, c.said = true, now
+	c.said = now
+	if c.have != nil && c.skipped < uncheckedBeats {
+		c.skipped++
+		return false
+	}
+	c.beat = true
 	return true
 }
 

@@ -187,6 +187,31 @@ func TestBeats(t *testing.T) {
 	clock.expectAt(t, "nextBeat after a beat", c.nextBeat(beat), 1560)
 }
 
+// One whose list an incomplete server has not checked yet is sent no beat at
+// first.
+func TestBeatsOfTheUnchecked(t *testing.T) {
+	clock, beat := newClock(), 800*ms
+	var l changelog
+	l.publish(longNames("a"), false)
+	sum := uint64(7)
+	c := newCursor(false, &sum, clock.at(0))
+	for i := 1; i <= 6; i++ {
+		at := clock.at(800 * i)
+		want := i > 4
+		if got := c.quiet(at, beat); got != want || c.beat != want {
+			t.Errorf("after %d beats: got quiet %t, want %t", i, got, want)
+		}
+		if got := l.next(&c, at) != nil; got != want {
+			t.Errorf("after %d beats: got a beat %t, want %t", i, got, want)
+		}
+	}
+	l.publish(longNames("a"), true)
+	l.next(&c, clock.at(5000))
+	if !c.quiet(clock.at(5800), beat) {
+		t.Error("no beat once its list is checked")
+	}
+}
+
 // Subscribers at the same position share a message, whoever reads between
 // them.
 func TestMessagesAreShared(t *testing.T) {

@@ -209,6 +209,10 @@ const (
 	missedBeats      = 3
 	shortestPatience = time.Second
 
+	// A subscriber whose list an incomplete server has not checked yet is sent no beat for this many beats: far fewer than
+	// would make it give up.
+	uncheckedBeats = 4
+
 	// A connection that is silent for this many beats, and at least for vanishedAfter, is given up.
 	lostBeats = 10
 
