@@ -114,7 +114,7 @@ func (l *link) handshake(config *tls.Config, patience time.Duration) (err error)
 	}
 	if l.changes && l.outage == nil {
 		l.spared.Store(math.MaxInt64)
-		if err := l.welcome(); err != nil {
+		if err := l.welcome(patience); err != nil {
 			return explain(err)
 		}
 	}
@@ -179,9 +179,13 @@ func (l *link) exchangeHello() error {
 	return nil
 }
 
-// welcome begins a subscription in changes, on the server's side.
-func (l *link) welcome() error {
+// welcome begins a subscription in changes, on the server's side. For the answer
+// the subscriber has its time anew.
+func (l *link) welcome(patience time.Duration) error {
 	if err := l.sendShort(encodeWelcome(l.endpoint.beat)); err != nil {
+		return err
+	}
+	if err := l.net.SetReadDeadline(time.Now().Add(patience)); err != nil {
 		return err
 	}
 	body, err := l.receiveShort()

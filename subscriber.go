@@ -35,9 +35,9 @@ type ServerState struct {
 
 	// Heard is when the server sent something last, and zero if it never has.
 	// A server sends something every Options.PollTime, but at most once in 50
-	// milliseconds and at least once a minute, except while it is incomplete
-	// and neither side has a list. Other publishers, such as those of 2015, and
-	// inproc, send a list only when it changes.
+	// milliseconds and at least once a minute, except at first while it is
+	// incomplete. Other publishers, such as those of 2015, and inproc, send a
+	// list only when it changes.
 	Heard time.Time
 
 	// Complete reports whether the server has surveyed everyone since it started. Until then its list may lack peers that
