@@ -64,15 +64,14 @@ func (p *publisher) take() (came []*subscription) {
 	return came
 }
 
-// publish takes the list as it is now. It returns false if nothing is new.
-func (p *publisher) publish(list []string, complete bool) bool {
+// publish takes the list as it is now.
+func (p *publisher) publish(list []string, complete bool) {
 	p.mu.Lock()
 	isNew := p.log.publish(list, complete)
 	p.mu.Unlock()
 	if isNew {
 		offerAll(slices.Collect(maps.Keys(p.subscriptions)))
 	}
-	return isNew
 }
 
 // keepBeat sends a beat to those that were sent nothing else for so long.
