@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"os"
 	"slices"
 	"time"
 )
@@ -57,9 +58,12 @@ func (c *connector) inEitherForm(attempt func(changes bool) (*link, error)) (mad
 	var plain bool
 	c.resumption.change(func(f *forms) { plain = f.plain(time.Now()) })
 	if !plain {
+		begun := time.Now()
 		made, err = attempt(true)
 		if errors.Is(err, errNoChanges) {
-			c.resumption.change(func(f *forms) { plain = f.refuse(!errors.Is(err, errHungUp)) })
+			late := time.Since(begun) > promptRefusal && !errors.Is(err, os.ErrDeadlineExceeded)
+			answered := !errors.Is(err, errHungUp) && !late
+			c.resumption.change(func(f *forms) { plain = f.refuse(answered) })
 		}
 	}
 	if plain {
@@ -67,7 +71,7 @@ func (c *connector) inEitherForm(attempt func(changes bool) (*link, error)) (mad
 		ask := false
 		c.resumption.change(func(f *forms) { ask = f.unanswered })
 		if err == nil && ask {
-			// There was nobody to refuse changes, a proxy perhaps, and now there is.
+			// There was nobody to refuse changes, a proxy perhaps, or a server too busy to shake hands. Now there is.
 			_ = made.Close()
 			if made, err = attempt(true); errors.Is(err, errNoChanges) {
 				made, err = attempt(false)
@@ -237,7 +241,7 @@ func (c *connector) shake(ctx context.Context, nc net.Conn, patience time.Durati
 	switch {
 	case !changes:
 	case err == nil:
-		err = made.subscribe(patience)
+		err = made.subscribe(welcomeTime)
 	case errors.Is(err, errHungUp):
 		err = fmt.Errorf("%w: %w", errNoChanges, err)
 	}

@@ -105,8 +105,8 @@ func TestChangesThatDoNotEnd(t *testing.T) {
 	}
 }
 
-// A publisher that takes any subscriber, and knows no changes: it is given the
-// time of a handshake to welcome one.
+// A publisher that takes any subscriber, and knows no changes: it is given ten
+// seconds to welcome one.
 func TestPublishersThatNeverWelcome(t *testing.T) {
 	t.Parallel()
 	logger, book := newLogger()
@@ -118,8 +118,8 @@ func TestPublishersThatNeverWelcome(t *testing.T) {
 	}
 	start := time.Now()
 	plain, proto := p.accept()
-	if took := time.Since(start); proto != protoSub || took < 4*time.Second {
-		t.Errorf("after %v the subscriber speaks %#x, want %#x after 5s", took, proto, protoSub)
+	if took := time.Since(start); proto != protoSub || took < 9*time.Second {
+		t.Errorf("after %v the subscriber speaks %#x, want %#x after 10s", took, proto, protoSub)
 	}
 	expectClosed(t, "the mute one", mute)
 	if err := plain.send([]byte("b|a")); err != nil {
@@ -210,6 +210,49 @@ func TestServerComesBackBehindAProxy(t *testing.T) {
 				}
 				return
 			}
+		})
+	}
+}
+
+// A server that was too busy to shake hands closes the connection late, and is
+// asked for changes again when it serves the plain form. A publisher that closes
+// it at once is not.
+func TestLateRefusalIsNotBelieved(t *testing.T) {
+	for _, test := range []struct {
+		name string
+		wait time.Duration // until it closes the connection that asks for changes
+		want []uint16
+	}{
+		{"late", 1200 * time.Millisecond, []uint16{protoChanges, protoSub, protoChanges}},
+		{"at once", 0, []uint16{protoChanges, protoSub}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			p := newPublisher(t)
+			sub := subscribeTo(t, quiet, p.url())
+			var last rawConn
+			for i, want := range test.want {
+				c, proto := p.accept()
+				if proto != want {
+					t.Fatalf("connection %d speaks %#x, want %#x", i, proto, want)
+				}
+				if i == 0 {
+					time.Sleep(test.wait) // what is measured
+					c.Close()
+				}
+				last = c
+			}
+			list := []byte("a|b")
+			if test.wait > 0 {
+				if err := last.send(welcomeBytes); err != nil {
+					t.Fatal(err)
+				}
+				list = append([]byte{3, 1}, list...)
+			}
+			if err := last.send(list); err != nil {
+				t.Fatal(err)
+			}
+			await(t, sub.Changes(), "a", "b")
 		})
 	}
 }

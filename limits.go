@@ -76,6 +76,10 @@ const (
 	// handshakeTime bounds the time to connect, and the time that the other side may keep silent in the handshakes.
 	handshakeTime = 5 * time.Second
 
+	// welcomeTime is how long a subscriber that wants changes waits for WELCOME after the hello. It is longer than
+	// handshakeTime: publishers that know no changes do not keep it waiting, but close the connection at once.
+	welcomeTime = 2 * handshakeTime
+
 	// maxPatience bounds the time that a server may keep silent in a handshake. It begins with handshakeTime and doubles
 	// while the server answers connections but no handshake: it may have many others to serve.
 	maxPatience = 4 * handshakeTime
@@ -240,6 +244,10 @@ const (
 	// changesProtocol is what a subscriber that wants changes says it speaks: number 0xFD5 of those that the registry of
 	// the Scalability Protocols keeps for local use, role 1.
 	changesProtocol = 0xFD51
+
+	// A publisher that knows no changes closes the connection in milliseconds. A refusal later than promptRefusal may have
+	// other reasons.
+	promptRefusal = time.Second
 
 	// A server that has refused changes is asked for them again after refusalTime, when it is connected anew.
 	refusalTime = time.Minute

@@ -52,7 +52,8 @@ type forms struct {
 	alternate bool      // neither form was served: one is tried after the other
 	plainTurn bool      // of them, the plain one is next
 
-	// unanswered says that the connection that asked for changes was closed before any hello.
+	// unanswered says that the connection that asked for changes was closed before any hello, or so late that it was
+	// hardly for the form.
 	unanswered  bool
 	servedPlain bool // the form of the last connection
 
@@ -71,10 +72,10 @@ func (f *forms) plain(now time.Time) bool {
 	return !f.refused.IsZero() && now.Sub(f.refused) <= refusalTime
 }
 
-// refuse notes that changes were refused, perhaps without a hello, and reports
+// refuse notes that changes were refused, perhaps without an answer, and reports
 // whether to try the plain form at once.
-func (f *forms) refuse(hello bool) (atOnce bool) {
-	f.plainTurn, f.unanswered = true, !hello
+func (f *forms) refuse(answered bool) (atOnce bool) {
+	f.plainTurn, f.unanswered = true, !answered
 	return !f.alternate
 }
 
