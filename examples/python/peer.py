@@ -27,6 +27,7 @@ COMPLETE = 1
 
 # Times are in seconds.
 HANDSHAKE_TIME = 5
+WELCOME_TIME = 10  # seconds from the server's hello to WELCOME
 SHORTEST_BEAT, LONGEST_BEAT = 0.05, 60
 LONGEST_SILENCE = 30  # or ten beats, whichever is longer
 REFUSAL_TIME = 60  # for which a refusal is remembered
@@ -128,6 +129,7 @@ class Connection:
         """
         deadline = time.monotonic() + HANDSHAKE_TIME
         self.greet(CHANGES, PUB, deadline)
+        deadline = time.monotonic() + WELCOME_TIME
         head = self.marker + struct.pack(">Q", 6)
         try:
             if self.read(len(head), deadline) != head:
