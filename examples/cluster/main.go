@@ -17,7 +17,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/dahernan/gopherdiscovery/examples/internal/cli"
+	"github.com/dahernan/gopherdiscovery/internal/cli"
 )
 
 const about = `Cluster starts a server and some peers, each as a process of its own, and shows how they discover each other.

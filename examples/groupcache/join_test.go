@@ -12,7 +12,7 @@ import (
 	"time"
 
 	"github.com/dahernan/gopherdiscovery"
-	"github.com/dahernan/gopherdiscovery/examples/internal/clitest"
+	"github.com/dahernan/gopherdiscovery/internal/clitest"
 )
 
 // promptly is within how long each request must be answered. The tests that

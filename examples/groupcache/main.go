@@ -16,8 +16,8 @@ import (
 	"strings"
 	"time"
 
-	"github.com/dahernan/gopherdiscovery/examples/internal/cli"
 	"github.com/dahernan/gopherdiscovery/examples/internal/peer"
+	"github.com/dahernan/gopherdiscovery/internal/cli"
 )
 
 const about = "Groupcache runs a cache whose peers find each other. Without flags it demonstrates itself."

@@ -10,8 +10,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/dahernan/gopherdiscovery/examples/internal/clitest"
 	"github.com/dahernan/gopherdiscovery/examples/internal/peer"
+	"github.com/dahernan/gopherdiscovery/internal/clitest"
 )
 
 // A cache whose stdout nobody reads follows the list, and has the newest one to

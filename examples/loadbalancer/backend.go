@@ -10,7 +10,7 @@ import (
 	"time"
 
 	"github.com/dahernan/gopherdiscovery"
-	"github.com/dahernan/gopherdiscovery/examples/internal/cli"
+	"github.com/dahernan/gopherdiscovery/internal/cli"
 )
 
 // service is a backend. It answers every request, after some work.

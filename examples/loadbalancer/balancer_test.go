@@ -10,8 +10,8 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/dahernan/gopherdiscovery/examples/internal/cli"
 	"github.com/dahernan/gopherdiscovery/examples/internal/peer"
+	"github.com/dahernan/gopherdiscovery/internal/cli"
 )
 
 // newProxy starts a proxy over these backends, whose first one gets the first request.

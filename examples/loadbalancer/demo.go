@@ -8,8 +8,8 @@ import (
 	"time"
 
 	"github.com/dahernan/gopherdiscovery"
-	"github.com/dahernan/gopherdiscovery/examples/internal/cli"
 	"github.com/dahernan/gopherdiscovery/examples/internal/peer"
+	"github.com/dahernan/gopherdiscovery/internal/cli"
 )
 
 const (

@@ -21,8 +21,8 @@ import (
 	"time"
 
 	"github.com/dahernan/gopherdiscovery"
-	"github.com/dahernan/gopherdiscovery/examples/internal/cli"
 	"github.com/dahernan/gopherdiscovery/examples/internal/peer"
+	"github.com/dahernan/gopherdiscovery/internal/cli"
 )
 
 const about = "Loadbalancer is a reverse proxy over the backends that are there now. Without flags it demonstrates itself."

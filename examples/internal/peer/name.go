@@ -7,7 +7,7 @@ import (
 	"net/netip"
 	"net/url"
 
-	"github.com/dahernan/gopherdiscovery/examples/internal/cli"
+	"github.com/dahernan/gopherdiscovery/internal/cli"
 )
 
 // NameFlag adds the flag -name.

@@ -11,16 +11,16 @@ import (
 	"testing"
 
 	"github.com/dahernan/gopherdiscovery"
-	"github.com/dahernan/gopherdiscovery/examples/internal/cli"
-	"github.com/dahernan/gopherdiscovery/examples/internal/clitest"
+	"github.com/dahernan/gopherdiscovery/internal/cli"
+	"github.com/dahernan/gopherdiscovery/internal/clitest"
 )
 
 var tlsURLs = []string{"-server", "tls+tcp://127.0.0.1:0", "-pubsub", "tls+tcp://127.0.0.1:0"}
 
-func TestMutualTLS(t *testing.T) {
+func TestServeMutualTLS(t *testing.T) {
 	t.Parallel()
 	authority := clitest.NewAuthority(t)
-	p, server, pubsub, _ := start(t, slices.Concat(tlsURLs, authority.Issue("discoveryd"), []string{"-require-cert-name"})...)
+	p, server, pubsub, _ := startServe(t, slices.Concat(tlsURLs, authority.Issue("server"), []string{"-require-cert-name"})...)
 
 	peer := authority.Dialer("peer", "a.example", "b.example")
 	clitest.Join(t, peer, server, "https://c.example:8443")
@@ -36,10 +36,10 @@ func TestMutualTLS(t *testing.T) {
 	p.Stderr.Await(`level=WARN .*certificate signed by unknown authority`)
 }
 
-func TestServerTLSOnly(t *testing.T) {
+func TestServeServerTLSOnly(t *testing.T) {
 	t.Parallel()
 	authority := clitest.NewAuthority(t)
-	_, server, pubsub, _ := start(t, slices.Concat(tlsURLs, authority.Issue("discoveryd")[:4])...)
+	_, server, pubsub, _ := startServe(t, slices.Concat(tlsURLs, authority.Issue("server")[:4])...)
 	anyone := authority.Dialer("any")
 	anyone.TLSConfig.Certificates = nil
 	clitest.Join(t, anyone, server, "a")
@@ -64,16 +64,16 @@ func dialer(t *testing.T, server, pubsub string, args []string) *gopherdiscovery
 
 // All certificates and their authority are replaced while the server and a peer
 // run.
-func TestRotation(t *testing.T) {
+func TestServeRotation(t *testing.T) {
 	t.Parallel()
 	before, after := clitest.NewAuthority(t), clitest.NewAuthority(t)
 	serverDir, peerDir := t.TempDir(), t.TempDir()
-	p, server, pubsub, _ := start(t, slices.Concat(tlsURLs, clitest.Mount(t, serverDir, before.Issue("discoveryd")))...)
+	p, server, pubsub, _ := startServe(t, slices.Concat(tlsURLs, clitest.Mount(t, serverDir, before.Issue("server")))...)
 	peer := dialer(t, server, pubsub, clitest.Mount(t, peerDir, before.Issue("peer")))
 	clitest.Join(t, peer, server, "before")
 	clitest.AwaitList(t, peer, pubsub, "before")
 
-	clitest.Mount(t, serverDir, after.Issue("discoveryd"))
+	clitest.Mount(t, serverDir, after.Issue("server"))
 	clitest.Mount(t, peerDir, after.Issue("peer"))
 	clitest.Join(t, peer, server, "after")
 	p.Stderr.Await(`level=INFO msg="the files have changed and were read again" files=.*tls\.key`)
@@ -86,9 +86,9 @@ func TestRotation(t *testing.T) {
 	p.Stderr.Await(`level=WARN .*certificate signed by unknown authority`)
 }
 
-func TestBadTLSArguments(t *testing.T) {
+func TestServeBadTLSArguments(t *testing.T) {
 	t.Parallel()
-	issued := clitest.NewAuthority(t).Issue("discoveryd")
+	issued := clitest.NewAuthority(t).Issue("server")
 	cert, key, ca := issued[1], issued[3], issued[5]
 	other := clitest.NewAuthority(t).Issue("other")
 	missing := filepath.Join(t.TempDir(), "missing.pem")
@@ -116,7 +116,7 @@ func TestBadTLSArguments(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
-			clitest.Start(t, slices.Concat(anyPorts, test.urls, test.args)...).WantFailure(2, test.want...)
+			startCommand(t, "serve", slices.Concat(anyPorts, test.urls, test.args)...).WantFailure(2, test.want...)
 		})
 	}
 }

@@ -1,12 +1,12 @@
-// Package cli is what the example programs share: how they end, the flags that are the same in all of them, and their HTTP
+// Package cli is what the programs of this repository share: how they end, the flags that are the same in all of them, and their HTTP
 // server. A program is
 //
-//	func main() { cli.Main("watch", run) }
+//	func main() { cli.Main("count", run) }
 //
 //	func run(ctx context.Context, args []string) error {
-//		flags := cli.NewFlags("watch", "Watch prints who joins and leaves.")
+//		flags := cli.NewFlags("count", "Count prints how many there are.")
 //		pubsub := flags.PubSub()
-//		once := flags.Bool("once", false, "print the list and end")
+//		once := flags.Bool("once", false, "print the first number and end")
 //		if err := flags.Parse(args); err != nil {
 //			return err
 //		}
@@ -36,15 +36,21 @@ func (e usageError) Error() string { return string(e) }
 // Usagef returns an error with which Main exits with 2. It should name the flag and its value.
 func Usagef(format string, args ...any) error { return usageError(fmt.Sprintf(format, args...)) }
 
-// Main runs a program with the arguments of the process and exits: with 0 if run returns nil, 2 if the arguments were wrong
-// and 1 after any other error, which it prints as one line to stderr. The context ends with SIGINT or SIGTERM; the second of
+// Exit is an error with which Main exits with this code, and prints nothing. A program that runs another returns it to end as
+// that one has ended.
+type Exit int
+
+func (e Exit) Error() string { return fmt.Sprintf("exit code %d", int(e)) }
+
+// Main runs a program with the arguments of the process and exits: with 0 if run returns nil, 2 if the arguments were wrong,
+// the code of an [Exit], and 1 after any other error. It prints an error that is not an Exit as one line to stderr. The context ends with SIGINT or SIGTERM; the second of
 // them ends a program that hangs.
 func Main(name string, run func(ctx context.Context, args []string) error) {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop)
 	err := run(ctx, os.Args[1:])
 	code := exitCode(err)
-	if code != 0 {
+	if !errors.As(err, new(Exit)) && code != 0 {
 		fmt.Fprintf(os.Stderr, "%s: %s\n", name, strings.ReplaceAll(err.Error(), "\n", "; "))
 	}
 	os.Exit(code)
@@ -53,6 +59,10 @@ func Main(name string, run func(ctx context.Context, args []string) error) {
 func exitCode(err error) int {
 	if err == nil || errors.Is(err, flag.ErrHelp) {
 		return 0
+	}
+	var exit Exit
+	if errors.As(err, &exit) {
+		return int(exit)
 	}
 	var usage usageError
 	if errors.As(err, &usage) {

@@ -10,21 +10,21 @@ import (
 	"syscall"
 	"testing"
 
-	"github.com/dahernan/gopherdiscovery/examples/internal/clitest"
+	"github.com/dahernan/gopherdiscovery/internal/clitest"
 )
 
-func TestSignal(t *testing.T) {
+func TestServeSignal(t *testing.T) {
 	t.Parallel()
 	for _, sig := range []syscall.Signal{syscall.SIGTERM, syscall.SIGINT} {
 		for _, args := range [][]string{nil, {"-http", "127.0.0.1:0"}} {
 			t.Run(sig.String()+" "+strings.Join(args, " "), func(t *testing.T) {
 				t.Parallel()
-				p, server, pubsub, _ := start(t, args...)
+				p, server, pubsub, _ := startServe(t, args...)
 				clitest.Join(t, clitest.Quiet, server, "a")
 				clitest.AwaitList(t, clitest.Quiet, pubsub, "a")
 				p.Signal(sig)
 				stdout, stderr, code := p.Wait()
-				if code != 0 || stdout != "" || strings.Count(stderr, "\n") != 2 || !strings.Contains(stderr, `msg="discoveryd has ended"`) {
+				if code != 0 || stdout != "" || strings.Count(stderr, "\n") != 2 || !strings.Contains(stderr, `msg="the server has ended"`) {
 					t.Errorf("exit code %d, stdout %q, stderr %q, want 0, nothing and two lines", code, stdout, stderr)
 				}
 				for _, url := range []string{server, pubsub} {
@@ -41,9 +41,9 @@ func TestSignal(t *testing.T) {
 }
 
 // The log is lost with its reader, the service is not.
-func TestReaderOfTheLogIsGone(t *testing.T) {
+func TestServeReaderOfTheLogIsGone(t *testing.T) {
 	t.Parallel()
-	p, server, pubsub, url := start(t, "-http", "127.0.0.1:0")
+	p, server, pubsub, url := startServe(t, "-http", "127.0.0.1:0")
 	p.Stderr.Close()
 	stranger, err := net.Dial("tcp", strings.TrimPrefix(server, "tcp://"))
 	if err != nil {
@@ -65,11 +65,11 @@ func TestReaderOfTheLogIsGone(t *testing.T) {
 	}
 }
 
-func TestHangup(t *testing.T) {
+func TestServeHangup(t *testing.T) {
 	t.Parallel()
 	authority := clitest.NewAuthority(t)
-	issued := authority.Issue("discoveryd")
-	p, server, pubsub, _ := start(t, slices.Concat(tlsURLs, issued)...)
+	issued := authority.Issue("server")
+	p, server, pubsub, _ := startServe(t, slices.Concat(tlsURLs, issued)...)
 	peer := authority.Dialer("peer")
 	p.Signal(syscall.SIGHUP)
 	p.Stderr.Await(`level=INFO msg="SIGHUP: the files of the -tls flags were read again"$`)

@@ -12,8 +12,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/dahernan/gopherdiscovery/examples/internal/cli"
-	"github.com/dahernan/gopherdiscovery/examples/internal/clitest"
+	"github.com/dahernan/gopherdiscovery/internal/cli"
+	"github.com/dahernan/gopherdiscovery/internal/clitest"
 )
 
 func parse(t *testing.T, args ...string) *cli.Flags {

@@ -1,18 +1,27 @@
-package main
+package web
 
 import (
 	"context"
 	"encoding/json"
 	"net/http"
 	"net/http/httptest"
+	"reflect"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/dahernan/gopherdiscovery"
-	"github.com/dahernan/gopherdiscovery/examples/internal/clitest"
+	"github.com/dahernan/gopherdiscovery/internal/clitest"
 )
+
+// All that the library counts can be seen.
+func TestMetricsAreAllStats(t *testing.T) {
+	t.Parallel()
+	if got, want := len(metrics), reflect.TypeFor[gopherdiscovery.Stats]().NumField(); got != want {
+		t.Errorf("%d metrics, want one for each of %d fields of Stats", got, want)
+	}
+}
 
 func TestAcceptHealth(t *testing.T) {
 	t.Parallel()
@@ -102,7 +111,7 @@ func TestHealth(t *testing.T) {
 			health := new(acceptHealth)
 			health.failing(test.errors, time.Now())
 			w := httptest.NewRecorder()
-			handler(test.server, health, quiet).ServeHTTP(w, httptest.NewRequest(http.MethodGet, test.path, nil))
+			newHandler(test.server, health, quiet).ServeHTTP(w, httptest.NewRequest(http.MethodGet, test.path, nil))
 			var got struct {
 				Status                         string
 				Clients, Subscribers, Services *int

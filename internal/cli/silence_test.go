@@ -10,7 +10,7 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/dahernan/gopherdiscovery/examples/internal/cli"
+	"github.com/dahernan/gopherdiscovery/internal/cli"
 )
 
 // pipeListener accepts one connection at a time, in memory: in a bubble it

@@ -7,16 +7,16 @@ import (
 	"syscall"
 	"testing"
 
-	"github.com/dahernan/gopherdiscovery/examples/internal/clitest"
+	"github.com/dahernan/gopherdiscovery/internal/clitest"
 )
 
-func TestSignal(t *testing.T) {
+func TestWatchSignal(t *testing.T) {
 	t.Parallel()
 	_, pubsub := startServer(t, "a")
 	for _, sig := range []syscall.Signal{syscall.SIGTERM, syscall.SIGINT} {
 		t.Run(sig.String(), func(t *testing.T) {
 			t.Parallel()
-			p := clitest.Start(t, "-pubsub", pubsub)
+			p := startCommand(t, "watch", "-pubsub", pubsub)
 			p.Stdout.Await(`total 1\n`)
 			p.Signal(sig)
 			if _, stderr, code := p.Wait(); code != 0 || stderr != "" {
@@ -27,20 +27,20 @@ func TestSignal(t *testing.T) {
 }
 
 // A list that was not printed must not look like one that is empty.
-func TestSignalBeforeTheList(t *testing.T) {
+func TestListInterrupted(t *testing.T) {
 	t.Parallel()
-	p := clitest.Start(t, "-once", "-timeout", clitest.Patience.String(), "-pubsub", closedPort(t))
+	p := startCommand(t, "list", "-timeout", clitest.Patience.String(), "-pubsub", closedPort(t))
 	p.Stderr.Await(`cannot reach the server.*connection refused`)
 	p.Signal(syscall.SIGINT)
 	stdout, stderr, code := p.Wait()
-	if code != 1 || stdout != "" || !strings.HasSuffix(stderr, "\nwatch: interrupted\n") {
+	if code != 1 || stdout != "" || !strings.HasSuffix(stderr, "\ngopherdiscovery: interrupted\n") {
 		t.Errorf("exit code %d, stdout %q, stderr %q, want 1, nothing and that it was interrupted", code, stdout, stderr)
 	}
 }
 
-func TestUnreachableServer(t *testing.T) {
+func TestWatchUnreachableServer(t *testing.T) {
 	t.Parallel()
-	p := clitest.Start(t, "-pubsub", closedPort(t))
+	p := startCommand(t, "watch", "-pubsub", closedPort(t))
 	p.Stderr.Await(`cannot reach the server.*connection refused`)
 	p.Signal(syscall.SIGTERM)
 	if stdout, _, code := p.Wait(); code != 0 || stdout != "" {
@@ -49,10 +49,10 @@ func TestUnreachableServer(t *testing.T) {
 }
 
 // As in watch | head: the next change finds that the reader has gone.
-func TestReaderIsGone(t *testing.T) {
+func TestWatchReaderIsGone(t *testing.T) {
 	t.Parallel()
 	server, pubsub := startServer(t, "a")
-	p := clitest.Start(t, "-pubsub", pubsub)
+	p := startCommand(t, "watch", "-pubsub", pubsub)
 	p.Stdout.Await(`total 1\n`)
 	p.Stdout.Close()
 	clitest.Join(t, clitest.Quiet, server, "b")

@@ -6,7 +6,6 @@ import (
 	"io"
 	"log/slog"
 	"os"
-	"strings"
 
 	"github.com/dahernan/gopherdiscovery"
 )
@@ -14,17 +13,16 @@ import (
 // Flags are the flags of a program: those of the log and of TLS, which all programs have, and what is added to them.
 type Flags struct {
 	*flag.FlagSet
-	about   string
-	prefix  string // of environment variables
+	About   string // stands above the list of the flags in the help
 	level   slog.Level
 	format  logFormat
 	tls     tlsFiles
 	reloads []func() error // of what has been read from files
 }
 
-// NewFlags returns the flags of a program. What it is about stands above the list of its flags in its help.
+// NewFlags returns the flags of a program or of a subcommand.
 func NewFlags(name, about string) *Flags {
-	f := &Flags{FlagSet: flag.NewFlagSet(name, flag.ContinueOnError), about: about, format: "text"}
+	f := &Flags{FlagSet: flag.NewFlagSet(name, flag.ContinueOnError), About: about, format: "text"}
 	f.TextVar(&f.level, "log-level", slog.LevelInfo, "log from this `level` on: debug, info, warn or error")
 	f.TextVar(&f.format, "log-format", f.format, "log in this `format`: text or json")
 	f.StringVar(&f.tls.cert, "tls-cert", "", "PEM `file` with this program's certificate; all -tls files are read again when they change")
@@ -53,33 +51,8 @@ func (f *Flags) HTTP(address string) *string {
 	return f.String("http", address, "`address` to serve HTTP on")
 }
 
-// Environment makes Parse take a flag that is not given from an environment variable: -poll-time is PREFIX_POLL_TIME. A
-// variable that is empty counts as not set.
-func (f *Flags) Environment(prefix string) { f.prefix = prefix }
-
-// Parse reads the flags, as Parse of this package does, and then the environment.
-func (f *Flags) Parse(args []string) error {
-	if err := Parse(f.FlagSet, f.about, args); err != nil || f.prefix == "" {
-		return err
-	}
-	return f.parseEnvironment()
-}
-
-func (f *Flags) parseEnvironment() (err error) {
-	given := make(map[string]bool)
-	f.Visit(func(g *flag.Flag) { given[g.Name] = true })
-	f.VisitAll(func(g *flag.Flag) {
-		variable := f.prefix + "_" + strings.ToUpper(strings.ReplaceAll(g.Name, "-", "_"))
-		value := os.Getenv(variable)
-		if given[g.Name] || value == "" || err != nil {
-			return
-		}
-		if setErr := f.Set(g.Name, value); setErr != nil {
-			err = Usagef("invalid value %q in the environment variable %s: %v", value, variable, setErr)
-		}
-	})
-	return err
-}
+// Parse reads the flags, as Parse of this package does.
+func (f *Flags) Parse(args []string) error { return Parse(f.FlagSet, f.About, args) }
 
 // Logger returns a logger to stderr, as -log-level and -log-format say.
 func (f *Flags) Logger() *slog.Logger {

@@ -9,7 +9,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/dahernan/gopherdiscovery/examples/internal/cli"
+	"github.com/dahernan/gopherdiscovery/internal/cli"
 )
 
 func TestServeLetsRequestsFinish(t *testing.T) {

@@ -16,32 +16,42 @@ type printer struct {
 	inJSON bool
 }
 
-// event is what is printed of a change as JSON.
+// event is a change as programs get it, in JSON. They want [] rather than null.
 type event struct {
 	Time   time.Time `json:"time"`
 	Joined []string  `json:"joined"`
 	Left   []string  `json:"left"`
 	Total  int       `json:"total"` // names in the list
+	List   []string  `json:"list"`  // after the change
+}
+
+func newEvent(at time.Time, before, after []string) event {
+	joined, left := gopherdiscovery.Diff(before, after)
+	return event{
+		Time:   at,
+		Joined: append([]string{}, joined...),
+		Left:   append([]string{}, left...),
+		Total:  len(after),
+		List:   append([]string{}, after...),
+	}
 }
 
 // change prints a change at once, whole: who reads it through a pipe wants no half of it.
 func (p printer) change(at time.Time, before, after []string) error {
 	out := bufio.NewWriter(p.out)
-	joined, left := gopherdiscovery.Diff(before, after)
+	e := newEvent(at, before, after)
 	if p.inJSON {
-		// Programs want [] rather than null.
-		e := event{Time: at, Joined: append([]string{}, joined...), Left: append([]string{}, left...), Total: len(after)}
 		_ = json.NewEncoder(out).Encode(e) // Flush returns the error
 		return out.Flush()
 	}
-	clock := at.Format("2006-01-02 15:04:05.000")
-	for _, name := range joined {
+	clock := at.Format("2006-01-02T15:04:05.000Z07:00")
+	for _, name := range e.Joined {
 		fmt.Fprintf(out, "%s  + %s\n", clock, name)
 	}
-	for _, name := range left {
+	for _, name := range e.Left {
 		fmt.Fprintf(out, "%s  - %s\n", clock, name)
 	}
-	fmt.Fprintf(out, "%s  total %d\n", clock, len(after))
+	fmt.Fprintf(out, "%s  total %d\n", clock, e.Total)
 	return out.Flush()
 }
 

@@ -6,8 +6,8 @@ import (
 	"os"
 	"testing"
 
-	"github.com/dahernan/gopherdiscovery/examples/internal/cli"
-	"github.com/dahernan/gopherdiscovery/examples/internal/clitest"
+	"github.com/dahernan/gopherdiscovery/internal/cli"
+	"github.com/dahernan/gopherdiscovery/internal/clitest"
 )
 
 func TestMain(m *testing.M) { clitest.Main(m, func() { cli.Main("program", program) }) }
@@ -17,8 +17,12 @@ func TestMain(m *testing.M) { clitest.Main(m, func() { cli.Main("program", progr
 func program(ctx context.Context, args []string) error {
 	flags := cli.NewFlags("program", "Program is for tests.")
 	daemon := flags.Bool("daemon", false, "be a daemon")
+	exit := flags.Int("exit", 0, "end with this `code` at once")
 	if err := flags.Parse(args); err != nil {
 		return err
+	}
+	if *exit != 0 {
+		return fmt.Errorf("the other program: %w", cli.Exit(*exit))
 	}
 	if *daemon {
 		flags.Daemon()
@@ -29,4 +33,12 @@ func program(ctx context.Context, args []string) error {
 	fmt.Fprintln(os.Stdout, "bye")
 	logger.Info("ended")
 	return nil
+}
+
+func TestExit(t *testing.T) {
+	t.Parallel()
+	stdout, stderr, code := clitest.Start(t, "-exit", "7").Wait()
+	if code != 7 || stdout != "" || stderr != "" {
+		t.Errorf("exit code %d, stdout %q, stderr %q, want 7 and nothing", code, stdout, stderr)
+	}
 }

@@ -20,7 +20,7 @@ const Patience = 30 * time.Second
 
 // asProgram is asTest in the processes that Start starts, and asChild in those that such a process starts in turn.
 const (
-	asProgram = "GOPHERDISCOVERY_EXAMPLES_TEST"
+	asProgram = "GOPHERDISCOVERY_TEST_PROGRAM"
 	asTest    = "program"
 	asChild   = "child"
 )

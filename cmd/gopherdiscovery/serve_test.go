@@ -16,22 +16,20 @@ import (
 	"github.com/prometheus/client_golang/prometheus/testutil/promlint"
 
 	"github.com/dahernan/gopherdiscovery"
-	"github.com/dahernan/gopherdiscovery/examples/internal/clitest"
+	"github.com/dahernan/gopherdiscovery/internal/clitest"
 )
-
-func TestMain(m *testing.M) { clitest.Main(m, main) }
 
 // anyPorts has the environment too: what a test's own arguments say must win.
 var anyPorts = []string{
-	"DISCOVERYD_SERVER=tcp://127.0.0.1:0", "DISCOVERYD_PUBSUB=tcp://127.0.0.1:0",
-	"DISCOVERYD_POLL_TIME=" + clitest.PollTime.String(),
+	"GOPHERDISCOVERY_SERVER=tcp://127.0.0.1:0", "GOPHERDISCOVERY_PUBSUB=tcp://127.0.0.1:0",
+	"GOPHERDISCOVERY_POLL_TIME=" + clitest.PollTime.String(),
 }
 
-// start starts discoveryd and returns what it says where it is reached.
-func start(t *testing.T, args ...string) (p *clitest.Program, server, pubsub, http string) {
+// startServe starts a server and returns what it says where it is reached.
+func startServe(t *testing.T, args ...string) (p *clitest.Program, server, pubsub, http string) {
 	t.Helper()
-	p = clitest.Start(t, slices.Concat(anyPorts, args)...)
-	found := p.Stderr.Await(`msg="discoveryd is running" server=(\S+) pubsub=(\S+)(?: http=(\S+))?$`)
+	p = startCommand(t, "serve", slices.Concat(anyPorts, args)...)
+	found := p.Stderr.Await(`msg="the server is running" server=(\S+) pubsub=(\S+)(?: http=(\S+))?$`)
 	return p, found[1], found[2], "http://" + found[3]
 }
 
@@ -75,9 +73,9 @@ func awaitReady(t *testing.T, url string) {
 	}
 }
 
-func TestServes(t *testing.T) {
+func TestServe(t *testing.T) {
 	t.Parallel()
-	_, server, pubsub, url := start(t, "-http", "127.0.0.1:0")
+	_, server, pubsub, url := startServe(t, "-http", "127.0.0.1:0")
 	clitest.Join(t, clitest.Quiet, server, "http://10.0.0.2:8080")
 	clitest.AwaitList(t, clitest.Quiet, pubsub, "http://10.0.0.2:8080")
 	awaitReady(t, url)
@@ -123,13 +121,10 @@ func TestServes(t *testing.T) {
 	}
 }
 
-// All that the library can do and count can be set and seen.
-func TestNothingIsMissing(t *testing.T) {
+// All that the library can do can be set.
+func TestServeHasAllOptions(t *testing.T) {
 	t.Parallel()
-	if got, want := len(metrics), reflect.TypeFor[gopherdiscovery.Stats]().NumField(); got != want {
-		t.Errorf("%d metrics, want one for each of %d fields of Stats", got, want)
-	}
-	help, stderr, code := clitest.Start(t, "-h").Wait()
+	help, stderr, code := startCommand(t, "serve", "-h").Wait()
 	if code != 0 || stderr != "" {
 		t.Errorf("-h: exit code %d, stderr %q, want 0 and nothing", code, stderr)
 	}
@@ -148,7 +143,7 @@ func TestNothingIsMissing(t *testing.T) {
 	}
 }
 
-func TestBadArguments(t *testing.T) {
+func TestServeBadArguments(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct {
 		args string
@@ -170,17 +165,17 @@ func TestBadArguments(t *testing.T) {
 		{"-server tls+tcp://127.0.0.1:0", "-tls-cert"},
 		{"-pubsub tls+tcp://127.0.0.1:0", "-tls-cert"},
 		{"-require-cert-name", "-require-cert-name"},
-		{"DISCOVERYD_POLL_TIME=soon", `"soon" in the environment variable DISCOVERYD_POLL_TIME`},
-		{"DISCOVERYD_MAX_CLIENTS=-1", "-max-clients -1"},
+		{"GOPHERDISCOVERY_POLL_TIME=soon", `variable "GOPHERDISCOVERY_POLL_TIME": parse error "soon"`},
+		{"GOPHERDISCOVERY_MAX_CLIENTS=-1", "-max-clients -1"},
 	} {
 		t.Run(test.args, func(t *testing.T) {
 			t.Parallel()
-			clitest.Start(t, slices.Concat(anyPorts, strings.Fields(test.args))...).WantFailure(2, "discoveryd: ", test.want)
+			startCommand(t, "serve", slices.Concat(anyPorts, strings.Fields(test.args))...).WantFailure(2, "gopherdiscovery: ", test.want)
 		})
 	}
 }
 
-func TestTakenPort(t *testing.T) {
+func TestServeTakenPort(t *testing.T) {
 	t.Parallel()
 	taken, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -190,7 +185,7 @@ func TestTakenPort(t *testing.T) {
 	address := taken.Addr().String()
 	for _, args := range [][2]string{{"-server", "tcp://" + address}, {"-pubsub", "tcp://" + address}, {"-http", address}} {
 		t.Run(args[0], func(t *testing.T) {
-			clitest.Start(t, slices.Concat(anyPorts, args[:])...).WantFailure(1, "discoveryd: ", args[1])
+			startCommand(t, "serve", slices.Concat(anyPorts, args[:])...).WantFailure(1, "gopherdiscovery: ", args[1])
 		})
 	}
 }
@@ -199,10 +194,10 @@ func TestTakenPort(t *testing.T) {
 func TestFlagsWinOverTheEnvironment(t *testing.T) {
 	t.Parallel()
 	survey := "ipc://" + filepath.Join(t.TempDir(), "s")
-	p := clitest.Start(t, slices.Concat(anyPorts, []string{
-		"DISCOVERYD_LOG_FORMAT=json", "DISCOVERYD_MAX_CLIENTS=nonsense", "DISCOVERYD_HTTP=", "-server", survey, "-max-clients", "3",
+	p := startCommand(t, "serve", slices.Concat(anyPorts, []string{
+		"GOPHERDISCOVERY_LOG_FORMAT=json", "GOPHERDISCOVERY_MAX_CLIENTS=nonsense", "GOPHERDISCOVERY_HTTP=", "-server", survey, "-max-clients", "3",
 	})...)
-	line := p.Stderr.Await(`^.*discoveryd is running.*$`)[0]
+	line := p.Stderr.Await(`^.*the server is running.*$`)[0]
 	var got struct{ Server, PubSub, HTTP string }
 	if err := json.Unmarshal([]byte(line), &got); err != nil {
 		t.Fatalf("%s: %v", line, err)
@@ -213,9 +208,9 @@ func TestFlagsWinOverTheEnvironment(t *testing.T) {
 }
 
 // A poll an hour from now shows that options reach the server: until then it is not ready.
-func TestOptionsReachTheServer(t *testing.T) {
+func TestServeOptionsReachTheServer(t *testing.T) {
 	t.Parallel()
-	_, server, _, url := start(t, "-http", "127.0.0.1:0", "-poll-time", "1h", "-max-clients", "1")
+	_, server, _, url := startServe(t, "-http", "127.0.0.1:0", "-poll-time", "1h", "-max-clients", "1")
 	clitest.Join(t, clitest.Quiet, server, "a")
 	clitest.Join(t, clitest.Quiet, server, "b")
 	for deadline := time.Now().Add(clitest.Patience); ; {

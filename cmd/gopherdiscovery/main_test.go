@@ -1,0 +1,93 @@
+package main
+
+import (
+	"net"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/dahernan/gopherdiscovery"
+	"github.com/dahernan/gopherdiscovery/internal/clitest"
+)
+
+func TestMain(m *testing.M) { clitest.Main(m, main) }
+
+// startCommand starts a subcommand. Variables of its environment come first in the arguments, as in those of clitest.Start.
+func startCommand(t *testing.T, name string, args ...string) *clitest.Program {
+	t.Helper()
+	i := slices.IndexFunc(args, func(arg string) bool { return strings.HasPrefix(arg, "-") || !strings.Contains(arg, "=") })
+	if i < 0 {
+		i = len(args)
+	}
+	return clitest.Start(t, slices.Insert(slices.Clone(args), i, name)...)
+}
+
+// startServer starts a server whose list has these names.
+func startServer(t *testing.T, names ...string) (server, pubsub string) {
+	t.Helper()
+	s := clitest.StartServer(t, "tcp://127.0.0.1:0", "tcp://127.0.0.1:0", gopherdiscovery.Options{})
+	server, pubsub = s.URLs()
+	for _, name := range names {
+		clitest.Join(t, clitest.Quiet, server, name)
+	}
+	clitest.AwaitList(t, clitest.Quiet, pubsub, names...)
+	return server, pubsub
+}
+
+// closedPort returns a URL at which nobody listens.
+func closedPort(t *testing.T) string {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close()
+	return "tcp://" + listener.Addr().String()
+}
+
+func TestBadCommands(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		args string
+		want string
+	}{
+		{"", "no command"},
+		{"nonsense -json", `"nonsense"`},
+		{"-nonsense", "-nonsense"},
+		{"-json list", "-json"},
+		{"serve list", `"list"`},
+		{"list word", `"word"`},
+	} {
+		t.Run(test.args, func(t *testing.T) {
+			t.Parallel()
+			clitest.Start(t, strings.Fields(test.args)...).WantFailure(2, "gopherdiscovery: ", test.want, "-h tells more")
+		})
+	}
+}
+
+func TestHelp(t *testing.T) {
+	t.Parallel()
+	for args, want := range map[string]string{
+		"-h":         "\n  serve ",
+		"serve -h":   "\n  -poll-time ",
+		"watch -h":   "\n  -json=",
+		"list -h":    "\n  -timeout ",
+		"list -help": "\n  -timeout ",
+	} {
+		t.Run(args, func(t *testing.T) {
+			t.Parallel()
+			stdout, stderr, code := clitest.Start(t, strings.Fields(args)...).Wait()
+			if code != 0 || stderr != "" || !strings.Contains(stdout, want) {
+				t.Errorf("exit code %d, stdout %q, stderr %q, want 0, %q and nothing", code, stdout, stderr, want)
+			}
+		})
+	}
+}
+
+func TestVersion(t *testing.T) {
+	t.Parallel()
+	stdout, stderr, code := clitest.Start(t, "-version").Wait()
+	if code != 0 || stderr != "" || !strings.HasPrefix(stdout, "gopherdiscovery ") || strings.Count(stdout, "\n") != 1 {
+		t.Errorf("exit code %d, stdout %q, stderr %q, want 0, the version and nothing", code, stdout, stderr)
+	}
+}
