@@ -2,8 +2,10 @@ package main
 
 import (
 	"context"
+	"log/slog"
 	"net"
 
+	"github.com/coreos/go-systemd/v22/daemon"
 	"github.com/peterbourgon/ff/v3/ffcli"
 
 	"github.com/dahernan/gopherdiscovery"
@@ -11,9 +13,10 @@ import (
 	"github.com/dahernan/gopherdiscovery/internal/cli"
 )
 
-const aboutServe = `Serve surveys its clients and publishes the list of those who are alive. It runs until SIGTERM or Ctrl-C.
+const aboutServe = `Serve surveys its clients and publishes the list of those who are alive. It runs until SIGTERM or Ctrl-C, and tells
+systemd when it is ready, and when it stops.
 
-With -http it serves /healthz, /readyz and /metrics. With -tls-cert, -tls-key and -tls-ca only clients with a certificate get in;
+With -http it serves a page for people at /, and for programs /peers, /prometheus/sd, /healthz, /readyz and /metrics. With -tls-cert, -tls-key and -tls-ca only clients with a certificate get in;
 the URLs are then tls+tcp://host:port. New connections see a change of these files; SIGHUP says whether they are of use.`
 
 func serveCommand() *ffcli.Command {
@@ -50,12 +53,32 @@ func serve(ctx context.Context, o *serveOptions) (err error) {
 	}()
 	survey, pubsub := server.URLs() // with the ports that the system chose
 	running := logger.With("server", survey, "pubsub", pubsub)
+	if listener != nil {
+		running = running.With("http", listener.Addr().String())
+	}
+	running.Info("the server is running")
+	notify(logger, daemon.SdNotifyReady)
+	told := make(chan struct{})
+	stop := context.AfterFunc(ctx, func() {
+		defer close(told)
+		notify(logger, daemon.SdNotifyStopping) // before the end, which takes as long as requests do
+	})
+	defer func() {
+		if !stop() {
+			<-told
+		}
+	}()
 
 	if listener == nil {
-		running.Info("the server is running")
 		server.Wait() // ends with ctx
 		return nil
 	}
-	running.Info("the server is running", "http", listener.Addr().String())
 	return cli.Serve(ctx, listener, web.Handler(ctx, server, logger), logger)
+}
+
+// notify tells systemd, if that has started the program with Type=notify.
+func notify(logger *slog.Logger, state string) {
+	if _, err := daemon.SdNotify(false, state); err != nil {
+		logger.Warn("systemd cannot be told", "state", state, "error", err)
+	}
 }

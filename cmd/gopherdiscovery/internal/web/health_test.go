@@ -111,7 +111,7 @@ func TestHealth(t *testing.T) {
 			health := new(acceptHealth)
 			health.failing(test.errors, time.Now())
 			w := httptest.NewRecorder()
-			newHandler(test.server, health, quiet).ServeHTTP(w, httptest.NewRequest(http.MethodGet, test.path, nil))
+			newHandler(t.Context(), newBoard(test.server), health, quiet).ServeHTTP(w, httptest.NewRequest(http.MethodGet, test.path, nil))
 			var got struct {
 				Status                         string
 				Clients, Subscribers, Services *int

@@ -52,7 +52,7 @@ var metrics = []metric{
 
 // collector takes one look at the Stats for all metrics of a scrape, so that they fit together.
 type collector struct {
-	server *gopherdiscovery.DiscoveryServer
+	server Server
 }
 
 func (c collector) Describe(descs chan<- *prometheus.Desc) {
@@ -68,7 +68,7 @@ func (c collector) Collect(values chan<- prometheus.Metric) {
 	}
 }
 
-func metricsHandler(server *gopherdiscovery.DiscoveryServer, logger *slog.Logger) http.Handler {
+func metricsHandler(server Server, logger *slog.Logger) http.Handler {
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(
 		collector{server},

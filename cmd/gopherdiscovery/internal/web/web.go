@@ -1,4 +1,5 @@
-// Package web is what a server shows of itself over HTTP.
+// Package web is what a server shows of itself over HTTP: a page for people, and for programs the list in JSON, as targets for
+// Prometheus, its health and its metrics.
 package web
 
 import (
@@ -11,18 +12,35 @@ import (
 	"github.com/dahernan/gopherdiscovery"
 )
 
-// Handler serves /healthz, /readyz and /metrics. What it starts ends with ctx.
-func Handler(ctx context.Context, server *gopherdiscovery.DiscoveryServer, logger *slog.Logger) http.Handler {
-	health := new(acceptHealth)
-	go health.run(ctx, func() uint64 { return server.Stats().AcceptErrors })
-	return newHandler(server, health, logger)
+// Server is what a gopherdiscovery.DiscoveryServer tells.
+type Server interface {
+	Services() []string
+	Stats() gopherdiscovery.Stats
+	URLs() (server, pubsub string)
 }
 
-func newHandler(server *gopherdiscovery.DiscoveryServer, health *acceptHealth, logger *slog.Logger) http.Handler {
+// Handler serves all of the package until ctx ends: then no request waits any
+// more.
+func Handler(ctx context.Context, server Server, logger *slog.Logger) http.Handler {
+	health := new(acceptHealth)
+	go health.run(ctx, func() uint64 { return server.Stats().AcceptErrors })
+	b := newBoard(server)
+	go b.run(ctx)
+	return newHandler(ctx, b, health, logger)
+}
+
+func newHandler(ctx context.Context, b *board, health *acceptHealth, logger *slog.Logger) http.Handler {
 	mux := http.NewServeMux()
-	mux.Handle("GET /metrics", metricsHandler(server, logger))
+	mux.Handle("GET /{$}", newPage(ctx, b, logger))
+	mux.HandleFunc("GET /peers", func(w http.ResponseWriter, r *http.Request) {
+		serveDocument(ctx, b, w, r, func(s *snapshot) document { return s.peers() })
+	})
+	mux.HandleFunc("GET /prometheus/sd", func(w http.ResponseWriter, r *http.Request) {
+		serveDocument(ctx, b, w, r, func(s *snapshot) document { return s.targets() })
+	})
+	mux.Handle("GET /metrics", metricsHandler(b.server, logger))
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {
-		stats := server.Stats()
+		stats := b.server.Stats()
 		trouble := ""
 		if health.failing(stats.AcceptErrors, time.Now()) {
 			trouble = "cannot accept connections"
@@ -30,15 +48,18 @@ func newHandler(server *gopherdiscovery.DiscoveryServer, health *acceptHealth, l
 		answer(w, trouble, stats)
 	})
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) {
-		stats := server.Stats()
+		stats := b.server.Stats()
 		trouble := ""
 		if !stats.Complete {
-			trouble = "the list is not complete yet"
+			trouble = incomplete
 		}
 		answer(w, trouble, stats)
 	})
 	return mux
 }
+
+// incomplete is what a client is told before the list is complete.
+const incomplete = "the list is not complete yet"
 
 // answer says that all is well, or what is not.
 func answer(w http.ResponseWriter, trouble string, stats gopherdiscovery.Stats) {

@@ -1,0 +1,132 @@
+package web
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"strings"
+	"time"
+)
+
+// mostWait is the longest that a request waits. Asking for more is no error.
+const mostWait = 5 * time.Minute
+
+// document is JSON and its ETag, which is the same for the same list in other
+// servers and after a restart.
+type document struct {
+	etag string
+	body []byte
+}
+
+func newDocument(value any) document {
+	var body bytes.Buffer
+	encoder := json.NewEncoder(&body)
+	encoder.SetEscapeHTML(false) // it is read by people too, and never as HTML
+	if err := encoder.Encode(value); err != nil {
+		panic(err) // strings and lists of them have no errors
+	}
+	sum := sha256.Sum256(body.Bytes())
+	return document{fmt.Sprintf(`"%x"`, sum[:12]), body.Bytes()}
+}
+
+// refusal is an error of which the client is told.
+type refusal struct {
+	code int
+	text string
+}
+
+func (r *refusal) Error() string { return r.text }
+
+var (
+	errIncomplete = &refusal{http.StatusServiceUnavailable, incomplete}
+	errEnding     = &refusal{http.StatusServiceUnavailable, "the server is ending"}
+)
+
+func (r *refusal) serve(w http.ResponseWriter) {
+	if r.code == http.StatusServiceUnavailable {
+		w.Header().Set("Retry-After", "1")
+	}
+	http.Error(w, r.text, r.code)
+}
+
+// serveDocument answers with one of the documents of a snapshot, and with 503
+// while the list is not complete.
+func serveDocument(ctx context.Context, b *board, w http.ResponseWriter, r *http.Request, of func(*snapshot) document) {
+	var found document
+	refused := await(ctx, b, r, func(s *snapshot) (etag string, refused *refusal) {
+		if !s.stats.Complete {
+			return "", errIncomplete
+		}
+		found = of(s)
+		return found.etag, nil
+	})
+	if refused != nil {
+		refused.serve(w)
+		return
+	}
+	header := w.Header()
+	header.Set("Content-Type", "application/json")
+	header.Set("X-Content-Type-Options", "nosniff")
+	header.Set("Cache-Control", "no-cache") // may be kept, but not used unasked
+	header.Set("ETag", found.etag)
+	http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(found.body))
+}
+
+// await calls choose with the snapshot of now, and then with each new one, until
+// the ETag is not one that the client has, or the time is over that the client
+// wants to wait for that. It returns what is in the way of an answer: what
+// choose returns, at once, a wrong request, or the end of ctx.
+func await(ctx context.Context, b *board, r *http.Request, choose func(*snapshot) (etag string, refused *refusal)) *refusal {
+	wait, refused := waitTime(r)
+	if refused != nil {
+		return refused
+	}
+	timer := time.NewTimer(wait)
+	defer timer.Stop()
+	for {
+		now, news := b.look()
+		etag, refused := choose(now)
+		if refused != nil || wait == 0 || !has(r, etag) {
+			return refused
+		}
+		select {
+		case <-news:
+		case <-timer.C:
+			return nil
+		case <-r.Context().Done():
+			return errEnding // goes nowhere: the client has gone
+		case <-ctx.Done():
+			return errEnding
+		}
+	}
+}
+
+// waitTime returns what ?wait= says, 0 without it.
+func waitTime(r *http.Request) (time.Duration, *refusal) {
+	text := r.FormValue("wait")
+	if text == "" {
+		return 0, nil
+	}
+	wait, err := time.ParseDuration(text)
+	if err != nil || wait < 0 {
+		return 0, &refusal{http.StatusBadRequest, fmt.Sprintf("wait=%q is no duration such as 60s", text)}
+	}
+	return min(wait, mostWait), nil
+}
+
+// has reports whether the client says that it has what the ETag stands for, in
+// the weak comparison of RFC 9110, section 13.1.2.
+func has(r *http.Request, etag string) bool {
+	for _, header := range r.Header.Values("If-None-Match") {
+		for have := range strings.SplitSeq(header, ",") {
+			have = strings.TrimSpace(have)
+			if have == "*" || strings.TrimPrefix(have, "W/") == etag {
+				return true
+			}
+		}
+	}
+	return false
+}

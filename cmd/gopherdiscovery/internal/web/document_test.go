@@ -1,0 +1,168 @@
+package web_test
+
+import (
+	"context"
+	"net/http"
+	"net/http/httptest"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+func TestPeers(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		name  string
+		peers []string
+		want  string
+	}{
+		{"nobody", nil, "[]\n"},
+		{"some", []string{"b", "http://a?b&c<d>"}, `["b","http://a?b&c<d>"]` + "\n"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			h, _ := handler(t, newServer(test.peers...))
+			w := get(h, "/peers")
+			if got := w.Body.String(); w.Code != http.StatusOK || got != test.want {
+				t.Errorf("%d %q, want 200 and %q", w.Code, got, test.want)
+			}
+			if got := w.Header().Get("Content-Type"); got != "application/json" {
+				t.Errorf("Content-Type %q, want application/json", got)
+			}
+			again, _ := handler(t, newServer(test.peers...))
+			if before, after := w.Header().Get("ETag"), get(again, "/peers").Header().Get("ETag"); before == "" || before != after {
+				t.Errorf("ETag %s, and %s of another server with the same list, want the same", before, after)
+			}
+		})
+	}
+}
+
+func TestETag(t *testing.T) {
+	t.Parallel()
+	for _, path := range []string{"/peers", "/prometheus/sd", "/"} {
+		t.Run(path, func(t *testing.T) {
+			t.Parallel()
+			s := newServer("http://10.0.0.2:8080")
+			h, _ := handler(t, s)
+			etag := get(h, path).Header().Get("ETag")
+			for _, header := range []string{etag, "W/" + etag, `"x", ` + etag, "*"} {
+				w := get(h, path, "If-None-Match", header)
+				want(t, w, http.StatusNotModified)
+				if got := w.Header().Get("ETag"); got != etag {
+					t.Errorf("ETag %s, want %s", got, etag)
+				}
+			}
+			want(t, get(h, path, "If-None-Match", `"x"`), http.StatusOK, "10.0.0.2:8080")
+			s.set("http://10.0.0.3:8080")
+			w := get(h, path, "If-None-Match", etag)
+			want(t, w, http.StatusOK, "10.0.0.3:8080")
+			if got := w.Header().Get("ETag"); got == etag {
+				t.Errorf("ETag %s of another list, want another", got)
+			}
+		})
+	}
+}
+
+// An empty list would tell a balancer or Prometheus to forget everyone.
+func TestIncomplete(t *testing.T) {
+	t.Parallel()
+	s := newServer("http://10.0.0.2:8080")
+	h, _ := handler(t, s)
+	for _, path := range []string{"/peers", "/prometheus/sd"} {
+		want(t, get(h, path), http.StatusOK)
+		s.setComplete(false)
+		for _, query := range []string{"", "?wait=60s"} {
+			w := get(h, path+query, "If-None-Match", "*")
+			want(t, w, http.StatusServiceUnavailable, "not complete")
+			if got := w.Header().Get("Retry-After"); got == "" {
+				t.Error("no Retry-After")
+			}
+		}
+		s.setComplete(true)
+	}
+}
+
+func TestWait(t *testing.T) {
+	t.Parallel()
+	for _, path := range []string{"/peers", "/prometheus/sd", "/"} {
+		t.Run(path, func(t *testing.T) {
+			for _, test := range []struct {
+				name  string
+				wait  string
+				after func(s *fakeServer, gone, end context.CancelFunc) // happens 10 s from now
+				code  int
+				took  time.Duration
+			}{
+				{"nothing", "60s", func(*fakeServer, context.CancelFunc, context.CancelFunc) {}, http.StatusNotModified, time.Minute},
+				{"nothing, longest", "1h", func(*fakeServer, context.CancelFunc, context.CancelFunc) {}, http.StatusNotModified, 5 * time.Minute},
+				{"no wait", "0s", func(*fakeServer, context.CancelFunc, context.CancelFunc) {}, http.StatusNotModified, 0},
+				{"join", "60s", func(s *fakeServer, _, _ context.CancelFunc) { s.set("http://a:1", "http://b:2") }, http.StatusOK, 10 * time.Second},
+				{"client gone", "60s", func(_ *fakeServer, gone, _ context.CancelFunc) { gone() }, http.StatusServiceUnavailable, 10 * time.Second},
+				{"end", "60s", func(_ *fakeServer, _, end context.CancelFunc) { end() }, http.StatusServiceUnavailable, 10 * time.Second},
+			} {
+				t.Run(test.name, func(t *testing.T) {
+					synctest.Test(t, func(t *testing.T) {
+						s := newServer("http://a:1")
+						h, end := handler(t, s)
+						etag := get(h, path).Header().Get("ETag")
+						ctx, gone := context.WithCancel(t.Context())
+						defer gone()
+						r := httptest.NewRequestWithContext(ctx, http.MethodGet, path+"?wait="+test.wait, nil)
+						r.Header.Set("If-None-Match", etag)
+						start := time.Now()
+						timer := time.AfterFunc(10*time.Second, func() { test.after(s, gone, end) })
+						defer timer.Stop()
+						w := httptest.NewRecorder()
+						h.ServeHTTP(w, r)
+						want(t, w, test.code)
+						if took := time.Since(start); took < test.took || took > test.took+100*time.Millisecond {
+							t.Errorf("answered after %v, want %v", took, test.took)
+						}
+					})
+				})
+			}
+		})
+	}
+}
+
+// A client that waits is told when the list is no longer complete.
+func TestIncompleteWhileWaiting(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := newServer("a")
+		h, _ := handler(t, s)
+		etag := get(h, "/peers").Header().Get("ETag")
+		time.AfterFunc(time.Second, func() { s.setComplete(false) })
+		want(t, get(h, "/peers?wait=60s", "If-None-Match", etag), http.StatusServiceUnavailable)
+	})
+}
+
+func TestBadWait(t *testing.T) {
+	t.Parallel()
+	h, _ := handler(t, newServer())
+	for _, wait := range []string{"soon", "60", "-1s"} {
+		want(t, get(h, "/peers?wait="+wait), http.StatusBadRequest, "wait", wait)
+	}
+}
+
+func TestTargets(t *testing.T) {
+	t.Parallel()
+	h, _ := handler(t, newServer(
+		"https://10.0.0.4:8443/path", "http://10.0.0.3:8080", "http://10.0.0.2:8080", "http://10.0.0.2:8080/again",
+		"10.0.0.9:9100", "grpc://[2001:db8::1]:50051", "worker 7", "http://no-port", "http://:80", `http://x"; y:80`,
+	))
+	w := get(h, "/prometheus/sd")
+	const want = `[{"targets":["10.0.0.9:9100","[2001:db8::1]:50051"],"labels":{}},` +
+		`{"targets":["10.0.0.2:8080","10.0.0.3:8080"],"labels":{"__scheme__":"http"}},` +
+		`{"targets":["10.0.0.4:8443"],"labels":{"__scheme__":"https"}}]` + "\n"
+	if got := w.Body.String(); w.Code != http.StatusOK || got != want {
+		t.Errorf("%d %s, want %s", w.Code, got, want)
+	}
+	if got := w.Header().Get("Content-Type"); got != "application/json" {
+		t.Errorf("Content-Type %q, want application/json", got)
+	}
+	none, _ := handler(t, newServer("worker 7"))
+	if got := get(none, "/prometheus/sd").Body.String(); got != "[]\n" {
+		t.Errorf("without any host and port: %q, want []", got)
+	}
+}

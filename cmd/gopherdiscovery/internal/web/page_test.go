@@ -1,0 +1,166 @@
+package web_test
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/dahernan/gopherdiscovery"
+	"github.com/dahernan/gopherdiscovery/internal/clitest"
+)
+
+// The page says all without a script.
+func TestPage(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := newServer()
+		h, _ := handler(t, s)
+		want(t, get(h, "/"), http.StatusOK, "Nobody.", "Nothing since the server started.", "<title>0 peers", "tcp://10.0.0.1:40007", "tcp://10.0.0.1:50007")
+
+		time.Sleep(time.Hour) // the clock of a bubble starts on 2000-01-01
+		s.set("http://10.0.0.2:8080", "http://gone")
+		get(h, "/") // sees it now, not at the next look
+		time.Sleep(time.Minute)
+		s.set("http://10.0.0.2:8080")
+		get(h, "/")
+		time.Sleep(5 * time.Second)
+		w := get(h, "/")
+		html := w.Body.String()
+		want(t, w, http.StatusOK, "<title>1 peer ", `<dd id="total">1`)
+		peers, changes, found := strings.Cut(html, "What changed lately")
+		if !found || strings.Count(peers, `class="name"`) != 1 || strings.Contains(peers, "Nobody") {
+			t.Errorf("%s\nwant one peer", html)
+		}
+		for _, word := range []string{">http://10.0.0.2:8080<", ">2000-01-01 01:00:00 UTC<", ">1m5s\n"} {
+			if !strings.Contains(peers, word) {
+				t.Errorf("%s\nwant %s among the peers", peers, word)
+			}
+		}
+		rows := strings.Split(changes, `<td class="name">`)[1:]
+		for i, words := range [][]string{
+			{"http://gone<", ">left<", ">2000-01-01 01:01:00 UTC<", ">5s\n"},
+			{"http://gone<", ">joined<", ">2000-01-01 01:00:00 UTC<", ">1m5s\n"},
+			{"http://10.0.0.2:8080<", ">joined<", ">1m5s\n"},
+		} {
+			for _, word := range words {
+				if len(rows) != 3 || !strings.Contains(rows[i], word) {
+					t.Errorf("changes %q, want 3, and %s in that of index %d", rows, word, i)
+				}
+			}
+		}
+		if strings.Contains(html, "not complete") {
+			t.Errorf("%s\nwant a complete list", html)
+		}
+		s.change(func(stats *gopherdiscovery.Stats) { stats.Clients, stats.Subscribers = 7, 0 })
+		want(t, get(h, "/"), http.StatusOK, "<dd>7", "<dd>0")
+		s.change(func(stats *gopherdiscovery.Stats) { stats.Subscribers = 8 })
+		want(t, get(h, "/"), http.StatusOK, "<dd>7", "<dd>8")
+		s.setComplete(false)
+		want(t, get(h, "/"), http.StatusOK, "The list is not complete yet", ">http://10.0.0.2:8080<")
+	})
+}
+
+func TestPageIsBounded(t *testing.T) {
+	t.Parallel()
+	s := newServer()
+	h, _ := handler(t, s)
+	names := make([]string, 1003)
+	for round := range 3 {
+		for i := range names {
+			names[i] = fmt.Sprintf("%d-%d", round, i)
+		}
+		s.set(names...)
+		get(h, "/")
+	}
+	w := get(h, "/")
+	if got := strings.Count(w.Body.String(), `class="name"`); got != 1000+50 {
+		t.Errorf("%d names on the page, want 1000 in the list and 50 changes", got)
+	}
+	want(t, w, http.StatusOK, `3 more are in <a href="peers">`, `<dd id="total">1003`)
+}
+
+const nasty = `http://x/</title><script>document.title="owned"</script><img src=x onerror='document.title="owned"'>"'&`
+
+func TestPageIsSafe(t *testing.T) {
+	t.Parallel()
+	h, _ := handler(t, newServer(nasty))
+	w := get(h, "/")
+	if html := w.Body.String(); strings.Count(html, "<script") != 1 || strings.Contains(html, "<img") {
+		t.Errorf("%s\nwant the name escaped", html)
+	}
+	policy := w.Header().Get("Content-Security-Policy")
+	_, nonce, _ := strings.Cut(policy, "script-src 'nonce-")
+	nonce, _, _ = strings.Cut(nonce, "'")
+	if !strings.HasPrefix(policy, "default-src 'none'; ") || len(nonce) < 20 {
+		t.Errorf("Content-Security-Policy %q, want nothing but the page's own", policy)
+	}
+	want(t, w, http.StatusOK, `<script nonce="`+nonce+`">`, `<style nonce="`+nonce+`">`)
+	if got := w.Header().Get("Cache-Control"); got != "no-store" {
+		t.Errorf("Cache-Control %q, want no-store: a page from a cache would come with another nonce", got)
+	}
+	if again := get(h, "/").Header().Get("Content-Security-Policy"); again == policy {
+		t.Error("the same nonce twice")
+	}
+}
+
+func TestNotFound(t *testing.T) {
+	t.Parallel()
+	h, _ := handler(t, newServer())
+	want(t, get(h, "/nothing"), http.StatusNotFound)
+	w := httptest.NewRecorder()
+	h.ServeHTTP(w, httptest.NewRequest(http.MethodPost, "/peers", nil))
+	want(t, w, http.StatusMethodNotAllowed)
+}
+
+// A browser shows a name that joins after the page was loaded, and runs nothing
+// of what names say.
+func TestPageInBrowser(t *testing.T) {
+	t.Parallel()
+	browser, err := exec.LookPath("chromium")
+	if err != nil {
+		if os.Getenv("CI") != "" {
+			t.Fatal(err)
+		}
+		t.Skip("needs chromium, Debian's package of that name")
+	}
+	s := newServer("http://before")
+	h, _ := handler(t, s)
+	var join sync.Once
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Query().Has("wait") { // asked by the script, for the page that it has got
+			join.Do(func() { s.set("http://before", nasty, "http://late") })
+			r.URL.RawQuery = "wait=1ms" // the browser's clock stands still while it waits
+		}
+		h.ServeHTTP(w, r)
+	}))
+	defer server.Close()
+
+	ctx, cancel := context.WithTimeout(t.Context(), 2*clitest.Patience)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, browser, "--headless", "--no-sandbox", "--disable-gpu", "--user-data-dir="+t.TempDir(),
+		"--virtual-time-budget=3000", "--dump-dom", server.URL)
+	cmd.WaitDelay = time.Second
+	var stderr strings.Builder
+	cmd.Stderr = &stderr
+	dom, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("chromium: %v\n%s", err, &stderr)
+	}
+	page := string(dom)
+	for _, word := range []string{"<title>3 peers ", ">http://before<", ">http://late<", ">http://x/&lt;/title&gt;", `<small id="state" class="">live<`} {
+		if !strings.Contains(page, word) {
+			t.Errorf("%s\nwant %s in it", page, word)
+		}
+	}
+	if strings.Contains(page, ">owned") {
+		t.Errorf("%s\na name has changed the title", page)
+	}
+}
