@@ -273,6 +273,32 @@ func Example_loadBalancer() {
 	log.Fatal(http.ListenAndServe("127.0.0.1:20009", proxy))
 }
 
+// A client leaves the list before its HTTP server ends.
+func Example_leave() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	server := &http.Server{Addr: "10.0.0.2:8080", ReadHeaderTimeout: 5 * time.Second}
+	go func() {
+		if err := server.ListenAndServe(); err != http.ErrServerClosed {
+			log.Fatal(err)
+		}
+	}()
+	client, err := gopherdiscovery.Client("tcp://127.0.0.1:40007", "http://10.0.0.2:8080")
+	if err != nil {
+		log.Fatal(err)
+	}
+
+	<-ctx.Done() // SIGTERM
+	_ = client.Close()
+	time.Sleep(500 * time.Millisecond) // by now all have seen the leave
+
+	graceful, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	if err := server.Shutdown(graceful); err != nil {
+		log.Print(err) // some requests have not finished in time
+	}
+}
+
 func ExampleDiscoveryServer_Stats() {
 	server, err := gopherdiscovery.Server("inproc://stats-survey", "inproc://stats-lists", gopherdiscovery.Options{})
 	if err != nil {

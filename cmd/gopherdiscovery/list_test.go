@@ -76,7 +76,7 @@ func TestListWaitsForTheCompleteList(t *testing.T) {
 	}
 	t.Run("in time", func(t *testing.T) {
 		t.Parallel()
-		const while = 3 * time.Second
+		const while = 2 * time.Second
 		started := time.Now()
 		pubsub := start(t, while)
 		stdout, stderr, code := startCommand(t, "list", "-timeout", clitest.Patience.String(), "-pubsub", pubsub).Wait()

@@ -2,6 +2,8 @@ package main
 
 import (
 	"net"
+	"os"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -81,6 +83,34 @@ func TestHelp(t *testing.T) {
 				t.Errorf("exit code %d, stdout %q, stderr %q, want 0, %q and nothing", code, stdout, stderr, want)
 			}
 		})
+	}
+}
+
+// README.md names each flag of each command.
+func TestFlagsAreDocumented(t *testing.T) {
+	t.Parallel()
+	readme, err := os.ReadFile("../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	help, _, _ := clitest.Start(t, "-h").Wait()
+	_, commands, _ := strings.Cut(help, "\nSUBCOMMANDS\n")
+	flag := regexp.MustCompile(`(?m)^  (-[a-z-]+)`)
+	found := 0
+	for _, command := range regexp.MustCompile(`(?m)^  ([a-z]+) `).FindAllStringSubmatch(commands, -1) {
+		if !strings.Contains(string(readme), "\n## "+command[1]+"\n") {
+			t.Errorf("README.md has no section on %s", command[1])
+		}
+		help, _, _ := clitest.Start(t, command[1], "-h").Wait()
+		for _, name := range flag.FindAllStringSubmatch(help, -1) {
+			found++
+			if !regexp.MustCompile("`" + name[1] + "[` ]").Match(readme) {
+				t.Errorf("README.md does not name the flag %s of %s", name[1], command[1])
+			}
+		}
+	}
+	if found < 20 {
+		t.Errorf("only %d flags in the help:\n%s", found, help)
 	}
 }
 
