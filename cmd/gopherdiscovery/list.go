@@ -43,8 +43,9 @@ func listCommand() *ffcli.Command {
 	})
 }
 
-// look returns what all servers together list, or those that have sent a complete list before the timeout. One subscriber
-// for all of them would deliver the list of the first before it has heard the others.
+// look returns what all servers together list, or those that have sent a
+// complete list before the timeout. One subscriber for all of them would
+// deliver the list of the first before it has heard the others.
 func look(ctx context.Context, dialer *gopherdiscovery.Dialer, urls string, timeout time.Duration) ([]string, error) {
 	timed, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
@@ -76,8 +77,9 @@ func look(ctx context.Context, dialer *gopherdiscovery.Dialer, urls string, time
 	return slices.Compact(all), nil
 }
 
-// awaitComplete reports whether the server of a subscriber has said, before the end of ctx, that its list is complete. That is
-// not announced: the list may be the same as before.
+// awaitComplete reports whether the server of a subscriber has said, before the
+// end of ctx, that its list is complete. That is not announced: the list may be
+// the same as before.
 func awaitComplete(ctx context.Context, sub *gopherdiscovery.Subscriber) bool {
 	ticker := time.NewTicker(10 * time.Millisecond)
 	defer ticker.Stop()

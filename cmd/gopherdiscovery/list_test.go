@@ -38,7 +38,8 @@ func TestList(t *testing.T) {
 	}
 }
 
-// A timeout that is over is the outcome here, so it may be short where nobody answers. Where somebody does it is long enough.
+// A timeout that is over is the outcome here, so it may be short where nobody
+// answers. Where somebody does it is long enough.
 func TestListWithoutServers(t *testing.T) {
 	t.Parallel()
 	closed := closedPort(t)
@@ -59,7 +60,8 @@ func TestListWithoutServers(t *testing.T) {
 // A list that lacks those who have not been surveyed yet is no answer.
 func TestListWaitsForTheCompleteList(t *testing.T) {
 	t.Parallel()
-	// start starts a server that knows one name, and is complete after a while.
+	// start starts a server that knows one name, and is complete after a
+	// while.
 	start := func(t *testing.T, while time.Duration) (pubsub string) {
 		s, err := gopherdiscovery.Server("tcp://127.0.0.1:0", "tcp://127.0.0.1:0", gopherdiscovery.Options{
 			PollTime: while,

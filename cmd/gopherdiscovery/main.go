@@ -1,9 +1,11 @@
-// Gopherdiscovery is the program of the library of the same name. Each of its subcommands is in a file of its own; main.go has
-// what they share. See ../README.md.
+// Gopherdiscovery is the program of the library of the same name. Each of its
+// subcommands is in a file of its own; main.go has what they share. See
+// ../README.md.
 package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"flag"
@@ -52,8 +54,9 @@ func run(ctx context.Context, args []string) error {
 	return root.Run(ctx)
 }
 
-// command returns a subcommand. Its usage is what follows its name on the command line, and its flags are set from the
-// environment too, unless they are given. Exec gets the arguments behind the flags.
+// command returns a subcommand. Its usage is what follows its name on the
+// command line, and its flags are set from the environment too, unless they are
+// given. Exec gets the arguments behind the flags.
 func command(flags *cli.Flags, usage, short string, exec func(ctx context.Context, args []string) error) *ffcli.Command {
 	return &ffcli.Command{
 		Name:       flags.Name(),
@@ -66,7 +69,8 @@ func command(flags *cli.Flags, usage, short string, exec func(ctx context.Contex
 	}
 }
 
-// parse prints help to stdout if it is asked for, and returns flag.ErrHelp then, with which cli.Main exits with 0.
+// parse prints help to stdout if it is asked for, and returns flag.ErrHelp
+// then, with which cli.Main exits with 0.
 func parse(root *ffcli.Command, args []string) error {
 	var help bytes.Buffer // of a wrong flag too, which is one line on stderr
 	root.FlagSet.SetOutput(&help)
@@ -81,7 +85,7 @@ func parse(root *ffcli.Command, args []string) error {
 		_, _ = help.WriteTo(os.Stdout)
 		return flag.ErrHelp
 	}
-	return cli.Usagef("%v%s; -h tells more", errors.Unwrap(err), wrongVariable(err))
+	return cli.Usagef("%v%s; -h tells more", cmp.Or(errors.Unwrap(err), err), wrongVariable(err))
 }
 
 // wrongVariable returns the value of the environment variable that an error of
@@ -103,7 +107,8 @@ func noArguments(args []string) error {
 	return nil
 }
 
-// version is as go install has stamped it: a release, or a commit, or (devel) without either.
+// version is as go install has stamped it: a release, or a commit, or (devel)
+// without either.
 func version() string {
 	module := "(unknown)"
 	if info, ok := debug.ReadBuildInfo(); ok {

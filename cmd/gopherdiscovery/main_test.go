@@ -14,7 +14,8 @@ import (
 
 func TestMain(m *testing.M) { clitest.Main(m, main) }
 
-// startCommand starts a subcommand. Variables of its environment come first in the arguments, as in those of clitest.Start.
+// startCommand starts a subcommand. Variables of its environment come first in
+// the arguments, as in those of clitest.Start.
 func startCommand(t *testing.T, name string, args ...string) *clitest.Program {
 	t.Helper()
 	i := slices.IndexFunc(args, func(arg string) bool { return strings.HasPrefix(arg, "-") || !strings.Contains(arg, "=") })

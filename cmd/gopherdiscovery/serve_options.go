@@ -16,7 +16,8 @@ type serveOptions struct {
 	discovery            gopherdiscovery.Options
 }
 
-// newServeOptions leaves zero what is not given: the library knows the defaults.
+// newServeOptions leaves zero what is not given: the library knows the
+// defaults.
 func newServeOptions() *serveOptions {
 	flags := cli.NewFlags("serve", aboutServe)
 	o := &serveOptions{flags: flags, server: flags.Server(), pubsub: flags.PubSub(), http: flags.HTTP("")}

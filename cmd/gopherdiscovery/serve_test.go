@@ -207,7 +207,8 @@ func TestFlagsWinOverTheEnvironment(t *testing.T) {
 	}
 }
 
-// A poll an hour from now shows that options reach the server: until then it is not ready.
+// A poll an hour from now shows that options reach the server: until then it is
+// not ready.
 func TestServeOptionsReachTheServer(t *testing.T) {
 	t.Parallel()
 	_, server, _, url := startServe(t, "-http", "127.0.0.1:0", "-poll-time", "1h", "-max-clients", "1")

@@ -116,7 +116,8 @@ func TestWatchAndListTLS(t *testing.T) {
 func TestWatchRotation(t *testing.T) {
 	t.Parallel()
 	before, after := clitest.NewAuthority(t), clitest.NewAuthority(t)
-	// Nothing connects from this address, and so nobody takes the port while the server is away.
+	// Nothing connects from this address, and so nobody takes the port
+	// while the server is away.
 	const host = "127.0.0.2"
 	if l, err := net.Listen("tcp", host+":0"); err != nil {
 		t.Skipf("this system has no %s: %v", host, err)

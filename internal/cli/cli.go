@@ -1,5 +1,5 @@
-// Package cli is what the programs of this repository share: how they end, the flags that are the same in all of them, and their HTTP
-// server. A program is
+// Package cli is what the programs of this repository share: how they end, the
+// flags that are the same in all of them, and their HTTP server. A program is
 //
 //	func main() { cli.Main("count", run) }
 //
@@ -33,18 +33,21 @@ type usageError string
 
 func (e usageError) Error() string { return string(e) }
 
-// Usagef returns an error with which Main exits with 2. It should name the flag and its value.
+// Usagef returns an error with which Main exits with 2. It should name the flag
+// and its value.
 func Usagef(format string, args ...any) error { return usageError(fmt.Sprintf(format, args...)) }
 
-// Exit is an error with which Main exits with this code, and prints nothing. A program that runs another returns it to end as
-// that one has ended.
+// Exit is an error with which Main exits with this code, and prints nothing. A
+// program that runs another returns it to end as that one has ended.
 type Exit int
 
 func (e Exit) Error() string { return fmt.Sprintf("exit code %d", int(e)) }
 
-// Main runs a program with the arguments of the process and exits: with 0 if run returns nil, 2 if the arguments were wrong,
-// the code of an [Exit], and 1 after any other error. It prints an error that is not an Exit as one line to stderr. The context ends with SIGINT or SIGTERM; the second of
-// them ends a program that hangs.
+// Main runs a program with the arguments of the process and exits: with 0 if
+// run returns nil, 2 if the arguments were wrong, the code of an [Exit], and 1
+// after any other error. It prints an error that is not an Exit as one line to
+// stderr. The context ends with SIGINT or SIGTERM; the second of them ends a
+// program that hangs.
 func Main(name string, run func(ctx context.Context, args []string) error) {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop)

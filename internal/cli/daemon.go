@@ -15,8 +15,9 @@ import (
 // ends with the terminal, and with SIGPIPE when the reader has gone: quietly,
 // before head does in a pipeline.
 func (f *Flags) Daemon() {
-	// The runtime turns EPIPE on stdout and stderr into this signal. With the
-	// signal ignored the write fails, and a lost line of the log is all.
+	// The runtime turns EPIPE on stdout and stderr into this signal. With
+	// the signal ignored the write fails, and a lost line of the log is
+	// all.
 	signal.Ignore(syscall.SIGPIPE)
 
 	hangups := make(chan os.Signal, 1)

@@ -10,7 +10,8 @@ import (
 	"github.com/dahernan/gopherdiscovery"
 )
 
-// Flags are the flags of a program: those of the log and of TLS, which all programs have, and what is added to them.
+// Flags are the flags of a program: those of the log and of TLS, which all
+// programs have, and what is added to them.
 type Flags struct {
 	*flag.FlagSet
 	About   string // stands above the list of the flags in the help
@@ -63,7 +64,8 @@ func (f *Flags) Logger() *slog.Logger {
 	return slog.New(slog.NewTextHandler(os.Stderr, options))
 }
 
-// Dialer returns what connects clients and subscribers, with the certificates of the -tls flags and Logger.
+// Dialer returns what connects clients and subscribers, with the certificates
+// of the -tls flags and Logger.
 func (f *Flags) Dialer() (*gopherdiscovery.Dialer, error) {
 	config, err := f.ClientTLS()
 	if err != nil {
@@ -72,8 +74,9 @@ func (f *Flags) Dialer() (*gopherdiscovery.Dialer, error) {
 	return &gopherdiscovery.Dialer{TLSConfig: config, Logger: f.Logger()}, nil
 }
 
-// Parse reads the flags of a program that has others than Flags. There may be no arguments besides them. When help is asked for
-// it prints it to stdout, and returns flag.ErrHelp, with which Main exits with 0.
+// Parse reads the flags of a program that has others than Flags. There may be
+// no arguments besides them. When help is asked for it prints it to stdout, and
+// returns flag.ErrHelp, with which Main exits with 0.
 func Parse(flags *flag.FlagSet, about string, args []string) error {
 	flags.SetOutput(io.Discard) // Main prints the error, in one line
 	switch err := flags.Parse(args); {

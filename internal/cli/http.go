@@ -15,8 +15,9 @@ const (
 	headerTime = 10 * time.Second
 
 	// idleTime is how long a connection stays open between two requests. It
-	// is above the 90 seconds of http.DefaultTransport: a client that leaves
-	// first sends no request into a connection that is just being closed.
+	// is above the 90 seconds of http.DefaultTransport: a client that
+	// leaves first sends no request into a connection that is just being
+	// closed.
 	idleTime = 2 * time.Minute
 )
 

@@ -43,7 +43,8 @@ func TestServeLetsRequestsFinish(t *testing.T) {
 	}()
 	<-arrived
 	cancel()
-	// Once new connections are refused the end has begun, and the request is still under way.
+	// Once new connections are refused the end has begun, and the request
+	// is still under way.
 	for {
 		conn, err := new(net.Dialer).DialContext(t.Context(), "tcp", listener.Addr().String())
 		if err != nil {

@@ -63,7 +63,8 @@ func TestSilentConnections(t *testing.T) {
 				if _, err := io.WriteString(conn, test.send); err != nil {
 					t.Fatal(err)
 				}
-				// http.Server lingers for half a second after a response.
+				// http.Server lingers for half a second after a
+				// response.
 				_, err := io.Copy(io.Discard, conn)
 				if got := time.Since(start); err != nil || got < test.want || got > test.want+time.Second {
 					t.Errorf("the connection ended after %v, error %v, want %v", got, err, test.want)

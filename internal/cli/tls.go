@@ -33,8 +33,8 @@ func (f *Flags) ServerTLS() (*tls.Config, error) {
 	current := func() *tls.Config {
 		config := &tls.Config{
 			Certificates: []tls.Certificate{*pair.get()},
-			// A ticket would let in clients of an authority that is no
-			// longer in the file.
+			// A ticket would let in clients of an authority that is
+			// no longer in the file.
 			SessionTicketsDisabled: true,
 		}
 		if authorities != nil {

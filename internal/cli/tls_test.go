@@ -52,8 +52,8 @@ func shake(t *testing.T, client *tls.Config, host string, server *tls.Config) (s
 	// The library does the same.
 	client = client.Clone()
 	client.ServerName = cmp.Or(client.ServerName, host)
-	// A pipe of net has no room for the alert of one side while the other side
-	// writes.
+	// A pipe of net has no room for the alert of one side while the other
+	// side writes.
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -122,7 +122,8 @@ func TestTrustInServers(t *testing.T) {
 			if (err == nil) != test.want || (standard == nil) != test.want {
 				t.Errorf("a certificate for %v: error %v, with RootCAs %v, want none: %t", test.hosts, err, standard, test.want)
 			}
-			// The library tells this one apart, and logs it as such.
+			// The library tells this one apart, and logs it as
+			// such.
 			var distrust *tls.CertificateVerificationError
 			if !test.want && !errors.As(err, &distrust) {
 				t.Errorf("error %v, want a CertificateVerificationError", err)

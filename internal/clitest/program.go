@@ -1,5 +1,6 @@
-// Package clitest tests programs as the processes that they are. The test binary is the program, so that all processes run
-// under the race detector when the test does. The tests of a program begin with
+// Package clitest tests programs as the processes that they are. The test
+// binary is the program, so that all processes run under the race detector when
+// the test does. The tests of a program begin with
 //
 //	func TestMain(m *testing.M) { clitest.Main(m, main) }
 package clitest
@@ -15,10 +16,12 @@ import (
 	"time"
 )
 
-// Patience is how long a test waits for what must happen. It is only ever used up by a test that fails.
+// Patience is how long a test waits for what must happen. It is only ever used
+// up by a test that fails.
 const Patience = 30 * time.Second
 
-// asProgram is asTest in the processes that Start starts, and asChild in those that such a process starts in turn.
+// asProgram is asTest in the processes that Start starts, and asChild in those
+// that such a process starts in turn.
 const (
 	asProgram = "GOPHERDISCOVERY_TEST_PROGRAM"
 	asTest    = "program"
@@ -27,7 +30,8 @@ const (
 
 var stackTrace = regexp.MustCompile(`(?m)^goroutine \d|DATA RACE`)
 
-// Main runs the tests; in a process that Start has started it runs the program instead.
+// Main runs the tests; in a process that Start has started it runs the program
+// instead.
 func Main(m *testing.M, program func()) {
 	switch os.Getenv(asProgram) {
 	case "":
@@ -36,7 +40,8 @@ func Main(m *testing.M, program func()) {
 		if err := os.Setenv(asProgram, asChild); err != nil {
 			panic(err)
 		}
-		// The test never writes to this pipe. Its end says that the test is gone, however it went.
+		// The test never writes to this pipe. Its end says that the
+		// test is gone, however it went.
 		go func() {
 			_, _ = os.Stdin.Read(make([]byte, 1))
 			os.Exit(3)
@@ -57,8 +62,9 @@ type Program struct {
 	err   error
 }
 
-// Start starts the program, which ends with the test at the latest. Arguments of the form NAME=value that come before all
-// others are set in its environment.
+// Start starts the program, which ends with the test at the latest. Arguments
+// of the form NAME=value that come before all others are set in its
+// environment.
 func Start(t *testing.T, args ...string) *Program {
 	t.Helper()
 	self, err := os.Executable()
@@ -67,7 +73,8 @@ func Start(t *testing.T, args ...string) *Program {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), 2*Patience)
 	p := &Program{t: t, temp: t.TempDir(), ended: make(chan struct{})}
-	// The race detector would make each process pause for a second when it exits.
+	// The race detector would make each process pause for a second when it
+	// exits.
 	env := append(os.Environ(), asProgram+"="+asTest, "TMPDIR="+p.temp, "GORACE=atexit_sleep_ms=10")
 	for len(args) > 0 && !strings.HasPrefix(args[0], "-") && strings.Contains(args[0], "=") {
 		env, args = append(env, args[0]), args[1:]
@@ -98,8 +105,8 @@ func Start(t *testing.T, args ...string) *Program {
 	return p
 }
 
-// Wait returns all of the output and the exit code, which is -1 after a signal. It fails the test if anything is left: a
-// process, or a temporary file.
+// Wait returns all of the output and the exit code, which is -1 after a signal.
+// It fails the test if anything is left: a process, or a temporary file.
 func (p *Program) Wait() (stdout, stderr string, code int) {
 	p.t.Helper()
 	<-p.ended
@@ -115,7 +122,8 @@ func (p *Program) Wait() (stdout, stderr string, code int) {
 	return stdout, stderr, p.cmd.ProcessState.ExitCode()
 }
 
-// WantFailure waits for the end of the program. It wants the exit code, and one line on stderr with all of these words.
+// WantFailure waits for the end of the program. It wants the exit code, and one
+// line on stderr with all of these words.
 func (p *Program) WantFailure(code int, words ...string) {
 	p.t.Helper()
 	stdout, stderr, got := p.Wait()

@@ -67,8 +67,9 @@ func (s *Stream) add(text []byte) {
 	s.more = make(chan struct{})
 }
 
-// Await waits for output that matches the pattern, behind what the last call has found, and returns the match and its
-// submatches. In the pattern ^ and $ match at lines.
+// Await waits for output that matches the pattern, behind what the last call
+// has found, and returns the match and its submatches. In the pattern ^ and $
+// match at lines.
 func (s *Stream) Await(pattern string) []string {
 	s.t.Helper()
 	re := regexp.MustCompile("(?m)" + pattern)

@@ -11,8 +11,8 @@ import (
 
 const (
 	// lookInterval is how often the server is looked at: what people see is
-	// older by this at most. A look takes some counters under a lock, and the
-	// list only when that has changed.
+	// older by this at most. A look takes some counters under a lock, and
+	// the list only when that has changed.
 	lookInterval = 50 * time.Millisecond
 
 	// mostChanges is how many of the last changes are kept.

@@ -75,10 +75,10 @@ func serveDocument(ctx context.Context, b *board, w http.ResponseWriter, r *http
 	http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(found.body))
 }
 
-// await calls choose with the snapshot of now, and then with each new one, until
-// the ETag is not one that the client has, or the time is over that the client
-// wants to wait for that. It returns what is in the way of an answer: what
-// choose returns, at once, a wrong request, or the end of ctx.
+// await returns nil when the ETag that choose returns for the snapshot of now is
+// not one that the client has, or when the client has waited as long as it
+// wants. Choose is called again with each new snapshot. A refusal is that of
+// choose, or says that the request is wrong or that ctx has ended.
 func await(ctx context.Context, b *board, r *http.Request, choose func(*snapshot) (etag string, refused *refusal)) *refusal {
 	wait, refused := waitTime(r)
 	if refused != nil {

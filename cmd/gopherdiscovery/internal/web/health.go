@@ -11,8 +11,8 @@ const (
 	// counts as unhealthy.
 	healthMemory = 10 * time.Second
 
-	// healthInterval is how often the counter is looked at, so that the answer
-	// does not depend on when it was asked for last.
+	// healthInterval is how often the counter is looked at, so that the
+	// answer does not depend on when it was asked for last.
 	healthInterval = time.Second
 )
 

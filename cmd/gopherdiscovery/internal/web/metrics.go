@@ -50,7 +50,8 @@ var metrics = []metric{
 	counter("lists", "Lists published.", func(s gopherdiscovery.Stats) uint64 { return s.Lists }),
 }
 
-// collector takes one look at the Stats for all metrics of a scrape, so that they fit together.
+// collector takes one look at the Stats for all metrics of a scrape, so that
+// they fit together.
 type collector struct {
 	server Server
 }

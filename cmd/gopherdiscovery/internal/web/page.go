@@ -83,7 +83,8 @@ func (p *page) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	header.Set("Content-Type", "text/html; charset=utf-8")
 	header.Set("Cache-Control", "no-store") // the nonces in the page and its header belong together
 	header.Set("ETag", etag)
-	// The names come from the network. They are escaped, and nothing but the page's own script and style would run.
+	// The names come from the network. They are escaped, and nothing but
+	// the page's own script and style would run.
 	header.Set("Content-Security-Policy", fmt.Sprintf("default-src 'none'; connect-src 'self'; img-src data:; base-uri 'none'; "+
 		"form-action 'none'; frame-ancestors 'none'; script-src 'nonce-%[1]s'; style-src 'nonce-%[1]s'", v.Nonce))
 	http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(html.Bytes()))

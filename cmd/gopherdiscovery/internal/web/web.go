@@ -1,5 +1,6 @@
-// Package web is what a server shows of itself over HTTP: a page for people, and for programs the list in JSON, as targets for
-// Prometheus, its health and its metrics.
+// Package web is what a server shows of itself over HTTP: a page for people,
+// and for programs the list in JSON, as targets for Prometheus, its health and
+// its metrics.
 package web
 
 import (
