@@ -58,15 +58,16 @@ func serve(ctx context.Context, o *serveOptions) (err error) {
 	}
 	running.Info("the server is running")
 	notify(logger, daemon.SdNotifyReady)
+	stopping, stop := context.WithCancel(ctx)
 	told := make(chan struct{})
-	stop := context.AfterFunc(ctx, func() {
+	go func() {
 		defer close(told)
-		notify(logger, daemon.SdNotifyStopping) // before the end, which takes as long as requests do
-	})
+		<-stopping.Done() // the end takes as long as requests do
+		notify(logger, daemon.SdNotifyStopping)
+	}()
 	defer func() {
-		if !stop() {
-			<-told
-		}
+		stop()
+		<-told
 	}()
 
 	if listener == nil {
