@@ -3,10 +3,12 @@ module github.com/dahernan/gopherdiscovery/cmd
 go 1.25.0
 
 require (
-	// At a release this becomes the version of the library that it is released
-	// with, which must be tagged first. Until then go.work takes its place.
-	github.com/dahernan/gopherdiscovery v0.0.0
 	github.com/coreos/go-systemd/v22 v22.7.0
+	// At a release these become the versions of the library and of its internal
+	// module that it is released with, which must be tagged first. Until then
+	// go.work takes their place.
+	github.com/dahernan/gopherdiscovery v0.0.0
+	github.com/dahernan/gopherdiscovery/internal v0.0.0
 	github.com/peterbourgon/ff/v3 v3.4.0
 	github.com/prometheus/client_golang v1.24.1
 	go.uber.org/goleak v1.3.0

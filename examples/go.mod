@@ -4,6 +4,7 @@ go 1.25.0
 
 require (
 	github.com/dahernan/gopherdiscovery v0.0.0
+	github.com/dahernan/gopherdiscovery/internal v0.0.0
 	github.com/golang/groupcache v0.0.0-20241129210726-2c02b8208cf8
 )
 
@@ -15,3 +16,5 @@ require (
 )
 
 replace github.com/dahernan/gopherdiscovery => ../
+
+replace github.com/dahernan/gopherdiscovery/internal => ../internal

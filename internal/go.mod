@@ -1,0 +1,10 @@
+module github.com/dahernan/gopherdiscovery/internal
+
+go 1.25.0
+
+require github.com/dahernan/gopherdiscovery v0.0.0
+
+require (
+	go.nanomsg.org/mangos/v3 v3.4.2 // indirect
+	golang.org/x/net v0.58.0 // indirect
+)
