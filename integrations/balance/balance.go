@@ -1,0 +1,226 @@
+// Package balance gives HTTP requests to the backends that are in a list now.
+//
+// A [Transport] is an [http.RoundTripper] over a subscription of
+// gopherdiscovery. The names in the list are the URLs of the backends. It is
+// for an [http.Client], and for the proxy of net/http/httputil.
+//
+// # URLs
+//
+// A backend is announced as http://host:port or https://host:port, perhaps with
+// a path, and without user, query and fragment. Other names are left out, with
+// one line in the log. The scheme and the host in the URL of a request are
+// placeholders: those of a backend take their place, and its path goes in front
+// of that of the request. So http://orders/items/1 may become
+// http://10.0.0.2:8080/items/1.
+//
+// The Host header is the backend's too, unless the field Host of the request
+// differs from the host of its URL. Then it is sent as it is.
+//
+// # Which backend
+//
+// A request goes to the backend that has the fewest requests outstanding, and
+// among equals to the next in turn. A request is outstanding until its response
+// has been read to its end or closed. A backend that has not answered is
+// avoided for two seconds, and then gets one request at a time until it has
+// answered one. It is avoided, not excluded: when all have failed one is tried.
+//
+// # Retries
+//
+// A request that failed goes to another backend, to three in all, if
+//
+//   - it was not sent, because no connection could be made, or
+//   - it may be repeated: its method is GET, HEAD, OPTIONS or TRACE, or it has
+//     an Idempotency-Key or X-Idempotency-Key header. That is how
+//     [http.Transport] defines it.
+//
+// In both cases its body must be unread, or come from GetBody. A response is
+// never a failure, whatever its status.
+package balance
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"log/slog"
+	"math/rand/v2"
+	"net"
+	"net/http"
+	"sync"
+	"time"
+)
+
+const (
+	// maxTries is how many backends a request is given to. When all of three
+	// are gone there is more wrong than a retry can mend.
+	maxTries = 3
+
+	// avoidTime is long beside the time in which a backend that was killed
+	// leaves the list, and short for one that comes back under its old name.
+	avoidTime = 2 * time.Second
+
+	// dialTime is what a backend costs whose machine has vanished, until it is
+	// avoided.
+	dialTime = time.Second
+
+	// idlePerHost is how many idle connections are kept to each backend. There
+	// are few hosts, and many requests to each.
+	idlePerHost = 256
+)
+
+var (
+	// ErrNoBackend is the error of a request while the list has no backend.
+	ErrNoBackend = errors.New("balance: no backend is in the list")
+
+	// ErrClosed is the error of a request after the subscription has ended.
+	ErrClosed = errors.New("balance: the subscription has ended")
+)
+
+// Error is why a request has got no response. It is in what an [http.Client]
+// returns.
+type Error struct {
+	// Backend is the name of the backend that was tried last. It is empty if
+	// the request was waiting for the first list.
+	Backend string
+
+	// Err is the error of the transport to that backend, or the cause why the
+	// context of the request has ended.
+	Err error
+}
+
+func (e *Error) Error() string {
+	if e.Backend == "" {
+		return "balance: waiting for the first list: " + e.Err.Error()
+	}
+	return "balance: " + e.Backend + ": " + e.Err.Error()
+}
+
+// Unwrap returns Err.
+func (e *Error) Unwrap() error { return e.Err }
+
+// Timeout reports whether Err is a timeout.
+func (e *Error) Timeout() bool {
+	var timeout interface{ Timeout() bool }
+	return errors.As(e.Err, &timeout) && timeout.Timeout()
+}
+
+// Options are what a Transport may be told. The zero value is ready to use.
+type Options struct {
+	// Base carries each request to its backend. It must use the
+	// httptrace.ClientTrace in the context of a request, as [http.Transport]
+	// and what wraps one do: without its GetConn and GotConn no request is
+	// retried. A request has a context of its own for that.
+	//
+	// If nil, Base is an [http.Transport] with the settings of
+	// [http.DefaultTransport], except that it uses no proxy, gives a connection
+	// one second to be made, and keeps 256 idle connections to each backend.
+	Base http.RoundTripper
+
+	// Logger takes a line for each name that is no URL of a backend. The
+	// default is slog.Default().
+	Logger *slog.Logger
+}
+
+// Transport gives requests to the backends in a list. Make one with [New]. It
+// may be used concurrently.
+type Transport struct {
+	base   http.RoundTripper
+	logger *slog.Logger
+	ready  chan struct{} // closed by the first list, or when none will come
+
+	mu       sync.Mutex // guards the fields below, and those of the backends
+	closed   bool
+	backends []*backend
+	next     int // where the search for a backend begins
+}
+
+// New returns a transport over the backends in the newest of lists, which come
+// from Subscriber.Changes or DiscoveryClient.Peers. It is their one reader from
+// now on; List of the subscriber or client still tells the list. The transport
+// ends when lists is closed: whoever has made the subscriber or client closes
+// it, after the last request. Without that it never ends.
+func New(lists <-chan []string, opt Options) *Transport {
+	t := &Transport{base: opt.Base, logger: opt.Logger, ready: make(chan struct{})}
+	t.next = rand.IntN(1 << 16) // or all programs would begin with the same backend
+	if t.base == nil {
+		t.base = newBase()
+	}
+	if t.logger == nil {
+		t.logger = slog.Default()
+	}
+	go t.run(lists)
+	return t
+}
+
+func newBase() *http.Transport {
+	return &http.Transport{
+		DialContext:           (&net.Dialer{Timeout: dialTime, KeepAlive: 30 * time.Second}).DialContext,
+		ForceAttemptHTTP2:     true,
+		MaxIdleConnsPerHost:   idlePerHost,
+		IdleConnTimeout:       90 * time.Second,
+		TLSHandshakeTimeout:   10 * time.Second,
+		ExpectContinueTimeout: time.Second,
+	}
+}
+
+// RoundTrip gives a request to a backend, and to another one if that fails and
+// is safe. Before the first list it waits, until the context of the request
+// ends. The error is ErrNoBackend, ErrClosed or an *Error.
+//
+// The Request in the response is the one that was sent, so that its URL tells
+// which backend has answered.
+func (t *Transport) RoundTrip(r *http.Request) (*http.Response, error) {
+	body := newRequestBody(r)
+	defer func() { body.release() }()
+	if r.URL == nil {
+		return nil, errors.New("balance: the request has no URL")
+	}
+	if err := t.await(r.Context()); err != nil {
+		return nil, err
+	}
+	var tried []*backend
+	var failure error
+	for {
+		b, err := t.pick(tried)
+		if err != nil {
+			return nil, cmp.Or(failure, err)
+		}
+		tried = append(tried, b)
+		a := &attempt{transport: t, backend: b, body: body}
+		response, err := a.roundTrip(r)
+		if err == nil {
+			return response, nil
+		}
+		failure = &Error{Backend: b.name, Err: err}
+		if len(tried) == maxTries || !a.mayRepeat(r) {
+			return nil, failure
+		}
+		again, err := body.again(r.GetBody)
+		if err != nil {
+			return nil, failure
+		}
+		body = again
+	}
+}
+
+// await returns when there is a list.
+func (t *Transport) await(ctx context.Context) error {
+	select {
+	case <-t.ready:
+		return nil
+	default:
+	}
+	select {
+	case <-t.ready:
+		return nil
+	case <-ctx.Done():
+		return &Error{Err: context.Cause(ctx)}
+	}
+}
+
+// CloseIdleConnections closes the connections that Base keeps for requests to
+// come, if Base has a method of that name. An [http.Client] calls it.
+func (t *Transport) CloseIdleConnections() {
+	if base, ok := t.base.(interface{ CloseIdleConnections() }); ok {
+		base.CloseIdleConnections()
+	}
+}

@@ -1,0 +1,3 @@
+package grpcresolver
+
+var ParseName = parseName
