@@ -36,7 +36,7 @@ func run(ctx context.Context, args []string) error {
 		ShortUsage:  "gopherdiscovery [-version] COMMAND [flags]",
 		LongHelp:    about,
 		FlagSet:     flags,
-		Subcommands: []*ffcli.Command{serveCommand(), watchCommand(), listCommand()},
+		Subcommands: []*ffcli.Command{serveCommand(), watchCommand(), announceCommand(), listCommand()},
 	}
 	root.Exec = func(_ context.Context, args []string) error {
 		switch {

@@ -1,0 +1,114 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net/url"
+	"time"
+
+	"github.com/peterbourgon/ff/v3/ffcli"
+
+	"github.com/dahernan/gopherdiscovery"
+	"github.com/dahernan/gopherdiscovery/cmd/gopherdiscovery/internal/announce"
+	"github.com/dahernan/gopherdiscovery/internal/cli"
+)
+
+const aboutAnnounce = `Announce runs a command, and keeps -name on the list while the command runs and is healthy. With
+-check it is healthy while a GET of that URL is answered with a status from 200 to 399, within -interval. Without -check
+it is as soon as it is started.
+
+On SIGTERM, SIGINT and SIGQUIT the name leaves the list. After -grace, in which others stop to send requests, the signal
+is passed on to the command, which is killed if it has not ended after -kill-after. The exit code is the command's: 128
+and the number of the signal if one has ended it, 127 if there is no such command, and 126 if it cannot be started.`
+
+func announceCommand() *ffcli.Command {
+	flags := cli.NewFlags("announce", aboutAnnounce)
+	server := flags.Server()
+	name := flags.Service()
+	var check announce.Check
+	flags.StringVar(&check.URL, "check", "", "`URL` that tells whether the command is healthy")
+	flags.DurationVar(&check.Interval, "interval", time.Second, "`time` between checks, and the longest that one may take")
+	flags.IntVar(&check.Rise, "rise", 1, "`number` of checks in a row that succeed before the name joins the list")
+	flags.IntVar(&check.Fall, "fall", 3, "`number` of checks in a row that fail before the name leaves the list")
+	grace := flags.Duration("grace", 500*time.Millisecond, "`time` from leaving the list to passing on the signal")
+	killAfter := flags.Duration("kill-after", 10*time.Second, "`time` from passing on the signal to killing the command")
+	const usage, short = "-name URL [flags] -- COMMAND...", "announce a command while it runs"
+	return command(flags, usage, short, func(ctx context.Context, args []string) error {
+		switch {
+		case len(args) == 0:
+			return cli.Usagef("no command is given; -h tells more")
+		case *name == "":
+			return cli.Usagef("-name is missing; -h tells more")
+		case check.URL != "" && !isHTTP(check.URL):
+			return cli.Usagef("-check %q is not of the form http://host:port/path", check.URL)
+		case check.Interval <= 0:
+			return cli.Usagef("-interval %v is not above 0", check.Interval)
+		case check.Rise < 1:
+			return cli.Usagef("-rise %d is below 1", check.Rise)
+		case check.Fall < 1:
+			return cli.Usagef("-fall %d is below 1", check.Fall)
+		case *grace < 0:
+			return cli.Usagef("-grace %v is below 0", *grace)
+		case *killAfter < 0:
+			return cli.Usagef("-kill-after %v is below 0", *killAfter)
+		}
+		dialer, err := flags.Dialer()
+		if err != nil {
+			return err
+		}
+		if err := tryClient(dialer, *server, *name); err != nil {
+			return err
+		}
+		p := &announce.Program{
+			Args: args,
+			Join: func() (func(), error) {
+				client, err := dialer.Client(context.Background(), *server, *name)
+				if err != nil {
+					return nil, err
+				}
+				return func() { _ = client.Close() }, nil
+			},
+			Grace:     *grace,
+			KillAfter: *killAfter,
+			Logger:    dialer.Logger.With("name", *name),
+		}
+		if check.URL != "" {
+			p.Check = &check
+		}
+		return runAnnounced(ctx, p)
+	})
+}
+
+func isHTTP(s string) bool {
+	u, err := url.Parse(s)
+	return err == nil && (u.Scheme == "http" || u.Scheme == "https") && u.Hostname() != ""
+}
+
+// tryClient returns the error of a client with these arguments, before the
+// command is started. The client ends at once.
+func tryClient(dialer *gopherdiscovery.Dialer, server, name string) error {
+	ended, cancel := context.WithCancel(context.Background())
+	cancel()
+	quiet := gopherdiscovery.Dialer{TLSConfig: dialer.TLSConfig, Logger: slog.New(slog.DiscardHandler)}
+	client, err := quiet.Client(ended, server, name)
+	if err != nil {
+		return err
+	}
+	return client.Close()
+}
+
+// runAnnounced tells how the command has ended as a [cli.Exit]. Signals end the
+// command, and not ctx: one that has ended it was faster than the start.
+func runAnnounced(ctx context.Context, p *announce.Program) error {
+	signals, stop := announce.Notify()
+	defer stop()
+	if ctx.Err() != nil {
+		return errors.New("interrupted")
+	}
+	code, err := p.Run(signals)
+	if err != nil {
+		p.Logger.Error("cannot run the command, or announce it", "error", err)
+	}
+	return cli.Exit(code)
+}

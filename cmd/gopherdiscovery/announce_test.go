@@ -1,0 +1,146 @@
+//go:build unix
+
+package main
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"syscall"
+	"testing"
+
+	"github.com/dahernan/gopherdiscovery/internal/clitest"
+)
+
+const announced = "http://10.0.0.2:8080"
+
+// startAnnounce announces a script of the shell.
+func startAnnounce(t *testing.T, server, script string, flags ...string) *clitest.Program {
+	t.Helper()
+	args := append([]string{"-server", server, "-name", announced}, flags...)
+	return startCommand(t, "announce", append(args, "--", "/bin/sh", "-c", script)...)
+}
+
+// A terminal sends Ctrl-C to its whole foreground process group, which the
+// command is not in.
+func TestAnnounceLeavesFirst(t *testing.T) {
+	t.Parallel()
+	server, pubsub := startServer(t)
+	p := startAnnounce(t, server, `trap 'echo INT; exit 3' INT; echo ready; while :; do sleep 0.01; done`, "-grace", "1h")
+	p.Stdout.Await("^ready$")
+	clitest.AwaitList(t, clitest.Quiet, pubsub, announced)
+	p.SignalGroup(syscall.SIGINT)
+	clitest.AwaitList(t, clitest.Quiet, pubsub)
+	p.SignalGroup(syscall.SIGINT) // cuts the grace short
+	stdout, stderr, code := p.Wait()
+	if code != 3 || stdout != "ready\nINT\n" || strings.Count(stderr, "\n") != 2 {
+		t.Errorf("exit code %d, stdout %q, stderr %q, want 3, both lines, and that the name came and went", code, stdout, stderr)
+	}
+}
+
+func TestAnnounceEndsAsTheCommandDoes(t *testing.T) {
+	t.Parallel()
+	server, pubsub := startServer(t)
+	for script, want := range map[string]int{
+		"exit 0":        0,
+		"exit 4":        4,
+		"kill -KILL $$": 137,
+		"exec /missing": 127,
+	} {
+		if _, _, code := startAnnounce(t, server, script, "-grace", "1h").Wait(); code != want {
+			t.Errorf("%s: exit code %d, want %d", script, code, want)
+		}
+	}
+	_, stderr, code := startCommand(t, "announce", "-server", server, "-name", announced, "--", "/missing").Wait()
+	if code != 127 || !strings.Contains(stderr, "/missing") {
+		t.Errorf("exit code %d, stderr %q, want 127 and the name of the missing command", code, stderr)
+	}
+	clitest.AwaitList(t, clitest.Quiet, pubsub)
+}
+
+func TestAnnounceKills(t *testing.T) {
+	t.Parallel()
+	server, _ := startServer(t)
+	p := startAnnounce(t, server, `trap '' TERM; echo ready; while :; do sleep 0.01; done`, "-grace", "0s", "-kill-after", "50ms")
+	p.Stdout.Await("^ready$")
+	p.Signal(syscall.SIGTERM)
+	if _, stderr, code := p.Wait(); code != 137 || !strings.Contains(stderr, "killed") {
+		t.Errorf("exit code %d, stderr %q, want 137 and that it was killed", code, stderr)
+	}
+}
+
+func TestAnnounceWhileHealthy(t *testing.T) {
+	t.Parallel()
+	server, pubsub := startServer(t)
+	var healthy atomic.Bool
+	page := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		if !healthy.Load() {
+			w.WriteHeader(http.StatusServiceUnavailable)
+		}
+	}))
+	t.Cleanup(page.Close)
+	p := startAnnounce(t, server, "exec sleep 1000", "-check", page.URL, "-interval", "200ms", "-rise", "2", "-fall", "2")
+	p.Stderr.Await("the check fails.*503")
+	clitest.AwaitList(t, clitest.Quiet, pubsub)
+	for range 2 {
+		healthy.Store(true)
+		clitest.AwaitList(t, clitest.Quiet, pubsub, announced)
+		healthy.Store(false)
+		clitest.AwaitList(t, clitest.Quiet, pubsub)
+	}
+	p.Signal(syscall.SIGTERM)
+	if _, stderr, code := p.Wait(); code != 128+15 {
+		t.Errorf("exit code %d, stderr %q, want 143", code, stderr)
+	}
+}
+
+// The command is not left alone because nobody reads the log.
+func TestAnnounceReaderIsGone(t *testing.T) {
+	t.Parallel()
+	server, pubsub := startServer(t)
+	p := startAnnounce(t, server, `exec 2>/dev/null; trap 'exit 3' TERM; echo ready; while :; do sleep 0.01; done`, "-grace", "0s")
+	p.Stdout.Await("^ready$")
+	clitest.AwaitList(t, clitest.Quiet, pubsub, announced)
+	p.Stderr.Close()
+	p.Signal(syscall.SIGTERM)
+	if _, _, code := p.Wait(); code != 3 {
+		t.Errorf("exit code %d, want 3", code)
+	}
+}
+
+func TestAnnounceBadArguments(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct{ args, want string }{
+		{"-name a", "no command"},
+		{"-- echo", "-name"},
+		{"-name a|b -- echo", `"a|b"`},
+		{"-name a -server nonsense -- echo", `"nonsense"`},
+		{"-name a -check nonsense -- echo", `-check "nonsense"`},
+		{"-name a -check http:///health -- echo", "-check"},
+		{"-name a -interval 0s -- echo", "-interval 0s"},
+		{"-name a -rise 0 -- echo", "-rise 0"},
+		{"-name a -fall 0 -- echo", "-fall 0"},
+		{"-name a -grace -1s -- echo", "-grace -1s"},
+		{"-name a -kill-after -1s -- echo", "-kill-after -1s"},
+		{"-nonsense -- echo", "-nonsense"},
+	} {
+		t.Run(test.args, func(t *testing.T) {
+			t.Parallel()
+			startCommand(t, "announce", strings.Fields(test.args)...).WantFailure(2, "gopherdiscovery: ", test.want)
+		})
+	}
+}
+
+func TestAnnounceEnvironment(t *testing.T) {
+	t.Parallel()
+	server, pubsub := startServer(t)
+	variables := []string{"GOPHERDISCOVERY_SERVER=" + server, "GOPHERDISCOVERY_NAME=" + announced}
+	p := startCommand(t, "announce", slices.Concat(variables, []string{"--", "sleep", "1000"})...)
+	clitest.AwaitList(t, clitest.Quiet, pubsub, announced)
+	p.Signal(syscall.SIGTERM)
+	if _, _, code := p.Wait(); code != 128+15 {
+		t.Errorf("exit code %d, want 143", code)
+	}
+}

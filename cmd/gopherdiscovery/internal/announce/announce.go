@@ -1,0 +1,176 @@
+// Package announce runs a command, and keeps it on a list while it runs and is
+// healthy.
+package announce
+
+import (
+	"errors"
+	"log/slog"
+	"os"
+	"os/exec"
+	"syscall"
+	"time"
+
+	"github.com/dahernan/gopherdiscovery/cmd/gopherdiscovery/internal/run"
+)
+
+// Exit codes of a command that has none of its own, as shells have them.
+const (
+	codeCannotRun = 126
+	codeNotFound  = 127
+	codeSignal    = 128 // and the number of the signal
+)
+
+// Program is a command that is announced.
+type Program struct {
+	// Args are the command and its arguments. It has our standard input,
+	// output and error.
+	Args []string
+
+	// Join puts the command on the list. Its result takes it off the list, and
+	// returns when that is done.
+	Join func() (leave func(), err error)
+
+	// Check says whether the command is healthy. If nil, it is while it runs.
+	Check *Check
+
+	// Grace is how long the command goes on after it has left the list, before
+	// it is told to end.
+	Grace time.Duration
+
+	// KillAfter is how long it then has.
+	KillAfter time.Duration
+
+	// Logger takes a line when the command joins and leaves.
+	Logger *slog.Logger
+}
+
+// Run runs the command until it ends, and returns its exit code: 128 and the
+// number of the signal if it was killed by one, 127 if there is no such
+// command, and 126 if it cannot be started. The latter two come with an error,
+// and so does a Join that has failed.
+//
+// Signals are passed on to the process group of the command. Before the first
+// of those that are to end it, see [IsEnd], the command leaves the list, and
+// then goes on for the grace, unless there is another of them.
+func (p *Program) Run(signals <-chan os.Signal) (code int, err error) {
+	cmd := exec.Command(p.Args[0], p.Args[1:]...)
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
+	process, err := run.Start(cmd)
+	switch {
+	case errors.Is(err, exec.ErrNotFound), errors.Is(err, os.ErrNotExist):
+		return codeNotFound, err
+	case err != nil:
+		return codeCannotRun, err
+	}
+	a := &announced{Program: p, process: process}
+	defer a.leave("it has ended")
+	err = a.follow(signals)
+	if err != nil {
+		process.Stop(p.KillAfter)
+	}
+	return exitCode(process.Wait(), cmd.ProcessState), err
+}
+
+// exitCode returns that of a command which has ended.
+func exitCode(err error, state *os.ProcessState) int {
+	var exit *exec.ExitError
+	if err != nil && !errors.As(err, &exit) {
+		return codeCannotRun
+	}
+	if status, ok := state.Sys().(syscall.WaitStatus); ok && status.Signaled() {
+		return codeSignal + int(status.Signal())
+	}
+	return state.ExitCode()
+}
+
+// announced is a command that runs.
+type announced struct {
+	*Program
+	process *run.Process
+	remove  func() // from the list; nil while it is not there
+}
+
+// follow returns when the command has ended.
+func (a *announced) follow(signals <-chan os.Signal) error {
+	health := a.Check.start(a.Logger)
+	defer health.stop()
+	for {
+		select {
+		case <-a.process.Done():
+			return nil
+		case healthy := <-health.changes:
+			if !healthy {
+				a.leave("it is not healthy")
+			} else if err := a.join(); err != nil {
+				return err
+			}
+		case s := <-signals:
+			if IsEnd(s) {
+				health.stop()
+				a.end(s, signals)
+				return nil
+			}
+			a.process.Signal(s)
+		}
+	}
+}
+
+func (a *announced) join() (err error) {
+	if a.remove, err = a.Join(); err != nil {
+		return err
+	}
+	a.Logger.Info("announced")
+	return nil
+}
+
+// leave takes the command off the list, if it is there.
+func (a *announced) leave(why string) {
+	if a.remove == nil {
+		return
+	}
+	a.remove()
+	a.remove = nil
+	a.Logger.Info("not announced any more", "reason", why)
+}
+
+// end ends the command: first it leaves the list, so that others stop to send
+// it requests, and then it is told.
+func (a *announced) end(s os.Signal, signals <-chan os.Signal) {
+	if a.remove != nil {
+		a.leave("signal: " + s.String())
+		s = a.wait(s, signals)
+	}
+	a.process.Signal(s)
+	kill := time.NewTimer(a.KillAfter)
+	defer kill.Stop()
+	for {
+		select {
+		case <-a.process.Done():
+			return
+		case s := <-signals:
+			a.process.Signal(s)
+		case <-kill.C:
+			a.Logger.Warn("killed, because it has not ended in time", "time", a.KillAfter)
+			a.process.Signal(os.Kill)
+		}
+	}
+}
+
+// wait waits for the grace, and returns the signal that the command is to get.
+func (a *announced) wait(s os.Signal, signals <-chan os.Signal) os.Signal {
+	grace := time.NewTimer(a.Grace)
+	defer grace.Stop()
+	for {
+		select {
+		case <-grace.C:
+			return s
+		case <-a.process.Done():
+			return s
+		case further := <-signals:
+			if IsEnd(further) {
+				return further
+			}
+			a.process.Signal(further)
+		}
+	}
+}

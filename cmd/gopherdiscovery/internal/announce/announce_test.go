@@ -1,0 +1,275 @@
+//go:build unix
+
+package announce_test
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"log/slog"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/dahernan/gopherdiscovery/cmd/gopherdiscovery/internal/announce"
+)
+
+// patience is how long a test waits for what must happen.
+const patience = 30 * time.Second
+
+// story is what happens, in its order: "join", "leave", and what the command
+// writes to the file that is its first argument.
+type story struct {
+	t       *testing.T
+	events  chan string
+	signals chan os.Signal
+	code    chan int
+}
+
+// tell runs a script of the shell, which tells with: say WORD.
+func tell(t *testing.T, p announce.Program, script string) *story {
+	t.Helper()
+	s := &story{t: t, events: make(chan string, 100), signals: make(chan os.Signal), code: make(chan int, 1)}
+	fifo := filepath.Join(t.TempDir(), "fifo")
+	if err := syscall.Mkfifo(fifo, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	said, err := os.OpenFile(fifo, os.O_RDWR, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	go func() {
+		for lines := bufio.NewScanner(said); lines.Scan(); {
+			s.events <- lines.Text()
+		}
+	}()
+	p.Args = []string{"/bin/sh", "-c", "exec 2>/dev/null; say() { echo $1 >" + fifo + "; }; " + script}
+	if p.Join == nil {
+		p.Join = func() (func(), error) {
+			s.events <- "join"
+			return func() { s.events <- "leave" }, nil
+		}
+	}
+	p.Logger = slog.New(slog.DiscardHandler)
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		code, _ := p.Run(s.signals)
+		s.code <- code
+	}()
+	t.Cleanup(func() {
+		select {
+		case <-ended:
+		case s.signals <- syscall.SIGKILL: // of a test that has failed
+			<-ended
+		}
+		_ = said.Close()
+	})
+	return s
+}
+
+func (s *story) want(events ...string) {
+	s.t.Helper()
+	for _, want := range events {
+		select {
+		case got := <-s.events:
+			if got != want {
+				s.t.Fatalf("what happens is %q, want %q", got, want)
+			}
+		case <-time.After(patience):
+			s.t.Fatalf("nothing happens for %v, want %q", patience, want)
+		}
+	}
+}
+
+func (s *story) wantCode(want int) {
+	s.t.Helper()
+	select {
+	case code := <-s.code:
+		if code != want {
+			s.t.Errorf("exit code %d, want %d", code, want)
+		}
+	case <-time.After(patience):
+		s.t.Fatalf("the command has not ended after %v", patience)
+	}
+}
+
+// loop is a command that says what signals it gets, until the one that ends it.
+const loop = `
+	trap 'say INT' INT; trap 'say HUP' HUP; trap 'say USR1' USR1
+	trap 'say QUIT; exit 3' QUIT; trap 'say TERM; exit 3' TERM
+	say ready; while :; do sleep 0.01; done`
+
+func TestCommandEndsByItself(t *testing.T) {
+	t.Parallel()
+	for script, code := range map[string]int{
+		"exit 0":         0,
+		"exit 3":         3,
+		"kill -TERM $$":  128 + 15,
+		"kill -KILL $$":  128 + 9,
+		"say hello; :":   0,
+		"exec /missing":  127,
+		"exec /dev/null": 126,
+	} {
+		t.Run(script, func(t *testing.T) {
+			t.Parallel()
+			p := announce.Program{Grace: time.Hour}
+			joined := make(chan struct{})
+			p.Join = func() (func(), error) {
+				close(joined)
+				return func() { joined = nil }, nil
+			}
+			tell(t, p, script).wantCode(code)
+			if joined != nil {
+				select {
+				case <-joined:
+					t.Error("the command is still on the list")
+				default: // it has ended before it was put there
+				}
+			}
+		})
+	}
+}
+
+func TestLeaveBeforeTheSignal(t *testing.T) {
+	t.Parallel()
+	for sig, name := range map[syscall.Signal]string{syscall.SIGTERM: "TERM", syscall.SIGQUIT: "QUIT"} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			const grace = 100 * time.Millisecond
+			s := tell(t, announce.Program{Grace: grace, KillAfter: time.Hour}, loop)
+			wantBoth(s, "join", "ready")
+			s.signals <- sig
+			s.want("leave")
+			left := time.Now()
+			s.signals <- syscall.SIGHUP // not the end of the grace
+			s.want("HUP", name)
+			if waited := time.Since(left); waited < grace/2 {
+				t.Errorf("the signal came %v after the leave, want %v", waited, grace)
+			}
+			s.wantCode(3)
+		})
+	}
+}
+
+// wantBoth wants two events in any order.
+func wantBoth(s *story, a, b string) {
+	s.t.Helper()
+	if got := <-s.events; got != a {
+		a, b = b, a
+		if got != a {
+			s.t.Fatalf("what happens is %q, want %q or %q", got, a, b)
+		}
+	}
+	s.want(b)
+}
+
+func TestOtherSignalsArePassedOn(t *testing.T) {
+	t.Parallel()
+	s := tell(t, announce.Program{Grace: time.Hour, KillAfter: time.Hour}, loop)
+	wantBoth(s, "join", "ready")
+	s.signals <- syscall.SIGHUP
+	s.want("HUP") // and no leave
+	s.signals <- syscall.SIGTERM
+	s.want("leave")
+	s.signals <- syscall.SIGUSR1
+	s.want("USR1") // the grace goes on
+	s.signals <- syscall.SIGINT
+	s.want("INT") // that is its end
+	s.signals <- syscall.SIGTERM
+	s.want("TERM")
+	s.wantCode(3)
+}
+
+func TestEndsDuringTheGrace(t *testing.T) {
+	t.Parallel()
+	s := tell(t, announce.Program{Grace: time.Hour, KillAfter: time.Hour}, `
+		trap 'exit 4' USR1; say ready; while :; do sleep 0.01; done`)
+	wantBoth(s, "join", "ready")
+	s.signals <- syscall.SIGTERM
+	s.want("leave")
+	s.signals <- syscall.SIGUSR1
+	s.wantCode(4)
+}
+
+func TestKilledWhenItDoesNotEnd(t *testing.T) {
+	t.Parallel()
+	s := tell(t, announce.Program{KillAfter: 100 * time.Millisecond}, `
+		trap '' TERM; say ready; while :; do sleep 0.01; done`)
+	wantBoth(s, "join", "ready")
+	s.signals <- syscall.SIGTERM
+	s.want("leave")
+	s.wantCode(128 + 9)
+}
+
+func TestCommandCannotRun(t *testing.T) {
+	t.Parallel()
+	directory := t.TempDir()
+	for command, want := range map[string]int{
+		"/missing":                     127,
+		"no-such-command-in-the-path":  127,
+		directory:                      126,
+		filepath.Join(directory, "no"): 127,
+	} {
+		p := announce.Program{Args: []string{command}, Logger: slog.New(slog.DiscardHandler)}
+		if code, err := p.Run(nil); code != want || err == nil {
+			t.Errorf("%s: exit code %d, error %v, want %d and one", command, code, err, want)
+		}
+	}
+}
+
+func TestJoinFails(t *testing.T) {
+	t.Parallel()
+	failed := errors.New("failed")
+	p := announce.Program{
+		Args:      []string{"sleep", "1000"},
+		Join:      func() (func(), error) { return nil, failed },
+		KillAfter: time.Hour,
+		Logger:    slog.New(slog.DiscardHandler),
+	}
+	if code, err := p.Run(nil); code != 128+15 || !errors.Is(err, failed) {
+		t.Errorf("exit code %d, error %v, want 143 and %v", code, err, failed)
+	}
+}
+
+// Nobody sends requests to a command that is not on the list.
+func TestNoGraceWhenNotHealthy(t *testing.T) {
+	t.Parallel()
+	check := &announce.Check{URL: "http://127.0.0.1:1", Interval: 10 * time.Millisecond, Rise: 1, Fall: 1}
+	s := tell(t, announce.Program{Check: check, Grace: time.Hour, KillAfter: time.Hour}, loop)
+	s.want("ready")
+	s.signals <- syscall.SIGTERM
+	s.want("TERM")
+	s.wantCode(3)
+}
+
+func TestNotify(t *testing.T) {
+	signals, stop := announce.Notify()
+	defer stop()
+	for _, sig := range []syscall.Signal{
+		syscall.SIGINT, syscall.SIGTERM, syscall.SIGQUIT, syscall.SIGHUP, syscall.SIGUSR1, syscall.SIGUSR2,
+	} {
+		if err := syscall.Kill(os.Getpid(), sig); err != nil {
+			t.Fatal(err)
+		}
+		select {
+		case got := <-signals:
+			if got != sig {
+				t.Errorf("got %v, want %v", got, sig)
+			}
+		case <-time.After(patience):
+			t.Fatalf("no signal after %v, want %v", patience, sig)
+		}
+	}
+	// A command does not inherit how SIGPIPE is taken.
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	err := exec.CommandContext(ctx, "/bin/sh", "-c", "kill -PIPE $$").Run()
+	var exit *exec.ExitError
+	if !errors.As(err, &exit) || exit.ExitCode() != -1 {
+		t.Errorf("a command with SIGPIPE: error %v, want that the signal ends it", err)
+	}
+}
