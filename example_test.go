@@ -8,15 +8,11 @@ import (
 	"fmt"
 	"log"
 	"log/slog"
-	"math/rand/v2"
 	"net"
 	"net/http"
-	"net/http/httputil"
-	"net/url"
 	"os"
 	"os/signal"
 	"slices"
-	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -244,33 +240,6 @@ func Example_groupcache() {
 	// It serves http.DefaultServeMux, with which NewHTTPPool has registered the pool.
 	server := &http.Server{Addr: "10.0.0.2:20008", ReadHeaderTimeout: 5 * time.Second}
 	log.Fatal(server.ListenAndServe())
-}
-
-func Example_loadBalancer() {
-	sub, err := gopherdiscovery.NewSubscriber(context.Background(), "tcp://127.0.0.1:50007")
-	if err != nil {
-		log.Fatal(err)
-	}
-	defer sub.Close()
-
-	var backends atomic.Pointer[[]string]
-	backends.Store(new([]string))
-	go func() {
-		for list := range sub.Changes() {
-			backends.Store(&list)
-		}
-	}()
-
-	proxy := &httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) {
-		list := *backends.Load()
-		if len(list) == 0 {
-			return // nobody is there: the client gets 502 Bad Gateway, and the log says why
-		}
-		if backend, err := url.Parse(list[rand.IntN(len(list))]); err == nil {
-			r.SetURL(backend)
-		}
-	}}
-	log.Fatal(http.ListenAndServe("127.0.0.1:20009", proxy))
 }
 
 // A client leaves the list before its HTTP server ends.

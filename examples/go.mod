@@ -4,6 +4,7 @@ go 1.25.0
 
 require (
 	github.com/dahernan/gopherdiscovery v0.0.0
+	github.com/dahernan/gopherdiscovery/integrations v0.0.0
 	github.com/dahernan/gopherdiscovery/internal v0.0.0
 	github.com/golang/groupcache v0.0.0-20241129210726-2c02b8208cf8
 )
@@ -15,6 +16,8 @@ require (
 	google.golang.org/protobuf v1.36.11 // indirect
 )
 
-replace github.com/dahernan/gopherdiscovery => ../
-
-replace github.com/dahernan/gopherdiscovery/internal => ../internal
+replace (
+	github.com/dahernan/gopherdiscovery => ../
+	github.com/dahernan/gopherdiscovery/integrations => ../integrations
+	github.com/dahernan/gopherdiscovery/internal => ../internal
+)

@@ -1,9 +1,11 @@
-// Groupcache runs github.com/golang/groupcache in processes that find each other with gopherdiscovery. Without flags it
-// demonstrates itself: it starts three caches, kills one and adds one, and prints who loads what. From the root of the repository:
+// Groupcache is a sample: github.com/golang/groupcache in processes that find
+// each other with gopherdiscovery. With -demo it demonstrates itself: it starts
+// three caches, kills one and adds one, and prints who loads what. From the root
+// of the repository:
 //
-//	go run ./examples/groupcache
+//	go run ./examples/groupcache -demo
 //
-// With any flag it is one cache among its peers, whose server is that of -server and -pubsub:
+// Otherwise it is one cache among its peers, whose server is that of -server and -pubsub:
 //
 //	go run ./examples/groupcache -server tcp://127.0.0.1:40007 -pubsub tcp://127.0.0.1:50007 -http 127.0.0.1:20008
 //
@@ -20,20 +22,14 @@ import (
 	"github.com/dahernan/gopherdiscovery/internal/cli"
 )
 
-const about = "Groupcache runs a cache whose peers find each other. Without flags it demonstrates itself."
+const about = "Groupcache is a sample: a cache whose peers find each other. With -demo it demonstrates itself."
 
 func main() { cli.Main("groupcache", run) }
 
+// run is one cache among its peers, until ctx ends, or the demonstration.
 func run(ctx context.Context, args []string) error {
-	if len(args) == 0 {
-		return demonstrate(ctx)
-	}
-	return serve(peer.Context(ctx), args)
-}
-
-// serve is one cache among its peers, until ctx ends.
-func serve(ctx context.Context, args []string) error {
 	flags := cli.NewFlags("groupcache", about)
+	demo := flags.Bool("demo", false, "demonstrate itself, without other flags")
 	urlServer, urlPubSub := flags.Server(), flags.PubSub()
 	address := flags.HTTP("127.0.0.1:20008")
 	name := peer.NameFlag(flags)
@@ -41,9 +37,15 @@ func serve(ctx context.Context, args []string) error {
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
-	if *timeout <= 0 {
+	switch {
+	case *demo && flags.NFlag() > 1:
+		return cli.Usagef("-demo takes no other flags")
+	case *demo:
+		return demonstrate(ctx)
+	case *timeout <= 0:
 		return cli.Usagef("-timeout %v is not above 0", *timeout)
 	}
+	ctx = peer.Context(ctx)
 	dialer, err := flags.Dialer()
 	if err != nil {
 		return err

@@ -12,7 +12,7 @@ func TestMain(m *testing.M) { clitest.Main(m, main) }
 
 func TestDemo(t *testing.T) {
 	t.Parallel()
-	p := clitest.Start(t)
+	p := clitest.Start(t, "-demo")
 	p.Stdout.Await(`^  60 keys asked for at 3 caches, 180 requests: a loads \d+, b loads \d+, c loads \d+, together 60\.$`)
 	p.Stdout.Await(`^b is killed`)
 	p.Stdout.Await(`^  The others know it after \d+\.\d ms\. \d+ requests were answered meanwhile, 0 failed\.$`)
@@ -40,6 +40,7 @@ func TestBadArguments(t *testing.T) {
 		{[]string{"-http", "127.0.0.1:0", "-name", "ftp://10.0.0.1"}, "-name"},
 		{[]string{"-http", "127.0.0.1:0", "-name", "http://a|b"}, "http://a|b"},
 		{[]string{"-timeout", "0s"}, "-timeout 0s"},
+		{[]string{"-demo", "-http", "127.0.0.1:0"}, "-demo"},
 	} {
 		t.Run(strings.Join(test.args, " "), func(t *testing.T) {
 			t.Parallel()

@@ -17,7 +17,7 @@ import (
 // A cache whose stdout nobody reads follows the list, and has the newest one to
 // print when somebody reads.
 func TestStdoutThatNobodyReads(t *testing.T) {
-	t.Setenv("GOPHERDISCOVERY_EXAMPLES_TEST", "child") // peer.Start starts the program, not its tests
+	t.Setenv("GOPHERDISCOVERY_TEST_PROGRAM", "child") // peer.Start starts the program, not its tests
 	p := newPool(t, 0)
 	urlServer, urlPubSub := p.server.URLs()
 	ctx, cancel := context.WithTimeout(t.Context(), 2*clitest.Patience) // ends the cache, and with it Line

@@ -22,6 +22,7 @@ type demo struct {
 	server   *gopherdiscovery.DiscoveryServer
 	balancer *balancer
 	load     *load
+	status   string // the URL of the page
 	backends peer.All
 	names    []string // by the time they were started; the first is a
 }
@@ -47,15 +48,25 @@ func demonstrate(ctx context.Context) error {
 		return err
 	}
 	defer listener.Close()
+	status, err := cli.Listen(ctx, "127.0.0.1:0")
+	if err != nil {
+		return err
+	}
+	defer status.Close()
 	_, urlPubSub := server.URLs()
 	subscriber, err := gopherdiscovery.NewSubscriber(serving, urlPubSub)
 	if err != nil {
 		return err
 	}
 	defer subscriber.Close()
-	d := &demo{server: server, balancer: newBalancer(quiet), load: newLoad("http://" + listener.Addr().String())}
+	d := &demo{
+		server:   server,
+		balancer: newBalancer(quiet),
+		load:     newLoad("http://" + listener.Addr().String()),
+		status:   "http://" + status.Addr().String(),
+	}
 	proxyEnded := make(chan error, 1)
-	go func() { proxyEnded <- proxy(serving, subscriber, listener, d.balancer) }()
+	go func() { proxyEnded <- proxy(serving, subscriber, listener, status, d.balancer) }()
 
 	err = errors.Join(d.play(ctx), d.backends.Leave())
 	stop()
@@ -72,8 +83,8 @@ func demonstrate(ctx context.Context) error {
 }
 
 func (d *demo) play(ctx context.Context) error {
-	fmt.Println("A discovery server, a proxy, and three backends, each backend a process of its own:")
-	fmt.Printf("  %s/status\n", d.load.url)
+	fmt.Printf("A discovery server, a proxy, and three backends, each backend a process of its own.\n")
+	fmt.Printf("The proxy's status page is at %s\n", d.status)
 	for range 3 {
 		if _, err := d.start(ctx); err != nil {
 			return err

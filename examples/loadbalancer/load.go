@@ -131,7 +131,7 @@ func (l *load) awaitAnswer(ctx context.Context, backend string) error {
 		if got, err := l.send(ctx, http.MethodGet); err == nil && got == backend {
 			return nil
 		}
-		select { // before the first list there is nobody who answers
+		select { // others answer before it is there
 		case <-time.After(time.Millisecond):
 		case <-ctx.Done():
 		}

@@ -1,19 +1,23 @@
-// Loadbalancer is a reverse proxy over the backends that are there now, as gopherdiscovery tells. Without flags it demonstrates
-// itself: it starts backends, ends one, kills one and adds one under load, and counts. From the root of the repository:
+// Loadbalancer is a sample: a reverse proxy over the backends that are there
+// now, as gopherdiscovery tells. With -demo it demonstrates itself: it starts
+// backends, ends one, kills one and adds one under load, and counts. From the
+// root of the repository:
 //
-//	go run ./examples/loadbalancer
+//	go run ./examples/loadbalancer -demo
 //
-// With flags it is the proxy, or with -backend one of the backends:
+// Otherwise it is the proxy, or with -backend one of the backends:
 //
-//	go run ./examples/loadbalancer -pubsub tcp://127.0.0.1:50007 -http 127.0.0.1:20009
-//	go run ./examples/loadbalancer -backend -server tcp://127.0.0.1:40007 -http 127.0.0.1:20010
+//	go run ./examples/loadbalancer -http 127.0.0.1:20009
+//	go run ./examples/loadbalancer -backend -http 127.0.0.1:20010
 //
-// The proxy is balancer.go, its page at /status is status.go; how a backend comes and goes without a lost request is backend.go.
+// The proxy is balancer.go, and its page for -status is status.go. How a backend
+// comes and goes without a lost request is backend.go.
 package main
 
 import (
 	"cmp"
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"net"
@@ -25,7 +29,7 @@ import (
 	"github.com/dahernan/gopherdiscovery/internal/cli"
 )
 
-const about = "Loadbalancer is a reverse proxy over the backends that are there now. Without flags it demonstrates itself."
+const about = "Loadbalancer is a sample: a reverse proxy over the backends that are there now. With -demo it demonstrates itself."
 
 // Where the two serve HTTP without -http.
 const (
@@ -36,12 +40,11 @@ const (
 func main() { cli.Main("loadbalancer", run) }
 
 func run(ctx context.Context, args []string) error {
-	if len(args) == 0 {
-		return demonstrate(ctx)
-	}
 	flags := cli.NewFlags("loadbalancer", about)
+	demo := flags.Bool("demo", false, "demonstrate itself, without other flags")
 	urlServer, urlPubSub := flags.Server(), flags.PubSub()
 	address := flags.String("http", "", "`address` to serve HTTP on (default "+proxyAddress+", with -backend "+backendAddress+")")
+	statusAddress := flags.String("status", "", "`address` to serve the proxy's status page on (default none)")
 	asBackend := flags.Bool("backend", false, "be a backend, not the proxy")
 	name := peer.NameFlag(flags)
 	work := flags.Duration("work", 0, "how long a backend works on a request")
@@ -50,12 +53,16 @@ func run(ctx context.Context, args []string) error {
 		return err
 	}
 	switch {
+	case *demo && flags.NFlag() > 1:
+		return cli.Usagef("-demo takes no other flags")
+	case *demo:
+		return demonstrate(ctx)
 	case *work < 0:
 		return cli.Usagef("-work %v is below 0", *work)
 	case *grace < 0:
 		return cli.Usagef("-grace %v is below 0", *grace)
 	case *asBackend:
-		if err := without(flags, "with -backend", "pubsub"); err != nil {
+		if err := without(flags, "with -backend", "pubsub", "status"); err != nil {
 			return err
 		}
 		*address = cmp.Or(*address, backendAddress)
@@ -76,19 +83,41 @@ func run(ctx context.Context, args []string) error {
 	}
 	defer listener.Close()
 	if !*asBackend {
+		status, err := listenStatus(ctx, *statusAddress)
+		if err != nil {
+			return err
+		}
+		if status != nil {
+			defer status.Close()
+		}
 		subscriber, err := dialer.NewSubscriber(ctx, *urlPubSub)
 		if err != nil {
 			return err
 		}
 		defer subscriber.Close()
 		fmt.Println(peer.URL(*address, listener.Addr()))
-		return proxy(ctx, subscriber, listener, newBalancer(flags.Logger()))
+		if status != nil {
+			fmt.Println("status:", peer.URL(*statusAddress, status.Addr()))
+		}
+		return proxy(ctx, subscriber, listener, status, newBalancer(flags.Logger()))
 	}
 	b := &service{work: *work, grace: *grace, logger: flags.Logger()}
 	if b.name, err = peer.Name(*name, *address, listener.Addr()); err != nil {
 		return err
 	}
 	return b.serve(peer.Context(ctx), dialer, *urlServer, listener)
+}
+
+// listenStatus binds the address of -status, and returns nil if there is none.
+func listenStatus(ctx context.Context, address string) (net.Listener, error) {
+	if address == "" {
+		return nil, nil
+	}
+	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", address)
+	if err != nil {
+		return nil, fmt.Errorf("-status %s: %w", address, err)
+	}
+	return listener, nil
 }
 
 // without wants that none of these flags are given.
@@ -101,12 +130,21 @@ func without(flags *cli.Flags, role string, names ...string) (err error) {
 	return err
 }
 
-// proxy balances the load over the backends in the list, until ctx ends.
-func proxy(ctx context.Context, subscriber *gopherdiscovery.Subscriber, listener net.Listener, lb *balancer) error {
+// proxy balances the load over the backends in the list, until ctx ends. It
+// serves no page if status is nil.
+func proxy(ctx context.Context, subscriber *gopherdiscovery.Subscriber, listener, status net.Listener, lb *balancer) error {
+	go lb.follow(subscriber.Changes())
+	if status == nil {
+		return cli.Serve(ctx, listener, lb, lb.logger)
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	ended := make(chan error, 1)
 	go func() {
-		for list := range subscriber.Changes() {
-			lb.setBackends(list)
-		}
+		defer cancel()
+		ended <- cli.Serve(ctx, status, lb.statusHandler(), lb.logger)
 	}()
-	return cli.Serve(ctx, listener, lb, lb.logger)
+	err := cli.Serve(ctx, listener, lb, lb.logger)
+	cancel()
+	return errors.Join(err, <-ended)
 }

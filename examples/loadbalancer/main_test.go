@@ -12,8 +12,8 @@ func TestMain(m *testing.M) { clitest.Main(m, main) }
 
 func TestDemo(t *testing.T) {
 	t.Parallel()
-	p := clitest.Start(t)
-	p.Stdout.Await(`^  http://127\.0\.0\.1:\d+/status$`)
+	p := clitest.Start(t, "-demo")
+	p.Stdout.Await(`^The proxy's status page is at http://127\.0\.0\.1:\d+$`)
 	p.Stdout.Await(`^Load: `)
 	p.Stdout.Await(`^  \d+ requests: 0 failed, 0 retried; answered by a \d+ b \d+ c \d+\.$`)
 	p.Stdout.Await(`^a leaves: `)
@@ -48,6 +48,8 @@ func TestBadArguments(t *testing.T) {
 		{"-server tcp://127.0.0.1:1", "-server"},
 		{"-name http://10.0.0.1", "-name"},
 		{"-work 1s", "-work"},
+		{"-backend -status 127.0.0.1:0", "-status"},
+		{"-demo -http 127.0.0.1:0", "-demo"},
 	} {
 		t.Run(test.args, func(t *testing.T) {
 			t.Parallel()
@@ -65,6 +67,7 @@ func TestAddressThatCannotBeBound(t *testing.T) {
 	defer taken.Close()
 	for _, address := range []string{taken.Addr().String(), "no-such-host.invalid:0"} {
 		clitest.Start(t, "-http", address).WantFailure(1, "loadbalancer: ", address)
+		clitest.Start(t, "-http", "127.0.0.1:0", "-status", address).WantFailure(1, "loadbalancer: ", address)
 		clitest.Start(t, "-backend", "-http", address).WantFailure(1, "loadbalancer: ", address)
 	}
 }

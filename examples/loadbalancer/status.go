@@ -14,6 +14,14 @@ var statusHTML string
 
 var statusPage = template.Must(template.New("status").Parse(statusHTML))
 
+// statusHandler serves the page, and what it shows as /status.json.
+func (lb *balancer) statusHandler() http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /{$}", lb.serveStatus)
+	mux.HandleFunc("GET /status.json", lb.serveStatusJSON)
+	return mux
+}
+
 // status is what the page shows, and what /status.json says.
 type status struct {
 	Requests int64           `json:"requests"`

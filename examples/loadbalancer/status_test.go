@@ -3,6 +3,7 @@ package main
 import (
 	"encoding/json"
 	"net/http"
+	"net/http/httptest"
 	"regexp"
 	"strings"
 	"testing"
@@ -23,9 +24,9 @@ func ask(t *testing.T, url string) (string, http.Header) {
 	return text.String(), answer.Header
 }
 
-func askStatus(t *testing.T, proxy string) (s status) {
+func askStatus(t *testing.T, page string) (s status) {
 	t.Helper()
-	text, _ := ask(t, proxy+"/status.json")
+	text, _ := ask(t, page+"/status.json")
 	_, body, _ := strings.Cut(text, "\r\n\r\n")
 	if err := json.Unmarshal([]byte(body), &s); err != nil {
 		t.Fatalf("%v in %s", err, body)
@@ -40,7 +41,9 @@ func TestStatusPage(t *testing.T) {
 	if code, _, err := request(t, "GET", proxy, ""); code != http.StatusOK || err != nil {
 		t.Fatalf("answer %d, error %v, want 200", code, err)
 	}
-	page, header := ask(t, proxy+"/status")
+	server := httptest.NewServer(lb.statusHandler())
+	t.Cleanup(server.Close)
+	page, header := ask(t, server.URL+"/")
 	row := regexp.MustCompile(`<tr><td>` + regexp.QuoteMeta(lb.backends[0].name) + `<td>\d+s<td>1<td>0<td>0`)
 	if !row.MatchString(page) {
 		t.Errorf("no row %s in\n%s", row, page)
@@ -55,16 +58,16 @@ func TestStatusPage(t *testing.T) {
 	if policy := header.Get("Content-Security-Policy"); nonce == nil || !strings.Contains(policy, "script-src 'nonce-"+nonce[1]+"'") {
 		t.Errorf("policy %q, want it to allow the script with the nonce %q and no other", policy, nonce)
 	}
-	if other, _ := ask(t, proxy+"/status"); strings.Contains(other, nonce[1]) {
+	if other, _ := ask(t, server.URL+"/"); strings.Contains(other, nonce[1]) {
 		t.Errorf("the nonce %s comes twice", nonce[1])
 	}
 
-	s := askStatus(t, proxy)
+	s := askStatus(t, server.URL)
 	if s.Requests != 1 || len(s.Backends) != 2 || s.Backends[1].Name != hostile || s.Backends[1].Since.IsZero() {
 		t.Errorf("status %+v, want one request and both backends", s)
 	}
-	lb.setBackends([]string{})
-	if text, _ := ask(t, proxy+"/status.json"); !strings.Contains(text, `"backends":[]`) {
+	setBackends(lb)
+	if text, _ := ask(t, server.URL+"/status.json"); !strings.Contains(text, `"backends":[]`) {
 		t.Errorf("status without a backend: %s, want an empty list", text)
 	}
 }

@@ -31,7 +31,7 @@ func Interrupt(t *testing.T, name, pattern string) {
 	for _, sig := range []syscall.Signal{syscall.SIGINT, syscall.SIGTERM, syscall.SIGKILL} {
 		t.Run(sig.String(), func(t *testing.T) {
 			t.Parallel()
-			p := Start(t)
+			p := Start(t, "-demo")
 			p.Stdout.Await(pattern)
 			if sig == syscall.SIGKILL {
 				p.Signal(sig) // the children notice
