@@ -8,29 +8,48 @@ import (
 	"github.com/peterbourgon/ff/v3/ffcli"
 
 	"github.com/dahernan/gopherdiscovery"
+	"github.com/dahernan/gopherdiscovery/cmd/gopherdiscovery/internal/render"
 	"github.com/dahernan/gopherdiscovery/internal/cli"
 )
 
 const aboutWatch = `Watch prints who joins and who leaves, as it happens, until SIGTERM or Ctrl-C. Several URLs, separated by commas,
-are servers whose lists are taken together.`
+are servers whose lists are taken together.
+
+With -template it writes files instead, such as the backends of a proxy, and with COMMAND it runs that at each change, with
+the change on standard input as -json prints it. It does so from complete lists only: a server that has just started first
+surveys everyone. It does one thing at a time, and takes the newest list when a command has ended.
+
+A template gets hosts and ports only. Names that have none are left out. SRC is the path of a template in Go's
+text/template, or the name of one that is part of this program: `
 
 func watchCommand() *ffcli.Command {
-	flags := cli.NewFlags("watch", aboutWatch)
+	about := aboutWatch
+	for i, name := range render.Shipped() {
+		if i > 0 {
+			about += ", "
+		}
+		about += "@" + name
+	}
+	flags := cli.NewFlags("watch", about+".")
 	pubsub := flags.PubSub()
 	inJSON := flags.Bool("json", false, "print each change and the list after it as JSON, one object a line")
-	return command(flags, "[flags]", "print who joins and leaves", func(ctx context.Context, args []string) error {
-		if err := noArguments(args); err != nil {
+	w := newWatcher(flags)
+	return command(flags, "[flags] [-- COMMAND...]", "print who joins and leaves, write files, run commands", func(ctx context.Context, args []string) error {
+		if err := w.parse(flags, args); err != nil {
 			return err
 		}
 		dialer, err := flags.Dialer()
 		if err != nil {
 			return err
 		}
+		if w.acts() {
+			return w.watch(ctx, flags, dialer, *pubsub)
+		}
 		return watch(ctx, dialer, *pubsub, printer{os.Stdout, *inJSON})
 	})
 }
 
-// watch returns when ctx ends.
+// watch prints. It returns when ctx ends.
 func watch(ctx context.Context, dialer *gopherdiscovery.Dialer, urls string, print printer) error {
 	sub, err := dialer.NewSubscriber(ctx, urls)
 	if err != nil {

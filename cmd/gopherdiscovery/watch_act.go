@@ -1,0 +1,133 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"slices"
+	"time"
+
+	"github.com/dahernan/gopherdiscovery/cmd/gopherdiscovery/internal/peer"
+	subprocess "github.com/dahernan/gopherdiscovery/cmd/gopherdiscovery/internal/run"
+)
+
+// errTooFew is that a list has fewer peers than -min.
+var errTooFew = errors.New("too few peers")
+
+// action is what watch does with one list after the other.
+type action struct {
+	*watcher
+	logger *slog.Logger
+
+	unusable []string // what was said of names that are in the list
+	waiting  bool     // the list had fewer than -min
+	pending  bool     // the files have changed, and -exec has not succeeded since
+	before   []string // the list before, for the command
+}
+
+func (w *watcher) action(logger *slog.Logger) *action { return &action{watcher: w, logger: logger} }
+
+// actAndLog reports whether act is to be called again because it has failed.
+func (a *action) actAndLog(list []string) (again bool) {
+	again, err := a.act(list)
+	switch {
+	case errors.Is(err, errTooFew):
+		if !a.waiting {
+			a.logger.Warn("the list has fewer peers than -min, all stays as it is", "error", err)
+		}
+		a.waiting = true
+		return false
+	case err != nil:
+		a.logger.Error("failed", "error", err, "repeated", again)
+	}
+	a.waiting = false
+	return again
+}
+
+// act writes the files, and runs the commands. After an error again reports
+// whether it is worth to repeat that with the same list.
+func (a *action) act(list []string) (again bool, err error) {
+	peers, count := []peer.Peer(nil), len(list)
+	if len(a.templates) > 0 {
+		peers = a.usable(list)
+		count = len(peers)
+	}
+	if count < a.min {
+		return false, fmt.Errorf("%w: %d, -min is %d", errTooFew, count, a.min)
+	}
+	if a.dry {
+		return false, a.templates.Print(os.Stdout, peers)
+	}
+	if len(a.templates) > 0 {
+		if err := a.write(peers); err != nil {
+			return true, err
+		}
+	}
+	if len(a.command) > 0 {
+		return false, a.tell(list)
+	}
+	return false, nil
+}
+
+// usable returns the peers of the names that have a host and port. The others
+// are logged, once while they are there.
+func (a *action) usable(list []string) []peer.Peer {
+	peers, errs := peer.ParseAll(list)
+	var unusable []string
+	for _, err := range errs {
+		text := err.Error()
+		if unusable = append(unusable, text); !slices.Contains(a.unusable, text) {
+			a.logger.Warn("a name is left out of the templates", "error", text)
+		}
+	}
+	a.unusable = unusable
+	return peers
+}
+
+// write writes the files and makes them known.
+func (a *action) write(peers []peer.Peer) error {
+	var check func() error
+	if a.check != "" {
+		check = func() error { return a.shell("check", a.check) }
+	}
+	changed, err := a.templates.Write(peers, check)
+	if err != nil {
+		return err
+	}
+	if changed {
+		a.logger.Info("the files have changed", "peers", len(peers))
+	}
+	if a.pending = a.pending || changed; a.pending && a.exec != "" {
+		if err := a.shell("exec", a.exec); err != nil {
+			return err
+		}
+	}
+	a.pending = false
+	return nil
+}
+
+// tell runs the command of the command line with the change on its standard
+// input. The next one begins where this one ends, even if it fails.
+func (a *action) tell(list []string) error {
+	change, err := json.Marshal(newEvent(time.Now(), a.before, list))
+	if err != nil {
+		return err
+	}
+	a.before = list
+	return a.run(a.command, append(change, '\n'))
+}
+
+// shell runs the command of a flag.
+func (a *action) shell(name, line string) error {
+	if err := a.run(subprocess.Shell(line), nil); err != nil {
+		return fmt.Errorf("-%s %w", name, err)
+	}
+	return nil
+}
+
+// run runs a command. What it prints goes to standard error.
+func (a *action) run(args []string, stdin []byte) error {
+	return subprocess.Command{Args: args, Timeout: a.execTimeout, Stdin: stdin, Output: os.Stderr}.Run()
+}

@@ -1,0 +1,113 @@
+package main
+
+import (
+	"context"
+	"flag"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/dahernan/gopherdiscovery"
+	"github.com/dahernan/gopherdiscovery/cmd/gopherdiscovery/internal/follow"
+	"github.com/dahernan/gopherdiscovery/cmd/gopherdiscovery/internal/render"
+	"github.com/dahernan/gopherdiscovery/internal/cli"
+)
+
+// watcher is what watch does besides printing, as its flags say.
+type watcher struct {
+	specs       []string
+	check, exec string
+	execTimeout time.Duration
+	quiet       follow.Quiet
+	timeout     time.Duration
+	min         int
+	once, dry   bool
+
+	templates render.Set
+	command   []string
+}
+
+// The flags that have no meaning when watch prints, and those that have none
+// without templates.
+var (
+	ofActions   = []string{"check", "dry", "exec", "exec-timeout", "min", "once", "timeout", "wait"}
+	ofTemplates = []string{"check", "dry", "exec"}
+)
+
+func newWatcher(flags *cli.Flags) *watcher {
+	w := new(watcher)
+	flags.Func("template", "write the file DST from the template SRC at each change; `SRC:DST`, may be given more than once", func(spec string) error {
+		w.specs = append(w.specs, spec)
+		return nil
+	})
+	flags.StringVar(&w.check, "check", "", "shell `command` that says with exit code 0 that the files are good; otherwise the old ones come back")
+	flags.StringVar(&w.exec, "exec", "", "shell `command` to run when files have changed, after -check")
+	flags.DurationVar(&w.execTimeout, "exec-timeout", 30*time.Second, "longest `time` that a command may run; then its process group is ended")
+	flags.Var(&w.quiet, "wait", "act on a change when there was no other for so long, but not later than so long after it; `QUIET[:MAX]`, MAX is 4 times QUIET unless given")
+	flags.DurationVar(&w.timeout, "timeout", 5*time.Second, "at the start: the longest `time` to wait for the complete list of each server")
+	flags.IntVar(&w.min, "min", 0, "do nothing while the list has fewer peers than this `number`; for templates those with a host and port count")
+	flags.BoolVar(&w.once, "once", false, "act on one complete list, and end: with 1 if that has failed")
+	flags.BoolVar(&w.dry, "dry", false, "print what the files would be, write nothing and run nothing")
+	return w
+}
+
+// acts reports whether there is anything else to do than to print.
+func (w *watcher) acts() bool { return len(w.specs) > 0 || len(w.command) > 0 }
+
+// parse checks the flags that were given, and reads the templates.
+func (w *watcher) parse(flags *cli.Flags, command []string) (err error) {
+	w.command = command
+	if len(command) > 0 && strings.TrimSpace(command[0]) == "" {
+		return cli.Usagef("COMMAND %q is empty", command[0])
+	}
+	flags.Visit(func(given *flag.Flag) {
+		name := given.Name
+		switch {
+		case err != nil:
+		case !w.acts() && slices.Contains(ofActions, name):
+			err = cli.Usagef("-%s needs -template or a command; -h tells more", name)
+		case len(w.specs) == 0 && slices.Contains(ofTemplates, name):
+			err = cli.Usagef("-%s needs -template; -h tells more", name)
+		case w.acts() && name == "json":
+			err = cli.Usagef("-json is for printing, which -template and a command take the place of")
+		}
+	})
+	switch {
+	case err != nil:
+		return err
+	case w.execTimeout <= 0:
+		return cli.Usagef("-exec-timeout %v is not above 0", w.execTimeout)
+	case w.timeout <= 0:
+		return cli.Usagef("-timeout %v is not above 0", w.timeout)
+	case w.min < 0:
+		return cli.Usagef("-min %d is below 0", w.min)
+	}
+	if w.templates, err = render.ParseSet(w.specs); err != nil {
+		return cli.Usagef("-template: %v", err)
+	}
+	return nil
+}
+
+// watch returns when ctx ends, or with -once when all is done. A command that
+// runs by then is waited for, so that no file is left unchecked.
+func (w *watcher) watch(ctx context.Context, flags *cli.Flags, dialer *gopherdiscovery.Dialer, urls string) error {
+	a := w.action(dialer.Logger)
+	if w.once {
+		list, err := look(ctx, dialer, urls, w.timeout)
+		if err != nil {
+			return err
+		}
+		_, err = a.act(list)
+		return err
+	}
+	if !w.dry {
+		flags.Daemon()
+	}
+	sub, err := dialer.NewSubscriber(ctx, urls)
+	if err != nil {
+		return err
+	}
+	defer sub.Close()
+	follow.Follower{Act: a.actAndLog, Quiet: w.quiet, Timeout: w.timeout}.Run(sub)
+	return nil
+}
