@@ -34,13 +34,6 @@ func write(t *testing.T, set render.Set, peers int, wantChanged bool) {
 	}
 }
 
-func wantText(t *testing.T, file, want string) {
-	t.Helper()
-	if got, err := os.ReadFile(file); string(got) != want || err != nil {
-		t.Errorf("%s is %q, error %v, want %q", file, got, err, want)
-	}
-}
-
 // wantFiles wants nothing else in a directory: no file that was to be renamed.
 func wantFiles(t *testing.T, dir string, want ...string) {
 	t.Helper()

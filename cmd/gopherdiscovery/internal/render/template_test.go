@@ -135,3 +135,10 @@ func some(t *testing.T, n int) []peer.Peer {
 	}
 	return peersOf(t, names...)
 }
+
+func wantText(t *testing.T, file, want string) {
+	t.Helper()
+	if got, err := os.ReadFile(file); string(got) != want || err != nil {
+		t.Errorf("%s is %q, error %v, want %q", file, got, err, want)
+	}
+}
