@@ -49,48 +49,49 @@ func (f Follower) Run(sub Subscription) {
 	defer timer.Stop()
 	var (
 		begin    = time.Now()
-		complete bool      // as far as that is waited for
-		first    time.Time // change that was not acted on; zero if there is none
-		due      time.Time // when to act on that
-		acted    []string  // the last list
-		pause    time.Duration
+		complete bool          // as far as that is waited for
+		first    time.Time     // change that was not acted on; zero if there is none
+		due      time.Time     // when to act on that, or again; zero for never
+		acted    []string      // the last list; nil before the first
+		pause    time.Duration // after the last call, which has failed; zero if it has not
 	)
 	for {
+		changed := false
 		select {
 		case _, ok := <-sub.Changes():
 			if !ok {
 				return
 			}
-			now := time.Now()
+			changed = true
+		case <-timer.C:
+		}
+		// It is at least as new as what has come out of the channel.
+		list, now := sub.List(), time.Now()
+		if !complete {
+			complete = list != nil && areComplete(sub.Servers(), now.Sub(begin) >= f.Timeout)
+			changed = changed || complete && first.IsZero()
+		}
+		if changed && (!first.IsZero() || acted == nil || !slices.Equal(acted, list)) {
 			if first.IsZero() {
 				first = now
 			}
 			due = f.Quiet.due(first, now)
-		case <-timer.C:
 		}
-		now := time.Now()
-		switch {
+		switch wait := due.Sub(now); {
 		case !complete:
-			complete = sub.List() != nil && areComplete(sub.Servers(), now.Sub(begin) >= f.Timeout)
-			if !complete {
-				timer.Reset(glance)
-				continue
-			}
+			timer.Reset(glance)
+			continue
 		case due.IsZero():
 			continue
-		}
-		if wait := due.Sub(now); wait > 0 {
+		case wait > 0:
 			timer.Reset(wait)
 			continue
 		}
-		// It is at least as new as what has come out of the channel.
-		list := sub.List()
 		first, due = time.Time{}, time.Time{}
 		if acted != nil && pause == 0 && slices.Equal(acted, list) {
 			continue
 		}
-		acted = list
-		if !f.Act(list) {
+		if acted = list; !f.Act(list) {
 			pause = 0
 			continue
 		}
