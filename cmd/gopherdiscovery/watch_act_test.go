@@ -1,0 +1,224 @@
+//go:build unix
+
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/dahernan/gopherdiscovery"
+	"github.com/dahernan/gopherdiscovery/internal/clitest"
+)
+
+// addresses is a template with one address a line.
+const addresses = "{{range .Peers}}{{.Address}}\n{{end}}"
+
+// templateOf returns the template in a file, and the path of a file to be
+// written from it.
+func templateOf(t *testing.T, text string) (spec, file string) {
+	t.Helper()
+	dir := t.TempDir()
+	source := filepath.Join(dir, "in.tmpl")
+	if err := os.WriteFile(source, []byte(text), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	file = filepath.Join(dir, "out")
+	return source + ":" + file, file
+}
+
+// awaitFile returns when a file is like this.
+func awaitFile(t *testing.T, file, want string) {
+	t.Helper()
+	var got []byte
+	for deadline := time.Now().Add(clitest.Patience); time.Now().Before(deadline); time.Sleep(time.Millisecond) {
+		if got, _ = os.ReadFile(file); string(got) == want {
+			return
+		}
+	}
+	t.Fatalf("%s is %q, want %q", file, got, want)
+}
+
+func wantFile(t *testing.T, file, want string) {
+	t.Helper()
+	if got, err := os.ReadFile(file); string(got) != want || err != nil {
+		t.Errorf("%s is %q, error %v, want %q", file, got, err, want)
+	}
+}
+
+func TestWatchWritesFiles(t *testing.T) {
+	t.Parallel()
+	const hostile = "http://x; } location / {"
+	server, pubsub := startServer(t, "10.0.0.3:80", "http://10.0.0.2:80", hostile)
+	spec, file := templateOf(t, addresses)
+	nginx := filepath.Join(filepath.Dir(file), "nginx.conf")
+	p := startCommand(t, "watch", "-pubsub", pubsub, "-template", spec, "-template", "@nginx:"+nginx, "-exec", "echo exec; cat "+nginx)
+	awaitFile(t, file, "10.0.0.2:80\n10.0.0.3:80\n")
+	p.Stderr.Await(`level=WARN msg="a name is left out of the templates" error="\\"http://x; } location / {\\"`)
+	p.Stderr.Await(`(?s)^exec\n.*?server 10.0.0.3:80;`)
+	c := clitest.Join(t, clitest.Quiet, server, "tcp://[::1]:9")
+	p.Stderr.Await(`(?s)^exec\n.*?server \[::1\]:9;`)
+	wantFile(t, file, "10.0.0.2:80\n10.0.0.3:80\n[::1]:9\n")
+	_ = c.Close()
+	awaitFile(t, file, "10.0.0.2:80\n10.0.0.3:80\n")
+	p.Signal(syscall.SIGTERM)
+	stdout, stderr, code := p.Wait()
+	if code != 0 || stdout != "" {
+		t.Errorf("exit code %d, stdout %q, want 0 and nothing", code, stdout)
+	}
+	if got := strings.Count(stderr, "is left out"); got != 1 {
+		t.Errorf("%d lines that a name is left out, want 1:\n%s", got, stderr)
+	}
+}
+
+// Neither the file nor the command is touched when only a name changes that
+// does not matter.
+func TestWatchLeavesFilesAlone(t *testing.T) {
+	t.Parallel()
+	server, pubsub := startServer(t, "http://10.0.0.2:80")
+	spec, file := templateOf(t, addresses)
+	for _, when := range []string{"first", "second"} {
+		p := startCommand(t, "watch", "-pubsub", pubsub, "-template", spec, "-exec", "echo exec", "--", "sh", "-c", "wc -w; echo done")
+		p.Stderr.Await(`done\n`)
+		c := clitest.Join(t, clitest.Quiet, server, "no-port")
+		p.Stderr.Await(`done\n`)
+		_ = c.Close()
+		p.Stderr.Await(`done\n`)
+		p.Signal(syscall.SIGTERM)
+		_, stderr, _ := p.Wait()
+		if got, want := strings.Count(stderr, "exec\n"), map[string]int{"first": 1}[when]; got != want {
+			t.Errorf("%s run: -exec ran %d times, want %d:\n%s", when, got, want, stderr)
+		}
+	}
+	wantFile(t, file, "10.0.0.2:80\n")
+}
+
+func TestWatchCheckFails(t *testing.T) {
+	t.Parallel()
+	server, pubsub := startServer(t)
+	spec, file := templateOf(t, addresses)
+	p := startCommand(t, "watch", "-pubsub", pubsub, "-template", spec, "-exec", "echo exec with $(wc -l <"+file+")",
+		"-check", `! grep bad `+file)
+	p.Stderr.Await(`exec with 0\n`)
+	clitest.Join(t, clitest.Quiet, server, "http://good:1")
+	p.Stderr.Await(`exec with 1\n`)
+	bad := clitest.Join(t, clitest.Quiet, server, "http://bad:1")
+	p.Stderr.Await(`bad:1\n.*level=ERROR msg=failed error="-check ! grep bad .*: exit status 1" repeated=true\n`)
+	wantFile(t, file, "good:1\n")
+	p.Stderr.Await(`level=ERROR`) // again, without a change
+	_ = bad.Close()
+	clitest.Join(t, clitest.Quiet, server, "http://fine:1")
+	p.Stderr.Await(`exec with 2\n`)
+	wantFile(t, file, "fine:1\ngood:1\n")
+}
+
+// The file is good, and so the command is repeated until it succeeds.
+func TestWatchExecFails(t *testing.T) {
+	t.Parallel()
+	_, pubsub := startServer(t, "http://10.0.0.2:80")
+	spec, file := templateOf(t, addresses)
+	p := startCommand(t, "watch", "-pubsub", pubsub, "-template", spec, "-exec", "test -e "+file+".go && echo succeeded")
+	p.Stderr.Await(`error="-exec test .*: exit status 1"`)
+	wantFile(t, file, "10.0.0.2:80\n")
+	if err := os.WriteFile(file+".go", nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	p.Stderr.Await(`^succeeded\n`)
+}
+
+func TestWatchExecTakesTooLong(t *testing.T) {
+	t.Parallel()
+	server, pubsub := startServer(t)
+	spec, file := templateOf(t, addresses)
+	p := startCommand(t, "watch", "-pubsub", pubsub, "-template", spec, "-exec-timeout", "100ms", "-exec", "! test -s "+file+" || sleep 60; echo ended")
+	p.Stderr.Await(`^ended\n`)
+	c := clitest.Join(t, clitest.Quiet, server, "http://10.0.0.2:80")
+	p.Stderr.Await(`level=ERROR.*ended because it took longer than 100ms`)
+	_ = c.Close()
+	p.Stderr.Await(`^ended\n`) // the watcher goes on
+}
+
+func TestWatchMin(t *testing.T) {
+	t.Parallel()
+	server, pubsub := startServer(t, "http://10.0.0.2:80", "no-port")
+	spec, file := templateOf(t, addresses)
+	p := startCommand(t, "watch", "-pubsub", pubsub, "-template", spec, "-min", "2", "--", "wc", "-l")
+	p.Stderr.Await(`level=WARN msg="the list has fewer peers than -min, all stays as it is" error="too few peers: 1, -min is 2"\n`)
+	c := clitest.Join(t, clitest.Quiet, server, "http://10.0.0.3:80")
+	p.Stderr.Await(`^1\n`)
+	wantFile(t, file, "10.0.0.2:80\n10.0.0.3:80\n")
+	_ = c.Close()
+	p.Stderr.Await(`too few`)
+	clitest.Join(t, clitest.Quiet, server, "http://10.0.0.4:80")
+	p.Stderr.Await(`^1\n`)
+	wantFile(t, file, "10.0.0.2:80\n10.0.0.4:80\n")
+}
+
+func TestWatchWait(t *testing.T) {
+	t.Parallel()
+	s := clitest.StartServer(t, "tcp://127.0.0.1:0", "tcp://127.0.0.1:0", gopherdiscovery.Options{})
+	server, pubsub := s.URLs()
+	clitest.Join(t, clitest.Quiet, server, "a")
+	p := startCommand(t, "watch", "-pubsub", pubsub, "-wait", "1h:1h", "--", "cat")
+	awaitSubscriber(t, s)
+	clitest.Join(t, clitest.Quiet, server, "b")
+	clitest.AwaitList(t, clitest.Quiet, pubsub, "a", "b")
+	p.Signal(syscall.SIGTERM)
+	if stdout, stderr, code := p.Wait(); code != 0 || stdout != "" || stderr != "" {
+		t.Errorf("exit code %d, stdout %q, stderr %q, want 0 and nothing: an hour is not over", code, stdout, stderr)
+	}
+	p = startCommand(t, "watch", "-pubsub", pubsub, "-wait", "10ms", "--", "cat")
+	p.Stderr.Await(`"list":\["a","b"\]}\n`)
+}
+
+// awaitSubscriber returns when a server has a subscriber.
+func awaitSubscriber(t *testing.T, s *gopherdiscovery.DiscoveryServer) {
+	t.Helper()
+	for deadline := time.Now().Add(clitest.Patience); s.Stats().Subscribers == 0; time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal("nobody has subscribed")
+		}
+	}
+}
+
+// The server says what it knows, and never has a complete list.
+func TestWatchIgnoresIncompleteLists(t *testing.T) {
+	t.Parallel()
+	s := startIncomplete(t, "http://10.0.0.2:80")
+	_, pubsub := s.URLs()
+	spec, file := templateOf(t, addresses)
+	p := startCommand(t, "watch", "-pubsub", pubsub, "-template", spec, "-timeout", "10ms")
+	awaitSubscriber(t, s)
+	startCommand(t, "watch", "-pubsub", pubsub).Stdout.Await(`total 1\n`) // which takes longer than that timeout
+	p.Signal(syscall.SIGTERM)
+	if stdout, stderr, code := p.Wait(); code != 0 || stdout != "" || stderr != "" {
+		t.Errorf("exit code %d, stdout %q, stderr %q, want 0 and nothing", code, stdout, stderr)
+	}
+	if _, err := os.Stat(file); !os.IsNotExist(err) {
+		t.Errorf("error %v, want that there is no file", err)
+	}
+}
+
+// startIncomplete starts a server that knows one name, and has not surveyed
+// everyone for an hour.
+func startIncomplete(t *testing.T, name string) *gopherdiscovery.DiscoveryServer {
+	t.Helper()
+	s, err := gopherdiscovery.Server("tcp://127.0.0.1:0", "tcp://127.0.0.1:0", gopherdiscovery.Options{
+		PollTime: time.Hour,
+		Logger:   clitest.Quiet.Logger,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = s.Close() })
+	server, pubsub := s.URLs()
+	clitest.Join(t, clitest.Quiet, server, name)
+	clitest.AwaitList(t, clitest.Quiet, pubsub, name)
+	for s.Stats().Subscribers > 0 {
+		time.Sleep(time.Millisecond)
+	}
+	return s
+}
