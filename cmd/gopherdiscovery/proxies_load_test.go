@@ -1,0 +1,176 @@
+//go:build unix
+
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net"
+	"net/http"
+	"os/exec"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	subprocess "github.com/dahernan/gopherdiscovery/cmd/gopherdiscovery/internal/run"
+	"github.com/dahernan/gopherdiscovery/internal/clitest"
+)
+
+// freeAddress returns an address for a program that cannot choose a port by
+// itself. The port is below those that the system gives to connections, from
+// 32768 on, so that none of them takes it in the meantime. The host is one that
+// Python can look up without asking a name server.
+func freeAddress(t *testing.T) string {
+	t.Helper()
+	for range 100 {
+		l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", 20000+rand.IntN(12000)))
+		if err == nil {
+			defer l.Close()
+			return l.Addr().String()
+		}
+	}
+	t.Fatal("no port is free")
+	return ""
+}
+
+// startProgram starts a program that is not ours. It ends with the test; its
+// output is shown if the test fails.
+func startProgram(t *testing.T, name string, args ...string) (pid int) {
+	t.Helper()
+	cmd := exec.Command(name, args...)
+	var output strings.Builder
+	cmd.Stdout, cmd.Stderr = &output, &output
+	p, err := subprocess.Start(cmd)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		p.Stop(clitest.Patience)
+		if t.Failed() {
+			t.Logf("%s:\n%s", name, output.String())
+		}
+	})
+	return cmd.Process.Pid
+}
+
+// client opens a connection for each request, as new users of a site do.
+var client = &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: clitest.Patience}
+
+func fetch(ctx context.Context, url string) (status int, body string, err error) {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	if err != nil {
+		return 0, "", err
+	}
+	response, err := client.Do(request)
+	if err != nil {
+		return 0, "", err
+	}
+	defer response.Body.Close()
+	text, err := io.ReadAll(response.Body)
+	return response.StatusCode, string(text), err
+}
+
+// site is what a proxy serves.
+type site struct {
+	*testing.T
+	url string
+}
+
+// await asks again and again until the answer is a certain one.
+func (s *site) await(is func(status int, body string) bool) {
+	s.Helper()
+	var last string
+	for deadline := time.Now().Add(clitest.Patience); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
+		status, body, err := fetch(s.Context(), s.url)
+		if err == nil && is(status, body) {
+			return
+		}
+		last = fmt.Sprint(status, " ", body, " ", err)
+	}
+	s.Fatalf("%s: the last answer is %s", s.url, last)
+}
+
+func (s *site) awaitAnswerOf(name string) {
+	s.Helper()
+	s.await(func(status int, body string) bool { return status == http.StatusOK && body == name })
+}
+
+// workers is how many requests there are at a time under load.
+const workers = 4
+
+// load is requests one after the other, from each of the workers.
+type load struct {
+	*testing.T
+	stop func() // waits for the requests that are under way
+
+	mu       sync.Mutex // guards the fields below
+	requests int
+	failures []error
+}
+
+func (s *site) load() *load {
+	ctx, cancel := context.WithCancel(s.Context())
+	l := &load{T: s.T}
+	var wg sync.WaitGroup
+	l.stop = func() {
+		cancel()
+		wg.Wait()
+	}
+	s.Cleanup(l.stop)
+	for range workers {
+		wg.Go(func() {
+			pace := time.NewTicker(10 * time.Millisecond) // the machine is shared
+			defer pace.Stop()
+			for ctx.Err() == nil {
+				l.count(fetch(context.WithoutCancel(ctx), s.url))
+				<-pace.C
+			}
+		})
+	}
+	return l
+}
+
+func (l *load) count(status int, body string, err error) {
+	if err == nil && status != http.StatusOK {
+		err = errors.New(http.StatusText(status) + ": " + body)
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.requests++
+	if err != nil {
+		l.failures = append(l.failures, err)
+	}
+}
+
+// awaitRequests returns when there were so many requests since the last call of
+// wantFailures.
+func (l *load) awaitRequests(n int) {
+	l.Helper()
+	for deadline := time.Now().Add(clitest.Patience); ; time.Sleep(5 * time.Millisecond) {
+		l.mu.Lock()
+		requests := l.requests
+		l.mu.Unlock()
+		switch {
+		case requests >= n:
+			return
+		case time.Now().After(deadline):
+			l.Fatalf("%d requests, want %d", requests, n)
+		}
+	}
+}
+
+// wantFailures wants that no more requests have failed since the last call.
+func (l *load) wantFailures(when string, most int) {
+	l.Helper()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.requests == 0 || len(l.failures) > most {
+		l.Errorf("%s: %d of %d requests have failed, want at most %d: %v", when, len(l.failures), l.requests, most, l.failures)
+	}
+	l.Logf("%s: %d of %d requests have failed", when, len(l.failures), l.requests)
+	l.requests, l.failures = 0, nil
+}
