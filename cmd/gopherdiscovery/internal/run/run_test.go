@@ -204,9 +204,18 @@ func TestCommandDoesNotRead(t *testing.T) {
 		t.Errorf("error %v, want none", err)
 	}
 	// The process that is left has the pipe open.
-	err := command(strings.Repeat("x", 1<<20), run.Shell("exec 3<&0; sleep 5 <&3 & exit 0")...).Run()
-	if err != nil {
+	var out strings.Builder
+	c := command(strings.Repeat("x", 1<<20), run.Shell("exec 3<&0; sleep 60 <&3 & echo $!")...)
+	c.Output = &out
+	if err := c.Run(); err != nil {
 		t.Errorf("error %v, want none", err)
+	}
+	pid, err := strconv.Atoi(strings.TrimSpace(out.String()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
+		t.Errorf("kill the process that is left: %v", err)
 	}
 }
 
