@@ -208,7 +208,7 @@ func need(t *testing.T, program, debian string) {
 		return
 	}
 	if os.Getenv("CI") != "" {
-		t.Fatalf("%s is not installed, and CI needs it", program)
+		t.Fatalf("%s is not in the PATH, and CI needs it", program)
 	}
-	t.Skipf("%s is not installed (Debian package %s)", program, debian)
+	t.Skipf("%s is not in the PATH (Debian package %s)", program, debian)
 }
