@@ -69,7 +69,6 @@ func (f Follower) Run(sub Subscription) {
 		list, now := sub.List(), time.Now()
 		if !complete {
 			complete = list != nil && areComplete(sub.Servers(), now.Sub(begin) >= f.Timeout)
-			changed = changed || complete && first.IsZero()
 		}
 		if changed && (!first.IsZero() || acted == nil || !slices.Equal(acted, list)) {
 			if first.IsZero() {

@@ -276,6 +276,8 @@ func TestActsAgainAfterFailure(t *testing.T) {
 		s.want("0s a", "1s a", "3s a", "7s a", "10s b", "26s b")
 		s.fails.Store(true)
 		s.deliver("c")
+		s.at(time.Hour + 2*time.Second) // the pauses begin anew
+		s.want("0s a", "1s a", "3s a", "7s a", "10s b", "26s b", "1h0m0s c", "1h0m1s c")
 		s.at(24 * time.Hour)
 		acts := s.acted()
 		if last, want := acts[len(acts)-2:], "5m0s"; between(s.t, last[0], last[1]).String() != want {

@@ -124,6 +124,15 @@ func TestWriteNewFile(t *testing.T) {
 	}
 }
 
+func TestWriteEmptyFile(t *testing.T) {
+	t.Parallel()
+	file := filepath.Join(t.TempDir(), "out")
+	set := parse(t, put(t, t.TempDir(), "empty", "")+":"+file)
+	write(t, set, 1, true)
+	wantText(t, file, "")
+	write(t, set, 1, false)
+}
+
 func TestWriteFollowsLinks(t *testing.T) {
 	t.Parallel()
 	for _, isThere := range []bool{true, false} {
