@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"syscall"
 	"testing"
 
@@ -200,21 +201,21 @@ func TestCheck(t *testing.T) {
 	wantText(t, absent, "1")
 }
 
-// The second file cannot be written, and so the first one comes back.
+// The second file cannot be written: there is no room in its name for that of
+// the file that is to be renamed. And so the first one comes back.
 func TestWriteFails(t *testing.T) {
 	t.Parallel()
-	dir, gone := t.TempDir(), filepath.Join(t.TempDir(), "gone")
-	if err := os.Mkdir(gone, 0o755); err != nil {
-		t.Fatal(err)
+	dir := t.TempDir()
+	first, long := put(t, dir, "first", "old"), filepath.Join(dir, strings.Repeat("x", 250))
+	for _, file := range []string{first, filepath.Join(dir, "absent")} {
+		before, _ := os.ReadFile(file)
+		changed, err := number(t, file, long).Write(some(t, 1), nil)
+		if changed || !errors.Is(err, syscall.ENAMETOOLONG) {
+			t.Errorf("changed %v, error %v, want false and that a name is too long", changed, err)
+		}
+		if after, _ := os.ReadFile(file); string(after) != string(before) {
+			t.Errorf("%s is %q, want %q", file, after, before)
+		}
 	}
-	first := put(t, dir, "first", "old")
-	set := number(t, first, filepath.Join(gone, "second"))
-	if err := os.Remove(gone); err != nil {
-		t.Fatal(err)
-	}
-	if changed, err := set.Write(some(t, 1), nil); changed || !errors.Is(err, os.ErrNotExist) {
-		t.Errorf("changed %v, error %v, want false and that there is no directory", changed, err)
-	}
-	wantText(t, first, "old")
 	wantFiles(t, dir, "first")
 }
