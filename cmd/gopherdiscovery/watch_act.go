@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
-	"slices"
 	"time"
 
 	"github.com/dahernan/gopherdiscovery/cmd/gopherdiscovery/internal/peer"
@@ -21,10 +20,10 @@ type action struct {
 	*watcher
 	logger *slog.Logger
 
-	unusable []string // what was said of names that are in the list
-	waiting  bool     // the list had fewer than -min
-	pending  bool     // the files have changed, and -exec has not succeeded since
-	before   []string // the list before, for the command
+	unusable map[string]bool // what was wrong with names of the list before
+	waiting  bool            // the list before had fewer than -min
+	pending  bool            // the files have changed, and -exec has not succeeded since
+	before   []string        // the list before, for the command
 }
 
 func (w *watcher) action(logger *slog.Logger) *action { return &action{watcher: w, logger: logger} }
@@ -71,18 +70,26 @@ func (a *action) act(list []string) (again bool, err error) {
 	return false, nil
 }
 
+// examples is how many of the names that are left out are logged, besides
+// their number. Anyone may announce a lot of them.
+const examples = 5
+
 // usable returns the peers of the names that have a host and port. The others
 // are logged, once while they are there.
 func (a *action) usable(list []string) []peer.Peer {
 	peers, errs := peer.ParseAll(list)
-	var unusable []string
+	unusable := make(map[string]bool)
+	var added []string
 	for _, err := range errs {
 		text := err.Error()
-		if unusable = append(unusable, text); !slices.Contains(a.unusable, text) {
-			a.logger.Warn("a name is left out of the templates", "error", text)
+		if unusable[text] = true; !a.unusable[text] {
+			added = append(added, text)
 		}
 	}
 	a.unusable = unusable
+	if len(added) > 0 {
+		a.logger.Warn("names are left out of the templates", "names", len(added), "errors", added[:min(len(added), examples)])
+	}
 	return peers
 }
 

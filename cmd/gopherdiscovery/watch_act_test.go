@@ -57,7 +57,7 @@ func TestWatchWritesFiles(t *testing.T) {
 	nginx := filepath.Join(filepath.Dir(file), "nginx.conf")
 	p := startCommand(t, "watch", "-pubsub", pubsub, "-template", spec, "-template", "@nginx:"+nginx, "-exec", "echo exec; cat "+nginx)
 	awaitFile(t, file, "10.0.0.2:80\n10.0.0.3:80\n")
-	p.Stderr.Await(`level=WARN msg="a name is left out of the templates" error="\\"http://x; } location / {\\"`)
+	p.Stderr.Await(`level=WARN msg="names are left out of the templates" names=1 errors="\[\\"http://x; } location / {\\": not a usable host and port`)
 	p.Stderr.Await(`(?s)^exec\n.*?server 10.0.0.3:80;`)
 	c := clitest.Join(t, clitest.Quiet, server, "tcp://[::1]:9")
 	p.Stderr.Await(`(?s)^exec\n.*?server \[::1\]:9;`)
@@ -69,7 +69,7 @@ func TestWatchWritesFiles(t *testing.T) {
 	if code != 0 || stdout != "" {
 		t.Errorf("exit code %d, stdout %q, want 0 and nothing", code, stdout)
 	}
-	if got := strings.Count(stderr, "is left out"); got != 1 {
+	if got := strings.Count(stderr, "are left out"); got != 1 {
 		t.Errorf("%d lines that a name is left out, want 1:\n%s", got, stderr)
 	}
 }

@@ -92,7 +92,6 @@ func TestWatchBadFlags(t *testing.T) {
 		{[]string{"-once"}, "-once needs -template or a command"},
 		{[]string{"-min", "1"}, "-min needs -template or a command"},
 		{[]string{"-wait", "1s"}, "-wait needs -template or a command"},
-		{[]string{"-timeout", "1s"}, "-timeout needs -template or a command"},
 		{[]string{"-exec-timeout", "1s"}, "-exec-timeout needs -template or a command"},
 		{[]string{"GOPHERDISCOVERY_MIN=1"}, "-min needs -template or a command"},
 		{[]string{"-template", spec, "-min", "-1"}, "-min -1"},
