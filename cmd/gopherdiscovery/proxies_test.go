@@ -148,6 +148,7 @@ type backend struct {
 }
 
 // startBackend starts a backend that answers requests of /name with its name.
+// It stays on the list even if the machine is too busy for its checks.
 func startBackend(t *testing.T, server, name string) backend {
 	t.Helper()
 	dir, address := t.TempDir(), freeAddress(t)
@@ -157,7 +158,7 @@ func startBackend(t *testing.T, server, name string) backend {
 	b := backend{address: address, pidFile: filepath.Join(dir, "pid")}
 	host, port, _ := strings.Cut(address, ":")
 	b.announce = startCommand(t, "announce", "-server", server, "-name", "http://"+address,
-		"-check", "http://"+address+"/name", "-interval", "100ms", "-grace", "2s", "--",
+		"-check", "http://"+address+"/name", "-interval", "300ms", "-fall", "1000", "-grace", "2s", "--",
 		"sh", "-c", `echo $$ >"$0" && exec python3 -m http.server --bind "$1" --directory "$2" "$3"`, b.pidFile, host, dir, port)
 	return b
 }
