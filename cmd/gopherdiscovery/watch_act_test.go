@@ -147,6 +147,8 @@ func TestWatchMin(t *testing.T) {
 	spec, file := templateOf(t, addresses)
 	p := startCommand(t, "watch", "-pubsub", pubsub, "-template", spec, "-min", "2", "--", "wc", "-l")
 	p.Stderr.Await(`level=WARN msg="the list has fewer peers than -min, all stays as it is" error="too few peers: 1, -min is 2"\n`)
+	clitest.Join(t, clitest.Quiet, server, "no-port-either")
+	p.Stderr.Await(`names are left out.*no-port-either`)
 	c := clitest.Join(t, clitest.Quiet, server, "http://10.0.0.3:80")
 	p.Stderr.Await(`^1\n`)
 	wantFile(t, file, "10.0.0.2:80\n10.0.0.3:80\n")
@@ -155,6 +157,10 @@ func TestWatchMin(t *testing.T) {
 	clitest.Join(t, clitest.Quiet, server, "http://10.0.0.4:80")
 	p.Stderr.Await(`^1\n`)
 	wantFile(t, file, "10.0.0.2:80\n10.0.0.4:80\n")
+	p.Signal(syscall.SIGTERM)
+	if _, stderr, _ := p.Wait(); strings.Count(stderr, "too few") != 2 {
+		t.Errorf("%d lines that there are too few, want 2:\n%s", strings.Count(stderr, "too few"), stderr)
+	}
 }
 
 func TestWatchWait(t *testing.T) {
