@@ -11,6 +11,7 @@ import (
 	"net"
 	"net/http"
 	"os/exec"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -110,6 +111,8 @@ type load struct {
 	mu       sync.Mutex // guards the fields below
 	requests int
 	failures []error
+	leaving  string       // a backend
+	without  [workers]int // answers of others since its last one, for each worker
 }
 
 func (s *site) load() *load {
@@ -121,12 +124,13 @@ func (s *site) load() *load {
 		wg.Wait()
 	}
 	s.Cleanup(l.stop)
-	for range workers {
+	for worker := range workers {
 		wg.Go(func() {
 			pace := time.NewTicker(10 * time.Millisecond) // the machine is shared
 			defer pace.Stop()
 			for ctx.Err() == nil {
-				l.count(fetch(context.WithoutCancel(ctx), s.url))
+				status, body, err := fetch(context.WithoutCancel(ctx), s.url)
+				l.count(worker, status, body, err)
 				<-pace.C
 			}
 		})
@@ -134,7 +138,7 @@ func (s *site) load() *load {
 	return l
 }
 
-func (l *load) count(status int, body string, err error) {
+func (l *load) count(worker, status int, body string, err error) {
 	if err == nil && status != http.StatusOK {
 		err = errors.New(http.StatusText(status) + ": " + body)
 	}
@@ -143,6 +147,29 @@ func (l *load) count(status int, body string, err error) {
 	l.requests++
 	if err != nil {
 		l.failures = append(l.failures, err)
+	}
+	if l.without[worker]++; body == l.leaving {
+		l.without[worker] = 0
+	}
+}
+
+// awaitNoneTo returns when the proxy sends nothing to a backend any more: each
+// worker has had many answers of the others, and waits for none of this one.
+func (l *load) awaitNoneTo(name string) {
+	l.Helper()
+	l.mu.Lock()
+	l.leaving, l.without = name, [workers]int{}
+	l.mu.Unlock()
+	for deadline := time.Now().Add(clitest.Patience); ; time.Sleep(5 * time.Millisecond) {
+		l.mu.Lock()
+		without := l.without
+		l.mu.Unlock()
+		switch {
+		case slices.Min(without[:]) >= 20:
+			return
+		case time.Now().After(deadline):
+			l.Fatalf("%s still gets requests", name)
+		}
 	}
 }
 

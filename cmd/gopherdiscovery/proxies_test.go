@@ -128,12 +128,15 @@ func testProxy(t *testing.T, p proxy) {
 	load := site.load()
 	c := startBackend(t, server, "c")
 	site.awaitAnswerOf("c")
-	a.leave(t)
+	a.announce.Signal(syscall.SIGTERM) // leaves the list, and then has time
+	load.awaitNoneTo("a")
+	a.announce.Signal(syscall.SIGTERM) // which may end now
+	a.announce.Wait()
 	load.wantFailures("when c has joined and a has left", 0)
 	b.kill(t)
 	awaitWithout(t, filepath.Join(dir, "backends"), b.address)
 	load.awaitRequests(100)
-	load.wantFailures("when b was killed", workers) // each had at most one request there
+	load.wantFailures("when b was killed", 2*workers) // what each had there, and sent while it died
 	load.stop()
 
 	c.kill(t)
@@ -158,16 +161,9 @@ func startBackend(t *testing.T, server, name string) backend {
 	b := backend{address: address, pidFile: filepath.Join(dir, "pid")}
 	host, port, _ := strings.Cut(address, ":")
 	b.announce = startCommand(t, "announce", "-server", server, "-name", "http://"+address,
-		"-check", "http://"+address+"/name", "-interval", "300ms", "-fall", "1000", "-grace", "2s", "--",
+		"-check", "http://"+address+"/name", "-interval", "300ms", "-fall", "1000", "-grace", clitest.Patience.String(), "--",
 		"sh", "-c", `echo $$ >"$0" && exec python3 -m http.server --bind "$1" --directory "$2" "$3"`, b.pidFile, host, dir, port)
 	return b
-}
-
-// leave ends the backend as it should, and returns when it is gone.
-func (b backend) leave(t *testing.T) {
-	t.Helper()
-	b.announce.Signal(syscall.SIGTERM)
-	b.announce.Wait()
 }
 
 // kill kills the web server without a warning.

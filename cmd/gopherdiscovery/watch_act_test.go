@@ -208,6 +208,25 @@ func TestWatchIgnoresIncompleteLists(t *testing.T) {
 	}
 }
 
+func TestWatchWaitsForEachServer(t *testing.T) {
+	t.Parallel()
+	s := startIncomplete(t, "http://10.0.0.2:80")
+	_, incomplete := s.URLs()
+	_, complete := startServer(t, "http://10.0.0.3:80")
+	both := incomplete + "," + complete
+	spec, file := templateOf(t, addresses)
+	p := startCommand(t, "watch", "-pubsub", both, "-template", spec, "-timeout", "1h")
+	awaitSubscriber(t, s)
+	startCommand(t, "watch", "-pubsub", both).Stdout.Await(`total 2\n`)
+	p.Signal(syscall.SIGTERM)
+	p.Wait()
+	if _, err := os.Stat(file); !os.IsNotExist(err) {
+		t.Errorf("error %v, want that there is no file: an hour is not over", err)
+	}
+	startCommand(t, "watch", "-pubsub", both, "-template", spec, "-timeout", "10ms")
+	awaitFile(t, file, "10.0.0.2:80\n10.0.0.3:80\n")
+}
+
 // startIncomplete starts a server that knows one name, and has not surveyed
 // everyone for an hour.
 func startIncomplete(t *testing.T, name string) *gopherdiscovery.DiscoveryServer {
