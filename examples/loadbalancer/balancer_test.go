@@ -123,6 +123,7 @@ func request(t *testing.T, method, url, body string) (code int, text string, err
 	if err != nil {
 		t.Fatal(err)
 	}
+	r.Close = true // on a connection that was used before the client would repeat the request by itself
 	answer, err := http.DefaultClient.Do(r)
 	if err != nil {
 		return 0, "", err
