@@ -14,7 +14,7 @@ import (
 	"time"
 )
 
-// fakeHost says how an attempt at it goes.
+// fakeHost scripts the outcome of a connection attempt.
 type fakeHost struct {
 	takes time.Duration
 	err   error // nil for success
@@ -114,7 +114,7 @@ func TestHistory(t *testing.T) {
 	}
 }
 
-// Of two that succeed at the same moment one is closed.
+// Of two attempts that succeed at the same moment, one connection is closed.
 func TestRaceHasOneWinner(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		closed := 0
@@ -122,7 +122,7 @@ func TestRaceHasOneWinner(t *testing.T) {
 			if target == "a" {
 				time.Sleep(attemptDelay)
 			}
-			time.Sleep(10 * ms) // and pays no heed to the context
+			time.Sleep(10 * ms) // ignores the context
 			return &link{close: func() error { closed++; return nil }}, nil
 		})
 		if err != nil || c == nil || closed != 1 {
@@ -131,7 +131,8 @@ func TestRaceHasOneWinner(t *testing.T) {
 	})
 }
 
-// fakeDNS answers every question about a name with the same addresses, until the test ends.
+// fakeDNS answers every question about a name with the same addresses until the
+// test ends.
 func fakeDNS(t *testing.T, addresses ...string) {
 	t.Helper()
 	server, err := net.ListenPacket("udp", "127.0.0.1:0")
@@ -158,8 +159,8 @@ func fakeDNS(t *testing.T, addresses ...string) {
 	}()
 }
 
-// answerDNS answers a question for addresses of version 4 (RFC 1035, section 4), and knows none of
-// version 6.
+// answerDNS answers a question (RFC 1035, section 4) with IPv4 addresses. It
+// has no IPv6 addresses.
 func answerDNS(question []byte, addresses []string) []byte {
 	end := 12
 	for question[end] != 0 {
@@ -171,7 +172,7 @@ func answerDNS(question []byte, addresses []string) []byte {
 		addresses = nil
 	}
 	answer := append([]byte(nil), question[:end]...)
-	answer[2], answer[3] = 0x85, 0x80 // an authoritative response without an error
+	answer[2], answer[3] = 0x85, 0x80 // authoritative, no error
 	copy(answer[6:12], []byte{0, byte(len(addresses)), 0, 0, 0, 0})
 	for _, address := range addresses {
 		answer = append(answer, 0xC0, 12, 0, 1, 0, 1, 0, 0, 0, 0, 0, 4)
@@ -180,8 +181,8 @@ func answerDNS(question []byte, addresses []string) []byte {
 	return answer
 }
 
-// A name leads to several addresses, of which only the last has a server; the first accepts and
-// says nothing.
+// The name has several addresses. Only the last one has a server; the first one
+// accepts connections and sends nothing.
 func TestNameWithSeveralAddresses(t *testing.T) {
 	server, err := Server("tcp://127.0.0.3:0", "tcp://127.0.0.3:0", Options{PollTime: 50 * ms, Logger: slog.New(slog.DiscardHandler)})
 	if err != nil {
@@ -217,7 +218,8 @@ func TestNameWithSeveralAddresses(t *testing.T) {
 	}
 }
 
-// A name is looked up for each attempt, and what it leads to is logged once.
+// A name is resolved again for each attempt, but its addresses are logged only
+// once.
 func TestSeveralAddressesAreLoggedOnce(t *testing.T) {
 	fakeDNS(t, "127.0.0.1", "127.0.0.2")
 	lines := openGate()
@@ -236,8 +238,9 @@ func TestSeveralAddressesAreLoggedOnce(t *testing.T) {
 	}
 }
 
-// An old publisher is at one of the addresses of a name, and nobody at the
-// others: the subscriber takes the plain form at once, and nothing is lost.
+// An old publisher serves one of the addresses of a name, and the other refuses
+// connections. The subscriber falls back to the plain form at once and misses
+// nothing.
 func TestOldPublisherBehindAName(t *testing.T) {
 	old, err := net.Listen("tcp", "127.0.0.2:0")
 	if err != nil {

@@ -12,18 +12,19 @@ import (
 	"github.com/dahernan/gopherdiscovery"
 )
 
-// The options that the README shows.
+// readmeOptions are the defaults, written out.
 var readmeOptions = gopherdiscovery.Options{
 	SurveyTime:   1 * time.Second,
 	RecvDeadline: 1 * time.Second,
 	PollTime:     2 * time.Second,
 }
 
-// joinPause makes each join a lone one: it is longer than the default JoinInterval.
+// joinPause is longer than the default JoinInterval, so that each join is on
+// its own.
 const joinPause = 30 * time.Millisecond
 
-// BenchmarkJoin measures the time from the call of Client until all peers have received the list
-// with the newcomer.
+// BenchmarkJoin measures the time from the call of Client until all peers have
+// received the list with the newcomer.
 func BenchmarkJoin(b *testing.B) {
 	benchmarkSizes(b, func(b *testing.B, c *crowd) {
 		var joins durations
@@ -43,8 +44,8 @@ func BenchmarkJoin(b *testing.B) {
 	})
 }
 
-// BenchmarkLeave measures the time from the call of Cancel until all peers have received the list
-// without the client.
+// BenchmarkLeave measures the time from the call of Cancel until all peers have
+// received the list without the client.
 func BenchmarkLeave(b *testing.B) {
 	benchmarkSizes(b, func(b *testing.B, c *crowd) {
 		var leaves durations
@@ -64,8 +65,9 @@ func BenchmarkLeave(b *testing.B) {
 	})
 }
 
-// BenchmarkKill measures the time from the end of a client's connection, which is all that a server
-// sees of a SIGKILL, until all peers have received the list without it.
+// BenchmarkKill measures the time from the end of a client's connection until
+// all peers have received the list without the client. The end of the
+// connection is all that a server sees of a SIGKILL.
 func BenchmarkKill(b *testing.B) {
 	benchmarkSizes(b, func(b *testing.B, c *crowd) {
 		var leaves durations
@@ -82,8 +84,8 @@ func BenchmarkKill(b *testing.B) {
 	})
 }
 
-// BenchmarkIdle measures the processor time of 1000 clients, their subscribers and their server
-// while nothing changes.
+// BenchmarkIdle measures the processor time that 1000 clients, their
+// subscribers and their server use while nothing changes.
 func BenchmarkIdle(b *testing.B) {
 	c := newCrowd(b, 1000)
 	const window = 6 * time.Second

@@ -11,8 +11,8 @@ import (
 	"github.com/dahernan/gopherdiscovery"
 )
 
-// The tests in this file run in fake time, over inproc: times are exact, and a goroutine left
-// behind fails the test.
+// The tests in this file run in fake time over inproc, so times are exact, and
+// a goroutine left behind fails the test.
 
 func TestTimesOfJoinAndLeave(t *testing.T) {
 	gopherdiscovery.FakeTime(t, func(t *testing.T) {
@@ -85,8 +85,8 @@ func TestJoinsWaitForThePollWithoutJoinInterval(t *testing.T) {
 	})
 }
 
-// A client that falls silent is dropped when it has missed MissedSurveys surveys in a row, and not
-// before.
+// A silent client is dropped once it has missed MissedSurveys surveys in a row,
+// and not before.
 func TestSilentClient(t *testing.T) {
 	for _, limit := range []int{1, 2, 5} {
 		gopherdiscovery.FakeTime(t, func(t *testing.T) {
@@ -109,8 +109,8 @@ func TestSilentClient(t *testing.T) {
 			answer() // the poll at 2 s
 			sub.expect(t, delivered{2 * time.Second, "good silent"})
 
-			// Each poll lasts 1 s for the silent one's sake, and the next begins 2 s
-			// later.
+			// Each poll lasts 1 s because of the silent client, and the next
+			// one begins 2 s later.
 			for i := range limit {
 				sub.expect(t)
 				if i < limit-1 {
@@ -123,7 +123,8 @@ func TestSilentClient(t *testing.T) {
 				t.Errorf("Stats.Missed: got %d, want %d", got, limit)
 			}
 
-			// It only slept: what it says next brings it back at once.
+			// The client was only asleep: its next answer puts it back on the
+			// list at once.
 			time.Sleep(1 * time.Second)
 			for range limit {
 				if _, err := silent.Recv(); err != nil {
@@ -138,7 +139,7 @@ func TestSilentClient(t *testing.T) {
 	}
 }
 
-// Who answers all but one of each two surveys has never missed two in a row.
+// A client that answers every other survey never misses two in a row.
 func TestForgetfulClientStays(t *testing.T) {
 	gopherdiscovery.FakeTime(t, func(t *testing.T) {
 		server := bubbleServer(t, bubbleOptions)
@@ -162,8 +163,8 @@ func TestForgetfulClientStays(t *testing.T) {
 	})
 }
 
-// An answer that comes after the end of its survey, and after the start of the next, proves that
-// the client lives.
+// An answer that arrives after its survey has ended and the next one has begun
+// still proves that the client is alive.
 func TestLateAnswersCount(t *testing.T) {
 	gopherdiscovery.FakeTime(t, func(t *testing.T) {
 		server := bubbleServer(t, bubbleOptions)
@@ -216,8 +217,8 @@ func TestRecvDeadlineEndsASurvey(t *testing.T) {
 	})
 }
 
-// One client among 50 hangs: the others' joins and leaves are seen as if it were not there, whether
-// a poll is running or not.
+// One of 50 clients hangs. Joins and leaves of the others are seen as if it
+// were not there, whether or not a poll is running.
 func TestHungClientDelaysNobody(t *testing.T) {
 	gopherdiscovery.FakeTime(t, func(t *testing.T) {
 		server := bubbleServer(t, bubbleOptions)
@@ -232,7 +233,9 @@ func TestHungClientDelaysNobody(t *testing.T) {
 			t.Fatalf("the first list has %d names, want 49: it waits for nobody who has had a survey's time", got)
 		}
 		sub := newRecord(all.Changes())
-		for range 30 { // at 100 ms apart these fall into polls and between them
+		// These are 100 ms apart, so some fall into polls and some between
+		// them.
+		for range 30 {
 			start := time.Since(sub.start)
 			client := announce(t, server, "zz")
 			synctest.Wait()
@@ -252,8 +255,8 @@ func TestHungClientDelaysNobody(t *testing.T) {
 	})
 }
 
-// A restart goes unnoticed by subscribers when the clients come back in time; so does an hour
-// without a server.
+// Subscribers notice neither a restart after which the clients reconnect in
+// time nor an hour without a server.
 func TestRestartFlapsNobody(t *testing.T) {
 	gopherdiscovery.FakeTime(t, func(t *testing.T) {
 		server := bubbleServer(t, bubbleOptions)
@@ -279,7 +282,8 @@ func TestRestartFlapsNobody(t *testing.T) {
 	})
 }
 
-// A client that dies while the server is away is gone in the first list after it.
+// A client that dies while the server is away is missing from the first list
+// afterwards.
 func TestRestartNoticesWhoIsGone(t *testing.T) {
 	gopherdiscovery.FakeTime(t, func(t *testing.T) {
 		server := bubbleServer(t, bubbleOptions)
@@ -323,7 +327,7 @@ func TestNothingIsLoggedInPeace(t *testing.T) {
 	})
 }
 
-// A server that is away is one line for the whole outage, and one for its end.
+// An outage of the server is logged in one line, and its end in another.
 func TestOutageIsLoggedOnce(t *testing.T) {
 	gopherdiscovery.FakeTime(t, func(t *testing.T) {
 		logger, book := newLogger()

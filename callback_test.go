@@ -10,7 +10,7 @@ import (
 	"github.com/dahernan/gopherdiscovery"
 )
 
-// stuck is a logger that hangs until it is released.
+// stuck is a log handler that hangs until it is released.
 type stuck struct{ released chan struct{} }
 
 func (s stuck) Enabled(context.Context, slog.Level) bool { <-s.released; return false }
@@ -18,14 +18,15 @@ func (stuck) Handle(context.Context, slog.Record) error  { return nil }
 func (s stuck) WithAttrs([]slog.Attr) slog.Handler       { return s }
 func (s stuck) WithGroup(string) slog.Handler            { return s }
 
-// stuckLogger hangs until the test ends.
+// stuckLogger returns a logger that hangs until the test ends.
 func stuckLogger(t *testing.T) *slog.Logger {
 	released := make(chan struct{})
 	t.Cleanup(func() { close(released) })
 	return slog.New(stuck{released})
 }
 
-// expectSoon closes what may wait for functions of the user's that hang.
+// expectSoon checks that Close returns soon although a function of the user's
+// hangs.
 func expectSoon(t *testing.T, what string, e ender) {
 	t.Helper()
 	start := time.Now()
@@ -35,8 +36,8 @@ func expectSoon(t *testing.T, what string, e ender) {
 	}
 }
 
-// A logger that hangs keeps no client from dialling, no list from a subscriber, and no Close from
-// returning.
+// A logger that hangs does not keep a client from dialling, a list from a
+// subscriber, or Close from returning.
 func TestLoggerThatHangs(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := &gopherdiscovery.Dialer{Logger: stuckLogger(t)}
@@ -71,7 +72,7 @@ func TestLoggerThatHangs(t *testing.T) {
 	})
 }
 
-// Neither does an Authorize that hangs delay anyone but the client that it is asked about.
+// An Authorize that hangs delays only the client that it was asked about.
 func TestAuthorizeThatHangs(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		hung := make(chan struct{})

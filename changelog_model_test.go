@@ -11,8 +11,8 @@ import (
 	"time"
 )
 
-// modelSubscriber applies messages in the plainest way, with nothing of the
-// library's.
+// modelSubscriber applies messages in the simplest way, using none of the
+// library's code.
 type modelSubscriber struct {
 	cursor   cursor
 	names    map[string]bool // nil before the first list
@@ -24,7 +24,8 @@ func (m *modelSubscriber) list() []string { return slices.Sorted(maps.Keys(m.nam
 
 func (m *modelSubscriber) sum() uint64 { return sumByHand(m.list()...) }
 
-// split takes names apart, and fails if they do not ascend.
+// split splits joined names and fails the test if they are not in ascending
+// order.
 func (m *modelSubscriber) split(t *testing.T, joined string) []string {
 	t.Helper()
 	if joined == "" {
@@ -37,7 +38,7 @@ func (m *modelSubscriber) split(t *testing.T, joined string) []string {
 	return names
 }
 
-// apply returns the kind of a message.
+// apply applies a message and returns its kind.
 func (m *modelSubscriber) apply(t *testing.T, message []byte) string {
 	t.Helper()
 	number := func(at int) uint64 { return binary.BigEndian.Uint64(message[at:]) }
@@ -88,7 +89,7 @@ func (m *modelSubscriber) apply(t *testing.T, message []byte) string {
 	return ""
 }
 
-// model is a log, with what must be true of it.
+// model is a changelog and the facts that it must agree with.
 type model struct {
 	rng         *rand.Rand
 	log         changelog
@@ -96,11 +97,11 @@ type model struct {
 	names       map[string]bool
 	before      map[string]bool // of the list before
 	subscribers []*modelSubscriber
-	seen        map[string]int // how often what kind of step occurred
+	seen        map[string]int // how often each kind of step occurred
 }
 
-// publish changes some names, now and then most of them, or none, or it goes
-// back to the list before.
+// publish publishes a list. It usually changes a few names, sometimes most of
+// them or none, and sometimes goes back to the list before.
 func (m *model) publish() {
 	before := maps.Clone(m.names)
 	changes := m.rng.IntN(4)
@@ -135,8 +136,8 @@ func (m *model) publish() {
 	}
 }
 
-// connect lets a subscriber connect, sometimes again, with its list, and
-// sometimes with a list of another server.
+// connect connects a subscriber. Sometimes it reconnects with its list, and
+// sometimes it has the list of another server.
 func (m *model) connect(s *modelSubscriber) {
 	var have *uint64
 	switch m.rng.IntN(4) {
@@ -160,7 +161,7 @@ func (m *model) connect(s *modelSubscriber) {
 	}
 }
 
-// read lets a subscriber read, and checks that it knows what it must know.
+// read lets a subscriber read a message, and checks what it knows afterwards.
 func (m *model) read(t *testing.T, s *modelSubscriber) {
 	t.Helper()
 	kind := "nothing"
@@ -215,7 +216,8 @@ func (m *model) read(t *testing.T, s *modelSubscriber) {
 	}
 }
 
-// However lists and readers come, each has the list after it has read.
+// Whatever the order of publishing and reading, each subscriber has the newest
+// list once it has read.
 func TestChangelogAgreesWithAModel(t *testing.T) {
 	m := &model{rng: rand.New(rand.NewPCG(1, 2)), names: map[string]bool{}, before: map[string]bool{}, seen: make(map[string]int)}
 	for range 12 {
@@ -224,7 +226,7 @@ func TestChangelogAgreesWithAModel(t *testing.T) {
 		m.subscribers = append(m.subscribers, s)
 	}
 	for range 60000 {
-		// The first read often, and the last ones seldom.
+		// The first subscribers read often, and the last ones seldom.
 		s := m.subscribers[min(m.rng.IntN(len(m.subscribers)), m.rng.IntN(len(m.subscribers)))]
 		switch m.rng.IntN(20) {
 		case 0, 1, 2, 3, 4, 5:

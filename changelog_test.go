@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// In these tests a name is a letter. On the wire it is that letter many
-// times over, so that a change is shorter than a list.
+// In these tests a letter stands for a name. On the wire that letter is
+// repeated many times, so that a change is shorter than a list.
 const nameLength = 40
 
 func longNames(letters string) []string {
@@ -27,7 +27,7 @@ func letters(names []string) (all string) {
 	return all
 }
 
-// told describes a message, with an exclamation mark if it is complete.
+// told describes a message, with an exclamation mark if the list is complete.
 func told(t *testing.T, message []byte, plain bool) string {
 	t.Helper()
 	if message == nil {
@@ -58,9 +58,9 @@ func told(t *testing.T, message []byte, plain bool) string {
 	return what
 }
 
-// A script publishes lists, those with an exclamation mark as complete ones,
-// lets a subscriber connect that asks for "plain" lists or for "changes" and
-// perhaps has a list, notes that a "beat" is due, and reads what is "next".
+// A script publishes lists (complete ones end in an exclamation mark), connects
+// a subscriber that asks for "plain" lists or for "changes" and may already
+// have a list, says that a "beat" is due, and reads the "next" message.
 func TestNext(t *testing.T) {
 	for _, test := range []struct{ name, script, want string }{
 		{"plain: no list yet", "plain, next", "nothing"},
@@ -163,7 +163,7 @@ func TestPublishTellsWhatIsNew(t *testing.T) {
 	}
 }
 
-// The beat of a cursor counts from what it was sent last.
+// A cursor's beat is timed from the last message that it was sent.
 func TestBeats(t *testing.T) {
 	clock, beat := newClock(), 800*ms
 	var l changelog
@@ -172,7 +172,7 @@ func TestBeats(t *testing.T) {
 	clock.expectAt(t, "nextBeat of a newcomer", c.nextBeat(beat), 800)
 	l.next(&c, clock.at(50))
 	clock.expectAt(t, "nextBeat after a message", c.nextBeat(beat), 850)
-	l.next(&c, clock.at(100)) // there was nothing
+	l.next(&c, clock.at(100)) // there was nothing to send
 	clock.expectAt(t, "nextBeat after nothing", c.nextBeat(beat), 850)
 	if c.quiet(clock.at(749), beat) || c.beat {
 		t.Error("quiet more than an eighth of a beat early")
@@ -187,8 +187,8 @@ func TestBeats(t *testing.T) {
 	clock.expectAt(t, "nextBeat after a beat", c.nextBeat(beat), 1560)
 }
 
-// One whose list an incomplete server has not checked yet is sent no beat at
-// first.
+// A subscriber whose list an incomplete server has not checked yet is sent no
+// beat at first.
 func TestBeatsOfTheUnchecked(t *testing.T) {
 	clock, beat := newClock(), 800*ms
 	var l changelog
@@ -212,8 +212,8 @@ func TestBeatsOfTheUnchecked(t *testing.T) {
 	}
 }
 
-// Subscribers at the same position share a message, whoever reads between
-// them.
+// Subscribers at the same position share a message, whatever other subscribers
+// read in between.
 func TestMessagesAreShared(t *testing.T) {
 	var l changelog
 	base := longNames("a b c d e f")
@@ -246,7 +246,8 @@ func TestMessagesAreShared(t *testing.T) {
 	}
 }
 
-// What is kept of the past is bounded by the list, and by a number.
+// The changes that are kept take no more bytes than the list, and there are at
+// most 256 of them.
 func TestChangelogForgets(t *testing.T) {
 	check := func(t *testing.T, l *changelog) {
 		t.Helper()
@@ -300,8 +301,8 @@ func TestChangelogForgets(t *testing.T) {
 	})
 }
 
-// However many positions are read from, the messages that are kept for others
-// take no more than a list.
+// However many positions are read from, the messages kept for sharing take no
+// more memory than a list.
 func TestSharedMessagesAreBounded(t *testing.T) {
 	var l changelog
 	var base []string

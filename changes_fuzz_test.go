@@ -9,14 +9,14 @@ import (
 	"time"
 )
 
-// updateSeeds are messages of a server, right and wrong.
+// updateSeeds are valid and malformed messages of a server.
 var updateSeeds = []string{
 	"", "\x03", "\x03\x00", "\x03\x01a|b", "\x03\x00b|a", "\x03\x02a", "\x03\x01|", "\x03\x01\xff",
 	"\x04\x01" + zeros + zeros + "\x00", "\x04\x00" + sum1 + sum2 + "a\x00b|c", "\x04\x00" + sum1 + sum2 + "a|b",
 	"\x05\x01" + zeros, "\x05\x00" + sum2[1:], "\x80", "\xff\x00", "\x06\x00",
 }
 
-// What decodes is what encodes to the same bytes.
+// A message that decodes encodes to the same bytes.
 func FuzzDecodeUpdate(f *testing.F) {
 	for _, seed := range updateSeeds {
 		f.Add([]byte(seed))
@@ -68,9 +68,9 @@ func FuzzDecodeWelcome(f *testing.F) {
 	})
 }
 
-// fuzzedMessage makes a message from bytes that say what is to be done: that
-// of the fuzzer itself, or one about the list that the source has, so that
-// what is right is tried as well.
+// fuzzedMessage makes a message from the fuzzer's bytes. It uses the bytes as
+// they are, or makes a message about the source's list, so that valid messages
+// are tried as well.
 func fuzzedMessage(src *source, part string) []byte {
 	do, rest := part[0], part[1:]
 	names, _ := decodeList([]byte(rest))
@@ -79,7 +79,7 @@ func fuzzedMessage(src *source, part string) []byte {
 	case 0:
 		u.kind = kindBeat
 	case 1, 2, 3:
-		// Those that are present are removed, and the others added.
+		// Names that are present are removed, and the others are added.
 		u.kind = kindChange
 		for _, name := range names {
 			if _, found := slices.BinarySearch(src.list, name); found {
@@ -96,13 +96,15 @@ func fuzzedMessage(src *source, part string) []byte {
 	}
 	message := u.encode()
 	if do >= 0xC0 && len(rest) > 0 {
-		message[int(rest[0])%len(message)] ^= do // and now it is wrong, or another one
+		// Now the message is malformed, or a different one.
+		message[int(rest[0])%len(message)] ^= do
 	}
 	return message
 }
 
-// FuzzTake sends a source messages, separated by a 1 that is in no name.
-// Whatever they are, its list is one, and an error changes nothing.
+// FuzzTake feeds a source messages, separated by the byte 1, which is in no
+// name. Whatever the messages are, the source's list stays valid, and an error
+// changes nothing.
 func FuzzTake(f *testing.F) {
 	f.Add(strings.Join(updateSeeds, "\x01"))
 	f.Add("\x04a|b|c\x01\x09b|d\x01\x00\x01\xc9d\x01\x0ca\x01\x08")

@@ -14,7 +14,7 @@ import (
 	"time"
 )
 
-// sumByHand is sumOf with nothing but hash/fnv.
+// sumByHand computes the same as sumOf, using only hash/fnv.
 func sumByHand(names ...string) (sum uint64) {
 	for _, name := range names {
 		hash := fnv.New64a()
@@ -146,8 +146,8 @@ func TestUpdate(t *testing.T) {
 	}
 }
 
-// Each way in which a message can be wrong is an error, and the names of a
-// list and of both parts of a change are checked alike.
+// Each way in which a message can be malformed is an error. The names of a list
+// and of both parts of a change are checked alike.
 func TestMalformedUpdates(t *testing.T) {
 	wrong := map[string]string{
 		"empty":                      "",
@@ -200,7 +200,7 @@ func TestLaterKindsAreIgnored(t *testing.T) {
 	}
 }
 
-// A malformed name is in the error, but not all of it.
+// The error quotes a malformed name, but not all of a long one.
 func TestMalformedNamesAreQuoted(t *testing.T) {
 	_, err := decodeUpdate([]byte("\x03\x00a|b\n"))
 	if err == nil || !strings.Contains(err.Error(), `"b\n"`) || !strings.Contains(err.Error(), "control") {
@@ -212,7 +212,7 @@ func TestMalformedNamesAreQuoted(t *testing.T) {
 	}
 }
 
-// What separators promise is not believed.
+// A message full of separators makes decodeUpdate allocate little memory.
 func TestMalformedListsCostNoMemory(t *testing.T) {
 	body := append([]byte{kindList, 0}, bytes.Repeat([]byte(separator), 1<<20)...)
 	var before, after runtime.MemStats

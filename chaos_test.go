@@ -12,9 +12,9 @@ import (
 	"github.com/dahernan/gopherdiscovery"
 )
 
-// Whatever happens, subscribers in changes know in the end what those know
-// that are sent whole lists, and that is the truth. On the way there no list
-// lacks a client that never left.
+// Whatever happens, subscribers that receive changes and subscribers that
+// receive whole lists end up with the same list, and that list is right. On the
+// way, no list lacks a client that never left.
 func TestChangesComeToTheSameAsLists(t *testing.T) {
 	for range 3 {
 		seed := rand.Uint64()
@@ -36,8 +36,8 @@ func TestChangesComeToTheSameAsLists(t *testing.T) {
 	}
 }
 
-// expectForm checks that a subscriber was served in the form that it is for,
-// with messages of all kinds.
+// expectForm checks that a subscriber was served in the form that it is meant
+// for, with messages of all kinds.
 func (c *chaos) expectForm(name string) {
 	c.t.Helper()
 	kinds := make(map[byte]int)
@@ -56,8 +56,8 @@ func (c *chaos) expectForm(name string) {
 	}
 }
 
-// The same over the system's network. There a subscriber of old is slow: it
-// reads what was sent when all is over.
+// This is the same over TCP. There an old subscriber is slow: it reads only at
+// the end of each round.
 func TestChangesComeToTheSameAsListsOverTCP(t *testing.T) {
 	seed := rand.Uint64()
 	t.Logf("seed %d", seed)

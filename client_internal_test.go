@@ -8,8 +8,8 @@ import (
 	"testing/synctest"
 )
 
-// The header of a survey, with what devices have put before its id, goes back before the name; the
-// rest does not.
+// The answer begins with the survey's header, including what devices have put
+// before the id. The rest of the survey is not sent back.
 func TestClientAnswers(t *testing.T) {
 	for _, test := range []struct{ name, survey, want string }{
 		{"survey", "\x80\x00\x00\x01", "\x80\x00\x00\x01name"},
@@ -38,7 +38,8 @@ func TestClientAnswers(t *testing.T) {
 	}
 }
 
-// What is no survey is reported once, and keeps nobody from asking.
+// Messages that are not surveys are logged once, and later surveys are still
+// answered.
 func TestClientDropsWhatIsNoSurvey(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		core, lines := newFakePipe(), openGate()

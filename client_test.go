@@ -17,8 +17,8 @@ func TestPeersWithoutSubscription(t *testing.T) {
 	}
 }
 
-// List tells what was delivered last without taking it from the channel, and is as new as any list
-// that has been received.
+// List returns the last delivered list without taking it from the channel. It
+// is at least as new as any list received from the channel.
 func TestList(t *testing.T) {
 	survey, pubsub := reserve(t), reserve(t)
 	client, err := quiet.ClientWithSub(context.Background(), survey, pubsub, "one")

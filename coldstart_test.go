@@ -11,8 +11,8 @@ import (
 	"github.com/dahernan/gopherdiscovery"
 )
 
-// A new town sees itself as soon as everyone has been asked once, long before
-// the list is complete.
+// A new town sees itself as soon as each client has been asked once, long
+// before the list is complete.
 func TestColdStart(t *testing.T) {
 	const (
 		batch = 20 * time.Millisecond  // JoinInterval
@@ -22,7 +22,7 @@ func TestColdStart(t *testing.T) {
 	for _, test := range []struct {
 		name    string
 		servers []time.Duration // when each starts
-		within  time.Duration   // everyone has the list of all
+		within  time.Duration   // until all have the list of all
 	}{
 		{"server first", []time.Duration{0}, batch},
 		{"clients first", []time.Duration{time.Millisecond}, retry + batch},
@@ -69,8 +69,8 @@ func TestColdStart(t *testing.T) {
 	}
 }
 
-// expectAllWithin checks that the last list came early, and lists before it
-// had fewer names.
+// expectAllWithin checks that the last list came in time, and that the lists
+// before it had fewer names.
 func (r *record) expectAllWithin(t *testing.T, name string, within time.Duration, want string) {
 	t.Helper()
 	r.mu.Lock()
@@ -89,8 +89,8 @@ func (r *record) expectAllWithin(t *testing.T, name string, within time.Duration
 	}
 }
 
-// The first names are known at once, and that they are all when everyone has
-// had PollTime to come.
+// The first names are delivered at once. The list is known to be complete once
+// all clients have had PollTime to connect.
 func TestListIsIncompleteAtFirst(t *testing.T) {
 	gopherdiscovery.FakeTime(t, func(t *testing.T) {
 		w := newTown(t)
@@ -121,7 +121,7 @@ func TestListIsIncompleteAtFirst(t *testing.T) {
 	})
 }
 
-// That nobody is there is known as late as that somebody is not.
+// An empty list is delivered only once the list is complete.
 func TestEmptyTown(t *testing.T) {
 	gopherdiscovery.FakeTime(t, func(t *testing.T) {
 		w := newTown(t)

@@ -8,14 +8,15 @@ import (
 	"github.com/dahernan/gopherdiscovery"
 )
 
-// The path of a client is dead, but both ends of its connection stand. The
-// server takes the client for hung. The client dials again when it was asked
-// nothing for 30 s, and is listed again.
+// The path of a client is dead, but both ends of its connection stay open. The
+// server considers the client hung. The client dials again after 30 s without a
+// survey, and is listed again.
 func TestDeadPathOfAClient(t *testing.T) {
 	gopherdiscovery.FakeTime(t, func(t *testing.T) {
 		w, _, lists := crowded(t) // asked at 8 s
 		w.Deaden("survey0/a3")
-		// It misses the polls at 10 s and 13 s, which last a second each.
+		// The client misses the polls at 10 s and 13 s, which last a second
+		// each.
 		time.Sleep(5*time.Second - 1)
 		lists.expect(t)
 		time.Sleep(time.Nanosecond)
@@ -38,8 +39,8 @@ func TestDeadPathOfAClient(t *testing.T) {
 	})
 }
 
-// The paths of all clients are dead. The server doubts that all are hung, and
-// keeps them until they have dialled again.
+// The paths of all clients are dead. The server doubts that all have hung, and
+// keeps them on the list until they have dialled again.
 func TestDeadPathOfAllClients(t *testing.T) {
 	gopherdiscovery.FakeTime(t, func(t *testing.T) {
 		w, _, lists := crowded(t)
@@ -49,7 +50,8 @@ func TestDeadPathOfAllClients(t *testing.T) {
 	})
 }
 
-// A client whose surveys are far apart waits for ten times as long.
+// A client whose surveys are far apart waits for ten times the pause between
+// them.
 func TestDeadPathWithRareSurveys(t *testing.T) {
 	gopherdiscovery.FakeTime(t, func(t *testing.T) {
 		w := newTown(t)
@@ -70,8 +72,8 @@ func TestDeadPathWithRareSurveys(t *testing.T) {
 	})
 }
 
-// A subscriber dials again when it has heard nothing for 30 s, and is then told
-// what it has missed.
+// A subscriber dials again after 30 s of silence, and is then sent what it has
+// missed.
 func TestDeadPathOfASubscriber(t *testing.T) {
 	gopherdiscovery.FakeTime(t, func(t *testing.T) {
 		w, clients, lists := crowded(t) // told something at 8 s
@@ -94,8 +96,8 @@ func TestDeadPathOfASubscriber(t *testing.T) {
 	})
 }
 
-// A path that dies before the pause between surveys is known is found out too,
-// late on the first connection of a client, and soon on a later one.
+// A client also notices that its path has died before it knew the pause between
+// surveys: late on its first connection, and soon on a later one.
 func TestDeadPathFromTheFirstSurvey(t *testing.T) {
 	gopherdiscovery.FakeTime(t, func(t *testing.T) {
 		w := newTown(t)
@@ -127,8 +129,8 @@ func TestDeadPathFromTheFirstSurvey(t *testing.T) {
 	})
 }
 
-// A server that asks every hour, and soon after a client has come, keeps its
-// clients.
+// A server that surveys every hour, and soon after a client has connected,
+// keeps its clients.
 func TestRareSurveysAreNoDeadPath(t *testing.T) {
 	gopherdiscovery.FakeTime(t, func(t *testing.T) {
 		w := newTown(t)

@@ -13,7 +13,7 @@ import (
 	"go.nanomsg.org/mangos/v3/protocol/xsurveyor"
 )
 
-// device puts one hop between a URL and those who connect to the URL that it returns.
+// device puts one hop before a URL, and returns the URL to connect to instead.
 func device(t *testing.T, toServer, toClients func() (mangos.Socket, error), url string) string {
 	t.Helper()
 	server, clients := mangosSocket(t, toServer), mangosSocket(t, toClients)
@@ -27,12 +27,12 @@ func device(t *testing.T, toServer, toClients func() (mangos.Socket, error), url
 	return bound
 }
 
-// Clients and subscribers behind one device, and behind two in a row.
+// Clients and subscribers work behind one device, and behind two in a row.
 func TestDevices(t *testing.T) {
 	for hops := 1; hops <= 2; hops++ {
 		t.Run(fmt.Sprintf("hops=%d", hops), func(t *testing.T) {
 			opt := quickOptions
-			// Who is behind a device leaves by silence.
+			// A client behind a device leaves by falling silent.
 			opt.SurveyTime = 200 * time.Millisecond
 			server := startServer(t, opt)
 			survey, pubsub := server.URLs()
@@ -51,8 +51,8 @@ func TestDevices(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer two.Close()
-			// A device forwards lists, it keeps none: each wait is for a list that a
-			// change brings.
+			// A device forwards lists but keeps none, so each wait is for a
+			// list that a change causes.
 			eventually(t, "both are listed", func() bool { return server.Stats().Services == 2 })
 			direct := announce(t, server, "direct")
 			await(t, peers, "direct", "one", "two")

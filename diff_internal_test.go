@@ -29,7 +29,7 @@ func setOf(names []string) map[string]bool {
 	return set
 }
 
-// compare and edit agree with sets, and undo each other.
+// compare and edit agree with set operations, and undo each other.
 func TestCompareAndEdit(t *testing.T) {
 	rng := rand.New(rand.NewPCG(1, 2))
 	for range 5000 {
@@ -57,7 +57,7 @@ func TestCompareAndEdit(t *testing.T) {
 	}
 }
 
-// edit accepts what fits the list, and nothing else.
+// edit accepts edits that fit the list, and no others.
 func TestEditChecks(t *testing.T) {
 	rng := rand.New(rand.NewPCG(3, 4))
 	const edits = 20000

@@ -118,8 +118,8 @@ func TestSlowReaderGetsTheNewest(t *testing.T) {
 	}
 }
 
-// The subscriber reads nothing while more is published than the system buffers, so that the server
-// has to skip lists.
+// The subscriber reads nothing while more is published than the system buffers,
+// so the server has to skip lists.
 func TestSlowConnectionSkipsToTheNewest(t *testing.T) {
 	server := startServer(t, quickOptions)
 	survey, pubsub := server.URLs()

@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// openEdition has published a list at 1000, complete.
+// openEdition returns an edition whose complete list was published at 1000.
 func openEdition(c clock) edition {
 	var e edition
 	e.openAt(c.at(1000))
@@ -32,7 +32,7 @@ func TestEditionOpens(t *testing.T) {
 	c.expectAt(t, "deadline once complete", e.deadline(false), -1)
 }
 
-// After a halt the list is incomplete again, and changes are due all the same.
+// After a halt the list is incomplete again, but changes are still due.
 func TestEditionOpensAgain(t *testing.T) {
 	c := newClock()
 	e := openEdition(c)
@@ -50,7 +50,7 @@ func TestEditionPublishAt(t *testing.T) {
 		name    string
 		changes []int // when names came
 		left    int   // when one left; 0 for never
-		joined  bool  // one that came is a newcomer's
+		joined  bool  // one of the names is a newcomer's
 		took    []int // how long newcomers took to answer
 		waiting bool  // for other newcomers
 		want    int   // -1 for never
@@ -96,7 +96,7 @@ func TestEditionPublishAt(t *testing.T) {
 	}
 }
 
-// What a list has told is no reason for the next one.
+// A change that has been published is no reason for another list.
 func TestEditionForgetsChangesThatArePublished(t *testing.T) {
 	c := newClock()
 	e := openEdition(c)
@@ -111,8 +111,8 @@ func TestEditionForgetsChangesThatArePublished(t *testing.T) {
 	c.expectAt(t, "publishAt of a further name", e.publishAt(false), 1007)
 }
 
-// Ends of connections are gathered while the list is complete: for longer when
-// they are so many that most may follow.
+// While the list is complete, ends of connections are gathered. They are
+// gathered for longer when there are so many that most others may follow.
 func TestEditionGathersEnds(t *testing.T) {
 	for _, test := range []struct {
 		name     string
@@ -145,8 +145,8 @@ func TestEditionGathersEnds(t *testing.T) {
 	}
 }
 
-// With a list the times of those who are in it are forgotten. No more are kept
-// than a sample.
+// Publishing a list forgets how long the newcomers took. At most paceSample of
+// these times are kept.
 func TestEditionPace(t *testing.T) {
 	var e edition
 	for range 1000 {

@@ -2,7 +2,8 @@ package gopherdiscovery
 
 import "testing"
 
-// A handshake that ends just when it has to give way to another leaves no trace.
+// A handshake that ends just when it has to give way to another one leaves
+// nothing behind.
 func TestClosedConnectionIsNotAdmitted(t *testing.T) {
 	set := quietSettings
 	set.maxConns = 1

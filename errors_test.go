@@ -11,7 +11,7 @@ import (
 	"github.com/dahernan/gopherdiscovery"
 )
 
-// orNil keeps a nil pointer from becoming an ender that is not nil.
+// orNil keeps a nil pointer from becoming a non-nil ender.
 func orNil[E interface {
 	comparable
 	ender
@@ -23,7 +23,8 @@ func orNil[E interface {
 	return e, err
 }
 
-// A constructor that refuses an argument says which one and why, and leaves nothing behind.
+// A constructor that refuses an argument says which one and why, and leaves
+// nothing behind.
 func TestBadArguments(t *testing.T) {
 	var noContext context.Context
 	long := strings.Repeat("x", 513)

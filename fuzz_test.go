@@ -21,7 +21,8 @@ func frames(messages ...string) []byte {
 	return b
 }
 
-// FuzzConnection throws bytes at a running server, with or without a handshake before them.
+// FuzzConnection sends arbitrary bytes to a running server, with or without a
+// handshake before them.
 func FuzzConnection(f *testing.F) {
 	f.Add(false, false, []byte(nil))
 	f.Add(false, false, []byte("GET / HTTP/1.1\r\n\r\n"))
@@ -55,8 +56,8 @@ func FuzzConnection(f *testing.F) {
 	})
 }
 
-// FuzzSubscriber throws bytes at a running server as a subscriber that asks for
-// changes.
+// FuzzSubscriber sends arbitrary bytes to a running server as a subscriber that
+// asks for changes.
 func FuzzSubscriber(f *testing.F) {
 	f.Add([]byte(nil))
 	f.Add(frames("\x02"))
@@ -95,7 +96,7 @@ func FuzzSubscriber(f *testing.F) {
 	})
 }
 
-// FuzzAnswers lets a respondent answer a survey that it was asked, with its true id.
+// FuzzAnswers answers a real survey, with its id, with an arbitrary name.
 func FuzzAnswers(f *testing.F) {
 	for _, seed := range []string{"", "name", "a|b", "\n", "\xff", "\u0085", strings.Repeat("x", 600)} {
 		f.Add(seed)
@@ -119,7 +120,7 @@ func FuzzAnswers(f *testing.F) {
 	})
 }
 
-// checkNames looks for names in the list that must not be there.
+// checkNames checks that the list holds only valid names, and the good client.
 func checkNames(t *testing.T, server *gopherdiscovery.DiscoveryServer) {
 	t.Helper()
 	list := server.Services()

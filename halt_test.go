@@ -9,8 +9,8 @@ import (
 	"github.com/dahernan/gopherdiscovery"
 )
 
-// halted returns a town with one server that is stopped at its poll at 4 s,
-// and a subscriber that knows its clients a0 to a9.
+// halted returns a town whose only server is stopped at its poll at 4 s, and a
+// subscriber that has the list of its clients a0 to a9.
 func halted(t *testing.T) (w town, clients []*gopherdiscovery.DiscoveryClient, lists *record) {
 	t.Helper()
 	w = newTown(t)
@@ -33,8 +33,8 @@ func (w town) goOn() {
 	}
 }
 
-// A client that lost its connection while the server was stopped, and has come
-// back to it, never left.
+// A client that lost its connection while the server was stopped, and has
+// reconnected, never leaves the list.
 func TestHaltIsSeenByNoSubscriber(t *testing.T) {
 	for _, test := range []struct {
 		name string
@@ -46,7 +46,7 @@ func TestHaltIsSeenByNoSubscriber(t *testing.T) {
 		{"most clients are connected anew", 4 * time.Second, []string{"survey0/a1", "survey0/a2", "survey0/a3", "survey0/a4", "survey0/a5", "survey0/a6"}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			for range 10 { // the order in which the server hears of it differs
+			for range 10 { // the server hears of it in varying order
 				gopherdiscovery.FakeTime(t, func(t *testing.T) {
 					w, _, lists := halted(t)
 					time.Sleep(2 * time.Second)
@@ -63,9 +63,9 @@ func TestHaltIsSeenByNoSubscriber(t *testing.T) {
 	}
 }
 
-// A server that goes on is incomplete for PollTime, and whatever it notices in
-// between it says at its end: to those who know a list. Others are told what
-// there is.
+// A server that resumes is incomplete for PollTime. A subscriber that has a
+// list is told of changes only at the end of that time. Others are told at once
+// who is there.
 func TestServerHoldsBackAfterAHalt(t *testing.T) {
 	gopherdiscovery.FakeTime(t, func(t *testing.T) {
 		w, clients, lists := halted(t)
@@ -79,7 +79,7 @@ func TestServerHoldsBackAfterAHalt(t *testing.T) {
 		newcomer := newRecord(sub.Changes())
 		expectState(t, sub, true, false)
 		time.Sleep(200*time.Millisecond - 1)
-		newcomer.expect(t) // it is to be told nothing of the dead
+		newcomer.expect(t) // it must not be told of the dead
 		time.Sleep(time.Nanosecond)
 		newcomer.expect(t, delivered{200 * time.Millisecond, ten[3:] + " b"})
 		time.Sleep(1800*time.Millisecond - 1)
@@ -92,11 +92,11 @@ func TestServerHoldsBackAfterAHalt(t *testing.T) {
 	})
 }
 
-// gathered is how much later the leave of one client of many is told: others
-// may follow at once.
+// gathered is the delay before the leave of one of many clients is published,
+// since others may follow at once.
 const gathered = 5 * time.Millisecond
 
-// A leave after the halt is seen at once again.
+// After the halt a leave is seen at once again.
 func TestServerIsItselfAfterAHalt(t *testing.T) {
 	gopherdiscovery.FakeTime(t, func(t *testing.T) {
 		w, clients, lists := halted(t)

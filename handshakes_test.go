@@ -8,10 +8,10 @@ import (
 	"time"
 )
 
-// closing tells when it is closed.
+// closing calls a function when it is closed.
 type closing struct {
 	close  func()
-	behind bool // something was not read yet
+	behind bool // some bytes have not been read yet
 }
 
 func (c *closing) Close() error {
@@ -21,8 +21,8 @@ func (c *closing) Close() error {
 
 func (c *closing) unread() bool { return c.behind }
 
-// A handshake that waits for us, or has said something that we have not read, is
-// spared while there is one that we wait for.
+// A handshake that waits for us, or has sent bytes that we have not read, does
+// not give way while there is one that keeps us waiting.
 func TestWhoGivesWay(t *testing.T) {
 	var all handshakes
 	closed := ""
@@ -51,8 +51,8 @@ func TestWhoGivesWay(t *testing.T) {
 	}
 }
 
-// When all that there may be wait for their turn, the next one waits for room, and none of them
-// gives way.
+// When all the handshakes that are allowed wait for their turn, the next one
+// waits for room, and none of them gives way.
 func TestNoRoomForAHandshake(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var all handshakes

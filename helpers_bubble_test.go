@@ -15,7 +15,7 @@ import (
 	"github.com/dahernan/gopherdiscovery"
 )
 
-// Helpers of the tests in fake time, over inproc.
+// The helpers in this file are for tests in fake time over inproc.
 
 const (
 	inprocSurvey = "inproc://survey"
@@ -28,13 +28,14 @@ var bubbleOptions = gopherdiscovery.Options{
 	Logger:     slog.New(slog.DiscardHandler),
 }
 
-// delivered is a list, with the time since the bubble began.
+// delivered is a list and the time of its delivery, since the start of the
+// bubble.
 type delivered struct {
 	at   time.Duration
 	list string
 }
 
-// record keeps what comes out of a channel of lists.
+// record keeps the lists that are received from a channel.
 type record struct {
 	start time.Time
 	mu    sync.Mutex
@@ -53,7 +54,7 @@ func newRecord(lists <-chan []string) *record {
 	return r
 }
 
-// expect checks all that was delivered until now, and forgets it.
+// expect checks the lists delivered since the last call.
 func (r *record) expect(t *testing.T, want ...delivered) {
 	t.Helper()
 	synctest.Wait()
@@ -72,7 +73,7 @@ func bubbleServer(t *testing.T, opt gopherdiscovery.Options) *gopherdiscovery.Di
 	return server
 }
 
-// silentClient connects as a client would, and answers when it is told to.
+// silentClient connects as a client would. It answers only when the test does.
 func silentClient(t *testing.T) mangos.Socket {
 	t.Helper()
 	sock, err := respondent.NewSocket()

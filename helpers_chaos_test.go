@@ -13,8 +13,8 @@ import (
 	"github.com/dahernan/gopherdiscovery"
 )
 
-// chaos is a town with two servers where everything happens. Each subscriber
-// is there in both forms.
+// chaos is a town with two servers where anything may happen. Its subscribers
+// come in pairs, one for each form of subscription.
 type chaos struct {
 	town
 	random  *rand.Rand
@@ -29,7 +29,7 @@ type chaos struct {
 	lists   map[string]*record
 }
 
-// event is something that happens at its time.
+// event is an action and the time at which it is due.
 type event struct {
 	at time.Time
 	do func()
@@ -38,7 +38,7 @@ type event struct {
 // rocks are clients that never leave.
 var rocks = []string{"rock0", "rock1", "rock2"}
 
-const couples = 3 // of subscribers in both forms
+const couples = 3 // of subscribers, one in each form
 
 func newChaos(t *testing.T, seed uint64) *chaos {
 	logger, book := newLogger()
@@ -74,7 +74,7 @@ func (c *chaos) pause(most time.Duration) time.Duration {
 	return time.Duration(c.random.Int64N(int64(most)))
 }
 
-// stir lets something happen.
+// stir makes something happen.
 func (c *chaos) stir() {
 	n := c.random.IntN(2)
 	switch c.random.IntN(12) {
@@ -114,7 +114,7 @@ func (c *chaos) leave() {
 
 func (c *chaos) names() []string { return slices.Sorted(maps.Keys(c.clients)) }
 
-// port returns where a subscriber is connected to the server n.
+// port returns a port at which some subscriber is connected to server n.
 func (c *chaos) port(n int) string {
 	names := slices.Sorted(maps.Keys(c.subs))
 	return lists(n) + "/" + names[c.random.IntN(len(names))]
@@ -149,7 +149,7 @@ func (c *chaos) after(pause time.Duration, do func()) {
 	c.later = append(c.later, event{time.Now().Add(pause), do})
 }
 
-// sleep lets time pass, and happen what happens meanwhile.
+// sleep lets time pass, and runs the events that are due meanwhile.
 func (c *chaos) sleep(d time.Duration) {
 	end := time.Now().Add(d)
 	for {
@@ -170,10 +170,10 @@ func (c *chaos) sleep(d time.Duration) {
 	}
 }
 
-// calm ends all that is wrong with the network, and waits until everyone may
-// know everything.
+// calm repairs the network, and waits until every subscriber can know
+// everything.
 func (c *chaos) calm() {
-	c.sleep(20 * time.Second) // what is halted or away comes back
+	c.sleep(20 * time.Second) // servers that are halted or away come back
 	for port := range c.frozen {
 		c.Thaw(port)
 	}
@@ -182,8 +182,8 @@ func (c *chaos) calm() {
 	synctest.Wait()
 }
 
-// expectTruth checks that all subscribers know the same, never missed a rock,
-// and were sent nothing that breaks the protocol.
+// expectTruth checks that all subscribers have the same list, never missed a
+// rock, and were sent nothing that violates the protocol.
 func (c *chaos) expectTruth() {
 	c.t.Helper()
 	for _, line := range []string{"connection closed", "left out"} {

@@ -7,9 +7,9 @@ import (
 )
 
 // FakeTime runs a test in a bubble of its own, on one processor. On several
-// the race detector of Go 1.26 crashes now and then: goroutines whose timers
-// are due at once share one of its contexts (timer.unlockAndRun in
-// runtime/time.go).
+// processors the race detector of Go 1.26 crashes now and then, because
+// goroutines whose timers are due at the same time share one of its contexts
+// (timer.unlockAndRun in runtime/time.go).
 func FakeTime(t *testing.T, test func(t *testing.T)) {
 	t.Helper()
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))

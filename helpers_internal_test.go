@@ -13,7 +13,7 @@ import (
 
 const ms = time.Millisecond
 
-// gate is a logger that returns when it is let.
+// gate is a log handler that blocks until it is opened.
 type gate struct {
 	open chan struct{}
 
@@ -21,14 +21,14 @@ type gate struct {
 	lines []string
 }
 
-// openGate returns one that does not hold up anything.
+// openGate returns a gate that does not block.
 func openGate() *gate {
 	g := &gate{open: make(chan struct{})}
 	close(g.open)
 	return g
 }
 
-// take returns the lines since the last call.
+// take returns the lines logged since the last call.
 func (g *gate) take() []string {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -54,22 +54,23 @@ func (g *gate) Handle(_ context.Context, r slog.Record) error {
 	return nil
 }
 
-// quietSettings let an endpoint be without a log.
+// quietSettings are the settings of an endpoint without a log.
 var quietSettings = settings{log: &asyncLog{logger: slog.New(slog.DiscardHandler)}}
 
-// nothing is a connection that nothing happens on.
+// nothing is a connection on which nothing happens.
 type nothing struct{ mangos.TranPipe }
 
 func (nothing) Close() error { return nil }
 
-// clock tells times in milliseconds since its start.
+// clock counts time in milliseconds since its start.
 type clock struct{ start time.Time }
 
 func newClock() clock { return clock{time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)} }
 
 func (c clock) at(millis int) time.Time { return c.start.Add(time.Duration(millis) * ms) }
 
-// expectAt compares a time with one in milliseconds since the clock's start; -1 is the zero time.
+// expectAt compares a time with one in milliseconds since the clock's start; -1
+// is the zero time.
 func (c clock) expectAt(t *testing.T, what string, got time.Time, want int) {
 	t.Helper()
 	wanted := c.at(want)
@@ -91,10 +92,10 @@ func rang(b bell) bool {
 	}
 }
 
-// fakePipe is a connection of mangos that nothing is behind.
+// fakePipe is a mangos connection with nothing behind it.
 type fakePipe struct {
 	protocol.Pipe
-	busy chan struct{} // keeps messages from being sent until it is closed
+	busy chan struct{} // messages are not sent until it is closed
 
 	mu     sync.Mutex // guards the fields below
 	in     []string   // what the other side says
@@ -102,7 +103,8 @@ type fakePipe struct {
 	closed bool
 }
 
-// newFakePipe returns one whose other side says something and then hangs up.
+// newFakePipe returns a pipe whose other side sends the given messages and then
+// hangs up.
 func newFakePipe(says ...string) *fakePipe {
 	f := &fakePipe{in: says, busy: make(chan struct{})}
 	close(f.busy)
@@ -145,7 +147,7 @@ func (f *fakePipe) isClosed() bool {
 	return f.closed
 }
 
-// take returns what was sent since the last call.
+// take returns the messages sent since the last call.
 func (f *fakePipe) take() []string {
 	f.mu.Lock()
 	defer f.mu.Unlock()

@@ -11,20 +11,20 @@ import (
 )
 
 // memoryRoom is how many bytes may be on their way in one direction of a
-// connection. It is less than a system gives, so that a writer is soon held up
-// by a reader that does not read.
+// connection. It is less than a system allows, so that a reader that does not
+// read soon holds up the writer.
 const memoryRoom = 512
 
-// Memory is a network without a system behind it: it works in fake time. The
-// part of a name before its first slash is what a server listens at; what
-// follows tells connections to it apart.
+// Memory is a network without an operating system, so that it works in fake
+// time. A server listens at the part of a name before its first slash. The rest
+// of the name tells connections to that server apart.
 type Memory struct {
 	id string
 
 	mu      sync.Mutex // guards the fields below
 	ports   map[string]*memoryPort
 	frozen  map[string]bool
-	halting map[string]bool // later connections are halted
+	halting map[string]bool // later connections are halted too
 	conns   []*MemoryConn   // in the order in which they were made
 }
 
@@ -33,7 +33,7 @@ var (
 	memoryIDs atomic.Int64
 )
 
-// NewMemory returns a network that ends with the test.
+// NewMemory returns a network that lasts until the test ends.
 func NewMemory(t testing.TB) *Memory {
 	m := &Memory{
 		id:      fmt.Sprint(memoryIDs.Add(1)),
@@ -49,14 +49,15 @@ func NewMemory(t testing.TB) *Memory {
 // URL returns the URL of a name.
 func (m *Memory) URL(name string) string { return memoryScheme + "://" + m.id + "/" + name }
 
-// PlainURL is for subscribers: they meet a server there that offers no changes.
+// PlainURL returns a URL for subscribers, at which the server does not offer
+// changes.
 func (m *Memory) PlainURL(name string) string { return plainScheme + "://" + m.id + "/" + name }
 
-// Freeze delivers nothing any more to or from a name, though both ends stay
-// open: a process is stopped there, or the path to it is dead.
+// Freeze stops delivery to and from a name although both ends stay open, as if
+// a process were stopped there or the path to it were dead.
 func (m *Memory) Freeze(name string) { m.freeze(name, true) }
 
-// Thaw delivers what was written meanwhile.
+// Thaw ends a Freeze, and delivers what was written meanwhile.
 func (m *Memory) Thaw(name string) { m.freeze(name, false) }
 
 func (m *Memory) freeze(name string, frozen bool) {
@@ -79,14 +80,14 @@ func (m *Memory) Cut(name string) {
 	}
 }
 
-// Halt makes a server at a name stop where it sends something next. What is on
-// its way stays where it is.
+// Halt makes the server at a name stop when it next sends something. Bytes that
+// are on their way are not delivered.
 func (m *Memory) Halt(name string) {
 	m.Freeze(name)
 	m.halt(name, true)
 }
 
-// Continue lets it go on.
+// Continue lets a halted server go on.
 func (m *Memory) Continue(name string) {
 	m.Thaw(name)
 	m.mu.Lock()
@@ -101,7 +102,7 @@ func (m *Memory) halt(name string, halted bool) {
 	}
 }
 
-// Conns returns all connections to a name that there have been.
+// Conns returns all connections to a name, past ones included.
 func (m *Memory) Conns(name string) (conns []*MemoryConn) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -223,16 +224,16 @@ func (c *MemoryConn) cut() {
 	}
 }
 
-// MemoryMessage is a message that was sent over a connection.
+// MemoryMessage is a message sent over a connection.
 type MemoryMessage struct {
 	At   time.Time // of its last byte
 	Body string
 }
 
-// Up returns the messages that were sent to the server.
+// Up returns the messages sent to the server.
 func (c *MemoryConn) Up() []MemoryMessage { return c.up.messages() }
 
-// Down returns the messages that the server has sent.
+// Down returns the messages sent by the server.
 func (c *MemoryConn) Down() []MemoryMessage { return c.down.messages() }
 
 // memoryEnd is one end of a connection.

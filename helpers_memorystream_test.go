@@ -9,16 +9,18 @@ import (
 	"time"
 )
 
-// memoryStream is one direction of a connection. It remembers all that passes.
+// memoryStream is one direction of a connection. It remembers everything that
+// passes.
 type memoryStream struct {
-	mu       sync.Mutex // guards the fields below
-	changed  *sync.Cond
-	sent     []byte
-	writes   []memoryWrite
-	taken    int // how much of sent has been read
-	frozen   bool
-	dazed    bool // the reader does not read what has come
-	halted   bool // nothing is written that must not block: the writer is held up
+	mu      sync.Mutex // guards the fields below
+	changed *sync.Cond
+	sent    []byte
+	writes  []memoryWrite
+	taken   int // how much of sent has been read
+	frozen  bool
+	dazed   bool // the reader does not read
+	// halted makes tryWrite block, although it must not: the writer is stopped.
+	halted   bool
 	cut      bool
 	noReader bool // the end that reads is closed
 	noWriter bool
@@ -26,7 +28,7 @@ type memoryStream struct {
 	writeBy  memoryDeadline
 }
 
-// memoryWrite tells when bytes were written.
+// memoryWrite records when bytes were written.
 type memoryWrite struct {
 	end int // in what was sent
 	at  time.Time
@@ -128,7 +130,7 @@ func (s *memoryStream) takeLocked(b []byte) int {
 	return n
 }
 
-// messages returns what was sent so far.
+// messages returns the messages sent so far.
 func (s *memoryStream) messages() (all []MemoryMessage) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -148,7 +150,7 @@ func (s *memoryStream) messages() (all []MemoryMessage) {
 	return all
 }
 
-// memoryDeadline is when reading or writing gives up.
+// memoryDeadline is a deadline for reading or writing.
 type memoryDeadline struct {
 	at    time.Time
 	timer *time.Timer

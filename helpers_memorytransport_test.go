@@ -19,8 +19,8 @@ func init() {
 	transport.RegisterTransport(memoryTransport{plainScheme})
 }
 
-// memoryTransport is a transport over a Memory. Nothing but the network is its
-// own: handshakes, messages and the form of subscriptions are those of tcp.
+// memoryTransport is a transport over a Memory. It brings only a network of its
+// own: handshakes, messages and the forms of subscriptions are those of tcp.
 type memoryTransport struct{ scheme string }
 
 func (t memoryTransport) Scheme() string { return t.scheme }
@@ -66,7 +66,8 @@ func (l memoryListener) Listen() error {
 	return l.serve(ln)
 }
 
-// Accept does not hand the connection to mangos: what wraps this listener does.
+// Accept does not hand the connection to mangos. The listener that wraps this
+// one does.
 func (l memoryListener) Accept() (mangos.TranPipe, error) {
 	c, err := l.accept()
 	if err != nil {
@@ -75,7 +76,8 @@ func (l memoryListener) Accept() (mangos.TranPipe, error) {
 	return netPipe{c}, nil
 }
 
-// memoryDialer connects over a Memory. What wraps it makes the pauses.
+// memoryDialer connects over a Memory. Its wrapper makes the pauses between
+// attempts.
 type memoryDialer struct {
 	fixed
 	connector

@@ -1,15 +1,15 @@
 package gopherdiscovery
 
-// Deaden delivers nothing any more on the connections to a name that there
-// are, though both ends stay open. Connections made later are well: something
-// in between has lost its memory of the old ones.
+// Deaden stops delivery on the existing connections to a name, although both
+// ends stay open. Later connections work, as if something on the path had
+// forgotten the old ones.
 func (m *Memory) Deaden(name string) {
 	for _, c := range m.Conns(name) {
 		c.freeze(true)
 	}
 }
 
-// Daze makes those behind a name too busy to read what comes, until Revive.
+// Daze makes the peers behind a name too busy to read, until Revive is called.
 func (m *Memory) Daze(name string) { m.daze(name, true) }
 
 // Revive lets them read again.
@@ -21,7 +21,7 @@ func (m *Memory) daze(name string, dazed bool) {
 	}
 }
 
-// HaltSoon makes a server at a name stop where it sends something first on a
+// HaltSoon makes the server at a name stop when it first sends something on a
 // connection that does not exist yet. Continue lets it go on.
 func (m *Memory) HaltSoon(name string) {
 	m.mu.Lock()
@@ -29,7 +29,7 @@ func (m *Memory) HaltSoon(name string) {
 	m.halting[name] = true
 }
 
-// Unplug breaks the connections to a server at a name, and refuses new ones
+// Unplug breaks the connections to the server at a name, and refuses new ones
 // until plug is called.
 func (m *Memory) Unplug(name string) (plug func()) {
 	m.mu.Lock()

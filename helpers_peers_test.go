@@ -15,7 +15,7 @@ import (
 	"go.nanomsg.org/mangos/v3"
 )
 
-// Protocol numbers as they stand on the wire.
+// These are protocol numbers as they are on the wire.
 const (
 	protoPub        = 0x20
 	protoSub        = 0x21
@@ -23,7 +23,7 @@ const (
 	protoRespondent = 0x63
 )
 
-// rawConn speaks the wire format by hand, with nothing of the library's.
+// rawConn speaks the wire format by hand, using none of the library's code.
 type rawConn struct{ net.Conn }
 
 // dialRaw connects to a tcp:// URL and shakes hands.
@@ -46,7 +46,7 @@ func (r rawConn) shake(t testing.TB, self, peer uint16) {
 	}
 }
 
-// greet exchanges hellos and returns what the other side speaks.
+// greet exchanges hellos and returns the other side's protocol number.
 func (r rawConn) greet(t testing.TB, self uint16) uint16 {
 	t.Helper()
 	if _, err := r.Write([]byte{0, 'S', 'P', 0, byte(self >> 8), byte(self), 0, 0}); err != nil {
@@ -78,7 +78,7 @@ func (r rawConn) receive() ([]byte, error) {
 	return body, err
 }
 
-// mustReceive fails the test when no message comes in time.
+// mustReceive fails the test if no message comes in time.
 func (r rawConn) mustReceive(t testing.TB) []byte {
 	t.Helper()
 	r.SetReadDeadline(time.Now().Add(patience))
@@ -99,12 +99,13 @@ func (r rawConn) answerAll(name string) {
 	}
 }
 
-// hello is the handshake of one side.
+// hello returns one side's part of the handshake.
 func hello(protocol uint16) []byte {
 	return append(binary.BigEndian.AppendUint16([]byte{0, 'S', 'P', 0}, protocol), 0, 0)
 }
 
-// mangosSocket prepares a stock socket of mangos, which is closed with the test.
+// mangosSocket returns a stock mangos socket, which is closed when the test
+// ends.
 func mangosSocket(t testing.TB, newSocket func() (mangos.Socket, error)) mangos.Socket {
 	t.Helper()
 	sock, err := newSocket()
@@ -127,14 +128,14 @@ func listenStock(t *testing.T, sock mangos.Socket, url string) string {
 	return l.Address()
 }
 
-// program starts one of them. It returns the lines that it prints, and kills it with the test or
-// when told to.
+// program starts a program and returns the lines that it prints. The program is
+// killed when kill is called or the test ends.
 func program(t *testing.T, name string, args ...string) (lines <-chan string, kill func()) {
 	t.Helper()
 	return programWith(t, os.Stderr, name, args...)
 }
 
-// programWith is program with its own stderr.
+// programWith is like program, with a given stderr.
 func programWith(t *testing.T, stderr io.Writer, name string, args ...string) (lines <-chan string, kill func()) {
 	t.Helper()
 	path, err := exec.LookPath(name)
@@ -160,7 +161,7 @@ func programWith(t *testing.T, stderr io.Writer, name string, args ...string) (l
 		for scan := bufio.NewScanner(out); scan.Scan(); {
 			select {
 			case printed <- scan.Text():
-			default: // nobody looks any more
+			default: // no one reads any more
 			}
 		}
 	}()

@@ -23,8 +23,8 @@ import (
 	"github.com/dahernan/gopherdiscovery"
 )
 
-// Real-time tests poll often, so that the first list comes soon, and give answers all the time that
-// a busy machine may need.
+// quickOptions make a server poll often, so that the first list comes soon, and
+// give answers all the time that a busy machine may need.
 var quickOptions = gopherdiscovery.Options{
 	SurveyTime: 10 * time.Second,
 	PollTime:   50 * time.Millisecond,
@@ -33,8 +33,8 @@ var quickOptions = gopherdiscovery.Options{
 
 var quiet = &gopherdiscovery.Dialer{Logger: slog.New(slog.DiscardHandler)}
 
-// usualTime is what a join may take under attack, with the race detector and busy cores. In peace
-// it is about a millisecond.
+// usualTime is how long a join may take under attack, with the race detector
+// and on a busy machine. Otherwise it takes about a millisecond.
 const usualTime = 5 * time.Second
 
 const (
@@ -42,7 +42,7 @@ const (
 	anyTLSPort = "tls+tcp://127.0.0.1:0"
 )
 
-// startServer starts a server on ports of the system's choice.
+// startServer starts a server on ports chosen by the system.
 func startServer(t testing.TB, opt gopherdiscovery.Options) *gopherdiscovery.DiscoveryServer {
 	t.Helper()
 	return startServerAt(t, anyPort, anyPort, opt)
@@ -98,7 +98,8 @@ func subscribe(t testing.TB, server *gopherdiscovery.DiscoveryServer) *gopherdis
 	return sub
 }
 
-// await reads lists until the wanted one comes, and returns those that came before it.
+// await reads lists until the wanted one comes, and returns those that came
+// before it.
 func await(t testing.TB, lists <-chan []string, want ...string) (before [][]string) {
 	t.Helper()
 	timeout := time.After(patience)
@@ -134,7 +135,7 @@ func awaitClosed(t testing.TB, lists <-chan []string) {
 	}
 }
 
-// expectNone fails when a list waits in the channel.
+// expectNone fails the test if a list is waiting in the channel.
 func expectNone(t testing.TB, lists <-chan []string) {
 	t.Helper()
 	select {
@@ -147,7 +148,7 @@ func expectNone(t testing.TB, lists <-chan []string) {
 	}
 }
 
-// eventually waits for what nothing announces.
+// eventually polls until a condition holds.
 func eventually(t testing.TB, what string, holds func() bool) {
 	t.Helper()
 	for deadline := time.Now().Add(patience); !holds(); time.Sleep(time.Millisecond) {
@@ -157,7 +158,7 @@ func eventually(t testing.TB, what string, holds func() bool) {
 	}
 }
 
-// logBook keeps what is logged, a line per record.
+// logBook keeps what is logged, one line for each record.
 type logBook struct {
 	mu    sync.Mutex
 	lines strings.Builder
@@ -191,13 +192,14 @@ func reserve(t testing.TB) string {
 	return "tcp://" + l.Addr().String()
 }
 
-// ender is what a server, a client and a subscriber have in common.
+// ender is the common interface of servers, clients and subscribers.
 type ender interface {
 	Wait()
 	Close() error
 }
 
-// expectClosed reads what there is to read.
+// expectClosed reads until the connection ends, and fails the test if it stays
+// open.
 func expectClosed(t testing.TB, name string, c net.Conn) {
 	t.Helper()
 	c.SetReadDeadline(time.Now().Add(patience))
@@ -264,13 +266,15 @@ func (a *authority) issue(t testing.TB, template *x509.Certificate) ([]byte, *ec
 	return der, key
 }
 
-// certificate is good for servers and clients called name, and for 127.0.0.1.
+// certificate returns a certificate for servers and clients with the given
+// name, and for 127.0.0.1.
 func (a *authority) certificate(t testing.TB, name string) tls.Certificate {
 	t.Helper()
 	return a.certificateUntil(t, name, time.Time{})
 }
 
-// certificateUntil is certificate with an end, which the zero time leaves to issue.
+// certificateUntil is like certificate, with an expiry time. The zero time
+// stands for the one that issue chooses.
 func (a *authority) certificateUntil(t testing.TB, name string, end time.Time) tls.Certificate {
 	t.Helper()
 	der, key := a.issue(t, &x509.Certificate{
@@ -282,8 +286,8 @@ func (a *authority) certificateUntil(t testing.TB, name string, end time.Time) t
 	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}
 }
 
-// tlsPair returns a server's options, and a dialer that trusts it and has a certificate of the
-// given name.
+// tlsPair returns options for a server, and a dialer that trusts that server
+// and has a certificate for the given name.
 func tlsPair(t testing.TB, a *authority, name string) (gopherdiscovery.Options, *gopherdiscovery.Dialer) {
 	t.Helper()
 	opt := quickOptions

@@ -10,9 +10,9 @@ import (
 	"github.com/dahernan/gopherdiscovery"
 )
 
-// town is where servers, clients and subscribers live in fake time, connected
-// by a network that can be made to fail. Subscriptions are in changes there.
-// Servers are known by a number.
+// town is a set of servers, clients and subscribers in fake time, connected by
+// a network that can be made to fail. Subscribers ask for changes. Servers are
+// numbered.
 type town struct {
 	*gopherdiscovery.Memory
 	t      testing.TB
@@ -27,7 +27,8 @@ func newTown(t testing.TB) town {
 func survey(n int) string { return fmt.Sprintf("survey%d", n) }
 func lists(n int) string  { return fmt.Sprintf("lists%d", n) }
 
-// urls returns those of ports of the servers, for one who is called name.
+// urls returns the URLs at which the peer with the given name reaches a port of
+// the servers.
 func (w town) urls(port func(int) string, name string, servers []int) string {
 	var urls []string
 	for _, n := range servers {
@@ -43,7 +44,7 @@ func (w town) server(n int) *gopherdiscovery.DiscoveryServer {
 	return server
 }
 
-// client starts one that subscribes to nothing.
+// client starts a client without a subscription.
 func (w town) client(name string, servers ...int) *gopherdiscovery.DiscoveryClient {
 	w.t.Helper()
 	client, err := w.dialer.Client(context.Background(), w.urls(survey, name, servers), name)
@@ -70,7 +71,8 @@ func (w town) subscriber(name string, servers ...int) *gopherdiscovery.Subscribe
 	return w.subscribe(w.urls(lists, name, servers))
 }
 
-// plainSubscriber starts one that meets no server that offers changes.
+// plainSubscriber starts a subscriber that only meets servers that do not offer
+// changes.
 func (w town) plainSubscriber(name string, servers ...int) *gopherdiscovery.Subscriber {
 	w.t.Helper()
 	urls := w.urls(lists, name, servers)
@@ -87,7 +89,8 @@ func (w town) subscribe(urls string) *gopherdiscovery.Subscriber {
 	return sub
 }
 
-// kinds of message of a subscription in changes, as they stand on the wire.
+// These are the kinds of messages of a subscription in changes, as they are on
+// the wire.
 const (
 	welcome = 0x01
 	have    = 0x02
@@ -96,8 +99,8 @@ const (
 	beat    = 0x05
 )
 
-// lastTo returns the kinds of the messages that the server n has sent on the
-// newest connection of a subscriber, and how many bytes they have.
+// lastTo returns the kinds of the messages that server n has sent on a
+// subscriber's newest connection, and how many bytes they have in total.
 func (w town) lastTo(name string, n int) (kinds []byte, bytes int) {
 	w.t.Helper()
 	synctest.Wait()
@@ -112,7 +115,7 @@ func (w town) lastTo(name string, n int) (kinds []byte, bytes int) {
 	return kinds, bytes
 }
 
-// expectState checks what a subscriber knows of its first server.
+// expectState checks what a subscriber reports about its first server.
 func expectState(t *testing.T, sub *gopherdiscovery.Subscriber, connected, complete bool) {
 	t.Helper()
 	synctest.Wait()

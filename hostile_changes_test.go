@@ -13,17 +13,17 @@ import (
 	"github.com/dahernan/gopherdiscovery"
 )
 
-// The tests in this file are about subscriptions in changes, with the bytes
-// of one side made by hand.
+// The tests in this file are about subscriptions in changes. They write the
+// bytes of one side by hand.
 
 const protoChanges = 0xFD51
 
 var welcomeBytes = []byte{1, 1, 0, 0, 0x07, 0xD0} // beats every 2 seconds
 
-// number is an unsigned one of 8 bytes.
+// number encodes n in 8 bytes, as it is in a message.
 func number(n uint64) string { return string(binary.BigEndian.AppendUint64(nil, n)) }
 
-// sum is that of a list, as a message has it.
+// sum returns the sum of a list, as it is in a message.
 func sum(names ...string) string {
 	var sum uint64
 	for _, name := range names {
@@ -34,8 +34,8 @@ func sum(names ...string) string {
 	return number(sum)
 }
 
-// publisher is a server that a subscriber of the library connects to, with
-// each message made by hand.
+// publisher is a server for one of the library's subscribers. Tests write each
+// of its messages by hand.
 type publisher struct {
 	net.Listener
 	t *testing.T
@@ -53,7 +53,8 @@ func newPublisher(t *testing.T) publisher {
 
 func (p publisher) url() string { return "tcp://" + p.Addr().String() }
 
-// accept returns the next connection, and what its other side speaks.
+// accept returns the next connection, and the protocol number of its other
+// side.
 func (p publisher) accept() (rawConn, uint16) {
 	p.t.Helper()
 	_ = p.Listener.(*net.TCPListener).SetDeadline(time.Now().Add(patience))
@@ -90,8 +91,8 @@ func subscribeTo(t *testing.T, d *gopherdiscovery.Dialer, url string) *gopherdis
 	return sub
 }
 
-// Whatever is wrong with a message, nothing of it is delivered. The
-// subscriber says once what is wrong, and is content with whole lists.
+// Whatever is wrong with a message, nothing of it is delivered. The subscriber
+// logs once what is wrong, and falls back to whole lists.
 func TestHostileServers(t *testing.T) {
 	list := "\x03\x01" + "b|d"
 	for _, test := range []struct {

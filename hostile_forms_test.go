@@ -12,8 +12,8 @@ import (
 	"github.com/dahernan/gopherdiscovery"
 )
 
-// What a later version of the protocol may send is left alone, and the
-// connection stays.
+// Messages that a later version of the protocol may send are ignored, and the
+// connection stays open.
 func TestServersOfALaterVersion(t *testing.T) {
 	t.Parallel()
 	logger, book := newLogger()
@@ -35,8 +35,8 @@ func TestServersOfALaterVersion(t *testing.T) {
 	}
 }
 
-// What the subscriber has of a server it says when it connects again, and the
-// server goes on from there.
+// A subscriber that reconnects says which list it has, and the server continues
+// from there.
 func TestSubscribersResume(t *testing.T) {
 	t.Parallel()
 	p := newPublisher(t)
@@ -55,7 +55,8 @@ func TestSubscribersResume(t *testing.T) {
 	}
 }
 
-// Changes without end do not make a list without end.
+// The list of a subscriber does not grow without limit, however many changes a
+// server sends.
 func TestListsThatGrowWithoutEnd(t *testing.T) {
 	before := measure()
 	p := newPublisher(t)
@@ -88,7 +89,7 @@ func TestListsThatGrowWithoutEnd(t *testing.T) {
 	}
 }
 
-// The length of a change is not believed: 100 servers that announce 64 MiB
+// The announced length of a change is not trusted: 100 servers announce 64 MiB
 // each and send little.
 func TestChangesThatDoNotEnd(t *testing.T) {
 	before := measure()
@@ -105,8 +106,8 @@ func TestChangesThatDoNotEnd(t *testing.T) {
 	}
 }
 
-// A publisher that takes any subscriber, and knows no changes: it is given ten
-// seconds to welcome one.
+// A publisher that accepts any subscriber, but does not know changes, is given
+// ten seconds to welcome one.
 func TestPublishersThatNeverWelcome(t *testing.T) {
 	t.Parallel()
 	logger, book := newLogger()
@@ -131,7 +132,8 @@ func TestPublishersThatNeverWelcome(t *testing.T) {
 	}
 }
 
-// A server that takes neither form is asked for them in turn, with pauses.
+// A server that accepts neither form is tried with each of them in turn, with
+// pauses.
 func TestFormsAlternateWithPauses(t *testing.T) {
 	for _, test := range []struct {
 		name   string
@@ -167,8 +169,9 @@ func TestFormsAlternateWithPauses(t *testing.T) {
 			if !slices.Equal(got, want) {
 				t.Errorf("the subscriber speaks %#x, want %#x", got, want)
 			}
-			// The second attempt follows at once, the others after pauses that grow
-			// by half from 100 ms, less up to a quarter each.
+			// The second attempt follows at once. The pauses before the others
+			// grow by half from 100 ms, and each is shortened by up to a
+			// quarter.
 			if least := 75 * (100 + 150 + 225 + 337 + 506) / 100 * time.Millisecond; took < least {
 				t.Errorf("7 attempts in %v, want them to take %v at least", took, least)
 			}
@@ -180,7 +183,7 @@ func TestFormsAlternateWithPauses(t *testing.T) {
 }
 
 // A proxy whose server is down closes each connection before any hello. Once
-// the server is back its subscribers ask it for changes, whichever form they
+// the server is back, its subscribers ask it for changes, whichever form they
 // tried last.
 func TestServerComesBackBehindAProxy(t *testing.T) {
 	for attempts := range 4 {
@@ -214,13 +217,15 @@ func TestServerComesBackBehindAProxy(t *testing.T) {
 	}
 }
 
-// A server that was too busy to shake hands closes the connection late, and is
-// asked for changes again when it serves the plain form. A publisher that closes
-// it at once is not.
+// A server that was too busy to shake hands closes the connection late. It is
+// asked for changes again once it serves the plain form. A publisher that
+// closes the connection at once is not.
 func TestLateRefusalIsNotBelieved(t *testing.T) {
 	for _, test := range []struct {
 		name string
-		wait time.Duration // until it closes the connection that asks for changes
+		// wait is the time before it closes the connection that asks for
+		// changes.
+		wait time.Duration
 		want []uint16
 	}{
 		{"late", 1200 * time.Millisecond, []uint16{protoChanges, protoSub, protoChanges}},
@@ -237,7 +242,7 @@ func TestLateRefusalIsNotBelieved(t *testing.T) {
 					t.Fatalf("connection %d speaks %#x, want %#x", i, proto, want)
 				}
 				if i == 0 {
-					time.Sleep(test.wait) // what is measured
+					time.Sleep(test.wait) // the test is about this delay
 					c.Close()
 				}
 				last = c

@@ -13,8 +13,8 @@ import (
 	"github.com/dahernan/gopherdiscovery"
 )
 
-// ipcConn is a rawConn over ipc, where a byte precedes each message. There the
-// system keeps less than a list for a reader that does not come.
+// ipcConn is a rawConn over ipc, where a byte precedes each message. Over ipc
+// the system buffers less than a list for a slow reader.
 type ipcConn struct{ rawConn }
 
 func (c ipcConn) mustReceive(t *testing.T) string {
@@ -34,7 +34,7 @@ func (c ipcConn) mustSend(t *testing.T, message string) {
 	}
 }
 
-// dialIPC connects as a subscriber that asks for changes and has nothing.
+// dialIPC connects as a subscriber that asks for changes and has no list.
 func dialIPC(t *testing.T, path string) ipcConn {
 	t.Helper()
 	nc, err := net.Dial("unix", path)
@@ -49,7 +49,7 @@ func dialIPC(t *testing.T, path string) ipcConn {
 	return c
 }
 
-// fill lets one connection bring many long names, and returns them. They stay
+// fill lists many long names on one connection, and returns them. They stay
 // until the test ends.
 func fill(t *testing.T, server *gopherdiscovery.DiscoveryServer) []string {
 	t.Helper()
@@ -84,12 +84,12 @@ func fill(t *testing.T, server *gopherdiscovery.DiscoveryServer) []string {
 	return names
 }
 
-// A subscriber that does not read delays nobody. When it reads again it is
+// A subscriber that does not read delays no one. When it reads again, it is
 // sent what it lacks in one message, however much has changed meanwhile.
 func TestSubscribersThatDoNotRead(t *testing.T) {
 	for _, test := range []struct {
 		name   string
-		rounds int // each of two lists
+		rounds int // each publishes two lists
 		kind   byte
 	}{
 		{"for some changes", 20, 4},

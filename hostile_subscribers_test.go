@@ -20,15 +20,15 @@ func dialChanges(t testing.TB, url string) rawConn {
 	return c
 }
 
-// A subscriber says HAVE once, and then nothing.
+// A subscriber must send one HAVE and nothing else.
 func TestSubscribersThatSayTheWrongThing(t *testing.T) {
 	t.Parallel()
 	have := func(bytes string) []byte { return []byte("\x02" + bytes) }
 	for _, test := range []struct {
 		name     string
 		messages [][]byte
-		refused  uint64 // of the connections, before they took part
-		rejected uint64 // of those that did
+		refused  uint64 // connections refused in the handshake
+		rejected uint64 // connections closed later
 	}{
 		{"no HAVE", nil, 1, 0},
 		{"a HAVE of wrong length", [][]byte{have("\x01\x02\x03\x04")}, 1, 0},
@@ -68,8 +68,8 @@ func TestSubscribersThatSayTheWrongThing(t *testing.T) {
 	}
 }
 
-// A hello that is never finished, and a message that is not, take the time of
-// a handshake and no longer.
+// A subscriber that stops in the middle of its hello or its first message is
+// given the time of a handshake and no longer.
 func TestSubscribersThatStopHalfway(t *testing.T) {
 	t.Parallel()
 	server := startServer(t, quickOptions)

@@ -17,8 +17,9 @@ import (
 )
 
 const (
-	// Bounds for a server under attack: 4096 handshakes on each URL, one goroutine each, some
-	// for the connections that are through, and the memory for all of them.
+	// These are the bounds for a server under attack: 4096 handshakes on each
+	// URL, one goroutine each, some for the established connections, and the
+	// memory for all of them.
 	mostGoroutines = 2*4096 + 500
 	mostMemory     = 96 << 20
 )
@@ -35,7 +36,7 @@ func connect(t testing.TB, url string, first []byte) net.Conn {
 	return c
 }
 
-// usage is what the process uses, less what it used before.
+// usage is what the process uses.
 type usage struct {
 	goroutines int
 	memory     uint64
@@ -48,8 +49,8 @@ func measure() usage {
 	return usage{runtime.NumGoroutine(), m.HeapInuse + m.StackInuse}
 }
 
-// expectHealthy lets a good client join and leave in the usual time, in a list of the good ones
-// only.
+// expectHealthy checks that a good client can join and leave in the usual time,
+// and that the lists hold only good clients.
 func expectHealthy(t *testing.T, server *gopherdiscovery.DiscoveryServer, d *gopherdiscovery.Dialer, good ...string) {
 	t.Helper()
 	survey, pubsub := server.URLs()
@@ -81,7 +82,8 @@ func expectHealthy(t *testing.T, server *gopherdiscovery.DiscoveryServer, d *gop
 	}
 }
 
-// Thousands of connections that never become one of SP, on both URLs, plain and TLS.
+// Thousands of connections, plain and TLS, on both URLs never complete a
+// handshake.
 func TestConnectionsThatNeverShakeHands(t *testing.T) {
 	attacks := map[string][]byte{
 		"mute":           nil,
@@ -143,7 +145,8 @@ func TestConnectionsThatNeverShakeHands(t *testing.T) {
 	}
 }
 
-// A connection that says nothing, or one byte a second, is closed when its time is over.
+// A connection that sends nothing, or one byte a second, is closed at the
+// handshake's deadline.
 func TestHandshakeDeadline(t *testing.T) {
 	t.Parallel()
 	server := startServer(t, quickOptions)
@@ -198,7 +201,7 @@ func TestDialerLeavesAMuteServer(t *testing.T) {
 	})
 }
 
-// What peers of the right protocol can do wrong on the survey URL.
+// Respondents that speak the right protocol, but misuse it, do no harm.
 func TestHostileRespondents(t *testing.T) {
 	server := startServer(t, quickOptions)
 	survey, _ := server.URLs()
@@ -207,7 +210,7 @@ func TestHostileRespondents(t *testing.T) {
 	respondent := func() rawConn { return dialRaw(t, survey, protoRespondent, protoSurveyor) }
 	length := func(n uint64) []byte { return binary.BigEndian.AppendUint64(nil, n) }
 
-	// These break the protocol, and are disconnected.
+	// These messages violate the protocol, and their connections are closed.
 	for name, message := range map[string][]byte{
 		"a message that is too long":    append(length(4097), make([]byte, 4097)...),
 		"a length that is too long":     length(1 << 20),
@@ -228,7 +231,7 @@ func TestHostileRespondents(t *testing.T) {
 	}()
 	expectClosed(t, "a flood", flood)
 
-	// These are only dropped.
+	// These answers are only dropped.
 	for range 200 {
 		c := respondent()
 		id := c.mustReceive(t)
@@ -241,7 +244,8 @@ func TestHostileRespondents(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		_, _ = c.Write(append(length(100), "truncated"...)) // the rest never comes
+		// The rest never comes.
+		_, _ = c.Write(append(length(100), "truncated"...))
 	}
 	expectHealthy(t, server, quiet, "good")
 	if got, want := server.Stats().Rejected, uint64(200*8); got < want {
@@ -267,7 +271,7 @@ func TestTooManyNamesOnOneConnection(t *testing.T) {
 	eventually(t, "the others are listed", func() bool { return server.Stats().Services == 4096 })
 }
 
-// What peers of the right protocol can do wrong on the pub/sub URL.
+// Subscribers that speak the right protocol, but misuse it, do no harm.
 func TestHostileSubscribers(t *testing.T) {
 	server := startServer(t, quickOptions)
 	survey, pubsub := server.URLs()
@@ -280,7 +284,7 @@ func TestHostileSubscribers(t *testing.T) {
 		t.Errorf("Stats.Rejected: got %d, want 1", got)
 	}
 
-	// Many never read while a long list changes often.
+	// Many subscribers never read while a long list changes often.
 	crowd := dialRaw(t, survey, protoRespondent, protoSurveyor)
 	id := crowd.mustReceive(t)
 	var names []string
@@ -311,13 +315,14 @@ func TestHostileSubscribers(t *testing.T) {
 	for range 5 {
 		expectHealthy(t, server, quiet, names...)
 	}
-	// A list is 1 MB; if each of the 300 held its own there were 300 MB.
+	// A list is 1 MB. If each of the 300 subscribers held its own, they would
+	// take 300 MB.
 	if got := int64(measure().memory) - int64(before.memory); got > mostMemory {
 		t.Errorf("%d MiB more with subscribers that do not read, want at most %d", got>>20, mostMemory>>20)
 	}
 }
 
-// acceptPlain accepts a subscriber as a publisher that knows only the plain
+// acceptPlain accepts a subscriber like a publisher that knows only the plain
 // form: it refuses the connection that asks for changes.
 func acceptPlain(t *testing.T, l net.Listener) rawConn {
 	t.Helper()
@@ -336,7 +341,8 @@ func acceptPlain(t *testing.T, l net.Listener) rawConn {
 	return rawConn{}
 }
 
-// A length is not believed: 100 publishers that announce 64 MiB each and send little.
+// The announced length of a list is not trusted: 100 publishers announce 64 MiB
+// each and send little.
 func TestHostilePublishers(t *testing.T) {
 	before := measure()
 	for range 100 {
@@ -383,7 +389,7 @@ func TestMaxClients(t *testing.T) {
 		t.Errorf("Stats.Refused: got %d, want 2", got)
 	}
 	eventually(t, "the log says why", func() bool { return strings.Contains(book.String(), "MaxClients") })
-	// One that waits outside comes in when another leaves.
+	// A client that waits outside is let in when another one leaves.
 	announce(t, server, "d")
 	clients[0].Close()
 	await(t, sub.Changes(), "b", "c", "d")
@@ -406,7 +412,7 @@ func TestLogIsThrottled(t *testing.T) {
 	}
 }
 
-// TLS and SP share one deadline.
+// The handshakes of TLS and SP share one deadline.
 func TestTLSHandshakeDeadline(t *testing.T) {
 	t.Parallel()
 	a := newAuthority(t)

@@ -68,8 +68,9 @@ func TestOurClientWithStockServer(t *testing.T) {
 			if string(answer) != "ours" {
 				t.Errorf("answer: got %q, want %q", answer, "ours")
 			}
-			// As in 2015 this server neither sorts its list nor repeats it: it is sent
-			// until the subscriber is there.
+			// Like a server of 2015, this one neither sorts its list nor
+			// repeats it, so the list is sent until the subscriber has
+			// connected.
 			eventually(t, "our client receives the list", func() bool {
 				if err := publisher.Send([]byte("two|ours|two")); err != nil {
 					t.Fatal(err)
@@ -125,8 +126,8 @@ func awaitMessage(t *testing.T, sock mangos.Socket, want string) {
 	}
 }
 
-// The tests below run the programs of nanomsg and nng, which Debian packages as nanomsg-utils and
-// nng-utils.
+// The tests below run the programs of nanomsg and nng, which Debian packages as
+// nanomsg-utils and nng-utils.
 
 func TestNanomsgAndNNGPeers(t *testing.T) {
 	for _, cat := range []struct {
@@ -210,8 +211,8 @@ func TestNanomsgAndNNGServers(t *testing.T) {
 	}
 }
 
-// Names that are not valid never enter a list, whoever sends them, and who sends them is named
-// once.
+// Invalid names never enter a list, whoever sends them, and the log names their
+// sender once.
 func TestInvalidNamesNeverEnterAList(t *testing.T) {
 	logger, book := newLogger()
 	opt := quickOptions
@@ -247,7 +248,7 @@ func TestInvalidNamesNeverEnterAList(t *testing.T) {
 	if got, want := server.Stats().Rejected, uint64(len(names)+4); got != want {
 		t.Errorf("Stats.Rejected: got %d, want %d", got, want)
 	}
-	server.Close() // and all is logged
+	server.Close() // the log is complete now
 	if got := strings.Count(book.String(), "\n"); got != 1 || !strings.Contains(book.String(), bad.LocalAddr().String()) {
 		t.Errorf("the bad input was logged in %d lines, want 1 that names the address:\n%s", got, book)
 	}
@@ -270,7 +271,7 @@ func TestInvalidNamesOfAServerAreLeftOut(t *testing.T) {
 		return len(sub.Changes()) > 0
 	})
 	await(t, sub.Changes(), "a", "b")
-	// What has no name at all does not say that nobody is left.
+	// A message without a valid name does not mean that the list is empty.
 	for _, list := range []string{"\xff\x00 temperature 21C", "|", "c"} {
 		if err := publisher.Send([]byte(list)); err != nil {
 			t.Fatal(err)

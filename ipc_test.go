@@ -26,8 +26,8 @@ func TestIPC(t *testing.T) {
 	}
 }
 
-// The file of a process that has crashed is replaced. One that is in use, and what is no socket, is
-// left alone.
+// The socket file of a process that has crashed is replaced. A file that is in
+// use or is not a socket is left alone.
 func TestIPCFilesInTheWay(t *testing.T) {
 	dir := t.TempDir()
 	stale, live, other := dir+"/stale", dir+"/live", dir+"/other"
@@ -61,7 +61,7 @@ func TestIPCFilesInTheWay(t *testing.T) {
 	}
 }
 
-// abandon leaves a socket file that no process listens on.
+// abandon leaves a socket file on which no process listens.
 func abandon(t *testing.T, path string) {
 	t.Helper()
 	l, err := net.ListenUnix("unix", &net.UnixAddr{Net: "unix", Name: path})
@@ -72,7 +72,8 @@ func abandon(t *testing.T, path string) {
 	l.Close()
 }
 
-// Of several servers that want the file of a process that is gone one gets it, and keeps it.
+// Of several servers that want the file of a dead process, one gets it, and
+// keeps it.
 func TestOneServerWinsAnAbandonedFile(t *testing.T) {
 	dir := t.TempDir()
 	path := filepath.Join(dir, "survey")
@@ -114,7 +115,8 @@ func TestOneServerWinsAnAbandonedFile(t *testing.T) {
 	}
 }
 
-// Close removes the file that the server has made, and not one that somebody has put there since.
+// Close removes the socket file that the server created, but not one that
+// something else has put there since.
 func TestCloseLeavesTheFileOfASuccessor(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "survey")
 	server := startServerAt(t, "ipc://"+path, anyPort, quickOptions)
@@ -134,8 +136,8 @@ func TestCloseLeavesTheFileOfASuccessor(t *testing.T) {
 	c.Close()
 }
 
-// A relative path is that of the directory in which the server was started, whatever happens to the
-// process later.
+// A relative path is resolved when the server starts. A later change of the
+// working directory does not matter.
 func TestRelativePathIsMadeAbsolute(t *testing.T) {
 	first, second := t.TempDir(), t.TempDir()
 	t.Chdir(first)

@@ -38,7 +38,7 @@ func TestJoinsAreAskedJoinIntervalApart(t *testing.T) {
 	c.expectAt(t, "deadline after a late survey", j.deadline(), 43)
 }
 
-// With a negative interval newcomers wait for the poll, which takes them along.
+// With a negative interval, newcomers are surveyed in the next poll.
 func TestJoinsWithoutInterval(t *testing.T) {
 	c := newClock()
 	j := testJoins(-1)
@@ -118,5 +118,5 @@ func TestJoinsAnswered(t *testing.T) {
 	c.expectAt(t, "the other has had its time", j.answered(c.at(400), 300*ms), 400)
 }
 
-// first is what hear reports of an answer, without the time.
+// first drops the time from the results of hear.
 func first(_ time.Time, isNew bool) bool { return isNew }

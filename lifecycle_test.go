@@ -57,7 +57,8 @@ func TestChannelsAreClosedAfterWait(t *testing.T) {
 	}
 }
 
-// Wait keeps its word: the addresses can be bound, and a server started there works.
+// After Wait the addresses can be bound again, and a server started on them
+// works.
 func TestAddressesAreFreeAfterWait(t *testing.T) {
 	server := startServer(t, quickOptions)
 	survey, pubsub := server.URLs()
@@ -116,8 +117,8 @@ func TestContextThatHasEnded(t *testing.T) {
 	client.Wait()
 }
 
-// Wait returns in no time also while clients look for a server that is not there, or connect to
-// what never answers.
+// Wait also returns at once while clients look for a server that is not there,
+// or connect to one that never answers.
 func TestCloseWhileConnecting(t *testing.T) {
 	mute, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -171,8 +172,8 @@ func TestServerClosesWithConnectionsInAnyState(t *testing.T) {
 	}
 }
 
-// Opens and closes servers, clients and subscribers in random order, all at once: this is for the
-// race detector and the leak check.
+// TestChurn opens and closes servers, clients and subscribers concurrently and
+// in random order, for the race detector and the leak check.
 func TestChurn(t *testing.T) {
 	a := newAuthority(t)
 	opt, d := tlsPair(t, a, "peer")

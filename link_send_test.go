@@ -15,8 +15,8 @@ import (
 	"time"
 )
 
-// connected returns the two ends of a connection, of which the first has
-// so little room for what is not read that it takes some messages in part.
+// connected returns the two ends of a connection. The first end has so small a
+// buffer that it takes some messages only in part.
 func connected(t *testing.T) (writer, reader *net.UnixConn) {
 	t.Helper()
 	fds, err := syscall.Socketpair(syscall.AF_UNIX, syscall.SOCK_STREAM, 0)
@@ -50,7 +50,7 @@ func rawOf(t *testing.T, c *net.UnixConn) syscall.RawConn {
 	return raw
 }
 
-// tryWrite writes as much as there is room for, says how much that was, and
+// tryWrite writes as much as there is room for, returns how much that was, and
 // does not wait for more room.
 func TestTryWrite(t *testing.T) {
 	writer, reader := connected(t)
@@ -102,8 +102,8 @@ func newTestLink(t *testing.T, c net.Conn, scheme string) *link {
 	return l
 }
 
-// Whatever does not go at once goes later, and the other side reads the
-// messages whole and in order, however slowly it reads.
+// What cannot be sent at once is sent later. The other side reads the messages
+// whole and in order, however slowly it reads.
 func TestSendingInParts(t *testing.T) {
 	for _, scheme := range []string{"tcp", "ipc"} {
 		t.Run(scheme, func(t *testing.T) {
@@ -155,8 +155,8 @@ func TestSendingInParts(t *testing.T) {
 	}
 }
 
-// readSlowly reads messages, and compares them. It reads a few bytes at a
-// time, so that the writer is always ahead.
+// readSlowly reads messages and compares them with the given ones. It reads a
+// few bytes at a time, so that the writer is always ahead.
 func readSlowly(r io.Reader, bodies [][]byte, ipc bool) error {
 	rng := rand.New(rand.NewPCG(3, 4))
 	var want []byte
@@ -184,7 +184,8 @@ func readSlowly(r io.Reader, bodies [][]byte, ipc bool) error {
 	}
 }
 
-// On what is no socket of the system, as TLS is not, nothing goes at once.
+// Nothing is sent at once on a connection that is not a socket of the system,
+// such as one with TLS.
 func TestTrySendWithoutASocket(t *testing.T) {
 	near, far := net.Pipe()
 	defer near.Close()

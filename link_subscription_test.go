@@ -18,7 +18,8 @@ func framed(body []byte) string {
 	return string(append(binary.BigEndian.AppendUint64(nil, uint64(len(body))), body...))
 }
 
-// The handshakes of a server with what a subscriber says first.
+// TestHandshakeOfAServer tests the handshakes of a server with subscribers that
+// send different bytes first.
 func TestHandshakeOfAServer(t *testing.T) {
 	sum := uint64(7)
 	const changes, sub = 0xFD51, 0x21
@@ -70,7 +71,7 @@ func TestHandshakeOfAServer(t *testing.T) {
 				t.Errorf("spared when others need its place: got %t, want %t", spared, test.changes)
 			}
 			l.Close()
-			heard, _ := io.ReadAll(theirs) // which may end in a reset
+			heard, _ := io.ReadAll(theirs) // may end in a reset
 			if want := greeting(test.side.self) + test.hears; string(heard) != want {
 				t.Errorf("the subscriber hears % x, want % x", heard, want)
 			}
@@ -78,8 +79,8 @@ func TestHandshakeOfAServer(t *testing.T) {
 	}
 }
 
-// The handshakes of a subscriber that asks for changes, with what a publisher
-// says first.
+// TestHandshakeOfASubscriber tests the handshakes of a subscriber that asks for
+// changes, with publishers that send different bytes first.
 func TestHandshakeOfASubscriber(t *testing.T) {
 	sum := uint64(7)
 	const pub = 0x20
@@ -134,7 +135,7 @@ func TestHandshakeOfASubscriber(t *testing.T) {
 				t.Errorf("got a beat of %v, want 2s", l.beat)
 			}
 			l.Close()
-			heard, _ := io.ReadAll(theirs) // which may end in a reset
+			heard, _ := io.ReadAll(theirs) // may end in a reset
 			if want := greeting(0xFD51) + test.hears; string(heard) != want {
 				t.Errorf("the publisher hears % x, want % x", heard, want)
 			}
@@ -142,14 +143,14 @@ func TestHandshakeOfASubscriber(t *testing.T) {
 	}
 }
 
-// A handshake whose time is up goes on when something has come that this process
-// has not read in time, but not without end.
+// A handshake whose time is up goes on if bytes have arrived that this process
+// has not read in time, but not without limit.
 func TestHandshakeOfALateProcess(t *testing.T) {
 	const changes = 0xFD51
 	for _, test := range []struct {
 		name     string
 		says     string
-		extended int // before
+		extended int // how often, before the test
 		want     error
 	}{
 		{"all has come", greeting(changes) + framed(encodeHave(nil)), 0, nil},

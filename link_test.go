@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// allocating counts what a reader is asked for before it has delivered anything.
+// allocating records the most bytes that it was asked for at once.
 type allocating struct {
 	rest int
 	most int

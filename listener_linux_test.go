@@ -17,15 +17,16 @@ import (
 )
 
 const (
-	// asPoorServer makes the test binary a server that may have few descriptors.
+	// asPoorServer makes the test binary a server that may have few
+	// descriptors.
 	asPoorServer = "GOPHERDISCOVERY_POOR_SERVER"
 	descriptors  = 64
 )
 
 func init() { children[asPoorServer] = poorServer }
 
-// poorServer runs until its stdin ends. It prints its URLs, and then its stats whenever it reads a
-// line.
+// poorServer runs a server until stdin ends. It prints the server's URLs, and
+// the number of accept errors whenever it reads a line.
 func poorServer() {
 	if err := syscall.Setrlimit(syscall.RLIMIT_NOFILE, &syscall.Rlimit{Cur: descriptors, Max: descriptors}); err != nil {
 		panic(err)
@@ -43,8 +44,8 @@ func poorServer() {
 	}
 }
 
-// A server without a descriptor to spare takes it from those who say nothing, on either of its
-// URLs, and says once what is wrong.
+// A server without a free descriptor closes connections that have sent nothing,
+// on either of its URLs, and logs once what is wrong.
 func TestOutOfDescriptors(t *testing.T) {
 	cmd := exec.Command(os.Args[0])
 	cmd.Env = append(os.Environ(), asPoorServer+"=1")
@@ -96,7 +97,7 @@ func TestOutOfDescriptors(t *testing.T) {
 	if err := cmd.Wait(); err != nil {
 		t.Errorf("the server has ended with %v:\n%s", err, &log)
 	}
-	// Each of the two URLs may have met it.
+	// Each of the two URLs may have run out of descriptors.
 	if got := strings.Count(log.String(), "cannot accept a connection"); got < 1 || got > 2 {
 		t.Errorf("logged %d times that connections cannot be accepted, want once for a URL:\n%s", got, &log)
 	}

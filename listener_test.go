@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// listenLocal listens on a port of the system's choice, until the test ends.
+// listenLocal listens on a port chosen by the system until the test ends.
 func listenLocal(t *testing.T, maxConns int) *listener {
 	t.Helper()
 	set := quietSettings
@@ -26,7 +26,7 @@ func listenLocal(t *testing.T, maxConns int) *listener {
 	return l
 }
 
-// dialLocal connects as a subscriber does, and says its part of the handshake.
+// dialLocal connects like a subscriber, and sends its part of the handshake.
 func dialLocal(t *testing.T, l *listener) net.Conn {
 	t.Helper()
 	c, err := net.Dial("tcp", l.net.Addr().String())
@@ -35,7 +35,8 @@ func dialLocal(t *testing.T, l *listener) net.Conn {
 	}
 	t.Cleanup(func() { c.Close() })
 	c.SetDeadline(time.Now().Add(30 * time.Second))
-	_, _ = c.Write([]byte{0, 'S', 'P', 0, 0, 0x21, 0, 0}) // may be closed already
+	// The connection may be closed already.
+	_, _ = c.Write([]byte{0, 'S', 'P', 0, 0, 0x21, 0, 0})
 	return c
 }
 
@@ -121,7 +122,7 @@ func TestListenerEndsWithItsEndpoint(t *testing.T) {
 	if err := late.listen(); err != net.ErrClosed {
 		t.Errorf("listen after the end: got error %v, want %v", err, net.ErrClosed)
 	}
-	// It has kept no address.
+	// The listener must not keep an address.
 	if late.net != nil {
 		again, err := net.Listen("tcp", late.net.Addr().String())
 		if err != nil {

@@ -7,7 +7,7 @@ func TestLosses(t *testing.T) {
 		name  string
 		known int
 		ends  []int // when connections end
-		want  int   // the number of the end that makes it most; 0 for none
+		want  int   // the end with which most are lost; 0 for none
 	}{
 		{"one of one", 1, []int{0}, 0},
 		{"all of two", 2, []int{0, 0}, 0},
@@ -68,7 +68,7 @@ func TestLossesAreForgotten(t *testing.T) {
 	if l.lost("d", c.at(1)) {
 		t.Error("not forgotten although most are back")
 	}
-	// One that leaves in the meantime does not change what is remembered.
+	// A client that leaves in the meantime does not change what is remembered.
 	l = lose()
 	l.begin(c.at(5000), 1, 4, []string{"a"})
 	if !l.lost("d", c.at(5000)) {
@@ -76,7 +76,7 @@ func TestLossesAreForgotten(t *testing.T) {
 	}
 }
 
-// Connections that come and go are no loss of those that stay.
+// Connections that come and go do not count as a loss of those that stay.
 func TestLossesOfNewcomers(t *testing.T) {
 	c := newClock()
 	var l losses
@@ -89,7 +89,7 @@ func TestLossesOfNewcomers(t *testing.T) {
 	}
 }
 
-// A name that is back, or never left, is none of those that may come back.
+// A name that is back, or never left, is not one of those that may come back.
 func TestLossesForgetThoseWhoAreThere(t *testing.T) {
 	c := newClock()
 	var l losses
@@ -108,7 +108,7 @@ func TestLossesForgetThoseWhoAreThere(t *testing.T) {
 	}
 }
 
-// Another loss, of others, adds them to those who may come back.
+// A further loss adds other names to those that may come back.
 func TestLossesAddUp(t *testing.T) {
 	c := newClock()
 	var l losses

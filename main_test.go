@@ -10,12 +10,12 @@ import (
 	"time"
 )
 
-// patience is how long a test waits for what must happen. It is only ever used up by a test that
-// fails.
+// patience is how long a test waits for something that must happen. Only a test
+// that fails waits that long.
 const patience = 30 * time.Second
 
-// children are what the test binary can be instead of tests, by the variable of the environment
-// that says so.
+// children are the programs that the test binary can be instead of running
+// tests, by the environment variable that selects each.
 var children = make(map[string]func())
 
 func TestMain(m *testing.M) {
@@ -33,8 +33,9 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// leftGoroutines returns the stacks of the goroutines that the library or mangos should have ended.
-// What has been told to end may need a moment to be scheduled for the last time.
+// leftGoroutines returns the stacks of goroutines that the library or mangos
+// should have ended. A goroutine that was told to end may need a moment to be
+// scheduled for the last time.
 func leftGoroutines() string {
 	var left string
 	for deadline := time.Now().Add(patience / 6); time.Now().Before(deadline); time.Sleep(time.Millisecond) {

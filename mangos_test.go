@@ -10,7 +10,8 @@ import (
 	"go.nanomsg.org/mangos/v3/transport/inproc"
 )
 
-// ownTransport is one that a program has registered with mangos: inproc under another name.
+// ownTransport is a transport that a program has registered with mangos: inproc
+// under another name.
 type ownTransport struct{}
 
 func init() { transport.RegisterTransport(ownTransport{}) }
@@ -27,7 +28,8 @@ func (ownTransport) NewListener(url string, sock mangos.Socket) (mangos.TranList
 
 func inprocURL(url string) string { return "inproc://" + strings.TrimPrefix(url, "own://") }
 
-// Any other scheme goes to what the program has registered, with the same promises.
+// Any other scheme is left to the transport that the program has registered,
+// with the same promises.
 func TestTransportOfTheProgram(t *testing.T) {
 	opt := quickOptions
 	opt.MaxClients = 1

@@ -9,12 +9,12 @@ import (
 	"github.com/dahernan/gopherdiscovery"
 )
 
-// The longest pauses of a client before it is listed again: it dials, and is
-// asked with the others of its batch.
+// back is the longest time before a disconnected client is listed again: it
+// pauses, dials, and is surveyed with the others of its batch.
 const back = 100*time.Millisecond + 20*time.Millisecond
 
-// crowded returns a town in its tenth second, with one server that the clients
-// a0 to a9 are listed at, and a subscriber.
+// crowded returns a town in its tenth second. One server lists the clients a0
+// to a9, and a subscriber has that list.
 func crowded(t *testing.T) (w town, clients []*gopherdiscovery.DiscoveryClient, lists *record) {
 	t.Helper()
 	w = newTown(t)
@@ -28,13 +28,14 @@ func crowded(t *testing.T) (w town, clients []*gopherdiscovery.DiscoveryClient, 
 	return w, clients, lists
 }
 
-// The server's network fails for a while. Those who come back never left: no
-// subscriber is told anything, whether it kept its connection or lost it too.
+// The server's network fails for a while. Clients that come back in time never
+// leave the list. No subscriber is told anything, whether it kept its
+// connection or lost it too.
 func TestMassLossAndReturn(t *testing.T) {
 	for _, test := range []struct {
 		name string
 		away time.Duration
-		too  bool // the subscribers lose their connections
+		too  bool // the subscribers lose theirs
 	}{
 		{"clients, for a moment", 0, false},
 		{"clients, for half a second", 500 * time.Millisecond, false},
@@ -45,7 +46,7 @@ func TestMassLossAndReturn(t *testing.T) {
 		{"everyone, for 9 minutes", 9 * time.Minute, true},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			for range 3 { // the order in which the server hears of it differs
+			for range 3 { // the server hears of it in varying order
 				gopherdiscovery.FakeTime(t, func(t *testing.T) {
 					w, _, lists := crowded(t)
 					another := newRecord(w.subscriber("another", 0).Changes())
@@ -67,7 +68,7 @@ func TestMassLossAndReturn(t *testing.T) {
 	}
 }
 
-// Only a part of the clients have lost their connections, but most.
+// Most of the clients lose their connections, but not all.
 func TestLossOfMost(t *testing.T) {
 	gopherdiscovery.FakeTime(t, func(t *testing.T) {
 		w, _, lists := crowded(t)
@@ -79,8 +80,8 @@ func TestLossOfMost(t *testing.T) {
 	})
 }
 
-// Those who do not come back have left when PollTime is over. One list says
-// so.
+// Clients that do not come back leave the list when PollTime is over. One list
+// tells of all of them.
 func TestMassLeaveIsSeenAfterPollTime(t *testing.T) {
 	for _, test := range []struct {
 		name  string
@@ -109,8 +110,8 @@ func TestMassLeaveIsSeenAfterPollTime(t *testing.T) {
 	}
 }
 
-// Most come back in time, and one when its leave has been told. It joins at
-// once.
+// Most clients come back in time, but one comes back when its leave has been
+// published. It joins at once.
 func TestOneIsBackLate(t *testing.T) {
 	gopherdiscovery.FakeTime(t, func(t *testing.T) {
 		w, _, lists := crowded(t)
@@ -119,13 +120,13 @@ func TestOneIsBackLate(t *testing.T) {
 		time.Sleep(2 * time.Second)
 		lists.expect(t, delivered{11 * time.Second, "a0 a1 a2 a4 a5 a6 a7 a8 a9"})
 		w.Thaw("survey0/a3")
-		time.Sleep(5 * time.Second) // the end of a handshake
+		time.Sleep(5 * time.Second) // the time of a handshake
 		lists.expectWithin(t, 11*time.Second, 16*time.Second, ten)
 	})
 }
 
-// All come back when their leave has been told, one after the other. One list
-// has them all.
+// All clients come back, one after the other, when their leave has been
+// published. One list has them all.
 func TestAllAreBackLate(t *testing.T) {
 	gopherdiscovery.FakeTime(t, func(t *testing.T) {
 		w, _, lists := crowded(t)
@@ -134,13 +135,13 @@ func TestAllAreBackLate(t *testing.T) {
 		lists.expect(t, delivered{11 * time.Second, ""})
 		plug()
 		time.Sleep(10 * time.Minute)
-		// The first is back within a second, the longest pause of a client.
+		// The first one is back within a second, a client's longest pause.
 		lists.expectWithin(t, 31*time.Second, 32*time.Second, ten)
 	})
 }
 
-// Once all are back a loss is forgotten: one that leaves and comes back is told
-// at once, twice.
+// Once all clients are back, the loss is forgotten. A client that then leaves
+// and comes back causes a list at once each time.
 func TestMassLossIsForgotten(t *testing.T) {
 	gopherdiscovery.FakeTime(t, func(t *testing.T) {
 		w, _, lists := crowded(t)
@@ -154,7 +155,7 @@ func TestMassLossIsForgotten(t *testing.T) {
 	})
 }
 
-// Newcomers are listed at once, whatever has happened to others.
+// Newcomers are listed at once, whatever has happened to other clients.
 func TestNewcomerAfterAMassLoss(t *testing.T) {
 	for _, test := range []struct {
 		name   string
@@ -192,7 +193,7 @@ func TestNewcomerAfterAMassLoss(t *testing.T) {
 	}
 }
 
-// expectWithin checks that one list was delivered, and when.
+// expectWithin checks that exactly one list was delivered, and when.
 func (r *record) expectWithin(t *testing.T, from, to time.Duration, want string) {
 	t.Helper()
 	synctest.Wait()
@@ -204,14 +205,14 @@ func (r *record) expectWithin(t *testing.T, from, to time.Duration, want string)
 	r.got = nil
 }
 
-// A subscriber of whole lists does not say that it has one. If it is back before
-// the clients it is not told that they have left.
+// A plain subscriber does not say that it has a list. Even if it reconnects
+// before the clients do, it is not told that they have left.
 func TestMassLossAndPlainSubscribers(t *testing.T) {
 	gopherdiscovery.FakeTime(t, func(t *testing.T) {
 		w, _, _ := crowded(t)
 		lists := newRecord(w.plainSubscriber("plain", 0).Changes())
 		lists.forget()
-		w.Freeze("lists0/sub") // which would be back as well
+		w.Freeze("lists0/sub") // it would be back as well
 		plug, plugLists := w.Unplug("survey0"), w.Unplug("lists0")
 		time.Sleep(5 * time.Second)
 		plugLists()

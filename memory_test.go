@@ -36,7 +36,7 @@ func expectRead(t *testing.T, c net.Conn, want string) {
 	}
 }
 
-// The helper that other tests rely on is itself as a network is.
+// Memory, the helper that other tests rely on, behaves as a network does.
 func TestMemory(t *testing.T) {
 	for name, test := range map[string]func(t *testing.T, m *Memory){
 		"delivers, then ends": func(t *testing.T, m *Memory) {

@@ -14,8 +14,8 @@ import (
 	"go.nanomsg.org/mangos/v3/protocol/sub"
 )
 
-// oldSubscribers know lists only. Each connects to a URL, and returns what it
-// receives, a message each.
+// oldSubscribers know only whole lists. Each connects to a URL, and returns the
+// messages that it receives.
 var oldSubscribers = []struct {
 	name  string
 	start func(t *testing.T, url string) <-chan string
@@ -49,7 +49,8 @@ var oldSubscribers = []struct {
 	{"by hand", dialByHand},
 }
 
-// unquoted returns what a program prints, without the quotes.
+// unquoted runs a program and returns the lines that it prints, without their
+// quotes.
 func unquoted(t *testing.T, name string, args ...string) <-chan string {
 	t.Helper()
 	lines, kill := program(t, name, args...)
@@ -76,7 +77,7 @@ func unquoted(t *testing.T, name string, args ...string) <-chan string {
 	return messages
 }
 
-// dialByHand checks each byte that comes.
+// dialByHand subscribes, and checks each byte that arrives.
 func dialByHand(t *testing.T, url string) <-chan string {
 	t.Helper()
 	scheme, address, _ := strings.Cut(url, "://")
@@ -123,8 +124,9 @@ func dialByHand(t *testing.T, url string) <-chan string {
 	return messages
 }
 
-// An old subscriber is sent the list when it connects and when it changes, and
-// nothing else. Before the server's first complete survey it is sent nothing.
+// An old subscriber is sent the list when it connects and when the list
+// changes, and nothing else. Before the server's first complete survey it is
+// sent nothing.
 func TestOldSubscribersAreSentListsOnly(t *testing.T) {
 	for _, old := range oldSubscribers {
 		for _, scheme := range []string{"tcp", "ipc"} {
@@ -159,7 +161,8 @@ func TestOldSubscribersAreSentListsOnly(t *testing.T) {
 				guest.Close()
 				next("ours")
 
-				// Subscribers of ours are sent a beat every PollTime.
+				// A subscriber that asks for changes is sent a beat every
+				// PollTime.
 				time.Sleep(2*opt.PollTime + opt.PollTime/2)
 				late := old.start(t, pubsub)
 				select {

@@ -10,7 +10,8 @@ import (
 	"time"
 )
 
-// outageLog is a redialer whose attempts go as a test says, and what it has logged.
+// outageLog is a redialer whose attempts are scripted by the test, with the
+// lines that it has logged.
 type outageLog struct {
 	*redialer
 	lines *gate
@@ -22,7 +23,7 @@ func newOutageLog() outageLog {
 	return outageLog{newRedialer(e, address{"tcp", "x:1"}), lines}
 }
 
-// dial tries until try succeeds.
+// dial repeats try until it succeeds.
 func (o outageLog) dial(try func() error) {
 	for o.wait() {
 		err := try()
@@ -39,7 +40,7 @@ func (o outageLog) end() {
 	o.endpoint.end()
 }
 
-// expect compares what has been logged since the last call.
+// expect compares the lines logged since the last call.
 func (o outageLog) expect(t *testing.T, want ...string) {
 	t.Helper()
 	synctest.Wait()
@@ -66,8 +67,8 @@ func TestOutageOfManyErrorsIsOneLine(t *testing.T) {
 	})
 }
 
-// A server that comes and goes is one outage until a connection stands for a while, and from one
-// outage to the next for longer.
+// A server that comes and goes counts as one outage until a connection has
+// stood for a while. That while grows from one outage to the next.
 func TestFlappingServerIsOneOutage(t *testing.T) {
 	for _, test := range []struct {
 		up, total time.Duration
@@ -95,8 +96,8 @@ func TestFlappingServerIsOneOutage(t *testing.T) {
 				if got := o.lines.take(); len(got) < 1 || len(got) > test.most {
 					t.Errorf("%d lines, want at most %d:\n%q", len(got), test.most, got)
 				}
-				// What stands for long ends it, and the next outage is as the
-				// first.
+				// A connection that stands for long ends the outage, and the
+				// next outage is logged like the first.
 				time.Sleep(2 * steadyMax)
 				synctest.Wait()
 				if got := o.lines.take(); len(got) > 1 {
@@ -117,7 +118,7 @@ func TestFlappingServerIsOneOutage(t *testing.T) {
 	}
 }
 
-// A server that takes connections and closes them at once is an outage as well.
+// A server that accepts connections and closes them at once is an outage too.
 func TestServerThatClosesConnectionsAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		o := newOutageLog()

@@ -7,8 +7,8 @@ import (
 	"github.com/dahernan/gopherdiscovery"
 )
 
-// A client that is too busy to read what its server sends does not take it for
-// dead, and so does not burden it with another connection.
+// A client that is too busy to read its server's messages does not consider the
+// server dead, and so does not burden it with another connection.
 func TestBusyClientKeepsItsConnection(t *testing.T) {
 	gopherdiscovery.FakeTime(t, func(t *testing.T) {
 		w, _, lists := crowded(t)
@@ -23,8 +23,8 @@ func TestBusyClientKeepsItsConnection(t *testing.T) {
 	})
 }
 
-// A subscriber that is too busy to read what a server sends does not do without
-// its list, though another server speaks, and keeps its connection.
+// A subscriber that is too busy to read a server's messages keeps that server's
+// list, although another server is heard, and keeps the connection.
 func TestBusySubscriberBlamesNobody(t *testing.T) {
 	gopherdiscovery.FakeTime(t, func(t *testing.T) {
 		w := newTown(t)
@@ -43,15 +43,15 @@ func TestBusySubscriberBlamesNobody(t *testing.T) {
 		if got := len(w.Conns("lists0/sub")); got != 1 {
 			t.Errorf("got %d connections to the server, want 1", got)
 		}
-		// One that hangs is noticed as ever.
+		// A server that hangs is noticed as usual.
 		w.Freeze("lists0")
 		time.Sleep(tooSilent)
 		lists.expectWithin(t, 170*time.Second+4*time.Second, 170*time.Second+tooSilent, "b")
 	})
 }
 
-// Many clients are slow, and one that never was falls silent for as long: an
-// overload has only now reached it.
+// Many clients are slow. One that never was slow falls silent for as long, and
+// stays on the list, because the overload may only now have reached it.
 func TestFastClientAmongSlowOnesStays(t *testing.T) {
 	gopherdiscovery.FakeTime(t, func(t *testing.T) {
 		w, _, lists := crowded(t)

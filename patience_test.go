@@ -10,15 +10,15 @@ import (
 	"github.com/dahernan/gopherdiscovery"
 )
 
-// hinder holds back what is sent to and from a client for a while.
+// hinder delays the traffic to and from a client by a while.
 func (w town) hinder(name string, d time.Duration) {
 	w.Freeze("survey0/" + name)
 	time.Sleep(d)
 	w.Thaw("survey0/" + name)
 }
 
-// Of clients that are known to be slow a silence of 20 s is believed by nobody,
-// though the others are fast.
+// Clients known to be slow stay on the list through a silence of 20 s, although
+// the others are fast.
 func TestSlowClientsStay(t *testing.T) {
 	gopherdiscovery.FakeTime(t, func(t *testing.T) {
 		w, _, lists := crowded(t)
@@ -35,7 +35,7 @@ func TestSlowClientsStay(t *testing.T) {
 	})
 }
 
-// A client that has left once because it was slow is given the time that it
+// A client that was dropped once because it was slow is given the time that it
 // took.
 func TestSlownessIsLearnedFromALeave(t *testing.T) {
 	gopherdiscovery.FakeTime(t, func(t *testing.T) {
@@ -53,8 +53,8 @@ func TestSlownessIsLearnedFromALeave(t *testing.T) {
 	})
 }
 
-// All clients are slow now and then, each at its own times: two beside each
-// other at most, which the server does not take for its own fault.
+// All clients are slow now and then, at different times. At most two of them
+// are slow together, for which the server does not blame itself.
 func TestSlowCrowdStays(t *testing.T) {
 	gopherdiscovery.FakeTime(t, func(t *testing.T) {
 		w, _, lists := crowded(t)
@@ -71,7 +71,8 @@ func TestSlowCrowdStays(t *testing.T) {
 					for _, i := range chance.Perm(5) {
 						name := fmt.Sprint("a", 5*part+i)
 						w.hinder(name, time.Duration(chance.IntN(int(20*time.Second))))
-						time.Sleep(time.Millisecond) // the same may be next
+						// the next one may be the same
+						time.Sleep(time.Millisecond)
 					}
 				}
 				done <- struct{}{}
@@ -83,24 +84,26 @@ func TestSlowCrowdStays(t *testing.T) {
 	})
 }
 
-// A client that has always answered at once, and hangs, leaves with the second
-// survey that it misses. Others that are slow do not help it.
+// A client that has always answered at once, and then hangs, leaves with the
+// second survey that it misses. That others are slow does not help it.
 func TestHealthyClientThatHangs(t *testing.T) {
 	gopherdiscovery.FakeTime(t, func(t *testing.T) {
 		w, _, lists := crowded(t)
 		w.hinder("a5", 1500*time.Millisecond)
 		time.Sleep(2*time.Second - 1) // the next poll but one is at 12.5 s
 		w.Freeze("survey0/a3")
-		time.Sleep(4*time.Second + 1) // they last a second each, and are 2 s apart
+		// The polls last a second each, and are 2 s apart.
+		time.Sleep(4*time.Second + 1)
 		lists.expect(t, delivered{16500 * time.Millisecond, "a0 a1 a2 a4 a5 a6 a7 a8 a9"})
 		w.Thaw("survey0/a3")
-		time.Sleep(5 * time.Millisecond) // lists are so far apart
+		time.Sleep(5 * time.Millisecond) // lists are at least that far apart
 		lists.expect(t, delivered{16505 * time.Millisecond, ten})
 	})
 }
 
-// Many fall silent together, and nobody leaves: neither while they are silent
-// nor when they go on. In 40 s the clients take the path for dead, and dial.
+// Many clients fall silent together. No one leaves the list, neither during the
+// silence nor after it. After 40 s of silence the clients consider the path
+// dead, and dial again.
 func TestMassSilence(t *testing.T) {
 	for _, test := range []struct {
 		name   string
@@ -140,8 +143,9 @@ func TestMassSilence(t *testing.T) {
 	}
 }
 
-// No doubt lasts without end: those who were silent for 2 minutes have left.
-// The first poll without them is at 10 s, and the polls end 3 s apart.
+// The server's doubt has a limit: clients that were silent for 2 minutes leave
+// the list. The first poll without them is at 10 s, and the polls end 3 s
+// apart.
 func TestMassSilenceWithoutEnd(t *testing.T) {
 	for _, test := range []struct {
 		name   string

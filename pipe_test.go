@@ -9,11 +9,11 @@ import (
 	"time"
 )
 
-// listening is a session that keeps what it has received, and has something
-// to say.
+// listening is a session that keeps the messages that it receives, and has
+// something to send.
 type listening struct {
 	got  []string
-	err  error // the answer to each message
+	err  error // returned for each message
 	next []byte
 }
 
@@ -43,7 +43,7 @@ func newTalkingPipe(core *fakePipe, e *endpoint) (p *pipe, post func(message str
 	}
 }
 
-// A connection that takes nothing is asked what it has to say when it takes
+// A connection that takes nothing is asked for its next message when it takes
 // something again.
 func TestPipeSaysWhatIsNewWhenItCan(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -59,7 +59,7 @@ func TestPipeSaysWhatIsNewWhenItCan(t *testing.T) {
 		if got, want := core.take(), []string{"one", "four"}; !slices.Equal(got, want) {
 			t.Errorf("sent %q, want %q", got, want)
 		}
-		p.offer() // what is sent already
+		p.offer() // it has been sent already
 		synctest.Wait()
 		if got := core.take(); len(got) > 0 {
 			t.Errorf("sent %q once more", got)
@@ -74,7 +74,8 @@ func TestPipeSaysWhatIsNewWhenItCan(t *testing.T) {
 	})
 }
 
-// A message that cannot be sent ends the sending: mangos has closed the connection.
+// A message that cannot be sent ends the sending, because mangos has closed the
+// connection.
 func TestPipeStopsWhenItCannotSend(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		core := newFakePipe()
@@ -102,7 +103,7 @@ func TestPipeOfAClosedEndpoint(t *testing.T) {
 	})
 }
 
-// Many connections are all offered, however they are shared out.
+// offerAll offers every connection, however they are shared out.
 func TestOfferAll(t *testing.T) {
 	for _, n := range []int{0, 1, sendersFrom - 1, sendersFrom, 2*sendersFrom + 1, 1000} {
 		all := make([]*offered, n)
@@ -165,7 +166,7 @@ func TestPipeRefusesWhatIsTooLong(t *testing.T) {
 	}
 }
 
-// A connection is received from until it ends, or breaks the protocol.
+// A connection is read until it ends, or violates the protocol.
 func TestPipeReceives(t *testing.T) {
 	broken := errors.New("broken")
 	for _, test := range []struct {

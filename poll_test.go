@@ -36,7 +36,7 @@ func TestPollEndsWithinSurveyTimeAndRecvDeadline(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			c := newClock()
 			p := testPoll(c)
-			p.lastAnswer = c.at(1990) // to the poll before
+			p.lastAnswer = c.at(1990) // to the previous poll
 			p.begin(c.at(2000))
 			if test.lastAnswer > 0 {
 				p.lastAnswer = c.at(test.lastAnswer)
@@ -49,7 +49,7 @@ func TestPollEndsWithinSurveyTimeAndRecvDeadline(t *testing.T) {
 	}
 }
 
-// A poll whose end is noticed late gets more time, but not again and again.
+// A poll whose end is noticed late is extended, but only once.
 func TestPollGivesGraceOnce(t *testing.T) {
 	c := newClock()
 	p := testPoll(c)

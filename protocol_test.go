@@ -17,7 +17,7 @@ import (
 	"github.com/dahernan/gopherdiscovery"
 )
 
-// Kinds of messages, and the flag, of a subscription in changes.
+// These are the kinds of messages, and the flag, of a subscription in changes.
 const (
 	kindWelcome = 1
 	kindHave    = 2
@@ -28,7 +28,7 @@ const (
 	flagComplete = 1
 )
 
-// step is a part of the session in changes that docs/protocol.md shows.
+// step is one step of the session in changes that docs/protocol.md shows.
 type step struct {
 	line  int
 	event string // or
@@ -48,7 +48,7 @@ var (
 	surveyedAll = "the server has surveyed everyone"
 )
 
-// readSession takes the session from the document.
+// readSession reads the session from the document.
 func readSession(t *testing.T) []step {
 	t.Helper()
 	doc := read(t, "docs/protocol.md")
@@ -57,7 +57,7 @@ func readSession(t *testing.T) []step {
 		t.Fatal("docs/protocol.md has no session")
 	}
 	var steps []step
-	var open *step // lacks bytes
+	var open *step // not all bytes have been read
 	number := strings.Count(doc[:block[2]], "\n")
 	for line := range strings.Lines(doc[block[2]:block[3]]) {
 		number++
@@ -125,7 +125,8 @@ func splitNames(part string) ([]string, error) {
 	return names, nil
 }
 
-// apply returns the list after a message of the server. It is strict.
+// apply returns the list that results from a message of the server. It is
+// strict.
 func apply(held []string, body []byte) ([]string, error) {
 	kind, flags, rest := body[0], body[1], body[2:]
 	if flags&^flagComplete != 0 {
@@ -181,8 +182,8 @@ func apply(held []string, body []byte) ([]string, error) {
 	return nil, fmt.Errorf("kind %d", kind)
 }
 
-// The session of the document keeps to its rules: its sums are right, and its
-// lists are those of the peers that are there.
+// The session in the document obeys the document's rules: its sums are right,
+// and its lists name the peers that are there.
 func TestProtocolSessionIsRight(t *testing.T) {
 	t.Parallel()
 	var there, held []string
@@ -225,7 +226,7 @@ func TestProtocolSessionIsRight(t *testing.T) {
 	}
 }
 
-// The session of the document, played with a server.
+// TestProtocolSession plays the session in the document with a server.
 func TestProtocolSession(t *testing.T) {
 	t.Parallel()
 	r := &replay{peers: make(map[string]*gopherdiscovery.DiscoveryClient)}
@@ -244,7 +245,7 @@ func TestProtocolSession(t *testing.T) {
 	}
 }
 
-// replay plays a session.
+// replay plays a session with a server.
 type replay struct {
 	server *gopherdiscovery.DiscoveryServer
 	mute   rawConn // answers no survey, which keeps the server incomplete
@@ -253,8 +254,8 @@ type replay struct {
 	held   []string
 }
 
-// cause makes an event of the document happen. The steps that follow tell the
-// server's beat.
+// cause makes an event of the document happen. The beat of the server is taken
+// from the steps that follow.
 func (r *replay) cause(t *testing.T, event string, steps []step) {
 	t.Helper()
 	m := peerEvent.FindStringSubmatch(event)
@@ -282,7 +283,8 @@ func (r *replay) cause(t *testing.T, event string, steps []step) {
 	case event == "a beat passes":
 	case m != nil && m[2] == "joins":
 		r.peers[m[1]] = announce(t, r.server, m[1])
-		if r.conn.Conn == nil { // nothing that the session shows tells when the list is published
+		// Nothing in the session tells when the list is published.
+		if r.conn.Conn == nil {
 			sub := subscribe(t, r.server)
 			names := make([]string, 0, len(r.peers))
 			for name := range r.peers {

@@ -8,13 +8,13 @@ import (
 	"time"
 )
 
-// fakeSubscriber is a connection to a publisher that nothing is behind.
+// fakeSubscriber is a publisher's connection with nothing behind it.
 type fakeSubscriber struct {
 	*subscription
 	core *fakePipe
 }
 
-// received returns what was sent since the last call, in the words of told.
+// received describes the messages sent since the last call, as told does.
 func (f fakeSubscriber) received(t *testing.T) []string {
 	t.Helper()
 	synctest.Wait()
@@ -46,8 +46,9 @@ func (p *publisher) loop() {
 	p.keepBeat(time.Now())
 }
 
-// subscribe makes a connection, in the plain form or in changes. A pipe
-// without a link would be plain, and one with a link would write to it.
+// subscribe connects a subscriber in the plain form or in changes. It sets the
+// cursor itself, because a pipe without a link is plain, and one with a link
+// would write to it.
 func (p *publisher) subscribe(core *fakePipe, plain bool, have *uint64) fakeSubscriber {
 	s := p.open(newPipe(core, p.sock.endpoint)).(*subscription)
 	s.cursor = newCursor(plain, have, time.Now())
@@ -67,7 +68,7 @@ func TestPublisherBeat(t *testing.T) {
 	}
 }
 
-// The form and the list that a subscription begins with are its link's.
+// A subscription begins with the form and the list of its link.
 func TestPublisherOpens(t *testing.T) {
 	p := newTestPublisher(t, time.Second)
 	sum := uint64(7)
@@ -92,7 +93,7 @@ func TestPublisherOpens(t *testing.T) {
 	}
 }
 
-// Subscribers come and go in the order in which they do so.
+// take adds and removes subscribers in the order in which they came and went.
 func TestPublisherTakes(t *testing.T) {
 	p := newTestPublisher(t, time.Second)
 	one, two := p.subscribe(newFakePipe(), true, nil), p.subscribe(newFakePipe(), false, nil)
@@ -153,7 +154,8 @@ func TestPublisherPublishes(t *testing.T) {
 	})
 }
 
-// A subscriber that takes nothing costs its position, however much changes.
+// A subscriber that reads nothing costs only its position, however much
+// changes.
 func TestSlowSubscribersCostTheirPosition(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := newTestPublisher(t, time.Second)
@@ -183,8 +185,8 @@ func TestSlowSubscribersCostTheirPosition(t *testing.T) {
 	})
 }
 
-// Beats go to those in changes that were sent nothing else, at most a little
-// early and never late.
+// Beats are for subscribers in changes that were sent nothing else. They are at
+// most a little early, and never late.
 func TestPublisherKeepsTheBeat(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := newTestPublisher(t, 800*ms)
@@ -238,8 +240,8 @@ func TestPublisherKeepsTheBeat(t *testing.T) {
 	})
 }
 
-// When the server's loop has not run for long, perhaps the process was stopped.
-// Nothing is sent before it has looked what happened meanwhile.
+// If the server's loop has not run for long, the process may have been stopped.
+// Nothing is sent until the loop has checked what happened meanwhile.
 func TestPublisherWithholdsWhatMayBeOld(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := newTestPublisher(t, time.Second)
@@ -278,7 +280,7 @@ func TestPublisherWithholdsWhatMayBeOld(t *testing.T) {
 	})
 }
 
-// A subscriber has nothing to say.
+// A subscriber must not send anything after the handshake.
 func TestSubscribersMustNotTalk(t *testing.T) {
 	s := newTestPublisher(t, time.Second).subscribe(newFakePipe(), false, nil)
 	for _, body := range []string{"", "hello", string(encodeHave(nil))} {

@@ -14,8 +14,8 @@ import (
 	"github.com/dahernan/gopherdiscovery"
 )
 
-// foreignPublishers know nothing of changes. Each publishes "two|one" at its
-// URL again and again, until the test ends, and output returns what it has
+// foreignPublishers do not know changes. Each publishes "two|one" at its URL
+// repeatedly until the test ends. The output function returns what it has
 // printed.
 var foreignPublishers = []struct {
 	name  string
@@ -57,7 +57,7 @@ func publishWithMangos(t *testing.T, url string) (bound string, output func() st
 	return bound, func() string { return "" }
 }
 
-// witness is an old subscriber that notes when each message comes.
+// witness is an old subscriber that records when each message comes.
 type witness struct {
 	mu    sync.Mutex // guards heard
 	heard []time.Time
@@ -89,7 +89,8 @@ func newWitness(t *testing.T, url string) *witness {
 	return w
 }
 
-// after returns when the first message after a time came; zero if none has.
+// after returns when the first message after a given time came, or the zero
+// time if none has come.
 func (w *witness) after(at time.Time) time.Time {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -100,7 +101,7 @@ func (w *witness) after(at time.Time) time.Time {
 	return w.heard[i]
 }
 
-// Every publisher but ours refuses changes without a word, and lives on. The
+// Publishers other than ours refuse changes silently and keep running. The
 // subscriber then asks for whole lists without a pause.
 func TestForeignPublishersRefuseChanges(t *testing.T) {
 	const (
@@ -111,7 +112,7 @@ func TestForeignPublishersRefuseChanges(t *testing.T) {
 	for _, publisher := range foreignPublishers {
 		for scheme, together := range map[string]int{
 			"tcp": 20,
-			"ipc": 4, // a socket file of nanomsg lets 10 connections wait
+			"ipc": 4, // the backlog of a socket file is 10 in nanomsg
 		} {
 			t.Run(publisher.name+"/"+scheme, func(t *testing.T) {
 				t.Parallel()

@@ -49,8 +49,8 @@ func TestPulseIsExcused(t *testing.T) {
 	c.expectAt(t, "due after a survey that waited", p.due(), 90000)
 }
 
-// What is known of a server holds for the next connection too, but the server
-// there may have been told to ask less often.
+// What is known of a server also holds for the next connection, but the server
+// may meanwhile have been told to survey less often.
 func TestPulseOfTheNextConnection(t *testing.T) {
 	c := newClock()
 	var p pulse
@@ -68,7 +68,8 @@ func TestPulseOfTheNextConnection(t *testing.T) {
 	c.expectAt(t, "due on the third connection", p.due(), 300000+16*40000)
 }
 
-// A server that asks once and never again loses its clients ever more seldom.
+// A server that surveys once and never again loses its clients less and less
+// often.
 func TestPulseOfAServerThatAsksOnce(t *testing.T) {
 	c := newClock()
 	var p pulse

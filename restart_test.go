@@ -12,10 +12,12 @@ import (
 	"github.com/dahernan/gopherdiscovery"
 )
 
-const shortBytes = 64 // of all messages to a subscriber that misses nothing or little
+// shortBytes bounds the size of all messages to a subscriber that misses little
+// or nothing.
+const shortBytes = 64
 
 // settled returns a town in its tenth second, with clients a0 to a9 at two
-// servers, and a subscriber that knows them.
+// servers, and a subscriber that has their list.
 func settled(t *testing.T) (w town, servers []*gopherdiscovery.DiscoveryServer, lists *record) {
 	t.Helper()
 	w = newTown(t)
@@ -31,7 +33,7 @@ func settled(t *testing.T) (w town, servers []*gopherdiscovery.DiscoveryServer, 
 
 const ten = "a0 a1 a2 a3 a4 a5 a6 a7 a8 a9"
 
-// forget leaves what was delivered until now unchecked.
+// forget discards the lists delivered so far without checking them.
 func (r *record) forget() {
 	synctest.Wait()
 	r.mu.Lock()
@@ -39,8 +41,9 @@ func (r *record) forget() {
 	r.got = nil
 }
 
-// Servers restart one by one or all at once: no list is delivered, and none is
-// sent, for the subscriber has the one that the new server comes to know.
+// Servers restart one by one or all at once. No list is delivered, and none is
+// sent, because the subscriber already has the list that the new server arrives
+// at.
 func TestRestartCostsAFewBytes(t *testing.T) {
 	for _, test := range []struct {
 		name  string
@@ -82,8 +85,8 @@ func TestRestartCostsAFewBytes(t *testing.T) {
 	}
 }
 
-// Names come and go while all servers are away: the first list after that is
-// complete, and has them all.
+// Clients come and go while all servers are away. The first list afterwards is
+// complete.
 func TestNamesChangeDuringARestart(t *testing.T) {
 	gopherdiscovery.FakeTime(t, func(t *testing.T) {
 		w, servers, lists := settled(t)
@@ -105,7 +108,8 @@ func TestNamesChangeDuringARestart(t *testing.T) {
 	})
 }
 
-// A subscriber that was away for a moment is sent what has changed meanwhile.
+// A subscriber that was away for a moment is sent what has changed in the
+// meantime.
 func TestReconnectCostsWhatChanged(t *testing.T) {
 	for _, test := range []struct {
 		name   string
@@ -134,7 +138,8 @@ func TestReconnectCostsWhatChanged(t *testing.T) {
 				w.Cut("lists0/sub")
 				time.Sleep(10 * time.Millisecond)
 				test.during(w)
-				time.Sleep(100 * time.Millisecond) // the longest pause before it dials
+				// This is the longest pause before the subscriber dials.
+				time.Sleep(100 * time.Millisecond)
 				kinds, size := w.lastTo("sub", 0)
 				if !bytes.Equal(kinds, []byte{welcome, test.kind}) || size > shortBytes {
 					t.Errorf("the server has sent kinds %v in %d bytes, want WELCOME and %d in at most %d", kinds, size, test.kind, shortBytes)
@@ -154,8 +159,8 @@ func TestReconnectCostsWhatChanged(t *testing.T) {
 	}
 }
 
-// A subscriber that comes during a restart has nothing to lose: it is told at
-// once who is back, and that this is not all.
+// A subscriber that connects during a restart has no list to lose. It is told
+// at once which clients are back, and that the list is not complete.
 func TestNewSubscriberDuringARestart(t *testing.T) {
 	gopherdiscovery.FakeTime(t, func(t *testing.T) {
 		w := newTown(t)
@@ -168,7 +173,8 @@ func TestNewSubscriberDuringARestart(t *testing.T) {
 		w.server(0)
 		sub := w.subscriber("new", 0)
 		lists := newRecord(sub.Changes())
-		time.Sleep(120 * time.Millisecond) // the longest pause of a client, and JoinInterval
+		// This is the longest pause of a client, and JoinInterval.
+		time.Sleep(120 * time.Millisecond)
 		synctest.Wait()
 		lists.expectAllWithin(t, "new", 120*time.Millisecond, ten)
 		lists.forget()
@@ -180,8 +186,9 @@ func TestNewSubscriberDuringARestart(t *testing.T) {
 	})
 }
 
-// What an incomplete server knows is added to the list of a complete one. When
-// that goes away the list stands until one is complete.
+// The names that an incomplete server knows are added to the list of a complete
+// one. When the complete server goes away, the list stands until another one is
+// complete.
 func TestCompleteServerGoesAway(t *testing.T) {
 	gopherdiscovery.FakeTime(t, func(t *testing.T) {
 		w := newTown(t)

@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// server says what happens to the forms of a subscription.
+// fakeServer says how attempts in the two forms of a subscription end.
 type fakeServer struct{ changes, plain error }
 
 var (
@@ -22,8 +22,8 @@ var (
 	closedFirst = fakeServer{fmt.Errorf("%w: %w", errNoChanges, errHungUp), errHungUp}
 )
 
-// attempts makes attempts, of which each may be one in either form, and
-// returns what was tried: C is changes, P is plain, and a failure is small.
+// attempts makes n attempts, each of which may try both forms, and returns what
+// was tried: C is changes, P is plain, and lower case is a failure.
 func attempts(t *testing.T, r *resumption, s fakeServer, n int) string {
 	t.Helper()
 	c := connector{redialer: &redialer{resumption: r}}
@@ -52,8 +52,7 @@ func attempts(t *testing.T, r *resumption, s fakeServer, n int) string {
 	return strings.Join(tried, " ")
 }
 
-// At a server of each kind each attempt is in the form that is likeliest to
-// succeed.
+// Each kind of server is tried in the form that is most likely to succeed.
 func TestForms(t *testing.T) {
 	type visit struct {
 		pause  time.Duration // before it
@@ -93,15 +92,16 @@ func TestForms(t *testing.T) {
 	}
 }
 
-// What publishes no list is connected to in one form.
+// A connection without a resumption, which receives no lists, has only one
+// form.
 func TestNoFormsWithoutAResumption(t *testing.T) {
 	if got := attempts(t, nil, fakeServer{changes: errors.New("wrong")}, 2); got != "P P" {
 		t.Errorf("tried %q, want the plain form alone", got)
 	}
 }
 
-// A plain connection that ends at once counts as refused: to old publishers
-// that close each connection belongs the one form as much as the other.
+// A plain connection that ends at once counts as refused, because a publisher
+// that closes every connection treats both forms alike.
 func TestShortLivedForms(t *testing.T) {
 	c := newClock()
 	plain := func(f *forms) bool { return f.plain(c.at(0)) }
@@ -133,7 +133,7 @@ func TestShortLivedForms(t *testing.T) {
 	}
 }
 
-// Distrust doubles, and is forgotten when it has not come up for a day.
+// Distrust doubles, and is forgotten when there was no reason for it for a day.
 func TestDistrust(t *testing.T) {
 	now := newClock().at(0)
 	var f forms
@@ -158,8 +158,8 @@ func TestDistrust(t *testing.T) {
 	distrusted(20 * time.Minute)
 }
 
-// Whatever else is remembered, a server that is distrusted is asked for lists
-// only, and for changes afterwards.
+// Whatever else is remembered, a distrusted server is asked only for lists.
+// Afterwards it is asked for changes.
 func TestDistrustOverridesTheRest(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := new(resumption)

@@ -35,7 +35,7 @@ func TestRosterNamesOnSeveralConnections(t *testing.T) {
 }
 
 // A name that was dropped for its silence, and is heard again on the same
-// connection, was not hung but slow.
+// connection, was slow rather than hung.
 func TestRosterLearnsFromADrop(t *testing.T) {
 	r := newRoster[int]()
 	c := newClock()
@@ -80,7 +80,7 @@ func TestRosterPolls(t *testing.T) {
 		t.Fatalf("unheard: got %d, want 5", r.unheard)
 	}
 	r.hear(1, "one", now, 0)
-	r.connect(3) // owes nothing to this poll
+	r.connect(3) // owes no answer to this poll
 	r.hear(2, "two", now, 0)
 	r.hear(3, "late", now, 0)
 	if r.unheard != 1 {
@@ -107,7 +107,7 @@ func TestRosterPolls(t *testing.T) {
 	}
 }
 
-// However events fall, the counts agree with a count from scratch.
+// Whatever the order of events, the counts agree with a count from scratch.
 func TestRosterAgreesWithACount(t *testing.T) {
 	rng := rand.New(rand.NewPCG(1, 2))
 	r := newRoster[int]()
@@ -154,9 +154,8 @@ func TestRosterAgreesWithACount(t *testing.T) {
 	}
 }
 
-// The sorted list is kept up to date by its changes, whether it is asked for
-// after each of them or after many, and a list that was returned stays as it
-// was.
+// The sorted list is updated by its changes, whether it is asked for after each
+// of them or after many. A list that was returned does not change.
 func TestRosterSortsChangesOnly(t *testing.T) {
 	rng := rand.New(rand.NewPCG(5, 6))
 	r := newRoster[int]()
@@ -186,8 +185,8 @@ func TestRosterSortsChangesOnly(t *testing.T) {
 	}
 }
 
-// However many connections, and whether they bring the same names or others, the memory that they
-// can take is bounded.
+// The memory that connections can take is bounded, however many there are, and
+// whether they bring the same names or different ones.
 func TestRosterIsBounded(t *testing.T) {
 	r := newRoster[int]()
 	now := time.Now()
@@ -213,7 +212,7 @@ func TestRosterIsBounded(t *testing.T) {
 	}
 }
 
-// An answer that comes after its name was dropped tells how patient to be.
+// An answer that comes after its name was dropped shows how patient to be.
 func TestRosterLearnsFromAFalseLeave(t *testing.T) {
 	r := newRoster[int]()
 	now := time.Now()
@@ -235,9 +234,10 @@ func TestRosterLearnsFromAFalseLeave(t *testing.T) {
 	}
 }
 
-// The polls before one that is doubted do not count, nor does a name go while
-// more patience is asked for. One that has missed a poll that was doubted is
-// given maxSilence: the network comes back for some later than for others.
+// Polls before a doubted poll do not count, and no name is dropped while more
+// patience is asked for. A name that has missed a doubted poll is given
+// maxSilence, because the network comes back later for some clients than for
+// others.
 func TestRosterCountsAnewAfterADoubt(t *testing.T) {
 	r := newRoster[int]()
 	now := time.Now()
@@ -259,7 +259,8 @@ func TestRosterCountsAnewAfterADoubt(t *testing.T) {
 	}
 }
 
-// However slow a name used to be, half of maxSilence is the most to be expected.
+// However slow a name used to be, no more than half of maxSilence is expected
+// of it.
 func TestPresenceExpected(t *testing.T) {
 	now := time.Now()
 	for _, test := range []struct {

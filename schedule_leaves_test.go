@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// A leave alone is told at once where there are few.
+// If there are few clients, a single leave is published at once.
 func TestScheduleLeaveAlone(t *testing.T) {
 	s := running(t, Options{})
 	s.connect(2)
@@ -17,8 +17,8 @@ func TestScheduleLeaveAlone(t *testing.T) {
 	s.expect(2102, "publish b; wake 4000")
 }
 
-// Leaves that follow each other closely are one list, but do not wait for more
-// than 50 ms.
+// Leaves that follow each other closely are published in one list, but do not
+// wait for more than 50 ms.
 func TestScheduleLeavesAreGathered(t *testing.T) {
 	s := newScript(t, Options{})
 	for id := range 100 {
@@ -52,7 +52,8 @@ func TestScheduleLeavesAreGathered(t *testing.T) {
 	}
 }
 
-// A subscriber that comes when a connection has ended waits until that is told.
+// A subscriber that comes just after a connection has ended waits until that
+// has been published.
 func TestScheduleMayGreet(t *testing.T) {
 	s := crowd(t)
 	s.disconnect(0, s.at(2099))
@@ -77,8 +78,8 @@ func TestScheduleMayGreet(t *testing.T) {
 	}
 }
 
-// The end of a connection whose name is known on another one, or that has none,
-// holds no subscriber up.
+// The end of a connection does not hold up subscribers if its name is known on
+// another connection, or if it has no name.
 func TestScheduleMayGreetAfterEndsThatChangeNothing(t *testing.T) {
 	s := newScript(t, Options{})
 	for id := range 20 {
@@ -100,8 +101,8 @@ func TestScheduleMayGreetAfterEndsThatChangeNothing(t *testing.T) {
 	}
 }
 
-// However long the surveys and the pauses between them are, or how many there
-// may be, a name is not dropped before it has missed them.
+// However long the surveys and the pauses between them are, and however many
+// may be missed, a name is not dropped before it has missed them.
 func TestScheduleCountsLongSurveys(t *testing.T) {
 	for _, opt := range []Options{
 		{MissedSurveys: 100},
@@ -126,8 +127,8 @@ func TestScheduleCountsLongSurveys(t *testing.T) {
 	}
 }
 
-// A client that has answered late for no fault of its own, or once after very
-// long, is dropped as soon as others when it hangs.
+// A client that has answered late through no fault of its own, or once after a
+// very long time, is dropped as soon as others when it hangs.
 func TestScheduleForgetsLateFirstAnswers(t *testing.T) {
 	for _, test := range []struct {
 		name   string
@@ -153,8 +154,8 @@ func TestScheduleForgetsLateFirstAnswers(t *testing.T) {
 	}
 }
 
-// A client that hangs leaves also while there is reason again and again to take
-// the list for incomplete.
+// A client that hangs also leaves while there is reason again and again to
+// consider the list incomplete.
 func TestScheduleLeaveWhileSubscribersComeBack(t *testing.T) {
 	s := crowd(t)
 	for id := range 3 {
@@ -199,7 +200,7 @@ func TestScheduleMassLossAgain(t *testing.T) {
 	s.expect(6000, "poll; publish 0; wake 7000")
 }
 
-// A list of connections that are lost again and again is complete in the end.
+// A list whose connections are lost again and again is complete in the end.
 func TestScheduleManyMassLosses(t *testing.T) {
 	s := crowd(t)
 	id, now := 4, 2100
@@ -223,7 +224,7 @@ func TestScheduleManyMassLosses(t *testing.T) {
 	}
 }
 
-// One who was there when most left, and stayed, may leave and come back as ever.
+// A client that stayed while most others left may leave and come back as usual.
 func TestScheduleSurvivorOfAMassLoss(t *testing.T) {
 	s := crowd(t)
 	for id := range 3 {
@@ -241,8 +242,8 @@ func TestScheduleSurvivorOfAMassLoss(t *testing.T) {
 	s.expect(4301, "publish 3; wake 6101")
 }
 
-// The list is complete again PollTime after a loss, however long a survey lasts
-// that was under way.
+// The list is complete again PollTime after a loss, however long the survey
+// lasts that was under way.
 func TestScheduleMassLossInALongSurvey(t *testing.T) {
 	s := newScript(t, Options{SurveyTime: time.Minute})
 	for id := range 4 {

@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// script drives a schedule by hand, in milliseconds since its start.
+// script drives a schedule by hand. Times are in milliseconds since its start.
 type script struct {
 	*schedule[int]
 	log   changelog
@@ -30,7 +30,8 @@ func (s *script) at(millis int) time.Time { return s.start.Add(time.Duration(mil
 
 func (s *script) hear(millis int, id int, name string) { s.schedule.hear(id, name, s.at(millis)) }
 
-// expect calls next and compares what it wants done, as in "poll; ask 1 2; publish a b; wake 2000".
+// expect calls next and compares what is to be done, as in "poll; ask 1 2;
+// publish a b; wake 2000".
 func (s *script) expect(millis int, want string) {
 	s.t.Helper()
 	do, _ := s.next(s.at(millis))
@@ -95,7 +96,7 @@ func TestScheduleDeadlines(t *testing.T) {
 	s.hear(0, 2, "c")
 	s.expect(2000, "poll; publish a b c; wake 2100")
 	s.hear(2090, 1, "a")
-	s.expect(2090, "wake 2190") // the silence counts anew
+	s.expect(2090, "wake 2190") // the silence starts again
 	s.hear(2180, 2, "c")
 	s.expect(2180, "wake 2280")
 	s.hear(2270, 2, "c")
@@ -141,7 +142,8 @@ func TestScheduleFirstList(t *testing.T) {
 	}
 }
 
-// running returns a schedule whose first list, with one name, has been published at 2000.
+// running returns a schedule whose first list, with one name, was published at
+// 2000.
 func running(t *testing.T, opt Options) *script {
 	s := newScript(t, opt)
 	s.connect(1)
@@ -171,8 +173,8 @@ func TestScheduleJoins(t *testing.T) {
 	s.expect(2130, "publish a b c d; wake 4000")
 }
 
-// Names that come one after the other on a connection that is known, as from a device, are not a
-// list each.
+// Names that follow each other on a known connection, as from a device, do not
+// cause one list each.
 func TestScheduleFurtherNames(t *testing.T) {
 	s := running(t, Options{})
 	s.connect(2)
@@ -237,8 +239,8 @@ func TestSchedulePublishedListsAreNotTouched(t *testing.T) {
 	}
 }
 
-// A server that was stopped begins anew: what it knew may be wrong, and those
-// who come back are on their way.
+// A server that was stopped starts over: what it knew may be wrong, and clients
+// that come back are on their way.
 func TestScheduleAfterAHalt(t *testing.T) {
 	for _, test := range []struct {
 		name    string
@@ -267,8 +269,8 @@ func TestScheduleAfterAHalt(t *testing.T) {
 	}
 }
 
-// Nor is a server complete that was stopped while it was not, as those who
-// wait in its backlog have not been asked.
+// A server that was stopped while it was incomplete is still incomplete,
+// because the clients in its backlog have not been surveyed.
 func TestScheduleAfterAHaltAtTheStart(t *testing.T) {
 	s := newScript(t, Options{})
 	s.expect(0, "wake 2000")
@@ -312,7 +314,8 @@ func TestScheduleAfterManyHalts(t *testing.T) {
 	s.expect(now+600, fmt.Sprintf("poll; publish a; wake %d", now+1600))
 }
 
-// A wait that ends late means that the process was stopped, for a while or a moment.
+// A wait that ends late shows that the process was stopped, for a while or only
+// for a moment.
 func TestScheduleTellsHalts(t *testing.T) {
 	for _, test := range []struct {
 		name       string
@@ -328,7 +331,8 @@ func TestScheduleTellsHalts(t *testing.T) {
 		{"halt within work", 2750, 2751, true, true},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			s := running(t, Options{}) // at 2000, it wants to be called within 250 ms
+			// At 2000, it wants to be called within 250 ms.
+			s := running(t, Options{})
 			s.waited(s.at(test.from), s.at(test.till))
 			if s.edition.complete == test.halt {
 				t.Errorf("got halt %t, want %t", !s.edition.complete, test.halt)
@@ -340,7 +344,8 @@ func TestScheduleTellsHalts(t *testing.T) {
 	}
 }
 
-// crowd has four names that have answered the poll before.
+// crowd returns a schedule with four names that have answered the previous
+// poll.
 func crowd(t *testing.T) *script {
 	s := newScript(t, Options{})
 	for id := range 4 {
@@ -358,7 +363,8 @@ func crowd(t *testing.T) *script {
 	return s
 }
 
-// When many fall silent at once nobody is dropped for it, but not without end.
+// When many clients fall silent at once, none of them is dropped, but that has
+// a limit.
 func TestScheduleDoubtsItself(t *testing.T) {
 	s := crowd(t)
 	s.expect(4000, "poll; wake 5000")
@@ -383,7 +389,7 @@ func TestScheduleDoubtsItself(t *testing.T) {
 	s.expect(126000, "doubted; publish 0; wake 128000") // 122 s
 }
 
-// A poll that is doubted is missed by nobody, and leaves no trace.
+// No one is considered to have missed a doubted poll, and it leaves no trace.
 func TestScheduleForgetsDoubts(t *testing.T) {
 	s := crowd(t)
 	s.expect(4000, "poll; wake 5000")
@@ -400,8 +406,8 @@ func TestScheduleForgetsDoubts(t *testing.T) {
 	s.expect(8001, "missed 1; wake 10001")
 }
 
-// While many are silent that are known to be slow, patience is long with the
-// fast too.
+// While many clients known to be slow are silent, the server is also patient
+// with the fast ones.
 func TestScheduleIsPatientAmongTheSlow(t *testing.T) {
 	s := crowd(t)
 	for _, m := range s.conns {
@@ -422,7 +428,7 @@ func TestScheduleIsPatientAmongTheSlow(t *testing.T) {
 	}
 }
 
-// Two of four are too few.
+// Two silent clients of four are too few.
 func TestScheduleDoesNotDoubtAFew(t *testing.T) {
 	s := crowd(t)
 	s.expect(4000, "poll; wake 5000")
@@ -434,7 +440,7 @@ func TestScheduleDoesNotDoubtAFew(t *testing.T) {
 	s.expect(5000, "missed 1; wake 7000")
 }
 
-// A name that has taken long to answer before is given longer, up to 30 s.
+// A name that has answered slowly before is given longer, up to 30 s.
 func TestSchedulePatience(t *testing.T) {
 	for _, test := range []struct {
 		name   string
@@ -468,7 +474,8 @@ func TestSchedulePatience(t *testing.T) {
 	}
 }
 
-// When most connections end at once the list is incomplete for PollTime, and again when those who were there come back.
+// When most connections end at once, the list is incomplete for PollTime, and
+// again when the clients come back.
 func TestScheduleMassLoss(t *testing.T) {
 	s := crowd(t)
 	s.disconnect(0, s.at(2100))
@@ -486,21 +493,23 @@ func TestScheduleMassLoss(t *testing.T) {
 	s.connect(6)
 	s.expect(4200, "ask 6; wake 5102")
 	s.hear(4201, 6, "new")
-	s.expect(4201, "publish 1 3 new; wake 5102") // of a newcomer it makes nothing
+	// A newcomer does not make the list incomplete.
+	s.expect(4201, "publish 1 3 new; wake 5102")
 	s.connect(7)
 	s.expect(4300, "ask 7; wake 5102")
 	s.hear(4301, 7, "0")
 	s.expect(4301, "publish incomplete 0 1 3 new; wake 5102")
 	s.expect(5102, "missed 2; wake 6301")
 	s.expect(6301, "poll; publish 0 1 3 new; wake 7301")
-	// Most are back: what comes now is a newcomer again.
+	// Most clients are back, so one that comes now is a newcomer again.
 	s.connect(8)
 	s.expect(6400, "ask 8; wake 7301")
 	s.hear(6401, 8, "2")
 	s.expect(6401, "publish 0 1 2 3 new; wake 7301")
 }
 
-// A subscriber that comes back after a mass loss makes the list incomplete too: it may be there before the others are.
+// A subscriber that comes back after a mass loss makes the list incomplete too,
+// since it may be back before the clients are.
 func TestScheduleSubscriberAfterAMassLoss(t *testing.T) {
 	s := crowd(t)
 	s.resubscribe(s.at(2050))
@@ -518,7 +527,8 @@ func TestScheduleSubscriberAfterAMassLoss(t *testing.T) {
 	s.expect(2100+601000, "poll; wake 605100")
 }
 
-// Connections that end while the server doubts its network are not believed either.
+// Connections that end while the server doubts its network are not believed to
+// have left either.
 func TestScheduleEndsWhileDoubted(t *testing.T) {
 	s := crowd(t)
 	s.expect(4000, "poll; wake 5000")
@@ -527,8 +537,8 @@ func TestScheduleEndsWhileDoubted(t *testing.T) {
 	s.expect(5001, "publish incomplete 1 2 3; wake 7001")
 }
 
-// A server that notices a poll's end late was perhaps stopped: it reads what has come in before it
-// counts.
+// A server that notices the end of a poll late may have been stopped, so it
+// reads what has come in before it counts.
 func TestScheduleLatePollEnd(t *testing.T) {
 	s := running(t, Options{MissedSurveys: 1})
 	s.expect(4000, "poll; wake 5000")

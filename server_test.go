@@ -28,7 +28,8 @@ func TestTakenAddress(t *testing.T) {
 	defer taken.Close()
 	url := "tcp://" + taken.Addr().String()
 	free := reserve(t)
-	_, inUse := net.Listen("tcp", taken.Addr().String()) // what the system calls it
+	// This is what the system calls it.
+	_, inUse := net.Listen("tcp", taken.Addr().String())
 	if inUse == nil {
 		t.Fatal("the system lets two listen on one address")
 	}

@@ -17,7 +17,8 @@ import (
 	"github.com/dahernan/gopherdiscovery"
 )
 
-// The tests in this file are about several servers, most of them in fake time.
+// The tests in this file are about several servers. Most of them run in fake
+// time.
 
 func surveyURL(n int) string { return fmt.Sprintf("inproc://survey%d", n) }
 func listsURL(n int) string  { return fmt.Sprintf("inproc://lists%d", n) }
@@ -29,7 +30,8 @@ func startNumbered(t *testing.T, n int, opt gopherdiscovery.Options) *gopherdisc
 	return server
 }
 
-// announceAt starts a client of the numbered servers.
+// announceAt starts a client that connects to the servers with the given
+// numbers.
 func announceAt(t *testing.T, service string, numbers ...int) *gopherdiscovery.DiscoveryClient {
 	t.Helper()
 	var urls []string
@@ -58,8 +60,8 @@ func subscribeAt(t *testing.T, numbers ...int) *gopherdiscovery.Subscriber {
 	return sub
 }
 
-// A dead, restarting or lagging server neither removes a living peer nor causes a list without a
-// change.
+// A dead, restarting or lagging server neither removes a living peer nor causes
+// a list without a change.
 func TestServersComeAndGo(t *testing.T) {
 	gopherdiscovery.FakeTime(t, func(t *testing.T) {
 		servers := []*gopherdiscovery.DiscoveryServer{startNumbered(t, 0, bubbleOptions), startNumbered(t, 1, bubbleOptions)}
@@ -88,7 +90,8 @@ func TestServersComeAndGo(t *testing.T) {
 	})
 }
 
-// A change that all servers see is one list, though they see it at different times.
+// A change that all servers see causes one list, although they see it at
+// different times.
 func TestOneListPerChange(t *testing.T) {
 	gopherdiscovery.FakeTime(t, func(t *testing.T) {
 		slow := bubbleOptions
@@ -110,7 +113,7 @@ func TestOneListPerChange(t *testing.T) {
 	})
 }
 
-// Clients may be at different servers: each list is the union.
+// Clients may be connected to different servers. Each list is their union.
 func TestUnionOfServers(t *testing.T) {
 	gopherdiscovery.FakeTime(t, func(t *testing.T) {
 		startNumbered(t, 0, bubbleOptions)
@@ -127,12 +130,15 @@ func TestUnionOfServers(t *testing.T) {
 		}
 		sub.got = nil
 		sub.mu.Unlock()
-		one.Close() // what only a lost server knew is gone while another is there
+		// Names that only a lost server knew are gone, since another server is
+		// there.
+		one.Close()
 		sub.expect(t, delivered{3 * time.Second, "a c"})
 	})
 }
 
-// mutePublisher is a publisher that accepts and then says what it is told to, and otherwise nothing.
+// mutePublisher is a publisher that accepts connections and sends only what the
+// test makes it send.
 func mutePublisher(t *testing.T, url string) mangos.Socket {
 	t.Helper()
 	sock, err := pub.NewSocket()
@@ -144,7 +150,8 @@ func mutePublisher(t *testing.T, url string) mangos.Socket {
 	return sock
 }
 
-// Servers of 2015 and nanomsg publishers send changes only: they are never taken for hung.
+// Servers of 2015 and nanomsg publishers send a message only when the list
+// changes. They are never considered hung.
 func TestServerThatSendsChangesOnlyKeepsItsSay(t *testing.T) {
 	gopherdiscovery.FakeTime(t, func(t *testing.T) {
 		startNumbered(t, 0, bubbleOptions)
@@ -202,7 +209,7 @@ func TestServersStateAndLog(t *testing.T) {
 	})
 }
 
-// One server is silent for everyone: the clients that it does not hear stay in the list, for their
+// One server hears none of its clients. They stay on the list, because their
 // connections stand.
 func TestMassSilenceIsDoubted(t *testing.T) {
 	gopherdiscovery.FakeTime(t, func(t *testing.T) {
@@ -227,7 +234,7 @@ func TestMassSilenceIsDoubted(t *testing.T) {
 		time.Sleep(3 * time.Second)
 		sub.expect(t, delivered{2 * time.Second, "0 1 2 3 4 5 6 7 8 9"})
 		deaf.Store(true)
-		// The poll at 4 s and the one that follows it are lost.
+		// The poll at 4 s and the next one are lost.
 		time.Sleep(2500 * time.Millisecond)
 		deaf.Store(false)
 		time.Sleep(time.Hour)

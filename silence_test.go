@@ -9,14 +9,14 @@ import (
 	"github.com/dahernan/gopherdiscovery"
 )
 
-// With PollTime at 2 s there is a beat every 2 s.
+// With a PollTime of 2 s there is a beat every 2 s.
 const (
 	tooSilent = 6 * time.Second  // three beats
 	givenUp   = 30 * time.Second // at least, and 10 beats
 )
 
-// In peace a subscriber says what it has once, and hears a server every beat,
-// whenever it came.
+// Undisturbed, a subscriber says once which list it has, and hears a server
+// every beat, whenever it connected.
 func TestBeats(t *testing.T) {
 	for _, came := range []time.Duration{0, 1500 * time.Millisecond, 5500 * time.Millisecond, 7500 * time.Millisecond} {
 		t.Run(came.String(), func(t *testing.T) {
@@ -50,8 +50,8 @@ func TestBeats(t *testing.T) {
 	}
 }
 
-// Of two servers one falls silent: what it alone knows is gone after three
-// beats, and back when it speaks. Its connection stands all the time.
+// One of two servers falls silent. After three beats the names that only it
+// knows are gone, and they are back when it speaks. Its connection stays open.
 func TestSilentServerDoesNotCount(t *testing.T) {
 	gopherdiscovery.FakeTime(t, func(t *testing.T) {
 		w := newTown(t)
@@ -81,8 +81,8 @@ func TestSilentServerDoesNotCount(t *testing.T) {
 	})
 }
 
-// The list of a lone server stands however long that is silent. Its connection
-// is given up, and the next one goes on from there.
+// The list of a lone server stands, however long the server is silent. Its
+// connection is given up, and the next one continues from there.
 func TestSilentLoneServer(t *testing.T) {
 	gopherdiscovery.FakeTime(t, func(t *testing.T) {
 		w := newTown(t)
@@ -100,7 +100,8 @@ func TestSilentLoneServer(t *testing.T) {
 		time.Sleep(time.Hour)
 		lists.expect(t)
 		w.Thaw("lists0")
-		time.Sleep(5 * time.Second) // its longest pause, or the end of a handshake
+		// This is its longest pause, or the handshake's timeout.
+		time.Sleep(5 * time.Second)
 		expectState(t, sub, true, true)
 		time.Sleep(time.Hour)
 		lists.expect(t)
@@ -115,8 +116,9 @@ func TestSilentLoneServer(t *testing.T) {
 	})
 }
 
-// A server may hang as soon as it has begun to speak. Another then counts
-// alone, at once or when three beats are missing; the connection is given up.
+// A server may hang as soon as it has sent its first message. Another server
+// then counts alone, at once or after three missing beats, and the connection
+// is given up.
 func TestServerHangsAfterItsFirstMessage(t *testing.T) {
 	for _, test := range []struct {
 		name    string
@@ -154,8 +156,8 @@ func TestServerHangsAfterItsFirstMessage(t *testing.T) {
 	}
 }
 
-// A server that has to wait for long until its list is complete is not silent
-// meanwhile to those that have one.
+// A server that has to wait long before its list is complete keeps sending
+// beats to subscribers that have a list.
 func TestBeatsOfAnIncompleteServer(t *testing.T) {
 	gopherdiscovery.FakeTime(t, func(t *testing.T) {
 		w := newTown(t)

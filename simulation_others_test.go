@@ -7,32 +7,33 @@ import (
 )
 
 // swim follows the published rules of memberlist, HashiCorp's SWIM with
-// Lifeguard, with its defaults for a LAN. Each member asks a random other one
-// each second, by a packet; if it has not heard in half a second, three others
-// ask for it. If none of them hears within the second, the asked is suspected:
-// for 72 s, or 12 s once two more have found the same (4 * log10(1000) probes,
-// and six times that). The suspected refutes it as soon as it hears of it. A
-// member that hears neither from the asked nor from its helpers takes itself
-// for slow, and makes its own probes slower.
+// Lifeguard, with its defaults for a LAN. Each member probes a random other
+// member every second, with a packet. If it has no answer after half a second,
+// three others probe for it. If none of them has an answer within the second,
+// the probed member is suspected: for 72 s, or for 12 s once two more members
+// suspect it too (4 * log10(1000) probes, and six times that). The suspect
+// refutes the suspicion as soon as it hears of it. A member that hears neither
+// from the probed member nor from its helpers considers itself slow, and slows
+// down its own probes.
 //
-// Simplified: what is gossiped reaches all members after swimGossip, and all
-// have one view of a suspicion. A helper that runs counts as one that says that
-// it has not heard. The probe over TCP is left out: of these worlds it would
-// help only in those where packets are lost, and there its two round trips take
-// longer than the half second that is left.
+// It is simplified. Gossip reaches all members after swimGossip, and all have
+// the same view of a suspicion. A helper that runs counts as one that reports a
+// failure. There is no probe over TCP. In these worlds it would help only where
+// packets are lost, and there its two round trips take longer than the half
+// second that is left.
 type swim struct {
 	*score
 	events  simQueue
-	members []int // that are not known to be dead
+	members []int // not known to be dead
 	state   []swimMember
 }
 
 type swimMember struct {
 	awareness int // 0 is well
 	suspected bool
-	suspects  []int // who have found so
+	suspects  []int // who suspect this one
 	since     time.Duration
-	refutes   time.Duration // when all know that it lives
+	refutes   time.Duration // when all know that it is alive
 	expires   time.Duration
 }
 
@@ -118,7 +119,7 @@ func (w *swim) probe(id int, at time.Duration) {
 	w.suspect(target, id, end)
 }
 
-// ask returns when a member has heard from another that it asks.
+// ask returns when a member has heard from another that it probes.
 func (w *swim) ask(id, target int, at time.Duration) time.Duration {
 	answered := w.react(target, w.packet(target, drawDown, at))
 	return w.react(id, w.packet(target, drawUp, answered))
@@ -171,15 +172,14 @@ func (w *swim) dies(id int, at time.Duration) {
 }
 
 // eureka follows the published rules of Eureka, with its defaults. A client
-// renews its lease of 90 s each 30 s, over TCP. Each minute the server evicts
-// those whose lease has ended, and no more than 15 % of all at once, but none
-// when fewer than 85 % of the expected renewals came in the last minute.
+// renews its lease of 90 s every 30 s, over TCP. Every minute the server evicts
+// clients whose lease has ended, but no more than 15 % of all at once, and none
+// if fewer than 85 % of the expected renewals came in the last minute.
 //
-// Simplified: the renewals that are expected are two for each client that is
-// registered now; Eureka counts these anew each quarter of an hour. A lease
-// lasts as long as documented; that of the program lasts twice as long. The
-// caches of up to a minute between the server and those who ask it are left
-// out.
+// It is simplified. Two renewals are expected for each client that is
+// registered now; Eureka counts the clients every quarter of an hour. A lease
+// lasts as long as documented; in the program it lasts twice as long. The
+// caches of up to a minute between the server and its users are left out.
 type eureka struct {
 	*score
 	events   simQueue

@@ -6,18 +6,18 @@ import (
 
 var simStart = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 
-// surveyed is a detector that asks clients over their connections.
+// surveyed is a detector that surveys clients over their connections.
 type surveyed interface {
 	connect(id int)
 	disconnect(id int, now time.Time)
 	answer(id int, now time.Time)
 	waited(from, now time.Time)
-	// act returns whom to ask, who has left the list and joined it, and when
-	// to call again.
+	// act returns which clients to survey, which have left the list and joined
+	// it, and when to call it again.
 	act(now time.Time) (ask, left, joined []int, wake time.Time)
 }
 
-// simSurvey runs such a detector on a trace, as the server's loop does.
+// simSurvey runs a detector on a trace, as the server's loop would.
 func simSurvey(t *trace, d surveyed) *score {
 	s := newScore(t)
 	var events simQueue
@@ -53,7 +53,7 @@ func simSurvey(t *trace, d surveyed) *score {
 			s.comes(id)
 		}
 		for _, id := range ask {
-			// What comes behind a lost segment waits for it.
+			// A segment that follows a lost one waits for it.
 			down[id] = max(down[id], t.segment(id, drawDown, at))
 			if answered := t.react(id, down[id]); answered != never {
 				up[id] = max(up[id], t.segment(id, drawUp, answered))
@@ -88,8 +88,8 @@ func newOurs(t *trace) *ours {
 
 func (o *ours) answer(id int, now time.Time) { o.hear(id, o.trace.clients[id].name, now) }
 
-// act takes no account of a list that is not complete: no subscriber that has
-// one is sent it.
+// act ignores a list that is not complete, because it is not sent to
+// subscribers that have one.
 func (o *ours) act(now time.Time) (ask, left, joined []int, wake time.Time) {
 	do, wake := o.next(now)
 	ask = do.survey
@@ -110,8 +110,8 @@ func (o *ours) act(now time.Time) (ask, left, joined []int, wake time.Time) {
 	return ask, left, joined, wake
 }
 
-// fixedLimit drops a name that misses a number of surveys in a row, whatever it
-// and others did before. An answer that is late ends the silence as well.
+// fixedLimit drops a name that misses a number of surveys in a row, whatever
+// that client and others did before. A late answer also ends the silence.
 type fixedLimit struct {
 	poll
 	conns     map[int]*fixedClient
@@ -187,7 +187,7 @@ func (f *fixedLimit) act(now time.Time) (ask, left, joined []int, wake time.Time
 	return ask, left, joined, f.deadline()
 }
 
-// The kinds of events.
+// These are the kinds of events.
 const (
 	simJoins = iota
 	simStops
@@ -199,11 +199,11 @@ const (
 	simEvicts
 )
 
-// simQueue is a heap of events: the millisecond, the kind and the client in one
-// number each. So the order is the same in each run.
+// simQueue is a heap of events. The millisecond, the kind and the client are in
+// one number, so that the order is the same in each run.
 type simQueue []uint64
 
-// push adds an event. A part of a millisecond counts as one.
+// push adds an event. Its time is rounded up to a millisecond.
 func (q *simQueue) push(at time.Duration, kind, id int) {
 	*q = append(*q, uint64((at+ms-1)/ms)<<24|uint64(kind)<<20|uint64(id))
 	h := *q
@@ -212,7 +212,7 @@ func (q *simQueue) push(at time.Duration, kind, id int) {
 	}
 }
 
-// next is when the next event is.
+// next returns the time of the next event.
 func (q simQueue) next() time.Duration {
 	if len(q) == 0 {
 		return never

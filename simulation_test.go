@@ -22,10 +22,10 @@ var simDetectors = []struct {
 	{"Eureka", simEureka},
 }
 
-// In no world does a living client leave the list, unless it hangs alone and
-// has never done so before: then it may leave once. On a healthy network a
-// client that hangs for good is dropped after two surveys. In the cruel worlds
-// a detector that always gives up after two surveys drops living clients.
+// No living client leaves the list in any world, unless it hangs alone and has
+// never done so before: then it may leave once. On a healthy network a client
+// that hangs for good is dropped after two surveys. In the cruel worlds a
+// detector that always gives up after two surveys drops living clients.
 //
 // With SIMULATION=long in the environment the test prints how all detectors do
 // in four hours of each world.

@@ -10,15 +10,18 @@ import (
 )
 
 const (
-	simClients = 1000             // that live at any time
-	simSeed    = 20150406         // of all that is random
-	simHangs   = 20 * time.Second // mean time between two clients that hang for good
-	simEnds    = 5 * time.Minute  // how long the connection of a hung client stands
+	simClients = 1000     // alive at any time
+	simSeed    = 20150406 // of everything random
+	// simHangs is the mean time between two clients that hang for good.
+	simHangs = 20 * time.Second
+	// simEnds is how long the connection of a hung client stands.
+	simEnds = 5 * time.Minute
 
-	// The retransmission timeout of TCP where a round trip takes 0.5 s, and how
-	// many times in a row a segment is lost at most: the sixth retransmission
-	// would be 38 s after the first transmission, when TCP has given up the
-	// connection (vanishedAfter). What then happens is not a matter of silence.
+	// simRTO is TCP's retransmission timeout where a round trip takes 0.5 s.
+	// simMostRTO is how many times in a row a segment is lost at most: the
+	// sixth retransmission would be 38 s after the first transmission, when TCP
+	// has already given up the connection (vanishedAfter). The detectors do not
+	// see that as silence.
 	simRTO     = 600 * ms
 	simMostRTO = 5
 
@@ -29,21 +32,24 @@ const (
 // numbers that they are given, and from no others.
 type world struct {
 	name string
-	path func(r *rand.Rand) time.Duration // how long a packet is under way
-	loss float64                          // the share of packets that are lost
-	few  bool                             // one client in ten is on this path, the others on lan
-	// work is how long a client takes from a survey to its answer, and pauses
-	// when it does not run at all; stalls is when the server does not.
+	path func(r *rand.Rand) time.Duration // how long a packet travels
+	loss float64                          // share of packets lost
+	// few says that one client in ten is on this path, and the others on lan.
+	few bool
+	// work is how long a client takes from a survey to its answer. pauses are
+	// the times at which the client does not run, and stalls those at which the
+	// server does not.
 	work   func(r *rand.Rand, id int, at time.Duration) time.Duration
 	pauses func(r *rand.Rand, id int, until time.Duration) spans
 	stalls func(r *rand.Rand, until time.Duration) spans
 
-	cruel  bool // two missed surveys are too few here
-	unfair bool // at first a client that hangs cannot be told from one that is slow
+	cruel bool // two missed surveys are too few here
+	// unfair says that at first a client that hangs cannot be told from a slow
+	// one.
+	unfair bool
 }
 
-// lan is the path of a healthy network, 1 ms there and back, and most often
-// close to it.
+// lan is the path of a healthy network. A round trip usually takes about 1 ms.
 func lan(r *rand.Rand) time.Duration { return lognormal(r, 500*time.Microsecond, 0.4) }
 
 func wan(r *rand.Rand) time.Duration { return 40*ms + uniform(r, 0, 10*ms) + lognormal(r, ms, 1) }
@@ -116,7 +122,7 @@ var simWorlds = []world{
 	},
 }
 
-// span is a time in which a host does not run.
+// span is a time during which a host does not run.
 type span struct{ from, till time.Duration }
 
 type spans []span
@@ -134,7 +140,7 @@ func every(r *rand.Rand, pause, until time.Duration, length func() time.Duration
 	}
 }
 
-// after returns when the host runs, at the earliest now.
+// after returns the first time from now on at which the host runs.
 func (s spans) after(now time.Duration) time.Duration {
 	i := sort.Search(len(s), func(i int) bool { return s[i].till > now })
 	if i < len(s) && s[i].from <= now {
@@ -143,9 +149,8 @@ func (s spans) after(now time.Duration) time.Duration {
 	return now
 }
 
-// trace is what happens in a world. All that is random in it depends on its
-// client and the millisecond, and on nothing else, so that it is the same for
-// all detectors.
+// trace is what happens in a world. Everything random in it depends only on the
+// client and the millisecond, so that it is the same for all detectors.
 type trace struct {
 	world
 	until   time.Duration
@@ -155,7 +160,7 @@ type trace struct {
 	dice    *rand.Rand
 }
 
-// simClient is a client from its birth to its end. When it hangs for good
+// simClient is a client from its start to its end. When it hangs for good,
 // another takes its place.
 type simClient struct {
 	name                string
@@ -163,7 +168,7 @@ type simClient struct {
 	paused              spans
 }
 
-// The purposes of random numbers.
+// These are the purposes of random numbers.
 const (
 	drawClient = iota
 	drawHangs
@@ -207,7 +212,7 @@ func (t *trace) join(at time.Duration) {
 	t.clients = append(t.clients, c)
 }
 
-// draw returns the random numbers of a client, a purpose and a time. They are
+// draw returns the random numbers for a client, a purpose and a time. They are
 // valid until the next call.
 func (t *trace) draw(id, purpose int, at time.Duration) *rand.Rand {
 	t.source.Seed(simSeed+uint64(id)<<8+uint64(purpose), uint64(at/ms))
@@ -215,7 +220,7 @@ func (t *trace) draw(id, purpose int, at time.Duration) *rand.Rand {
 	return t.dice
 }
 
-// segment returns when a segment that is sent on a TCP connection arrives.
+// segment returns when a segment sent on a TCP connection arrives.
 func (t *trace) segment(id, purpose int, at time.Duration) time.Duration {
 	r := t.draw(id, purpose, at)
 	if t.few && id%10 > 0 {
@@ -227,7 +232,7 @@ func (t *trace) segment(id, purpose int, at time.Duration) time.Duration {
 	return at + t.path(r)
 }
 
-// packet returns when a packet arrives that is not retransmitted.
+// packet returns when a packet arrives. Packets are not retransmitted.
 func (t *trace) packet(id, purpose int, at time.Duration) time.Duration {
 	if at == never {
 		return never
@@ -262,8 +267,8 @@ func (t *trace) react(id int, at time.Duration) time.Duration {
 type score struct {
 	*trace
 	listed map[int]bool
-	leaves map[int]int     // of clients that live, how often each
-	found  []time.Duration // how long it took to notice that one does not
+	leaves map[int]int     // of living clients, for each
+	found  []time.Duration // how long it took to notice a hung one
 }
 
 func newScore(t *trace) *score {
@@ -272,7 +277,7 @@ func newScore(t *trace) *score {
 
 func (s *score) comes(id int) { s.listed[id] = true }
 
-// goes notes that a client is no longer listed.
+// goes records that a client is no longer listed.
 func (s *score) goes(id int, at time.Duration) {
 	if !s.listed[id] {
 		return
@@ -285,8 +290,8 @@ func (s *score) goes(id int, at time.Duration) {
 	}
 }
 
-// falseLeaves returns how many leaves of clients that live there are, and how
-// many of one client at most.
+// falseLeaves returns how often living clients left the list, in all and for
+// one client at most.
 func (s *score) falseLeaves() (all, most int) {
 	for _, n := range s.leaves {
 		all += n
@@ -295,7 +300,8 @@ func (s *score) falseLeaves() (all, most int) {
 	return all, most
 }
 
-// quantile returns how long that share of the hung clients takes at most.
+// quantile returns the time within which the share q of the hung clients was
+// noticed.
 func (s *score) quantile(q float64) time.Duration {
 	if len(s.found) == 0 {
 		return 0

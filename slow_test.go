@@ -11,8 +11,8 @@ import (
 	"github.com/dahernan/gopherdiscovery"
 )
 
-// A subscriber that reads nothing for a while costs nothing that grows with
-// what happens meanwhile: then it is sent what that comes to.
+// A subscriber that does not read for a while costs nothing that grows with the
+// number of changes. Then it is sent their net difference.
 func TestSlowSubscriberIsSentTheDifference(t *testing.T) {
 	const most = 1200 // bytes: what was on its way, and one message
 	gopherdiscovery.FakeTime(t, func(t *testing.T) {

@@ -7,7 +7,8 @@ import (
 	"go.nanomsg.org/mangos/v3"
 )
 
-// Closing a mangos socket while it adds a connection would leave a goroutine stuck for ever.
+// A mangos socket must not be closed while it adds a connection, because a
+// goroutine would then be stuck.
 func TestCloseWaitsForConnectionsThatAreBeingAdded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newSocket(side{}, quietSettings, nil)

@@ -22,7 +22,7 @@ func TestUnacknowledgedIsLimited(t *testing.T) {
 	if got := userTimeout(t, c); got != 1500 {
 		t.Errorf("the kernel waits for %d ms, want 1500", got)
 	}
-	limitUnacknowledged(nothingNet{}, time.Second) // no TCP: nothing to limit
+	limitUnacknowledged(nothingNet{}, time.Second) // not TCP, nothing to limit
 }
 
 // userTimeout returns TCP_USER_TIMEOUT in milliseconds.
@@ -40,7 +40,8 @@ func userTimeout(t *testing.T, c net.Conn) (got int) {
 	return got
 }
 
-// Both ends of a connection notice that nothing they send arrives: the server its surveys, the client its answers.
+// Both ends of a connection notice that nothing they send arrives: the server
+// by its surveys, the client by its answers.
 func TestBothEndsAreLimited(t *testing.T) {
 	server, err := Server("tcp://127.0.0.1:0", "tcp://127.0.0.1:0", Options{})
 	if err != nil {
@@ -69,5 +70,5 @@ func TestBothEndsAreLimited(t *testing.T) {
 	}
 }
 
-// nothingNet is a connection that is not one of TCP.
+// nothingNet is a connection that is not TCP.
 type nothingNet struct{ net.Conn }

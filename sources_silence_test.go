@@ -7,7 +7,7 @@ import (
 )
 
 // A server that was stopped before its list was complete goes on with what it
-// knew then. That does not count beside the complete list of another.
+// knew then. That does not count if another server has a complete list.
 func TestSilentServerCountsWhenItIsComplete(t *testing.T) {
 	urls, err := parseDialURLs("url", "tcp://127.0.0.1:1,tcp://127.0.0.1:2")
 	if err != nil {

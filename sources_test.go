@@ -27,7 +27,7 @@ func beatOf(complete bool, names ...string) *update {
 	return &update{kind: kindBeat, complete: complete, sum: sumByHand(names...)}
 }
 
-// changeOf is a change of a list, right or wrong.
+// changeOf returns a change of a list, valid or not.
 func changeOf(complete bool, list, removed, added []string) *update {
 	before := sumByHand(list...)
 	return &update{
@@ -124,8 +124,8 @@ func TestUnionOfServers(t *testing.T) {
 	expectUnion(t, "servers that agree", s, "a", "c")
 }
 
-// What a server sent on an earlier connection counts again when the server
-// says that it is complete.
+// The list that a server sent on an earlier connection counts again when the
+// server says that it is complete.
 func TestListOfAnEarlierConnection(t *testing.T) {
 	now := newClock().at(0)
 	list := []string{"a", "b"}
@@ -229,8 +229,8 @@ func TestTake(t *testing.T) {
 	}
 }
 
-// A server's list takes memory for its names, not for the messages in which
-// they came.
+// A server's list takes memory for its names, but not for the messages that
+// brought them.
 func TestChangesLeaveNoMemoryBehind(t *testing.T) {
 	const many, rounds = 2000, 50
 	now := newClock().at(0)
@@ -267,7 +267,7 @@ func TestChangesLeaveNoMemoryBehind(t *testing.T) {
 	runtime.KeepAlive(src)
 }
 
-// Silence is counted in beats, but no machine is as quick as the quickest.
+// Silence is counted in beats, but with quick beats it lasts at least a second.
 func TestSilence(t *testing.T) {
 	c := newClock()
 	for _, test := range []struct {
@@ -314,7 +314,7 @@ func TestSilence(t *testing.T) {
 	}
 }
 
-// The plain form has no beats, and silence means nothing in it.
+// The plain form has no beats, so silence means nothing.
 func TestPlainServersMayBeSilent(t *testing.T) {
 	c := newClock()
 	s := newTestSources(1)

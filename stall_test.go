@@ -9,14 +9,15 @@ import (
 	"github.com/dahernan/gopherdiscovery"
 )
 
-// A server is restarted, and stopped when it asks the first of its clients.
-// The others wait meanwhile. When it goes on they have all the time that they
-// would have had: no subscriber that has a list is told anything, and one that
-// has none is not told that the list is complete before it is.
+// A server is restarted, and stopped when it surveys the first of its clients,
+// while the others wait. When it goes on, they still have all their time. No
+// subscriber that has a list is told anything, and one without a list is not
+// told that the list is complete before it is.
 func TestStallBeforeTheFirstList(t *testing.T) {
 	for _, stall := range []time.Duration{time.Second, 3 * time.Second, 4500 * time.Millisecond} {
 		t.Run(stall.String(), func(t *testing.T) {
-			for range 10 { // the order in which the server hears of the clients differs
+			// The server hears of the clients in varying order.
+			for range 10 {
 				gopherdiscovery.FakeTime(t, func(t *testing.T) {
 					w := newTown(t)
 					server := w.server(0)
@@ -37,7 +38,8 @@ func TestStallBeforeTheFirstList(t *testing.T) {
 					newcomer := newRecord(sub.Changes())
 					time.Sleep(stall)
 					w.Continue("survey0")
-					time.Sleep(2*time.Second - 101*time.Millisecond) // the first has dialled within 100 ms
+					// The first client has dialled within 100 ms.
+					time.Sleep(2*time.Second - 101*time.Millisecond)
 					expectState(t, sub, true, false)
 					lists.expect(t)
 					time.Sleep(101 * time.Millisecond)

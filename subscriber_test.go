@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// What a reader receives depends on when it reads: "take" lets it read.
+// What a reader receives depends on when it reads; "take" lets it read.
 func TestDelivery(t *testing.T) {
 	a, b, none := []string{"a"}, []string{"b"}, []string{}
 	take := []string(nil)
@@ -69,8 +69,8 @@ func newFollowing() *following {
 	return f
 }
 
-// What the subscriber says that it has when it connects again is what it has,
-// and after a message that is wrong no connection asks for changes.
+// A subscriber that reconnects says which list it has. After a malformed
+// message no connection asks for changes.
 func TestFollowingKeepsAccount(t *testing.T) {
 	for _, test := range []struct {
 		name     string
@@ -102,8 +102,7 @@ func TestFollowingKeepsAccount(t *testing.T) {
 	}
 }
 
-// Messages that are still read from a connection that has ended change
-// nothing.
+// Messages that are still read from a connection that has ended change nothing.
 func TestFollowingOfAnEndedConnection(t *testing.T) {
 	f := newFollowing()
 	f.ended()

@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// newRespondent returns a connection that was asked the given surveys.
+// newRespondent returns a connection on which the given surveys were sent.
 func newRespondent(authorize func(string, Conn) error, surveys ...uint32) *respondent {
 	s := &surveyor{authorize: authorize, arrivals: arrivals[*respondent]{bell: newBell()}, answers: make(chan answer, 1)}
 	r := s.open(newPipe(newFakePipe(), newEndpoint(surveyorSide, quietSettings))).(*respondent)
@@ -27,7 +27,7 @@ func TestAnswersAreChecked(t *testing.T) {
 		name   string
 		body   []byte
 		is     error  // nil if any will do
-		reason string // in the error; empty if the name is good
+		reason string // part of the error; empty if the name is valid
 	}{
 		{"good", answerTo(someSurvey, "a"), nil, ""},
 		{"no id", []byte("abc"), errNoSurveyID, "no survey id"},
@@ -48,7 +48,7 @@ func TestAnswersAreChecked(t *testing.T) {
 			if name != "" || err == nil || !strings.Contains(err.Error(), test.reason) || test.is != nil && !errors.Is(err, test.is) {
 				t.Errorf("got %q, %v, want an error with %q", name, err, test.reason)
 			}
-			// It is dropped, and the connection stays.
+			// The answer is dropped, and the connection stays open.
 			if err := r.received(test.body); err != nil || r.surveyor.rejected.Load() != 1 || r.surveyor.answered.Load() != 0 {
 				t.Errorf("got error %v, %d rejected and %d answered, want nil, 1 and 0",
 					err, r.surveyor.rejected.Load(), r.surveyor.answered.Load())
@@ -57,14 +57,16 @@ func TestAnswersAreChecked(t *testing.T) {
 	}
 }
 
-// A good answer goes to the server's loop; when the connection has ended it does not wait for it.
+// A valid answer goes to the server's loop. It does not wait for the loop when
+// its connection has ended.
 func TestAnswersReachTheLoop(t *testing.T) {
 	r := newRespondent(nil, someSurvey)
 	if err := r.received(answerTo(someSurvey, "a")); err != nil {
 		t.Fatal(err)
 	}
 	close(r.pipe.done)
-	if err := r.received(answerTo(someSurvey, "b")); err != nil { // the queue is full
+	// The queue is full.
+	if err := r.received(answerTo(someSurvey, "b")); err != nil {
 		t.Fatal(err)
 	}
 	if got, want := <-r.surveyor.answers, (answer{r, "a"}); got != want {
@@ -75,7 +77,7 @@ func TestAnswersReachTheLoop(t *testing.T) {
 	}
 }
 
-// Late answers count, but not those to surveys of long ago.
+// Late answers count, except answers to surveys of long ago.
 func TestSurveysAreRemembered(t *testing.T) {
 	r := newRespondent(nil)
 	for id := range uint32(surveysRemembered + 1) {
@@ -104,7 +106,8 @@ func TestAnswersBetweenSurveysAreBounded(t *testing.T) {
 	}
 }
 
-// A name that is refused is dropped. One that was allowed before costs the connection.
+// A refused name is dropped. If it was allowed before, its connection is
+// closed.
 func TestAuthorizeIsAskedForEachAnswer(t *testing.T) {
 	refused := errors.New("refused")
 	allowed := map[string]bool{"a": true}
@@ -134,7 +137,8 @@ func TestAuthorizeIsAskedForEachAnswer(t *testing.T) {
 
 func TestSurveysArePosted(t *testing.T) {
 	one, two := newRespondent(nil), newRespondent(nil)
-	one.pipe.sending, two.pipe.sending = true, true // the connections can take nothing
+	// The connections can take nothing.
+	one.pipe.sending, two.pipe.sending = true, true
 	s := one.surveyor
 	one.began()
 	s.ask([]*respondent{one, two})

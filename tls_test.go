@@ -65,8 +65,8 @@ func TestServerCertificateByGetCertificateAlone(t *testing.T) {
 		}
 		return nil
 	}
-	// The name comes from the URL; it is not on the certificate, so only VerifyConnection
-	// checks here.
+	// The host comes from the URL and is not in the certificate, so only
+	// VerifyConnection checks here.
 	d := &gopherdiscovery.Dialer{TLSConfig: &tls.Config{InsecureSkipVerify: true, VerifyConnection: verify}}
 	sub, err := d.NewSubscriber(context.Background(), strings.Replace(pubsub, "127.0.0.1", "localhost", 1))
 	if err != nil {
@@ -101,7 +101,7 @@ func TestTLSNeedsAConfiguration(t *testing.T) {
 	}
 }
 
-// Both sides say why they do not get along.
+// Both sides log why they cannot connect.
 func TestConnectionsThatDoNotFit(t *testing.T) {
 	a, stranger := newAuthority(t), newAuthority(t)
 	withTLS, good := tlsPair(t, a, "peer")
@@ -152,7 +152,7 @@ func TestConnectionsThatDoNotFit(t *testing.T) {
 	}
 }
 
-// A name is bound to the certificate of who announces it.
+// A name is bound to the certificate of the client that announces it.
 func TestAuthorizeByCertificate(t *testing.T) {
 	a := newAuthority(t)
 	opt, alice := tlsPair(t, a, "alice")
@@ -200,11 +200,12 @@ func TestAuthorizeByCertificate(t *testing.T) {
 	}
 }
 
-// Without TLS, Conn has no state; and a name that is refused later leaves at once, with its
-// connection.
+// Without TLS, Conn has no TLS state. A name that is refused later leaves at
+// once, with its connection.
 func TestAuthorizeIsAskedAgain(t *testing.T) {
 	logger, book := newLogger()
-	// A survey lasts 10 s: no client is dropped for its silence in this test.
+	// A survey lasts 10 s, so no client is dropped for its silence in this
+	// test.
 	opt := quickOptions
 	opt.Logger = logger
 	refused := make(chan struct{})
@@ -238,7 +239,8 @@ func TestAuthorizeIsAskedAgain(t *testing.T) {
 	}
 }
 
-// A name that was never admitted costs its connection nothing: behind a device there may be others.
+// A name that was never admitted does not cost its connection anything, because
+// there may be other clients behind a device.
 func TestNameThatIsRefusedFromTheStart(t *testing.T) {
 	opt := quickOptions
 	opt.Authorize = func(service string, _ gopherdiscovery.Conn) error {
@@ -266,7 +268,7 @@ func TestNameThatIsRefusedFromTheStart(t *testing.T) {
 	}
 }
 
-// No connection outlives the certificate that it was made with.
+// No connection outlives the certificate with which it was made.
 func TestExpiredCertificateEndsConnections(t *testing.T) {
 	t.Parallel()
 	a := newAuthority(t)
@@ -297,7 +299,7 @@ func TestExpiredCertificateEndsConnections(t *testing.T) {
 	eventually(t, "both of its connections are closed", func() bool {
 		return server.Stats().Clients == 0 && server.Stats().Subscribers == 1
 	})
-	server.Close() // and all is logged
+	server.Close() // the log is complete now
 	if got := strings.Count(book.String(), "certificate of the other side has expired"); got != 2 {
 		t.Errorf("logged %d times that a certificate has expired, want once for a connection:\n%s", got, book)
 	}

@@ -57,13 +57,15 @@ func TestTurns(t *testing.T) {
 	})
 }
 
-// newShaking returns a shaking connection that needs a turn, and the other side of it.
+// newShaking returns a shaking connection that needs a turn, and its other
+// side.
 func newShaking(all *turns) (*shakingConn, net.Conn) {
 	ours, theirs := net.Pipe()
 	return &shakingConn{Conn: ours, turns: all, spared: new(atomic.Int64), left: handshakeTime}, theirs
 }
 
-// The time in our queue is not held against the other side, its silence is.
+// The time in our queue does not count against the other side, but its silence
+// does.
 func TestPatienceIsForTheOtherSideOnly(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		all := &turns{}
@@ -101,8 +103,8 @@ func TestPatienceIsForTheOtherSideOnly(t *testing.T) {
 	})
 }
 
-// One who goes while it waits for its turn waits no longer, and nothing that one says meanwhile is
-// lost.
+// A connection that ends while it waits for its turn stops waiting, and nothing
+// that it sends meanwhile is lost.
 func TestWaitingForATurn(t *testing.T) {
 	for _, gone := range []bool{false, true} {
 		synctest.Test(t, func(t *testing.T) {
@@ -145,14 +147,16 @@ func TestWaitingForATurn(t *testing.T) {
 	}
 }
 
-// What the other side says while it waits for its turn takes little memory, however much that is.
+// What the other side sends while it waits for its turn takes little memory,
+// however much it is.
 func TestLittleIsReadAhead(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		all := &turns{}
 		s, theirs := newShaking(all)
 		go func() {
 			_, _ = theirs.Write(make([]byte, 1))
-			_, _ = theirs.Write(make([]byte, 100*maxAhead)) // until it is closed
+			// This blocks until the connection is closed.
+			_, _ = theirs.Write(make([]byte, 100*maxAhead))
 		}()
 		go func() {
 			time.Sleep(time.Minute)
@@ -169,7 +173,8 @@ func TestLittleIsReadAhead(t *testing.T) {
 	})
 }
 
-// A handshake does not give way while it computes or waits for its turn, and once it has begun not at once.
+// A handshake does not give way while it computes or waits for its turn, nor
+// right after it has begun.
 func TestWhenAHandshakeIsSpared(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s, theirs := newShaking(&turns{free: 1})

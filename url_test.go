@@ -9,12 +9,13 @@ import (
 	"testing"
 )
 
-// anyConfig is good enough for a check of URLs.
+// anyConfig is sufficient for checking URLs.
 var anyConfig = &tls.Config{Certificates: make([]tls.Certificate, 1), ServerName: "any"}
 
-// What is accepted as an address to listen on and to connect to, and what becomes of it.
+// TestParseURL tests which URLs are accepted to listen on and to connect to,
+// and what becomes of them.
 func TestParseURL(t *testing.T) {
-	const no = "" // it is refused
+	const no = "" // refused
 	for _, test := range []struct{ url, listen, dial string }{
 		{"tcp://127.0.0.1:40007", "tcp://127.0.0.1:40007", "tcp://127.0.0.1:40007"},
 		{"tcp://127.0.0.1:040007", "tcp://127.0.0.1:40007", "tcp://127.0.0.1:40007"},
@@ -88,7 +89,7 @@ func TestParseSeveralURLs(t *testing.T) {
 	}
 }
 
-// Where a server listens is told so that clients can use it.
+// The server reports an address that clients can use.
 func TestBound(t *testing.T) {
 	for _, test := range []struct{ url, to, want string }{
 		{"tcp://127.0.0.1:0", "127.0.0.1:5", "tcp://127.0.0.1:5"},

@@ -24,9 +24,9 @@ func TestSleep(t *testing.T) {
 	})
 }
 
-// A bell that nobody listens to rings once, and blocks nobody.
+// A bell that no one listens to rings once, and blocks no one.
 func TestBell(t *testing.T) {
-	// In a bubble a ring that blocks is a deadlock, and reported.
+	// In a bubble, a ring that blocks is a deadlock, which is reported.
 	synctest.Test(t, func(t *testing.T) {
 		b := newBell()
 		for range 3 {

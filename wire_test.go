@@ -57,7 +57,7 @@ func TestDecodeList(t *testing.T) {
 	}
 }
 
-// A list of nothing but separators takes little more memory than it has bytes.
+// A list of separators takes little more memory than it has bytes.
 func TestSeparatorsCostNoMemory(t *testing.T) {
 	body := bytes.Repeat([]byte(separator), 16<<20)
 	var before, after runtime.MemStats
