@@ -23,9 +23,12 @@ import (
 // orderVariable tells the test binary that it is a child, and what to do.
 const orderVariable = "GOPHERDISCOVERY_FAULTS_ORDER"
 
-// order is what a child is to be: a server, clients with subscriptions, subscribers, or all of that.
+// order says what a child is to be: a server, clients with subscriptions,
+// subscribers, or all of these.
 type order struct {
-	Survey, PubSub string // a server's own URLs, or for clients those of all servers
+	// Survey and PubSub are a server's own URLs, or for clients the URLs of all
+	// servers.
+	Survey, PubSub string
 	Server         bool
 	Timing         timing   // of a server
 	Clients        []string // their names
@@ -38,21 +41,23 @@ type timing struct {
 	MissedSurveys        int
 }
 
-// What a child is asked on its stdin. At its end the child ends.
+// These are the requests to a child on its stdin. The child ends when its stdin
+// ends.
 const (
 	askState = "state\n"
-	askHold  = "hold\n" // nobody reads lists any more
+	askHold  = "hold\n" // stop reading lists
 	askGo    = "go\n"
 )
 
-// report is a line on a child's stdout. It tells one thing.
+// report is a line on a child's stdout. Only one field is set.
 type report struct {
 	List  *change `json:",omitempty"`
 	State *state  `json:",omitempty"`
-	Left  *string `json:",omitempty"` // the last line: what the child has leaked
+	// Left is the last line: what the child has leaked.
+	Left *string `json:",omitempty"`
 }
 
-// change is a list that was delivered, as the difference to the one before.
+// change is a delivered list, as the difference from the one before.
 type change struct {
 	Reader       int
 	At           time.Time
@@ -63,16 +68,20 @@ type change struct {
 // state is the answer to askState.
 type state struct {
 	Goroutines, Files int
-	Heard             time.Time // every server is connected to every subscriber and was heard since; zero if one is not
-	Clients           int       // connections of a server
-	Services          []string  // a server's list
+	// Heard is a time since which each subscriber has heard every server. It is
+	// zero if a server is not connected.
+	Heard    time.Time
+	Clients  int      // connections of a server
+	Services []string // a server's list
 }
 
-// child is this process when it is one.
+// child is this process when it is a child.
 type child struct {
-	mu      sync.Mutex // guards writing
-	out     *json.Encoder
-	reading sync.RWMutex // held for reading to handle a list; locked while nobody is to read
+	mu  sync.Mutex // guards writing
+	out *json.Encoder
+	// reading is held for reading while a list is handled, and locked while
+	// lists are not to be read.
+	reading sync.RWMutex
 	readers sync.WaitGroup
 	server  *gopherdiscovery.DiscoveryServer
 	servers []func() []gopherdiscovery.ServerState
@@ -85,7 +94,8 @@ func beChild(text string) (code int) {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
-	// The runtime opens descriptors for the network poller when it is used first, and keeps them.
+	// The runtime opens descriptors for the network poller on its first use,
+	// and keeps them.
 	if warm, err := net.Listen("tcp", "127.0.0.1:0"); err == nil {
 		_ = warm.Close()
 	}
@@ -159,7 +169,8 @@ func (c *child) follow(reader int, lists <-chan []string) {
 func (c *child) say(r report) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	_ = c.out.Encode(r) // fails when the parent is gone, and then stdin ends too
+	// This fails when the parent is gone, and then stdin ends too.
+	_ = c.out.Encode(r)
 }
 
 func (c *child) obey(in *bufio.Reader) {
@@ -201,7 +212,9 @@ func (c *child) state() *state {
 	return s
 }
 
-// leaked returns what there is more of than before, when it does not go away. What has been told to end may need a moment.
+// leaked describes the goroutines and descriptors that there are beyond the
+// given numbers, or returns "" if they go away. A goroutine that was told to
+// end may need a moment.
 func leaked(goroutines, files int) string {
 	for deadline := time.Now().Add(patience / 3); ; time.Sleep(time.Millisecond) {
 		if runtime.NumGoroutine() <= goroutines && openFiles() <= files {

@@ -12,8 +12,9 @@ import (
 
 const churnTime = 45 * time.Second
 
-// For a while clients and servers are killed and started at random. At its end everyone has the right list. The clients that nothing
-// happens to, 22 of them, never seem gone.
+// For a while clients and servers are killed and started at random. Afterwards
+// everyone has the right list. The 22 clients that are left alone never leave
+// the list.
 func TestChurn(t *testing.T) {
 	long(t)
 	withServers(t, []int{1, 2, 3}, func(t *testing.T, n int) {
@@ -41,7 +42,8 @@ func TestChurn(t *testing.T) {
 			default:
 				w.leave(p)
 			}
-			time.Sleep(time.Duration(chance.IntN(int(200 * time.Millisecond)))) // a churn has its pace
+			// This is the pace of the churn.
+			time.Sleep(time.Duration(chance.IntN(int(200 * time.Millisecond))))
 		}
 		last := time.Now()
 		equal := w.awaitNames(last, restartTiming(n).PollTime)
@@ -56,11 +58,13 @@ func TestChurn(t *testing.T) {
 	})
 }
 
-// restartServer kills a server, and starts it again a little later. It returns when it lists the untouched clients: with all servers restarted
-// in a row faster than that, there would be nobody who knows them.
+// restartServer kills a server and starts it again a little later. It returns
+// when the server lists the untouched clients. If all servers were restarted
+// faster than that, no server would know them.
 func (w *world) restartServer(chance *rand.Rand) {
 	w.t.Helper()
-	// A subscriber that has no list yet is sent the list of a server that has only just started, as far as it is known.
+	// A subscriber without a list would be sent the list of a server that has
+	// only just started, as far as that server knows it.
 	w.eventually(w.withoutList)
 	p := w.servers[chance.IntN(len(w.servers))]
 	w.kill(p)

@@ -20,16 +20,17 @@ func TestClientKilled(t *testing.T) {
 	})
 }
 
-// longestSilence is the longest patience with one client.
+// longestSilence is the longest time that a server waits for one client.
 const longestSilence = 30 * time.Second
 
-// missed is how long a client is silent that has missed its surveys: the pause it is stopped in, and then each survey to its
-// deadline with the pauses between.
+// missed is how long a client is silent before it has missed its surveys: the
+// pause during which it is stopped, and then each survey up to its deadline,
+// with the pauses between them.
 func (w *world) missed() time.Duration {
 	return time.Duration(w.timing.MissedSurveys) * (w.timing.PollTime + w.timing.SurveyTime)
 }
 
-// A client hangs: its connections stand, but it misses surveys.
+// A client hangs: its connections stay open, but it misses surveys.
 func TestClientStopped(t *testing.T) {
 	withServers(t, []int{1, 2, 3}, func(t *testing.T, n int) {
 		w := newWorld(t, n, quick)
@@ -46,7 +47,8 @@ func TestClientStopped(t *testing.T) {
 	})
 }
 
-// All clients are restarted, one process after the other, every second one without a farewell.
+// All clients are restarted, one process after the other. Every second one is
+// killed.
 func TestRollingRestart(t *testing.T) {
 	withServers(t, []int{1, 2, 3}, func(t *testing.T, n int) {
 		w := newWorld(t, n, quick)
@@ -62,7 +64,8 @@ func TestRollingRestart(t *testing.T) {
 			_, started := w.revive(p)
 			joined = max(joined, w.awaitNames(started, atOnce))
 			w.declare(alive, p.order.Clients, w.sides...)
-			w.awaitServers(time.Now()) // the first list of the next reader comes from any of them
+			// The next reader's first list may come from any of them.
+			w.awaitServers(time.Now())
 		}
 		w.finish("all clients restarted in turn", "others stay; leave and join at once",
 			after("slowest leave", left), after("slowest process start and join", joined))
@@ -74,7 +77,7 @@ func TestSubscriberStopped(t *testing.T) {
 	testSlow(t, "subscriber stopped", (*world).stop, (*world).resume)
 }
 
-// Nobody takes lists out of the channels while they change.
+// No one takes lists out of the channels while they change.
 func TestSubscriberDoesNotRead(t *testing.T) {
 	testSlow(t, "subscriber does not read",
 		func(w *world, p *process) time.Time {

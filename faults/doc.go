@@ -1,5 +1,7 @@
-// Package faults has only tests. They kill, stop, restart and cut off servers and clients that are processes of their own, and
-// measure how long it takes until everyone has the right list again. They need Linux; those that cut networks need root.
+// Package faults has only tests. They kill, stop, restart and cut off servers
+// and clients, each a process of its own, and measure how long it takes until
+// all have the right list again. They need Linux, and those that cut networks
+// need root.
 //
 //	go test -v ./faults                      # the quick ones, with a table of what was measured
 //	FAULTS=long go test -v ./faults          # all

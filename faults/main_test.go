@@ -12,10 +12,12 @@ import (
 	"time"
 )
 
-// patience is how long a test waits for what nothing else bounds. It is only ever used up by a test that fails.
+// patience is how long a test waits for something without another limit. Only a
+// test that fails waits that long.
 const patience = 30 * time.Second
 
-// The scenarios wait most of the time: more of them than there are processors can run side by side.
+// The scenarios mostly wait, so more of them than there are processors can run
+// side by side.
 const (
 	quickParallel = "4"
 	longParallel  = "8"
@@ -45,7 +47,7 @@ func TestMain(m *testing.M) {
 
 func isLong() bool { return os.Getenv("FAULTS") == "long" }
 
-// long skips a test that takes too long for every run.
+// long skips a test that takes too long to be part of every run.
 func long(t *testing.T) {
 	t.Helper()
 	if !isLong() {
@@ -66,7 +68,7 @@ func withServers(t *testing.T, numbers []int, test func(t *testing.T, servers in
 
 var results table
 
-// table is what was measured.
+// table collects the measurements.
 type table struct {
 	mu   sync.Mutex // guards rows
 	rows []row

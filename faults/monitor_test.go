@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// standing is what the lists may say about a name.
+// standing is what lists may say about a name.
 type standing int
 
 const (
@@ -21,7 +21,7 @@ const (
 	dead                   // no list may have it
 )
 
-// monitor keeps what everyone was told, and judges it.
+// monitor records the lists that all readers receive, and judges them.
 type monitor struct {
 	mu      sync.Mutex // guards the fields below
 	readers map[string]*reader
@@ -29,8 +29,10 @@ type monitor struct {
 	changed chan struct{} // closed and replaced with each list
 	wrong   []string      // a living name was missing
 	ghosts  []string      // a dead one was back
-	hushed  time.Time     // from then on each list is noise; zero if lists are expected
-	noise   []delivered   // what was delivered all the same
+	// hushed is the time from which each list is noise, or zero if lists are
+	// expected.
+	hushed time.Time
+	noise  []delivered // lists delivered since then
 }
 
 // delivered is a list that was delivered.
@@ -39,15 +41,15 @@ type delivered struct {
 	what string
 }
 
-// reader is a subscription: the last list it was delivered.
+// reader is a subscription and the last list that was delivered to it.
 type reader struct {
 	process *process
-	away    bool // stopped or cut off: nobody waits for it
+	away    bool // stopped or cut off, so not waited for
 	list    map[string]bool
 	at      time.Time
 }
 
-// fact is what a name is for the readers in one part of the network.
+// fact is a name, as it stands for the readers in one part of the network.
 type fact struct {
 	name string
 	side *space
@@ -62,7 +64,7 @@ func newMonitor() *monitor {
 	return &monitor{readers: make(map[string]*reader), truth: make(map[fact][]judgement), changed: make(chan struct{})}
 }
 
-// expect makes known the readers of a process, so that they are waited for.
+// expect registers the readers of a process, so that they are waited for.
 func (m *monitor) expect(p *process) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -80,7 +82,7 @@ func (m *monitor) forget(p *process) {
 	maps.DeleteFunc(m.readers, func(_ string, r *reader) bool { return r.process == p })
 }
 
-// setAway tells whether the readers of a process can get lists at the moment.
+// setAway says whether the readers of a process cannot get lists at the moment.
 func (m *monitor) setAway(p *process, away bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -91,7 +93,7 @@ func (m *monitor) setAway(p *process, away bool) {
 	}
 }
 
-// hear takes a list.
+// hear records a list and judges it.
 func (m *monitor) hear(p *process, c change) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -131,7 +133,7 @@ func (m *monitor) hear(p *process, c change) {
 
 const clock = "15:04:05.000"
 
-// missingLocked returns who is not in a reader's first list.
+// missingLocked returns the living names that are not in a reader's first list.
 func (m *monitor) missingLocked(r *reader, at time.Time) []string {
 	var missing []string
 	for f := range m.truth {
@@ -142,7 +144,8 @@ func (m *monitor) missingLocked(r *reader, at time.Time) []string {
 	return missing
 }
 
-// withoutList returns which reader has no list yet.
+// withoutList names a reader that has no list yet, or returns "" if there is
+// none.
 func (m *monitor) withoutList() (missing string) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -164,7 +167,8 @@ func (m *monitor) standingLocked(name string, side *space, at time.Time) standin
 	return is
 }
 
-// declare says what holds for names from now on, for the readers on some sides of the network.
+// declare says how names stand from now on, for the readers on the given sides
+// of the network.
 func (m *monitor) declare(is standing, names []string, sides ...*space) {
 	now := time.Now()
 	m.mu.Lock()
@@ -177,7 +181,9 @@ func (m *monitor) declare(is standing, names []string, sides ...*space) {
 	}
 }
 
-// await returns when all readers on the sides that are not away have exactly these names, and tells when the last of them got its list.
+// await returns when all readers on the given sides, except those that are
+// away, have exactly these names. It returns the time at which the last of them
+// received its list.
 func (m *monitor) await(t *testing.T, want []string, limit time.Duration, sides ...*space) time.Time {
 	t.Helper()
 	timeout := time.After(limit)
@@ -197,7 +203,8 @@ func (m *monitor) await(t *testing.T, want []string, limit time.Duration, sides 
 	}
 }
 
-// lateLocked returns who does not have the list, and when the last of those who have it got it.
+// lateLocked describes the readers that do not have the list. It also returns
+// the time at which the last of all readers received a list.
 func (m *monitor) lateLocked(want []string, sides []*space) (last time.Time, late []string) {
 	for id, r := range m.readers {
 		if r.away || !slices.Contains(sides, r.process.space) {
@@ -219,7 +226,8 @@ func (m *monitor) lateLocked(want []string, sides []*space) (last time.Time, lat
 	return last, late
 }
 
-// falseLeaves returns how many lists lacked a living name, and fails the test if any did, or had a dead one again.
+// falseLeaves returns how many lists lacked a living name. It fails the test if
+// there are any, or if a list had a dead name again.
 func (m *monitor) falseLeaves(t *testing.T) int {
 	t.Helper()
 	m.mu.Lock()
@@ -243,7 +251,8 @@ func (m *monitor) hush() {
 	m.hushed, m.noise = time.Now(), nil
 }
 
-// unhush says until when nothing has changed, and fails the test if any list was delivered meanwhile.
+// unhush says that nothing has changed until a given time, and fails the test
+// if a list was delivered meanwhile.
 func (m *monitor) unhush(t *testing.T, until time.Time) {
 	t.Helper()
 	m.mu.Lock()
@@ -258,5 +267,5 @@ func (m *monitor) unhush(t *testing.T, until time.Time) {
 	m.hushed = time.Time{}
 }
 
-// some returns the first lines of many.
+// some returns the first of many lines.
 func some(lines []string) string { return strings.Join(lines[:min(len(lines), 10)], "\n") }

@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// keepAlive is within what time TCP notices that a machine has vanished.
+// keepAlive is the time within which TCP notices that a machine has vanished.
 const keepAlive = 10 * time.Second
 
 // namesOn returns the names of the clients on one side.
@@ -24,7 +24,8 @@ func (w *world) namesOn(side *space) []string {
 	return names
 }
 
-// spread starts a world in namespaces, with the servers and clients dealt out to them in turn.
+// spread starts a world in namespaces. The servers and clients are dealt out to
+// them in turn.
 func spread(t *testing.T, servers int, spaces []*space, timing timing) *world {
 	t.Helper()
 	at := make([]*space, servers)
@@ -34,7 +35,8 @@ func spread(t *testing.T, servers int, spaces []*space, timing timing) *world {
 	return settleIn(t, at, spaces, timing)
 }
 
-// settleIn starts a world in namespaces, with a server in each of some.
+// settleIn starts a world in namespaces, with one server in each of the given
+// ones.
 func settleIn(t *testing.T, servers, clients []*space, timing timing) *world {
 	t.Helper()
 	addresses := make([]string, len(servers))
@@ -44,7 +46,8 @@ func settleIn(t *testing.T, servers, clients []*space, timing timing) *world {
 	return settle(t, addresses, servers, clients, timing)
 }
 
-// The network is cut between two halves of the clients, and mended before connections end: nobody is told anything.
+// The network between two halves of the clients is cut, and restored before
+// connections end. No one is told anything.
 func TestSplit(t *testing.T) {
 	const pause = 4 * time.Second
 	withServers(t, []int{1, 2, 3}, func(t *testing.T, n int) {
@@ -60,7 +63,8 @@ func TestSplit(t *testing.T) {
 	})
 }
 
-// The network is cut for so long that connections end. A half with a server loses the other half, and nobody of its own.
+// The network is cut for so long that connections end. A half with a server
+// loses the other half, but no client of its own.
 func TestSplitLong(t *testing.T) {
 	long(t)
 	const pause = lost + 5*time.Second // at least: connections end later
@@ -87,7 +91,8 @@ func TestSplitLong(t *testing.T) {
 	})
 }
 
-// A client's machine vanishes: its connections never end, as far as the servers are told.
+// A client's machine vanishes. The servers are not told that its connections
+// have ended.
 func TestClientMachineVanishes(t *testing.T) {
 	long(t)
 	withServers(t, []int{1, 2, 3}, func(t *testing.T, n int) {
@@ -116,7 +121,8 @@ func TestClientMachineVanishes(t *testing.T) {
 	})
 }
 
-// awaitConnections returns when each server has as many connections of clients, in words.
+// awaitConnections returns when each server has the wanted number of
+// connections from clients, and says how long that took.
 func (w *world) awaitConnections(event time.Time, want int) string {
 	w.t.Helper()
 	for _, p := range w.servers {
@@ -132,7 +138,7 @@ func (w *world) awaitConnections(event time.Time, want int) string {
 	return after("connections end", time.Since(event))
 }
 
-// A server's machine vanishes, and is there again later with nothing left of its connections.
+// A server's machine vanishes, and is back later without its connections.
 func TestServerMachineVanishes(t *testing.T) {
 	long(t)
 	withServers(t, []int{2, 3}, func(t *testing.T, n int) {
@@ -154,8 +160,10 @@ func TestServerMachineVanishes(t *testing.T) {
 	})
 }
 
-// One packet in ten is lost, and the others take long and overtake each other. TCP then mostly needs longer than a second for a
-// survey and its answer, and now and then much longer. Servers learn that patience, and nobody seems gone.
+// One packet in ten is lost. The others are slow and overtake each other. TCP
+// then usually needs longer than a second for a survey and its answer, and now
+// and then much longer. Servers learn to be patient, and no client leaves the
+// list.
 func TestBadNetwork(t *testing.T) {
 	long(t)
 	const loss, delay, jitter = 0.1, 200 * time.Millisecond, 50 * time.Millisecond

@@ -19,30 +19,35 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// space is a network namespace: a machine of its own, for all that TCP knows. It lasts as long as its holder, a process that does
-// nothing else, and so nothing of it is left whatever happens to the test.
+// space is a network namespace, which to TCP is a machine of its own. It lasts
+// as long as its holder, a process that does nothing else, so nothing of it is
+// left whatever happens to the test.
 type space struct {
 	address string
 	holder  *exec.Cmd
 	device  *os.File // what the machine sends and receives
 }
 
-// network connects namespaces with a switch in this process, which can lose and delay packets like a bad network, and be cut.
-// It has what tc's netem has, and needs no support from the kernel but TUN devices.
+// network connects namespaces with a switch in this process, which can lose and
+// delay packets like a bad network, and can be cut. It does what tc's netem
+// does, but the kernel only has to support TUN devices.
 type network struct {
 	spaces []*space
 
-	mu     sync.Mutex // guards the fields below
-	cut    *space     // what comes from it or is for it vanishes
-	loss   float64    // the part of the packets that vanishes
-	delay  time.Duration
-	jitter time.Duration // the delay is longer or shorter by up to this, and so packets overtake each other
+	mu    sync.Mutex // guards the fields below
+	cut   *space     // packets from it and to it vanish
+	loss  float64    // share of packets that vanish
+	delay time.Duration
+	// jitter is by how much the delay may be longer or shorter, so that packets
+	// overtake each other.
+	jitter time.Duration
 }
 
-// mtu is what the devices have by default.
+// mtu is the default of the devices.
 const mtu = 1500
 
-// newNetwork returns n namespaces that are connected. It skips the test where they cannot be made.
+// newNetwork returns n connected namespaces. It skips the test where they
+// cannot be created.
 func newNetwork(t *testing.T, n int) *network {
 	t.Helper()
 	if os.Geteuid() != 0 {
@@ -108,8 +113,9 @@ func newSpace(t *testing.T, address string) (*space, error) {
 
 const deviceName = "tun0"
 
-// openDevice makes a TUN device in the namespace of a process. The thread that it runs on comes back: if it ended, the children that
-// it has started would be killed.
+// openDevice creates a TUN device in the namespace of a process. It restores
+// the thread on which it runs: if that thread ended, the children that it has
+// started would be killed.
 func openDevice(pid int) (_ *os.File, err error) {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
@@ -151,7 +157,8 @@ func openDeviceHere() (*os.File, error) {
 	return os.NewFile(uintptr(fd), deviceName), nil
 }
 
-// carry brings what a namespace sends to where it is for, until the device is closed.
+// carry delivers the packets that a namespace sends, until its device is
+// closed.
 func (n *network) carry(from *space) {
 	packet := make([]byte, mtu)
 	for {
@@ -167,7 +174,7 @@ func (n *network) carry(from *space) {
 		switch {
 		case lost:
 		case delay == 0:
-			_, _ = to.device.Write(packet[:size]) // a network promises nothing
+			_, _ = to.device.Write(packet[:size]) // packets may be lost
 		default:
 			late := append([]byte{}, packet[:size]...)
 			time.AfterFunc(delay, func() { _, _ = to.device.Write(late) })
@@ -175,7 +182,7 @@ func (n *network) carry(from *space) {
 	}
 }
 
-// route returns nil for a packet that is for nobody.
+// route returns the namespace that a packet is for, or nil if there is none.
 func (n *network) route(packet []byte) *space {
 	if len(packet) < 20 || packet[0]>>4 != 4 {
 		return nil
@@ -196,7 +203,8 @@ func (n *network) fate(from, to *space) (delay time.Duration, lost bool) {
 	return delay, n.cut == from || n.cut == to || rand.Float64() < n.loss
 }
 
-// cutOff cuts a namespace off from the others; nil mends it. It returns when.
+// cutOff cuts a namespace off from the others, and returns the time. With nil
+// it restores the network.
 func (n *network) cutOff(s *space) time.Time {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -204,7 +212,7 @@ func (n *network) cutOff(s *space) time.Time {
 	return time.Now()
 }
 
-// degrade makes the network bad.
+// degrade makes the network bad, and returns the time.
 func (n *network) degrade(loss float64, delay, jitter time.Duration) time.Time {
 	n.mu.Lock()
 	defer n.mu.Unlock()

@@ -21,35 +21,37 @@ import (
 	"github.com/dahernan/gopherdiscovery"
 )
 
-// What tells the test binary that it is the peers of an overload.
+// These variables tell the test binary that it is the peers of an overload.
 const (
 	peersVariable  = "GOPHERDISCOVERY_FAULTS_PEERS" // how many
 	surveyVariable = "GOPHERDISCOVERY_FAULTS_SURVEY"
 	pubsubVariable = "GOPHERDISCOVERY_FAULTS_PUBSUB"
 )
 
-// overloadWatch is how long the peers are watched when all lists are full.
+// overloadWatch is how long the peers are watched once all lists are full.
 const overloadWatch = 6 * time.Second
 
 // crowdReport is what the peers of an overload have seen.
 type crowdReport struct {
-	Full    time.Duration // when the last list was full; zero if one never was
+	// when the last list became full; zero if one never did
+	Full    time.Duration
 	Lists   int
-	Wrong   int      // lists that lacked someone who was in the one before
+	Wrong   int      // lists that lacked a name of the list before
 	Trouble []string // the first lines that were logged
 }
 
 // All peers of a large cluster start at once in one process, which shares the
-// processors with the server. The server has all reason to be late, and so have
-// they. No list lacks anyone alive, and no connection is made twice. It takes
-// 4,000 peers, and two processors with nothing else to do, with
+// processors with the server. The server and the peers have every reason to be
+// late. No list lacks a living peer, and no connection is made twice. To run it
+// with 4,000 peers, on two otherwise idle processors:
 //
 //	FAULTS_OVERLOAD=4000 go test -run TestOverload -v .
 func TestOverload(t *testing.T) {
 	peers := overloadPeers(t)
 	s := newSite(t)
 	r := runPeers(t, s, peers)
-	most := time.Duration(peers) * 150 * time.Second / 4000 // ten times as long as on two processors that are not busy
+	// This is ten times as long as on two idle processors.
+	most := time.Duration(peers) * 150 * time.Second / 4000
 	most = max(most, patience)
 	if r.Full == 0 || r.Full > most {
 		t.Errorf("all lists were full after %v, want it within %v; zero means never", r.Full, most)
@@ -76,7 +78,7 @@ func overloadPeers(t *testing.T) int {
 	}
 	switch {
 	case isRace(t):
-		return 200 // the race detector bears no more than 8,000 goroutines
+		return 200 // the race detector supports at most about 8,000 goroutines
 	case isLong():
 		return 1000
 	}
@@ -121,7 +123,7 @@ func runPeers(t *testing.T, s *site, peers int) (r crowdReport) {
 	return r
 }
 
-// TestOverloadPeers is no test but the process of peers.
+// TestOverloadPeers is not a test, but the process of peers.
 func TestOverloadPeers(t *testing.T) {
 	peers, err := strconv.Atoi(os.Getenv(peersVariable))
 	if err != nil {
@@ -153,7 +155,7 @@ func TestOverloadPeers(t *testing.T) {
 	_, _ = os.Stdin.Read(make([]byte, 1)) // until it is closed
 }
 
-// crowd is what all peers together have seen.
+// crowd is what all the peers have seen together.
 type crowd struct {
 	start time.Time
 	full  chan struct{} // closed when all lists are
@@ -168,7 +170,7 @@ func newCrowd(peers int) *crowd {
 	return &crowd{start: time.Now(), full: make(chan struct{}), peers: peers}
 }
 
-// follow reads the lists of one peer. As long as nobody ends they only grow.
+// follow reads the lists of one peer. As long as no peer ends, lists only grow.
 func (c *crowd) follow(lists <-chan []string) {
 	var before []string
 	for list := range lists {
@@ -193,7 +195,7 @@ func (c *crowd) take(before, list []string) {
 	}
 }
 
-// lacks reports whether a sorted list lacks any of others, which are sorted too.
+// lacks reports whether a sorted list lacks any of others, which is sorted too.
 func lacks(list, others []string) bool {
 	for _, name := range others {
 		for len(list) > 0 && list[0] < name {
@@ -206,7 +208,7 @@ func lacks(list, others []string) bool {
 	return false
 }
 
-// Write takes a line of the log.
+// Write records a line of the log.
 func (c *crowd) Write(line []byte) (int, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -216,7 +218,7 @@ func (c *crowd) Write(line []byte) (int, error) {
 	return len(line), nil
 }
 
-// end returns the report. What the end of the peers brings is not in it.
+// end returns the report. It leaves out what happens when the peers end.
 func (c *crowd) end() crowdReport {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -12,7 +12,7 @@ import (
 	"github.com/dahernan/gopherdiscovery"
 )
 
-// site is a server with default options, and those who reach it on paths.
+// site is a server with default options, and peers that reach it on paths.
 type site struct {
 	*monitor
 	t      *testing.T
@@ -43,7 +43,7 @@ func (s *site) launch(name string, o order) *process {
 	return p
 }
 
-// names returns n of them.
+// names returns n names.
 func names(prefix string, n int) []string {
 	var all []string
 	for i := range n {
@@ -52,8 +52,8 @@ func names(prefix string, n int) []string {
 	return all
 }
 
-// settle returns when the server lists exactly these names, and has told so
-// all processes of peers, each on every connection.
+// settle returns when the server lists exactly these names, and has sent them
+// to all the given processes of peers on every connection.
 func (s *site) settle(names []string, peers ...*process) {
 	s.t.Helper()
 	begin := time.Now()
@@ -114,14 +114,15 @@ func badTime(t *testing.T) time.Duration {
 }
 
 // Between 200 clients and their server each segment takes 200 to 300 ms, and
-// one in ten is lost. Nobody leaves for it. It takes 10 minutes with
+// one in ten is lost. No client leaves the list because of that. To run it for
+// 10 minutes:
 //
 //	FAULTS_BAD_PATH=10m go test -run TestBadPath -timeout 15m -v .
 func TestBadPath(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct {
 		name  string
-		first bool // the path is bad from the first connection on
+		first bool // the path is bad from the start
 	}{
 		{"as ever", true},
 		{"suddenly", false},
@@ -151,8 +152,8 @@ func TestBadPath(t *testing.T) {
 	}
 }
 
-// A switch restarts: all connections are cut, and none can be made for 5 s.
-// Nobody is told anything.
+// A switch restarts: all connections are cut, and none can be made for 5 s. No
+// one is told anything.
 func TestAllConnectionsCut(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
@@ -177,7 +178,7 @@ func TestAllConnectionsCut(t *testing.T) {
 	s.finish("all connections cut for 5 s", "no list", after("all hear it and it lists all", took))
 }
 
-// Something in between has died, and keeps the connections of one client open.
+// Something on the path has died, and keeps the connections of one client open.
 // The client dials again, and so does its subscription.
 func TestDeadFlow(t *testing.T) {
 	long(t)
@@ -191,7 +192,8 @@ func TestDeadFlow(t *testing.T) {
 	with := append(slices.Clone(all), "victim")
 	s.await(t, with, patience, nil)
 	s.declare(alive, all, nil)
-	for range 3 { // the client must know how far apart its surveys are, as its beats
+	// The client must learn how far apart its surveys and its beats are.
+	for range 3 {
 		s.settle(with, crowd, far)
 	}
 
@@ -199,7 +201,7 @@ func TestDeadFlow(t *testing.T) {
 	lists.deaden()
 	late := s.launch("late", order{Survey: s.order.Survey, PubSub: s.order.PubSub, Clients: []string{"late"}})
 	with = slices.Concat([]string{"late"}, all, []string{"victim"})
-	// The server keeps the dead connection too: nothing has told it.
+	// The server keeps the dead connection too, since nothing has told it.
 	s.eventually(func() string {
 		if clients := s.server.state().Clients; clients != len(with)+1 {
 			return fmt.Sprintf("the server has %d connections, not %d", clients, len(with)+1)
@@ -216,5 +218,5 @@ func TestDeadFlow(t *testing.T) {
 		after("back", back))
 }
 
-// vanished is how long a connection is kept on which nothing comes.
+// vanished is how long a connection on which nothing arrives is kept.
 const vanished = 30 * time.Second

@@ -13,24 +13,26 @@ import (
 	"time"
 )
 
-// What a bad path does to each segment. A segment that is lost comes when TCP
-// has repeated it, and those behind it wait: that is all that the peers notice.
+// These constants say what a bad path does to each segment. A lost segment
+// arrives when TCP has repeated it, and those behind it wait. That is all that
+// the peers notice.
 const (
 	shortestDelay = 200 * time.Millisecond
 	longestDelay  = 300 * time.Millisecond
 	lossRate      = 0.1
-	firstTimeout  = 600 * time.Millisecond // it doubles with each further loss
+	firstTimeout  = 600 * time.Millisecond // doubles with each further loss
 
-	// After six losses in a row TCP has been unacknowledged for longer than the
-	// library bears with, and the connection ends. It is one segment in a
-	// million, and not what is tested here.
+	// mostLosses is the limit because after six losses in a row TCP has been
+	// unacknowledged for longer than the library tolerates, and the connection
+	// ends. That happens to one segment in a million, and is not what is tested
+	// here.
 	mostLosses = 5
 
 	segmentSize = 1448
 )
 
-// path is a TCP proxy in front of a server. What it does to connections needs
-// no privileges.
+// path is a TCP proxy in front of a server. It does harm to connections without
+// needing privileges.
 type path struct {
 	t      *testing.T
 	url    string
@@ -52,7 +54,7 @@ type flow struct {
 	deadened chan struct{}
 }
 
-// newPath returns a path to a URL, and ends it with the test.
+// newPath returns a path to a URL, which ends with the test.
 func newPath(t *testing.T, target string) *path {
 	t.Helper()
 	host := fmt.Sprintf("127.252.%d.%d", os.Getpid()%256, lastHost.Add(1))
@@ -78,7 +80,8 @@ func (p *path) mend() {
 	p.passing.Go(func() { p.accept(l) })
 }
 
-// cut breaks all connections, and refuses new ones until mend. It returns when.
+// cut breaks all connections, and refuses new ones until mend is called. It
+// returns the time.
 func (p *path) cut() time.Time {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -102,8 +105,8 @@ func (p *path) worsen() {
 	p.bad = true
 }
 
-// deaden keeps the connections that there are open, but passes nothing on any
-// more, not even their ends. It returns when.
+// deaden keeps the existing connections open, but passes on nothing more, not
+// even their ends. It returns the time.
 func (p *path) deaden() time.Time {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -146,13 +149,13 @@ func (p *path) pass(c *net.TCPConn, l net.Listener) {
 	p.mu.Unlock()
 }
 
-// segment is what is on its way, and when it has arrived.
+// segment is a number of bytes on their way, and the time of their arrival.
 type segment struct {
 	bytes []byte
 	due   time.Time
 }
 
-// carry passes on what comes from one end, in order, until either end closes.
+// carry passes on what one end sends, in order, until either end closes.
 func (f *flow) carry(from, to *net.TCPConn) {
 	segments := make(chan segment, 1000)
 	var reading sync.WaitGroup
@@ -170,7 +173,7 @@ func (f *flow) carry(from, to *net.TCPConn) {
 			break
 		}
 	}
-	// A flow that is dead stays open.
+	// A dead flow stays open.
 	select {
 	case <-f.deadened:
 		<-f.closed
@@ -182,7 +185,7 @@ func (f *flow) carry(from, to *net.TCPConn) {
 	reading.Wait()
 }
 
-// read takes in what an end sends. Its end is a segment too.
+// read takes in what an end sends. The end of the stream is a segment too.
 func (f *flow) read(from io.Reader, segments chan<- segment) {
 	var last time.Time
 	for {
@@ -203,7 +206,8 @@ func (f *flow) read(from io.Reader, segments chan<- segment) {
 	}
 }
 
-// wait returns true when it is time, and false if the flow ends before.
+// wait reports whether the flow lasts until the given time, and returns when it
+// ends or the time has come.
 func (f *flow) wait(until time.Time) bool {
 	timer := time.NewTimer(time.Until(until))
 	defer timer.Stop()
@@ -214,7 +218,7 @@ func (f *flow) wait(until time.Time) bool {
 		return false
 	case <-timer.C:
 	}
-	select { // both may be so
+	select { // both may be ready
 	case <-f.deadened:
 		return false
 	default:
@@ -222,7 +226,7 @@ func (f *flow) wait(until time.Time) bool {
 	}
 }
 
-// delay is how long a segment is on its way.
+// delay returns how long a segment is on its way.
 func (p *path) delay() time.Duration {
 	p.mu.Lock()
 	defer p.mu.Unlock()

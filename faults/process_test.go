@@ -19,25 +19,26 @@ import (
 // running counts the children that have not been waited for.
 var running atomic.Int64
 
-// process is a child as its parent sees it.
+// process is a child, as its parent sees it.
 type process struct {
 	t      *testing.T
-	id     string // never used again for another
+	id     string // never used again
 	order  order
-	space  *space // where it runs; nil for here
+	space  *space // nil for the parent's
 	cmd    *exec.Cmd
 	stdin  io.WriteCloser
 	stderr bytes.Buffer
 	states chan state
 	left   string        // what it has leaked; set when done is closed
-	bye    bool          // it has said so; set when done is closed
+	bye    bool          // it has reported that; set when done is closed
 	done   chan struct{} // closed when it has ended
 	killed bool
 }
 
 var lastID atomic.Int64
 
-// launch starts a child. What it reports about lists goes to the monitor, which knows it before.
+// launch starts a child. The lists that it reports go to the monitor, which
+// expects them before the child starts.
 func launch(t *testing.T, name string, o order, in *space, m *monitor) *process {
 	t.Helper()
 	p := &process{t: t, order: o, space: in, states: make(chan state, 1), done: make(chan struct{})}
@@ -54,9 +55,11 @@ func launch(t *testing.T, name string, o order, in *space, m *monitor) *process 
 	if in != nil {
 		p.cmd = exec.Command("nsenter", "-t", strconv.Itoa(in.holder.Process.Pid), "-n", self)
 	}
-	// The race detector would make each process pause for a second when it exits.
+	// Without this setting the race detector would make each process pause for
+	// a second when it exits.
 	p.cmd.Env = append(os.Environ(), orderVariable+"="+string(text), "GORACE=atexit_sleep_ms=10")
-	p.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL} // one that is stopped does not see its stdin end
+	// A stopped process does not see its stdin end.
+	p.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	p.cmd.Stderr = &p.stderr
 	if p.stdin, err = p.cmd.StdinPipe(); err != nil {
 		t.Fatal(err)
@@ -94,7 +97,7 @@ func (p *process) listen(stdout io.Reader, m *monitor) {
 	running.Add(-1)
 }
 
-// ask tells a child something.
+// ask sends a request to a child.
 func (p *process) ask(what string) {
 	p.t.Helper()
 	if _, err := io.WriteString(p.stdin, what); err != nil {
@@ -102,7 +105,8 @@ func (p *process) ask(what string) {
 	}
 }
 
-// state must not be called concurrently for one process, nor while it is stopped.
+// state asks a child for its state. It must not be called concurrently for one
+// process, nor while that process is stopped.
 func (p *process) state() state {
 	p.t.Helper()
 	p.ask(askState)
@@ -124,7 +128,7 @@ func (p *process) signal(sig syscall.Signal) {
 	}
 }
 
-// kill leaves the child no time for anything.
+// kill ends the child without giving it time for anything.
 func (p *process) kill() {
 	p.t.Helper()
 	p.killed = true
@@ -132,7 +136,8 @@ func (p *process) kill() {
 	<-p.done
 }
 
-// end lets the child end by itself, and fails the test when it has leaked anything.
+// end lets the child end by itself, and fails the test if it has leaked
+// anything.
 func (p *process) end() {
 	p.t.Helper()
 	if p.killed {

@@ -15,12 +15,14 @@ import (
 	"time"
 )
 
-// A server is killed and started again: its subscribers hold the list already, and cost it a few bytes each.
+// A server is killed and started again. Its subscribers already have the list,
+// and cost the server a few bytes each.
 func TestReconnectIsCheap(t *testing.T) {
 	t.Parallel()
 	const (
 		clients = 40
-		few     = 100 // bytes for one subscriber, those of the handshake included
+		// few is how many bytes one subscriber may cost, handshake included.
+		few = 100
 	)
 	host := fmt.Sprintf("127.251.%d.%d", os.Getpid()%256, lastHost.Add(1))
 	m, sides := newMonitor(), []*space{nil}
@@ -76,7 +78,8 @@ func TestReconnectIsCheap(t *testing.T) {
 	})
 }
 
-// proxy passes connections on to a server, which may be away for a moment, and counts what the server sends.
+// proxy passes connections on to a server, which may be away for a moment, and
+// counts the bytes that the server sends.
 type proxy struct {
 	url    string
 	target string
@@ -104,19 +107,20 @@ func newProxy(t *testing.T, target string) *proxy {
 	})
 	t.Cleanup(func() {
 		_ = l.Close()
-		passing.Wait() // those who connect have ended
+		passing.Wait() // no connection is left
 	})
 	return p
 }
 
-// reset forgets the connections until now.
+// reset forgets the connections so far.
 func (p *proxy) reset() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.counts = nil
 }
 
-// sent returns how many bytes the server has sent on each connection to it since reset.
+// sent returns how many bytes the server has sent on each connection since
+// reset.
 func (p *proxy) sent() (all []int64) {
 	p.mu.Lock()
 	defer p.mu.Unlock()

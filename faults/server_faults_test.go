@@ -9,17 +9,20 @@ import (
 )
 
 const (
-	atOnce = 100 * time.Millisecond // what is promised at once takes less than this on a machine that is not busy
-	redial = time.Second            // the longest pause before a redial
+	// What is promised at once takes less than this on an idle machine.
+	atOnce = 100 * time.Millisecond
+	redial = time.Second // the longest pause before a redial
 
-	// A server that has missed three beats does not count while another one speaks. A beat is a PollTime.
+	// silence is how many beats a server misses before it no longer counts
+	// while another one speaks. A beat is a PollTime.
 	silence = 3
 
-	// A connection that is silent for so long is given up.
+	// lost is how long a connection may be silent before it is given up.
 	lost = 30 * time.Second
 )
 
-// With one server the others must be back before its list is complete: that is what the default is long enough for.
+// restartTiming returns the default timing for one server, whose clients must
+// be back before its list is complete.
 func restartTiming(servers int) timing {
 	if servers == 1 {
 		return defaults
@@ -27,7 +30,7 @@ func restartTiming(servers int) timing {
 	return quick
 }
 
-// A server is killed and stays away: the others see what changes.
+// A server is killed and stays away. The other servers see what changes.
 func TestServerKilled(t *testing.T) {
 	withServers(t, []int{2, 3}, func(t *testing.T, n int) {
 		w := newWorld(t, n, quick)
@@ -51,8 +54,8 @@ func TestServerRestartedLate(t *testing.T) {
 	testServerRestarted(t, 15*time.Second)
 }
 
-// A server is killed and started again, at first while nothing changes: then nobody is told anything. The second time a client
-// dies meanwhile.
+// A server is killed and started again, at first while nothing changes: then no
+// one is told anything. The second time, a client dies meanwhile.
 func testServerRestarted(t *testing.T, pause time.Duration) {
 	withServers(t, []int{1, 2, 3}, func(t *testing.T, n int) {
 		timing := restartTiming(n)
@@ -83,11 +86,13 @@ func testServerRestarted(t *testing.T, pause time.Duration) {
 	})
 }
 
-// All servers are restarted at once, with many clients. Nothing changes, and so nobody is told anything.
+// All servers are restarted at once, with many clients. Nothing changes, so no
+// one is told anything.
 func TestAllServersRestarted(t *testing.T) {
 	long(t)
 	withServers(t, []int{1, 2, 3}, func(t *testing.T, n int) {
-		timing := timing{PollTime: 4 * time.Second, SurveyTime: time.Second, MissedSurveys: 2} // many are back late on a busy machine
+		// Many clients are back late on a busy machine.
+		timing := timing{PollTime: 4 * time.Second, SurveyTime: time.Second, MissedSurveys: 2}
 		w := newWorld(t, n, timing)
 		const more = 100
 		for i := range 2 {
@@ -119,13 +124,14 @@ func TestAllServersRestarted(t *testing.T) {
 
 func TestServerStopped(t *testing.T) { testServerStopped(t, 3*time.Second) }
 
-// In this time the subscribers give up the connection.
+// Within this time the subscribers give up the connection.
 func TestServerStoppedLong(t *testing.T) {
 	long(t)
 	testServerStopped(t, lost+2*time.Second)
 }
 
-// A server hangs with its connections open, and goes on later. A client dies meanwhile.
+// A server hangs with its connections open, and goes on later. A client dies
+// meanwhile.
 func testServerStopped(t *testing.T, pause time.Duration) {
 	withServers(t, []int{1, 2, 3}, func(t *testing.T, n int) {
 		w := newWorld(t, n, quick)
@@ -153,8 +159,9 @@ func testServerStopped(t *testing.T, pause time.Duration) {
 	})
 }
 
-// A server hangs as soon as it has said something to all. It needs not be known for longer to be found out, and its connections
-// stand. The only server's list stands.
+// A server hangs as soon as it has sent something to all. Its silence is
+// noticed although it has only just started, and its connections stay open.
+// With only one server, the list stands.
 func TestServerHangsAfterItsFirstMessage(t *testing.T) {
 	withServers(t, []int{1, 2}, func(t *testing.T, n int) {
 		w := newWorld(t, n, restartTiming(n))

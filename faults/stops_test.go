@@ -12,7 +12,7 @@ import (
 )
 
 // A server is restarted, and stopped when it has bound its addresses, while its
-// clients wait to be accepted. Nobody is told anything.
+// clients wait to be accepted. No one is told anything.
 func TestServerStoppedAtItsStart(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, 1, defaults)
@@ -54,7 +54,7 @@ func awaitBound(t *testing.T, url string) {
 }
 
 // A process of subscribers is stopped, and goes on. It must not blame a healthy
-// server for that. It notices a server that hangs as ever.
+// server for that. It still notices a server that hangs.
 func TestStoppedSubscriberBlamesNobody(t *testing.T) {
 	t.Parallel()
 	lasts := 6 * time.Second // 12 beats
@@ -63,7 +63,8 @@ func TestStoppedSubscriberBlamesNobody(t *testing.T) {
 	}
 	w := newWorld(t, 2, quick)
 	surveys := strings.Split(w.surveys, ",")
-	// What only one server knows is missing in a list that does without it.
+	// A name that only one server knows is missing in a list without that
+	// server.
 	only := launch(t, "only", order{Survey: surveys[0], PubSub: w.pubsubs, Clients: []string{"only"}}, nil, w.monitor)
 	t.Cleanup(only.end)
 	with := append(slices.Clone(w.names), "only")
@@ -71,8 +72,9 @@ func TestStoppedSubscriberBlamesNobody(t *testing.T) {
 	w.await(t, with, patience, nil)
 
 	for _, pause := range []time.Duration{time.Second, lasts} {
-		// The first time it has only just begun to hear its servers.
-		w.declare(unsure, []string{"only"}, nil) // its first list comes from either server
+		// The first time, the process has only just begun to hear its servers.
+		// Its first list comes from either server.
+		w.declare(unsure, []string{"only"}, nil)
 		late := launch(t, "late", order{PubSub: w.pubsubs, Subscribers: 3}, nil, w.monitor)
 		t.Cleanup(late.end)
 		w.await(t, with, patience, nil)
@@ -85,7 +87,8 @@ func TestStoppedSubscriberBlamesNobody(t *testing.T) {
 		for _, p := range []*process{late, w.watcher} {
 			w.resume(p)
 		}
-		time.Sleep(silence * w.timing.PollTime) // in this time it would blame them
+		// Within this time it would blame them.
+		time.Sleep(silence * w.timing.PollTime)
 		w.await(t, with, patience, nil)
 		w.forget(late)
 		late.end()
@@ -104,8 +107,8 @@ func TestStoppedSubscriberBlamesNobody(t *testing.T) {
 }
 
 // One of two servers is stopped for a moment, and a client dies meanwhile. When
-// the server goes on nobody sees the dead one again, not even a subscriber that
-// has connected in the meantime.
+// the server goes on, no subscriber sees the dead client again, not even one
+// that has connected in the meantime.
 func TestServerStoppedBriefly(t *testing.T) {
 	t.Parallel()
 	rounds := 1

@@ -21,15 +21,19 @@ import (
 	"github.com/dahernan/gopherdiscovery"
 )
 
-// storm is how many clients return to a server of TLS at once. On one processor their handshakes take several times as long
-// as the server bears the silence of one.
+// storm is how many clients return to a TLS server at once. On one processor
+// their handshakes take several times as long as the server tolerates the
+// silence of one.
 const storm = 1000
 
-// A server restarts while it has one processor, and all its clients return at once, with certificates that are expensive to prove. All
-// get in, about as fast as their handshakes can be computed, and none who is in is dropped for it.
+// A server restarts while it has one processor, and all its clients return at
+// once, with certificates whose keys are slow. All of them get in, about as
+// fast as their handshakes can be computed, and none is dropped again because
+// of the load.
 func TestTLSStorm(t *testing.T) {
 	long(t)
-	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1)) // no test beside this one: it is not parallel
+	// This test is not parallel, so no other test runs beside it.
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
 	cert := expensiveCertificate(t)
 	pool := x509.NewCertPool()
 	pool.AddCert(cert.Leaf)
@@ -85,7 +89,7 @@ func TestTLSStorm(t *testing.T) {
 	})
 }
 
-// expensiveCertificate is good for both sides, and its own authority.
+// expensiveCertificate is valid for both sides, and its own authority.
 func expensiveCertificate(t *testing.T) tls.Certificate {
 	t.Helper()
 	key, err := rsa.GenerateKey(rand.Reader, 4096)
@@ -109,7 +113,8 @@ func expensiveCertificate(t *testing.T) tls.Certificate {
 	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key, Leaf: leaf}
 }
 
-// bareHandshake measures how long both sides of a handshake compute, with no network between them.
+// bareHandshake measures how long both sides of a handshake compute, without a
+// network between them.
 func bareHandshake(t *testing.T, server, client *tls.Config) time.Duration {
 	t.Helper()
 	client = client.Clone()
@@ -121,7 +126,8 @@ func bareHandshake(t *testing.T, server, client *tls.Config) time.Duration {
 		served := make(chan error, 1)
 		go func() { served <- tls.Server(a, server).Handshake() }()
 		err := tls.Client(b, client).Handshake()
-		go func() { _, _ = io.Copy(io.Discard, b) }() // the session tickets
+		// reads the session tickets
+		go func() { _, _ = io.Copy(io.Discard, b) }()
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -18,38 +18,42 @@ const (
 	crowds    = 4 // processes
 	crowdSize = 11
 	singles   = 6
-	// with all of them there are 50 clients
+	// Together these are 50 clients.
 )
 
-// A quick timing makes faults show sooner than the default does.
+// The quick timing shows faults sooner than the default does.
 var (
 	quick    = timing{PollTime: 500 * time.Millisecond, SurveyTime: 500 * time.Millisecond, MissedSurveys: 2}
 	defaults = timing{PollTime: 2 * time.Second, SurveyTime: time.Second, MissedSurveys: 2}
 )
 
-// A world is some servers, 50 clients with subscriptions, and a process of mere subscribers.
+// world is a number of servers, 50 clients with subscriptions, and a process
+// with subscribers only.
 type world struct {
 	*monitor
-	t       *testing.T
-	start   time.Time
-	sides   []*space // where processes are; one nil without networks of their own
+	t     *testing.T
+	start time.Time
+	// sides are the networks of the processes: a single nil if they have none
+	// of their own.
+	sides   []*space
 	timing  timing
 	surveys string
 	pubsubs string
 	servers []*process
 	clients []*process // the crowds first, then those with a single client
 	watcher *process
-	names   []string // of all who are to be listed, sorted
+	names   []string // all that are to be listed, sorted
 	counts  map[string]state
 }
 
 var lastHost atomic.Int64
 
-// newWorld returns when everyone knows everyone.
+// newWorld starts a world, and returns when everyone knows everyone.
 func newWorld(t *testing.T, servers int, timing timing) *world {
 	t.Helper()
-	// All of 127.0.0.0/8 is this machine. Addresses of their own keep tests apart, and the ports are below those that the
-	// system gives to others while a server is away.
+	// All of 127.0.0.0/8 is this machine. Separate addresses keep tests apart,
+	// and the ports are below those that the system gives to others while a
+	// server is away.
 	addresses := make([]string, servers)
 	for i := range addresses {
 		host, pid := lastHost.Add(1), os.Getpid()
@@ -58,7 +62,8 @@ func newWorld(t *testing.T, servers int, timing timing) *world {
 	return settle(t, addresses, []*space{nil}, []*space{nil}, timing)
 }
 
-// settle starts a world with servers, and clients on some sides of the network, in turn.
+// settle starts a world with servers and clients. The clients are on the given
+// sides of the network, in turn.
 func settle(t *testing.T, addresses []string, serverSides, sides []*space, timing timing) *world {
 	t.Helper()
 	w := &world{monitor: newMonitor(), t: t, start: time.Now(), sides: sides, timing: timing}
@@ -101,16 +106,17 @@ func (w *world) launchClients(names []string, side *space) *process {
 	return w.launch(strings.TrimRight(names[0], "0123456789-"), order{Survey: w.surveys, PubSub: w.pubsubs, Clients: names}, side)
 }
 
-// single returns one of the processes with one client.
+// single returns one of the processes with a single client.
 func (w *world) single(i int) *process { return w.clients[crowds+i] }
 
-// lose takes the names of a process that is going to end off those who are to be listed.
+// lose takes the names of a process that is about to end off the names that are
+// to be listed.
 func (w *world) lose(p *process) {
 	w.declare(unsure, p.order.Clients, w.sides...)
 	w.names = slices.DeleteFunc(slices.Clone(w.names), func(name string) bool { return slices.Contains(p.order.Clients, name) })
 }
 
-// kill kills a client or a server. It returns when.
+// kill kills a client or a server, and returns the time.
 func (w *world) kill(p *process) time.Time {
 	w.t.Helper()
 	w.lose(p)
@@ -120,7 +126,8 @@ func (w *world) kill(p *process) time.Time {
 	return now
 }
 
-// leave lets a client end by itself. It returns when it was told to.
+// leave lets a client end by itself, and returns the time at which it was told
+// to.
 func (w *world) leave(p *process) time.Time {
 	w.t.Helper()
 	w.lose(p)
@@ -131,7 +138,7 @@ func (w *world) leave(p *process) time.Time {
 	return now
 }
 
-// revive starts again what was killed, in its place.
+// revive starts a killed process again, in its place.
 func (w *world) revive(p *process) (*process, time.Time) {
 	w.t.Helper()
 	now := time.Now()
@@ -146,7 +153,7 @@ func (w *world) revive(p *process) (*process, time.Time) {
 	return again, now
 }
 
-// stop stops a process, without its noticing.
+// stop stops a process without its noticing.
 func (w *world) stop(p *process) time.Time {
 	w.t.Helper()
 	w.setAway(p, true)
@@ -163,19 +170,22 @@ func (w *world) resume(p *process) time.Time {
 	return now
 }
 
-// awaitNames returns how long after an event everyone has the list of w.names. It must not take longer than promised, but for what a busy
-// machine adds.
+// awaitNames returns how long after an event all readers have the list of
+// w.names. It must not take longer than promised, plus what a busy machine
+// adds.
 func (w *world) awaitNames(event time.Time, promised time.Duration) time.Duration {
 	w.t.Helper()
 	return w.await(w.t, w.names, slack(promised), w.sides...).Sub(event)
 }
 
-// slack is how long a test waits for what was promised sooner.
+// slack is how long a test waits for what should happen within the promised
+// time.
 func slack(promised time.Duration) time.Duration {
 	return max(10*time.Second, min(10*promised, promised+patience))
 }
 
-// awaitServers returns how long after an event every subscriber was found to have heard every server, and every server to list all.
+// awaitServers returns how long after an event every subscriber was found to
+// have heard every server, and every server to list all names.
 func (w *world) awaitServers(event time.Time) time.Duration {
 	w.t.Helper()
 	w.eventually(func() (missing string) {
@@ -197,7 +207,7 @@ func (w *world) eventually(look func() (missing string)) {
 	eventually(w.t, patience, look)
 }
 
-// eventually waits for what nothing announces, until nothing is missing.
+// eventually polls until nothing is missing.
 func eventually(t *testing.T, limit time.Duration, look func() (missing string)) {
 	t.Helper()
 	for deadline := time.Now().Add(limit); ; time.Sleep(5 * time.Millisecond) {
@@ -226,12 +236,13 @@ func (w *world) count() map[string]state {
 	return counts
 }
 
-// key is the same for a process and for one that has taken its place.
+// key is the same for a process and for the one that has taken its place.
 func key(p *process) string {
 	return p.order.Survey + p.order.PubSub + strings.Join(p.order.Clients, " ")
 }
 
-// finish wants nothing leaked and nobody falsely missing, and adds to the table what was measured.
+// finish checks that nothing was leaked and that no list lacked a living name,
+// and adds the measurements to the table.
 func (w *world) finish(fault, promise string, measured ...string) {
 	w.t.Helper()
 	w.eventually(func() (grown string) {
@@ -254,7 +265,7 @@ func (w *world) end() {
 	}
 }
 
-// after words a duration that was measured.
+// after describes a measured duration.
 func after(what string, d time.Duration) string {
 	unit := time.Millisecond
 	if d >= 10*time.Second {

@@ -10,8 +10,8 @@ import (
 	"github.com/dahernan/gopherdiscovery"
 )
 
-// An old publisher refuses changes, lives on and serves others. Our subscriber
-// then asks for whole lists without a pause.
+// An old publisher refuses changes, keeps running and serves others. Our
+// subscriber then asks for whole lists without a pause.
 func TestOldServerRefusesChanges(t *testing.T) {
 	const (
 		inTurn      = 20
@@ -21,7 +21,7 @@ func TestOldServerRefusesChanges(t *testing.T) {
 		server := startOldServer(t, survey, pubsub)
 		old := subscribeOld(t, server.pubsub)
 		server.awaitSubscribers(t, 1)
-		var log bytes.Buffer // the subscriber that writes is waited for
+		var log bytes.Buffer // read only after its writers have ended
 		d := &gopherdiscovery.Dialer{Logger: slog.New(slog.NewTextHandler(&log, nil))}
 		best := patience
 		for range inTurn {
@@ -52,8 +52,9 @@ func TestOldServerRefusesChanges(t *testing.T) {
 	})
 }
 
-// An old subscriber is sent the list when it connects and when it changes, and
-// nothing else. Before our server's first complete survey it is sent nothing.
+// An old subscriber is sent the list when it connects and when the list
+// changes, and nothing else. Before our server's first complete survey it is
+// sent nothing.
 func TestOldSubscriberIsSentListsOnly(t *testing.T) {
 	overEach(t, func(t *testing.T, survey, pubsub string) {
 		opt := ourOptions
@@ -71,7 +72,8 @@ func TestOldSubscriberIsSentListsOnly(t *testing.T) {
 		if !server.Stats().Complete {
 			t.Error("a list came before the server's was complete")
 		}
-		time.Sleep(2*opt.PollTime + opt.PollTime/2) // subscribers of ours are sent a beat every PollTime
+		// Our own subscribers are sent a beat every PollTime.
+		time.Sleep(2*opt.PollTime + opt.PollTime/2)
 		guest := announceOld(t, survey, "two")
 		awaitNext(t, old, "one", "two")
 		guest.Close()

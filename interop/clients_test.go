@@ -8,13 +8,13 @@ import (
 	"github.com/dahernan/gopherdiscovery"
 )
 
-// The tests in this file have our server.
+// The tests in this file run our server.
 
 func TestOldClient(t *testing.T) {
 	overEach(t, func(t *testing.T, survey, pubsub string) {
 		survey, pubsub = startServer(t, survey, pubsub).URLs()
 		lists := subscribeOld(t, pubsub)
-		awaitNext(t, lists, "") // nobody
+		awaitNext(t, lists, "") // no one is there
 		one := announceOld(t, survey, "one")
 		awaitNext(t, lists, "one")
 		late := subscribeOld(t, pubsub)
@@ -39,7 +39,7 @@ func TestOldClientIsKilled(t *testing.T) {
 		announceOld(t, survey, "survivor")
 		awaitNext(t, lists, "survivor")
 		awaitNext(t, ours, "survivor")
-		for range 2 { // and started again
+		for range 2 { // killed and started again
 			kill := startClientProcess(t, survey, "old")
 			awaitNext(t, lists, "old", "survivor")
 			awaitNext(t, ours, "old", "survivor")
@@ -101,7 +101,8 @@ func TestOldAndNewClients(t *testing.T) {
 		second.Close()
 		all("new-1", "old-2")
 
-		// An old and a new client under one name are one entry, until the last of them leaves.
+		// An old and a new client with the same name are one entry, until the
+		// last of them leaves.
 		twin, oldTwin := announce(t, survey, "twin"), announceOld(t, survey, "twin")
 		all("new-1", "old-2", "twin")
 		eventually(t, "both twins are connected", func() bool { return server.Stats().Clients == 4 })
@@ -135,7 +136,7 @@ func TestManyOldClients(t *testing.T) {
 		grow(t, lists, names)
 		grow(t, ours, names)
 
-		// Nobody is dropped in the polls of so many.
+		// With so many clients, none is dropped in a poll.
 		polls := server.Stats().Polls
 		eventually(t, "three more polls", func() bool { return server.Stats().Polls > polls+3 })
 		announceOld(t, survey, "witness")
@@ -150,7 +151,8 @@ func TestManyOldClients(t *testing.T) {
 	})
 }
 
-// grow awaits a list of all the names, and fails when a name left one on the way.
+// grow awaits a list of all the names, and fails the test if a name left a list
+// on the way.
 func grow(t *testing.T, lists <-chan []string, names []string) {
 	t.Helper()
 	var last []string

@@ -10,7 +10,8 @@ import (
 	"github.com/dahernan/gopherdiscovery"
 )
 
-// No client of our servers is ever dropped for its silence, however busy the machine: who leaves the list has lost its connection.
+// With ourOptions no client is dropped for its silence, however busy the
+// machine is. A client that leaves the list has lost its connection.
 var ourOptions = gopherdiscovery.Options{
 	SurveyTime:    10 * time.Second,
 	PollTime:      100 * time.Millisecond,
@@ -18,7 +19,8 @@ var ourOptions = gopherdiscovery.Options{
 	Logger:        slog.New(slog.DiscardHandler),
 }
 
-// An old server's survey lasts until it has heard nothing for RecvDeadline.
+// With oldOptions an old server's survey lasts until the server has heard
+// nothing for RecvDeadline.
 var oldOptions = gopherdiscovery.Options{
 	SurveyTime:   5 * time.Second,
 	RecvDeadline: 200 * time.Millisecond,
@@ -27,8 +29,9 @@ var oldOptions = gopherdiscovery.Options{
 
 var quiet = &gopherdiscovery.Dialer{Logger: slog.New(slog.DiscardHandler)}
 
-// overEach runs a test over each transport that both libraries have between processes, with URLs to listen on. (They also have
-// inproc, which is within one process, and each keeps to its own.)
+// overEach runs a test over each transport that both libraries have between
+// processes, with URLs to listen on. Both also have inproc, but it works within
+// one process, and each library has its own.
 func overEach(t *testing.T, test func(t *testing.T, survey, pubsub string)) {
 	t.Run("tcp", func(t *testing.T) {
 		test(t, "tcp://127.0.0.1:0", "tcp://127.0.0.1:0")
@@ -59,7 +62,7 @@ func startOldServer(t *testing.T, survey, pubsub string) *oldServer {
 	return server
 }
 
-// join starts a client of ours with a subscription.
+// join starts one of our clients, with a subscription.
 func join(t *testing.T, survey, pubsub, service string) (*gopherdiscovery.DiscoveryClient, <-chan []string) {
 	t.Helper()
 	client, err := quiet.ClientWithSub(context.Background(), survey, pubsub, service)
@@ -74,7 +77,7 @@ func join(t *testing.T, survey, pubsub, service string) (*gopherdiscovery.Discov
 	return client, peers
 }
 
-// announce starts a client of ours without a subscription.
+// announce starts one of our clients, without a subscription.
 func announce(t *testing.T, survey, service string) *gopherdiscovery.DiscoveryClient {
 	t.Helper()
 	client, err := quiet.Client(context.Background(), survey, service)
@@ -85,7 +88,7 @@ func announce(t *testing.T, survey, service string) *gopherdiscovery.DiscoveryCl
 	return client
 }
 
-// subscribe starts a subscriber of ours.
+// subscribe starts one of our subscribers.
 func subscribe(t *testing.T, pubsub string) <-chan []string {
 	t.Helper()
 	sub, err := quiet.NewSubscriber(context.Background(), pubsub)
@@ -106,7 +109,8 @@ func announceOld(t *testing.T, survey, service string) *oldClient {
 	return client
 }
 
-// subscribeOld returns the lists that an old subscriber delivers, each that it is sent.
+// subscribeOld returns the lists of an old subscriber, which delivers each list
+// that it is sent.
 func subscribeOld(t *testing.T, pubsub string) <-chan []string {
 	t.Helper()
 	sub, err := dialOldSubscriber(pubsub)
@@ -117,13 +121,14 @@ func subscribeOld(t *testing.T, pubsub string) <-chan []string {
 	return sub.changes
 }
 
-// await reads lists until the wanted one comes, and returns those that came before it.
+// await reads lists until the wanted one comes, and returns those that came
+// before it.
 func await(t *testing.T, lists <-chan []string, want ...string) (before [][]string) {
 	t.Helper()
 	return awaitMatch(t, lists, want, slices.Equal)
 }
 
-// awaitSame is await for a list in any order.
+// awaitSame is like await, for a list in any order.
 func awaitSame(t *testing.T, lists <-chan []string, want ...string) {
 	t.Helper()
 	awaitMatch(t, lists, want, func(list, want []string) bool {
@@ -150,7 +155,7 @@ func awaitMatch(t *testing.T, lists <-chan []string, want []string, match func(l
 	}
 }
 
-// awaitNext is await for the very next list.
+// awaitNext is like await, but the very next list must be the wanted one.
 func awaitNext(t *testing.T, lists <-chan []string, want ...string) {
 	t.Helper()
 	if before := await(t, lists, want...); len(before) > 0 {
@@ -158,7 +163,7 @@ func awaitNext(t *testing.T, lists <-chan []string, want ...string) {
 	}
 }
 
-// eventually waits for what nothing announces.
+// eventually polls until a condition holds.
 func eventually(t *testing.T, what string, holds func() bool) {
 	t.Helper()
 	for deadline := time.Now().Add(patience); !holds(); time.Sleep(time.Millisecond) {

@@ -12,11 +12,12 @@ import (
 	"time"
 )
 
-// patience is how long a test waits for what must happen. It is only ever used up by a test that fails.
+// patience is how long a test waits for something that must happen. Only a test
+// that fails waits that long.
 const patience = 30 * time.Second
 
-// In a process that has the variable set, this program is an old client, which a test can kill. Its arguments are the
-// survey URL and the name of the service.
+// If clientVariable is set, the test binary is an old client, which a test can
+// kill. Its arguments are the survey URL and the name of the service.
 const clientVariable = "GOPHERDISCOVERY_OLD_CLIENT"
 
 func TestMain(m *testing.M) {
@@ -31,7 +32,8 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// clientProcess is an old client until its input ends, which it also does when the test is gone.
+// clientProcess runs an old client until its input ends. The input also ends
+// when the test is gone.
 func clientProcess(survey, service string) (code int) {
 	client, err := dialOldClient(survey, service)
 	if err == nil {
@@ -45,7 +47,8 @@ func clientProcess(survey, service string) (code int) {
 	return 0
 }
 
-// startClientProcess returns a function that kills the process.
+// startClientProcess starts an old client as a process, and returns a function
+// that kills it.
 func startClientProcess(t *testing.T, survey, service string) (kill func()) {
 	t.Helper()
 	program, err := os.Executable()
@@ -63,14 +66,15 @@ func startClientProcess(t *testing.T, survey, service string) (kill func()) {
 	}
 	kill = func() {
 		_ = cmd.Process.Kill()
-		_ = cmd.Wait() // its error tells of the kill
+		_ = cmd.Wait() // reports the kill
 	}
 	t.Cleanup(kill)
 	return kill
 }
 
-// leftGoroutines returns the stacks of the goroutines that the library or its mangos should have ended. What has been told to end
-// may need a moment to be scheduled for the last time. Those of mangos v1 are its own affair.
+// leftGoroutines returns the stacks of goroutines that the library or its
+// mangos should have ended. A goroutine that was told to end may need a moment
+// to be scheduled for the last time. Goroutines of mangos v1 are ignored.
 func leftGoroutines() string {
 	var left string
 	for deadline := time.Now().Add(patience / 6); time.Now().Before(deadline); time.Sleep(time.Millisecond) {

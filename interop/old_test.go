@@ -19,10 +19,11 @@ import (
 	"github.com/dahernan/gopherdiscovery"
 )
 
-// The types below behave as their namesakes of 2015 did, with what that entails: they neither sort a list nor repeat it,
-// and read an empty one as a single name that is empty.
+// The types below behave like those of the same names in the library of 2015.
+// In particular, they neither sort a list nor repeat it, and read an empty one
+// as a single empty name.
 
-// Sockets of mangos v1 know no transport until they are told.
+// Sockets of mangos v1 have no transport until one is added.
 var oldTransports = []mangos.Transport{tcp.NewTransport(), ipc.NewTransport()}
 
 func oldSocket(newSocket func() (mangos.Socket, error)) (mangos.Socket, error) {
@@ -121,14 +122,14 @@ func (s *oldSubscriber) run() {
 	}
 }
 
-// Close must be called once only.
+// Close must be called only once.
 func (s *oldSubscriber) Close() {
 	close(s.closing)
 	s.sock.Close()
 	<-s.done
 }
 
-// oldServer surveys, and publishes the list when it differs from the last.
+// oldServer surveys, and publishes the list when it differs from the last one.
 type oldServer struct {
 	surveyor, publisher mangos.Socket
 	survey, pubsub      string // the URLs as bound
@@ -168,7 +169,7 @@ func listenOld(survey, pubsub string, opt gopherdiscovery.Options) (_ *oldServer
 	return s, nil
 }
 
-// listenOn returns the URL as bound.
+// listenOn returns the bound URL.
 func listenOn(sock mangos.Socket, url string) (string, error) {
 	l, err := sock.NewListener(url, nil)
 	if err == nil {
@@ -208,7 +209,7 @@ func (s *oldServer) run(pollTime time.Duration) {
 	}
 }
 
-// takeAnswers returns the names that were heard until the error that ends a survey.
+// takeAnswers returns the names heard before the error that ends a survey.
 func (s *oldServer) takeAnswers() (map[string]bool, error) {
 	names := make(map[string]bool)
 	for {
@@ -220,15 +221,18 @@ func (s *oldServer) takeAnswers() (map[string]bool, error) {
 	}
 }
 
-// Close lets the loop end first, so that it does not publish what a survey cut short has found.
+// Close lets the loop end first, so that it does not publish the result of a
+// survey that was cut short.
 func (s *oldServer) Close() {
 	s.surveyor.Close()
 	<-s.done
 	s.publisher.Close()
 }
 
-// awaitSubscribers returns when the next list will reach n subscribers. mangos v1 counts a connection just before its publisher
-// gets it (core.go, addPipe), and accepts no other until it has: so when one more is counted, all before it are in.
+// awaitSubscribers returns when the next list will reach n subscribers. mangos
+// v1 counts a connection just before it hands it to the publisher (core.go,
+// addPipe), and accepts no other connection in between. So when one more is
+// counted, the publisher has all those before it.
 func (s *oldServer) awaitSubscribers(t *testing.T, n int64) {
 	t.Helper()
 	counted := func(n int64) func() bool {

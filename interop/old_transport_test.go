@@ -7,9 +7,11 @@ import (
 	"nanomsg.org/go-mangos"
 )
 
-// A respondent of mangos v1.4.0 that loses its connection, or is closed, while it answers is a data race and may panic: it sends
-// on a channel that the end of the connection closes (protocol/respondent/respondent.go, sender and RemoveEndpoint). The
-// transport below has it learn of the end only when it has answered. What is on the wire stays as it is.
+// A respondent of mangos v1.4.0 that loses its connection, or is closed, while
+// it answers has a data race and may panic: it sends on a channel that the end
+// of the connection closes (protocol/respondent/respondent.go, sender and
+// RemoveEndpoint). The transport below lets it learn of the end only after it
+// has answered. It does not change the bytes on the wire.
 
 type tactfulTransport struct{ mangos.Transport }
 
@@ -33,7 +35,8 @@ type tactfulPipe struct {
 	unanswered atomic.Int64
 }
 
-// Recv waits with bad news, but not for an answer that may never come: v1 drops one when two surveys come at once.
+// Recv delays an error until surveys have been answered, but does not wait for
+// an answer that may never come: v1 drops one when two surveys come at once.
 func (p *tactfulPipe) Recv() (*mangos.Message, error) {
 	m, err := p.Pipe.Recv()
 	if err == nil {

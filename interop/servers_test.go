@@ -5,8 +5,9 @@ import (
 	"testing"
 )
 
-// The tests in this file have the old server. It publishes a list once, when it has changed, and says nothing to those who
-// connect later: a subscriber that must see a list is connected before the change.
+// The tests in this file run the old server. It publishes a list only once,
+// when it has changed, and sends nothing to subscribers that connect later. So
+// a subscriber that must see a list is connected before the change.
 
 func TestOurClientWithOldServer(t *testing.T) {
 	overEach(t, func(t *testing.T, survey, pubsub string) {
@@ -50,7 +51,8 @@ func TestOurClientOutlivesOldServer(t *testing.T) {
 		await(t, ours, "ours")
 		server.awaitSubscribers(t, 3)
 		names := []string{"ours"}
-		for _, guest := range []string{"p", "q"} { // each tells that the list of the new server has everyone
+		// Each new name shows that the list of the new server is complete.
+		for _, guest := range []string{"p", "q"} {
 			server.Close()
 			server = startOldServer(t, server.survey, server.pubsub)
 			server.awaitSubscribers(t, 3)
