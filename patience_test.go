@@ -71,7 +71,7 @@ func TestSlowCrowdStays(t *testing.T) {
 					for _, i := range chance.Perm(5) {
 						name := fmt.Sprint("a", 5*part+i)
 						w.hinder(name, time.Duration(chance.IntN(int(20*time.Second))))
-						// the next one may be the same
+						// The next client may be the same one.
 						time.Sleep(time.Millisecond)
 					}
 				}

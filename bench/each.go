@@ -2,7 +2,7 @@ package main
 
 import "sync"
 
-// workers is how many calls each has under way.
+// workers is how many calls of each run concurrently.
 const workers = 32
 
 // each calls do for each number below n, and returns the first error.

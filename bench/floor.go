@@ -9,12 +9,12 @@ import (
 	"github.com/dahernan/gopherdiscovery/bench/internal/measure"
 )
 
-// floorMessage is what is written to each connection, 70 bytes with its length:
-// about what a change costs.
+// floorMessage is written to each connection. It has 70 bytes with its length,
+// about as many as a change.
 var floorMessage = message(make([]byte, 70-headerLen))
 
-// floorWriter is the server's end of the floor. It takes a connection that
-// gives orders, and then as many readers as that says.
+// floorWriter is the server's end of the floor. It accepts a connection that
+// gives orders, and then as many readers as that connection asks for.
 type floorWriter struct {
 	listener net.Listener
 	failed   chan<- error
@@ -33,7 +33,7 @@ func (f *floorWriter) run() {
 	}
 }
 
-// session serves one connection that gives orders, until it ends.
+// session serves one connection that gives orders until it ends.
 func (f *floorWriter) session() error {
 	orders, err := f.listener.Accept()
 	if err != nil {
@@ -53,7 +53,7 @@ func (f *floorWriter) session() error {
 	}
 	var order [1]byte
 	for {
-		if _, err := orders.Write(order[:]); err != nil { // ready
+		if _, err := orders.Write(order[:]); err != nil { // it is ready
 			return err
 		}
 		if _, err := orders.Read(order[:]); err == io.EOF {
@@ -69,15 +69,15 @@ func (f *floorWriter) session() error {
 	}
 }
 
-// FloorRun says how the floor is measured.
+// FloorRun says how to measure the floor.
 type FloorRun struct {
 	Addr      string // of the floorWriter
 	N, Rounds int
 }
 
-// Floor returns how long it takes until the server has written to each of N
-// connections, and each has been woken up here, counted from an order to the
-// server. No change can be seen by N subscribers in less.
+// Floor measures how long it takes until the server has written to each of N
+// connections and each of them has been woken up here, counted from an order to
+// the server. No change can be seen by N subscribers in less time.
 func (l *Light) Floor(run FloorRun, times *measure.Times) error {
 	orders, err := net.Dial("tcp", run.Addr)
 	if err != nil {
@@ -112,7 +112,7 @@ func (l *Light) Floor(run FloorRun, times *measure.Times) error {
 	}
 	for i := range run.Rounds + 1 {
 		if _, err := io.ReadFull(orders, order[:1]); err != nil {
-			return err // the server has not become ready
+			return err // the server is not ready
 		}
 		if i == run.Rounds {
 			break
@@ -129,7 +129,7 @@ func (l *Light) Floor(run FloorRun, times *measure.Times) error {
 	return nil
 }
 
-// countMessages records at the watch how many messages reader i has received.
+// countMessages records with the watch how many messages reader i has received.
 func countMessages(reader *link, watch *measure.Watch, i int) {
 	for count := uint64(1); ; count++ {
 		n, err := reader.next()

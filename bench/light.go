@@ -9,8 +9,9 @@ import (
 	"github.com/dahernan/gopherdiscovery/bench/internal/measure"
 )
 
-// Light is the process of the light peers. They speak the protocol, and keep no
-// list: what is measured is the server. The methods are called one at a time.
+// Light is the process of the light peers. They speak the protocol but keep no
+// list, so that only the server is measured. Its methods must not be called
+// concurrently.
 type Light struct {
 	form          Form
 	survey        string // address of the server
@@ -27,8 +28,8 @@ type LightPeers struct {
 	Plain          bool // subscribe in plain lists, whatever the server knows
 }
 
-// Connect connects peers, waits until each of them has the list of all, and
-// returns the form of their subscriptions.
+// Connect connects peers, waits until each of them has the full list, and
+// stores the form of their subscriptions in f.
 func (l *Light) Connect(peers LightPeers, f *Form) error {
 	l.survey, l.names, l.watch = peers.Survey, measure.Names(peers.N), measure.NewWatch(peers.N)
 	l.respondents, l.subscriptions = make([]*respondent, peers.N), make([]*subscription, peers.N)
@@ -98,10 +99,11 @@ func (l *Light) keep(what string, run func() error) {
 	}
 }
 
-// LightChanges are times, and what the changes have cost the network.
+// LightChanges are the times of the changes, and what they have cost the
+// network.
 type LightChanges struct {
 	measure.Changes
-	BytesPerChange float64 // and subscriber, with all that is SP
+	BytesPerChange float64 // per subscriber, SP's framing included
 }
 
 // Changes lets newcomers join and leave.
@@ -119,8 +121,8 @@ func (l *Light) Changes(rounds int, changes *LightChanges) error {
 	return nil
 }
 
-// received returns how many bytes the subscribers have received that changed
-// the list.
+// received returns the number of bytes in the messages that changed the list,
+// for all subscribers.
 func (l *Light) received() int64 {
 	var n int64
 	for _, s := range l.subscriptions {
@@ -129,7 +131,7 @@ func (l *Light) received() int64 {
 	return n
 }
 
-// newcomer joins the light peers.
+// newcomer lets newcomers join the light peers.
 type newcomer struct {
 	light      *Light
 	respondent *respondent
@@ -146,7 +148,7 @@ func (n *newcomer) Join(name string) error {
 
 func (n *newcomer) Leave() error { return n.respondent.Close() }
 
-// Disconnect ends all connections.
+// Disconnect closes all connections.
 func (l *Light) Disconnect(struct{}, *struct{}) error {
 	var err error
 	for _, r := range l.respondents {

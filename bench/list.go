@@ -9,17 +9,17 @@ import (
 // Form is how a light peer subscribes.
 type Form string
 
-// The two forms of a subscription.
+// These are the two forms of a subscription.
 const (
 	inChanges Form = "in changes"
 	inLists   Form = "in plain lists"
 )
 
-// separator is between the names of a list.
+// separator separates the names in a list.
 const separator = '|'
 
-// value returns what a light peer knows of a list, which it does not keep: in
-// changes the sum, in plain lists the length.
+// value returns what a light peer knows of a list that it does not keep: the
+// sum for a subscription in changes, and the length for one in plain lists.
 func (f Form) value(names ...string) uint64 {
 	list := strings.Join(names, string(separator))
 	if f == inLists {
@@ -28,13 +28,14 @@ func (f Form) value(names ...string) uint64 {
 	return sumOf([]byte(list))
 }
 
-// FNV-1a, 64 bits.
+// These are the constants of the 64-bit FNV-1a hash.
 const (
 	fnvOffset = 0xcbf29ce484222325
 	fnvPrime  = 0x100000001b3
 )
 
-// summer computes the sum of a list: that of the hashes of its names.
+// summer computes the sum of a list, which is the sum of the hashes of its
+// names.
 type summer struct {
 	sum, hash uint64
 	begun     bool // hash is that of a name
@@ -69,8 +70,8 @@ func sumOf(list []byte) uint64 {
 	return s.sum
 }
 
-// netSum returns what the names of a CHANGE add to a sum: those removed, a zero
-// byte, and those added.
+// netSum returns what the names of a CHANGE add to a sum. The names are those
+// removed, a zero byte, and those added.
 func netSum(names []byte) (uint64, error) {
 	removed, added, found := bytes.Cut(names, []byte{0})
 	if !found {

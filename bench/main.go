@@ -3,16 +3,16 @@
 //
 //	go run ./bench
 //
-// runs for about two minutes and prints a table: the times until all peers have
-// seen a join or a leave, the time until a new cluster sees itself, the bytes,
-// processor time and memory that this takes, and the floor that the machine
-// sets. The server and its peers run in processes of their own, which share the
-// machine, are connected over loopback, and end with this one.
+// This runs for about two minutes and prints a table: the times until all peers
+// have seen a join or a leave, the time until a new cluster sees itself, the
+// bytes, processor time and memory that this takes, and the floor that the
+// machine sets. The server and its peers run in processes of their own, which
+// share the machine, are connected over loopback, and end with this one.
 //
 // With -etcd and -memberlist the same job is given to embedded etcd and to
 // hashicorp/memberlist. The working directory must then be in a clone of this
-// repository, and the first run takes a few minutes more, to download and build
-// them.
+// repository, and the first run takes a few minutes longer, to download and
+// build them.
 package main
 
 import (
@@ -31,7 +31,7 @@ import (
 	"github.com/dahernan/gopherdiscovery/bench/internal/measure"
 )
 
-// config is what the flags say.
+// config holds the values of the flags.
 type config struct {
 	sizes      sizes
 	rounds     int
@@ -73,7 +73,7 @@ func runMain() error {
 	return run(ctx, cfg, os.Stdout, os.Stderr)
 }
 
-// Roles of children.
+// These are the roles of children.
 const (
 	roleServer  = "Server"
 	roleLight   = "Light"
@@ -98,7 +98,7 @@ func serve() error {
 	}
 }
 
-// sizes is a flag with numbers of peers.
+// sizes is a flag that takes numbers of peers.
 type sizes []int
 
 func (s *sizes) String() string {

@@ -23,7 +23,8 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// quick has few rounds, and servers that publish their first list soon.
+// quick returns a configuration with few rounds, whose servers publish their
+// first list soon.
 func quick(n int) config {
 	return config{
 		sizes:    sizes{n},
@@ -34,8 +35,8 @@ func quick(n int) config {
 	}
 }
 
-// Nothing here depends on how fast the machine is: a peer that does not see a
-// change, or sees another than the one that was made, is an error.
+// The result does not depend on the speed of the machine. A peer that does not
+// see a change, or sees another change than the one that was made, is an error.
 func TestEverythingIsMeasured(t *testing.T) {
 	const n = 50
 	for _, plain := range []bool{false, true} {

@@ -8,8 +8,8 @@ import (
 	"github.com/dahernan/gopherdiscovery/bench/internal/child"
 )
 
-// modulePath is this module. The module beside it, which needs much more than
-// this one, is in its folder others.
+// modulePath is the path of this module. The module in the folder others needs
+// much more than this one.
 const modulePath = "github.com/dahernan/gopherdiscovery/bench"
 
 // other is a kind of cluster that is measured beside the library.
@@ -18,7 +18,8 @@ type other struct {
 	start startFunc
 }
 
-// others returns those that cfg asks for. What they write to disk is in temp.
+// others returns the kinds of clusters that cfg asks for. They write to the
+// directory temp.
 func others(cfg config, temp string) []other {
 	var all []other
 	if cfg.etcd {
@@ -30,7 +31,7 @@ func others(cfg config, temp string) []other {
 	return all
 }
 
-// startOther returns a function that builds the module of the others, if it has
+// startOther returns a function that builds the module others, if it has
 // changed, and starts it.
 func startOther(role, temp string) startFunc {
 	return func() (*child.Process, error) {

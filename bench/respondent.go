@@ -5,7 +5,7 @@ import (
 	"fmt"
 )
 
-// maxSurvey is the longest survey: 8 words of devices and the id.
+// maxSurvey is the longest survey: 8 words of devices, and the id.
 const maxSurvey = 9 * 4
 
 // respondent is a light peer's connection to the survey address.
@@ -54,7 +54,7 @@ func (r *respondent) run() error {
 	}
 }
 
-// idEnd returns where the id of a survey ends, and 0 if it has none.
+// idEnd returns where the id of a survey ends, or 0 if it has none.
 func idEnd(survey []byte) int {
 	for at := 0; at+4 <= len(survey); at += 4 {
 		if survey[at] >= 0x80 {

@@ -15,8 +15,8 @@ import (
 // pollVariable tells a child the PollTime of its servers.
 const pollVariable = "GOPHERDISCOVERY_BENCH_POLL"
 
-// coldStarts is how many cold starts are measured for each size. The table has
-// their median.
+// coldStarts is how many cold starts are measured for each size. The table
+// shows their median.
 const coldStarts = 3
 
 // lightResult is what was measured with light peers.
@@ -25,38 +25,38 @@ type lightResult struct {
 	floor    measure.Times
 	changes  LightChanges
 	idle     time.Duration // processor time of the server per second
-	resident int64         // bytes of the server that the peers need
+	resident int64         // bytes of the server for the peers
 }
 
 // clusterResult is what was measured with a cluster in one process.
 type clusterResult struct {
 	coldStart measure.Times
 	changes   measure.Changes
-	idle      time.Duration // processor time of everyone per second
+	idle      time.Duration // processor time of all per second
 	err       error         // why the rest was not measured
 }
 
-// clusterResults are those of one kind of cluster, by size.
+// clusterResults are the results for one kind of cluster, by size.
 type clusterResults struct {
 	kind string
 	at   map[int]clusterResult
 }
 
-// results is all that was measured, by size.
+// results are all the measurements, by size.
 type results struct {
 	light    map[int]lightResult
 	library  clusterResults
-	clusters []clusterResults // others
+	clusters []clusterResults // other kinds
 }
 
-// run measures what cfg says, and prints the table to out and what it is doing
-// to progress.
+// run measures what cfg asks for. It prints the table to out, and what it is
+// doing to progress.
 func run(ctx context.Context, cfg config, out, progress io.Writer) error {
 	all, err := measureAll(ctx, cfg, progress)
 	return errors.Join(err, all.print(cfg, out))
 }
 
-// measureAll returns what it has measured also when it fails.
+// measureAll returns what it has measured even if it fails.
 func measureAll(ctx context.Context, cfg config, progress io.Writer) (*results, error) {
 	all := &results{light: make(map[int]lightResult)}
 	all.library = clusterResults{"cluster of the library", make(map[int]clusterResult)}

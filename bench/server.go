@@ -13,11 +13,11 @@ import (
 
 const anyPort = "127.0.0.1:0"
 
-// spare is the room on the server for newcomers.
+// spare is the number of connections that the server keeps free for newcomers.
 const spare = 100
 
-// Server is the process of the server that the light peers connect to. The
-// methods are called one at a time.
+// Server is the process of the server that the light peers connect to. Its
+// methods must not be called concurrently.
 type Server struct {
 	server *gopherdiscovery.DiscoveryServer
 	failed chan error
@@ -29,7 +29,7 @@ type ServerOptions struct {
 	Peers    int // how many will come
 }
 
-// Addresses are those that a server process listens on.
+// Addresses are the addresses on which a server process listens.
 type Addresses struct {
 	Survey, PubSub string
 	Floor          string // see Light.Floor
@@ -61,21 +61,21 @@ func startServer(opt ServerOptions) (*gopherdiscovery.DiscoveryServer, error) {
 
 func withoutScheme(url string) string { return strings.TrimPrefix(url, "tcp://") }
 
-// Resident returns how much memory the process occupies.
+// Resident measures how much memory the process occupies.
 func (s *Server) Resident(_ struct{}, bytes *int64) error {
 	var err error
 	*bytes, err = measure.Resident()
 	return err
 }
 
-// Idle returns the processor time that the process uses in a window of time.
+// Idle measures the processor time that the process uses in a window of time.
 func (s *Server) Idle(window time.Duration, used *time.Duration) error {
 	var err error
 	*used, err = measure.IdleTime(window)
 	return err
 }
 
-// Drain waits until nobody is connected.
+// Drain waits until no one is connected.
 func (s *Server) Drain(struct{}, *struct{}) error {
 	for deadline := time.Now().Add(measure.Timeout); ; time.Sleep(10 * time.Millisecond) {
 		stats := s.server.Stats()

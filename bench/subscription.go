@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// Kinds of messages of a subscription in changes.
+// These are the kinds of messages of a subscription in changes.
 const (
 	kindWelcome = 1
 	kindHave    = 2
@@ -23,7 +23,7 @@ const (
 // welcomeFormat is the format of a WELCOME.
 const welcomeFormat = 1
 
-// fieldsAt is where the fields behind the kind and the flags begin.
+// fieldsAt is where the fields after the kind and the flags begin.
 const fieldsAt = 2
 
 // subscriptionBuffer has room for the change that one peer causes.
@@ -37,11 +37,12 @@ type subscription struct {
 	*link
 	form  Form
 	value uint64       // of the list received last, see Form.value
-	bytes atomic.Int64 // of the messages that brought another list
+	bytes atomic.Int64 // of messages that changed the list
 	see   func(value uint64)
 }
 
-// subscribe connects a subscription. What the list becomes is passed to see.
+// subscribe connects a subscription. It passes the value of each new list to
+// see.
 func subscribe(addr string, f Form, see func(value uint64)) (*subscription, error) {
 	proto := uint16(protoChanges)
 	if f == inLists {
@@ -54,8 +55,8 @@ func subscribe(addr string, f Form, see func(value uint64)) (*subscription, erro
 	return &subscription{link: l, form: f, see: see}, nil
 }
 
-// welcome completes the handshakes. It returns errRefused when the server
-// closes the connection because it does not know the form.
+// welcome completes the handshakes. It returns errRefused if the server closes
+// the connection because it does not know the form.
 func (s *subscription) welcome() error {
 	err := s.SetReadDeadline(time.Now().Add(handshakeTime))
 	if err == nil {
@@ -163,7 +164,7 @@ func (s *subscription) apply(body []byte) error {
 	return s.check("names of a CHANGE", after)
 }
 
-// check compares a sum that the server has sent with that of the list here.
+// check compares a sum sent by the server with the sum of the list here.
 func (s *subscription) check(what string, sum uint64) error {
 	if sum != s.value {
 		return fmt.Errorf("%s: the sum is %#x, that of the list received is %#x", what, sum, s.value)

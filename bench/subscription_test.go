@@ -11,7 +11,7 @@ import (
 	"testing"
 )
 
-// sum is how the protocol defines the sum of a list.
+// sum returns the sum of a list as the protocol defines it.
 func sum(names ...string) uint64 {
 	var total uint64
 	for _, name := range names {
@@ -36,8 +36,8 @@ func change(before, after uint64, removed, added string) string {
 
 const welcome = "\x01\x01\x00\x00\x07\xd0"
 
-// publish listens for one subscription. It sends hello and bodies, checks that
-// the subscriber says what it must, and closes the connection.
+// publish listens for one subscription. It sends hello and bodies, checks what
+// the subscriber sends, and closes the connection.
 func publish(t *testing.T, says string, bodies ...string) (addr string) {
 	t.Helper()
 	listener, err := net.Listen("tcp", anyPort)
@@ -69,7 +69,7 @@ func publish(t *testing.T, says string, bodies ...string) (addr string) {
 	return listener.Addr().String()
 }
 
-// follow subscribes, and returns what the subscription sees and how it ends.
+// follow subscribes. It returns what the subscription sees, and how it ends.
 func follow(t *testing.T, addr string, f Form) (seen []uint64, err error) {
 	t.Helper()
 	s, err := subscribe(addr, f, func(value uint64) { seen = append(seen, value) })
@@ -153,8 +153,8 @@ func TestWelcome(t *testing.T) {
 	}
 }
 
-// A publisher that closes the connection instead of WELCOME knows plain lists
-// only.
+// A publisher that closes the connection instead of sending WELCOME knows only
+// plain lists.
 func TestRefused(t *testing.T) {
 	f, err := chooseForm(LightPeers{PubSub: publish(t, string(hello(protoChanges)))})
 	if f != inLists || err != nil {

@@ -11,7 +11,7 @@ import (
 	"github.com/dahernan/gopherdiscovery/bench/internal/measure"
 )
 
-// explanation stands above the rows.
+// explanation is printed above the rows.
 const explanation = `
 Joins and leaves are the times until all peers have seen them, and in brackets
 those times in floors. A floor is the time until one process has written 70
@@ -20,7 +20,7 @@ peers speak the protocol and keep no list. They are in one process, and their
 server is in another. Clusters are in one process, with all servers they need.
 A cold start ends when everyone sees everyone. Idle cost is processor time.`
 
-// nothing stands for what was not measured.
+// nothing stands for a value that was not measured.
 const nothing = "-"
 
 // print prints all that was measured.
@@ -46,7 +46,7 @@ func (all *results) print(cfg config, out io.Writer) error {
 	return nil
 }
 
-// form returns that of the light peers, the same for all sizes.
+// form returns the form of the light peers, which is the same for all sizes.
 func (all *results) form() Form {
 	for _, result := range all.light {
 		return result.form
@@ -103,7 +103,8 @@ func (t *table) cluster(c clusterResults) {
 }
 
 func (t *table) head(title string) {
-	t.row("", func(int) string { return "" }) // an empty line would end the columns
+	// An empty line would end the columns.
+	t.row("", func(int) string { return "" })
 	t.row(title, func(n int) string { return fmt.Sprint(n) })
 }
 
@@ -134,7 +135,7 @@ func (t *table) times(name string, get func(n int) measure.Times) {
 	}
 }
 
-// time formats a duration, and how many floors of n peers that is.
+// time formats a duration, with its number of floors of n peers.
 func (t *table) time(n int, d time.Duration) string {
 	if d == 0 {
 		return nothing

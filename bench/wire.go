@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// Protocol numbers, as docs/protocol.md has them.
+// These are the protocol numbers in docs/protocol.md.
 const (
 	protoPub        = 0x20
 	protoSub        = 0x21
@@ -19,24 +19,25 @@ const (
 	protoChanges    = 0xFD51
 )
 
-// handshakeTime bounds the time to connect and to shake hands.
+// handshakeTime bounds the time to connect and shake hands.
 const handshakeTime = 5 * time.Second
 
-// headerLen is the length of what precedes each message: its own length.
+// headerLen is the length of the header of each message, which holds the length
+// of the message.
 const headerLen = 8
 
-// chunks are buffers for messages that do not fit the buffer of a connection.
-// A connection has one only while it reads such a message.
+// chunks are buffers for messages that do not fit in the buffer of a
+// connection. A connection has one only while it reads such a message.
 var chunks = sync.Pool{New: func() any { return new([16 << 10]byte) }}
 
-// link is a connection of a light peer. It is made to cost little: a process
+// link is a connection of a light peer. It uses little memory, since a process
 // has up to 20,000 of them.
 type link struct {
 	net.Conn
 	in *bufio.Reader
 }
 
-// dial connects, and says at once which protocol is spoken.
+// dial connects, and sends the protocol at once.
 func dial(addr string, buffer int, proto uint16) (*link, error) {
 	l, err := dialBare(addr, buffer)
 	if err != nil {
@@ -49,7 +50,7 @@ func dial(addr string, buffer int, proto uint16) (*link, error) {
 	return l, nil
 }
 
-// dialBare connects, and says nothing.
+// dialBare connects, and sends nothing.
 func dialBare(addr string, buffer int) (*link, error) {
 	dialer := net.Dialer{Timeout: handshakeTime, KeepAlive: -1}
 	conn, err := dialer.Dial("tcp", addr)
@@ -63,7 +64,7 @@ func hello(proto uint16) []byte {
 	return []byte{0, 'S', 'P', 0, byte(proto >> 8), byte(proto), 0, 0}
 }
 
-// awaitHello reads the other side's first bytes, and checks its protocol.
+// awaitHello reads the other side's hello, and checks its protocol.
 func (l *link) awaitHello(want uint16) error {
 	var got [8]byte
 	if _, err := io.ReadFull(l.in, got[:]); err != nil {
@@ -118,7 +119,7 @@ func (l *link) stream(n int, each func([]byte)) error {
 	return nil
 }
 
-// message puts the length in front of a body.
+// message returns a body with its length in front.
 func message(body []byte) []byte {
 	return append(binary.BigEndian.AppendUint64(make([]byte, 0, headerLen+len(body)), uint64(len(body))), body...)
 }

@@ -3,6 +3,6 @@
 // all have the right list again. They need Linux, and those that cut networks
 // need root.
 //
-//	go test -v ./faults                      # the quick ones, with a table of what was measured
-//	FAULTS=long go test -v ./faults          # all
+//	go test -v ./faults              # the quick ones, with a table of results
+//	FAULTS=long go test -v ./faults  # all
 package faults

@@ -33,7 +33,7 @@ const overloadWatch = 6 * time.Second
 
 // crowdReport is what the peers of an overload have seen.
 type crowdReport struct {
-	// when the last list became full; zero if one never did
+	// Full is when the last list became full, or zero if one never did.
 	Full    time.Duration
 	Lists   int
 	Wrong   int      // lists that lacked a name of the list before

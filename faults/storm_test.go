@@ -126,7 +126,7 @@ func bareHandshake(t *testing.T, server, client *tls.Config) time.Duration {
 		served := make(chan error, 1)
 		go func() { served <- tls.Server(a, server).Handshake() }()
 		err := tls.Client(b, client).Handshake()
-		// reads the session tickets
+		// This reads the session tickets.
 		go func() { _, _ = io.Copy(io.Discard, b) }()
 		if err != nil {
 			t.Fatal(err)

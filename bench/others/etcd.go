@@ -17,22 +17,22 @@ import (
 	"github.com/dahernan/gopherdiscovery/bench/internal/measure"
 )
 
-// prefix is that of the keys. What follows is a name.
+// prefix is the beginning of each key. A name follows it.
 const prefix = "peers/"
 
-// leaseSeconds is how long a peer that hangs keeps its key. Those that end give
-// it back.
+// leaseSeconds is how long a peer that hangs keeps its key. A peer that ends
+// gives it back.
 const leaseSeconds = 10
 
-// etcd is an embedded etcd, and peers that have a client each: a key with a
-// lease that is kept alive, and a watch on all keys.
+// etcd is an embedded etcd, and peers with a client each. A peer has a key with
+// a lease that is kept alive, and a watch on all keys.
 type etcd struct {
 	dir      string
 	server   *embed.Etcd
 	ctx      context.Context // of all clients
 	cancel   context.CancelFunc
 	work     sync.WaitGroup
-	peers    []*clientv3.Client // nil for those that have failed to start
+	peers    []*clientv3.Client // nil for those that failed to start
 	views    []*view
 	newcomer *clientv3.Client
 	lease    clientv3.LeaseID // of the newcomer
@@ -119,8 +119,8 @@ func (e *etcd) connect(name string) (_ *clientv3.Client, lease clientv3.LeaseID,
 	return client, granted.ID, err
 }
 
-// retry repeats a request until it succeeds or ctx ends: etcd gives requests up
-// when there are many.
+// retry repeats a request until it succeeds or ctx ends, because etcd gives up
+// requests when there are many.
 func retry(ctx context.Context, request func() error) error {
 	for {
 		err := request()

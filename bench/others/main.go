@@ -1,7 +1,7 @@
-// Others is a part of the program in the folder above: it gives the job of
+// Others is a part of the program in the parent folder: it gives the job of
 // gopherdiscovery to etcd and to memberlist. It is a module of its own, outside
 // the workspace, because etcd needs more modules, and newer versions of them,
-// than all that is in it.
+// than the workspace has.
 package main
 
 import (
@@ -12,7 +12,7 @@ import (
 	"github.com/dahernan/gopherdiscovery/bench/internal/measure"
 )
 
-// kinds are the clusters, by role.
+// kinds are the kinds of clusters, by role.
 var kinds = map[string]func() measure.Cluster{
 	"Etcd":       func() measure.Cluster { return new(etcd) },
 	"Memberlist": func() measure.Cluster { return new(members) },

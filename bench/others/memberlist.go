@@ -13,9 +13,9 @@ import (
 	"github.com/dahernan/gopherdiscovery/bench/internal/measure"
 )
 
-// members are a cluster of memberlist, with its configuration for a LAN. The one
-// for loopback sends each message so few times that some members miss it, until
-// they exchange everything 15 seconds later.
+// members is a cluster of memberlist, with its configuration for a LAN. With
+// the one for loopback each message is sent so few times that some members miss
+// it, until the next full exchange 15 seconds later.
 type members struct {
 	all      []*memberlist.Memberlist
 	views    []*view
@@ -51,14 +51,14 @@ func create(name string, delegate memberlist.EventDelegate) (*memberlist.Memberl
 	return memberlist.Create(cfg)
 }
 
-// join makes a member join the others. All of them know the first one.
+// join makes a member join the others. All of them know the first member.
 func (m *members) join(member *memberlist.Memberlist) error {
 	first := m.all[0].LocalNode()
 	_, err := member.Join([]string{net.JoinHostPort(first.Addr.String(), strconv.Itoa(int(first.Port)))})
 	return err
 }
 
-// events tells a view what memberlist says.
+// events passes memberlist's events to a view.
 type events struct{ view *view }
 
 func (e events) NotifyJoin(node *memberlist.Node)  { e.view.join(node.Name) }

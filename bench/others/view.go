@@ -41,7 +41,7 @@ func (v *view) set(name string, there bool) {
 	v.watch.See(v.i, uint64(len(v.names)))
 }
 
-// checkViews returns an error unless each view is of just these names.
+// checkViews returns an error unless each view consists of exactly these names.
 func checkViews(views []*view, names []string) error {
 	want := slices.Sorted(slices.Values(names))
 	for _, v := range views {

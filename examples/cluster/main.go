@@ -1,9 +1,12 @@
-// Cluster shows gopherdiscovery at work. It starts a server and some peers, each as a process of its own, lets one more
-// peer join, kills one and ends one, and prints what a peer sees of that and how soon. From the root of the repository:
+// Cluster shows gopherdiscovery at work. It starts a server and some peers,
+// each in a process of its own, lets one more peer join, kills one and ends
+// one, and prints what a peer sees of this and how soon. From the root of the
+// repository:
 //
 //	go run ./examples/cluster
 //
-// How a program uses the library is in roles.go; scene.go starts the processes and listens to them.
+// The file roles.go shows how a program uses the library. The file scene.go
+// starts the processes and listens to them.
 package main
 
 import (
@@ -23,7 +26,7 @@ import (
 const about = `Cluster starts a server and some peers, each as a process of its own, and shows how they discover each other.
 With -servers 2 or more it also kills a server while it runs.`
 
-// scenario is what the flags say.
+// scenario holds the values of the flags.
 type scenario struct {
 	peers, servers       int
 	urlServer, urlPubSub string // of several servers, separated by commas
@@ -98,12 +101,15 @@ func (s scenario) cluster(ctx context.Context) error {
 	case ctx.Err() != nil:
 		return errors.New("interrupted")
 	case errors.As(err, &child) && child.ExitCode() > 0:
-		os.Exit(child.ExitCode()) // the child has said why, on the stderr that it shares with us
+		// The child has already said why, on the stderr that it shares with
+		// this process.
+		os.Exit(child.ExitCode())
 	}
 	return err
 }
 
-// play returns when all the processes it has started are gone.
+// play runs the scenario. It returns when all the processes that it has started
+// are gone.
 func (s scenario) play(ctx context.Context) (err error) {
 	cast := new(scene)
 	defer func() {
@@ -164,12 +170,14 @@ func (s scenario) play(ctx context.Context) (err error) {
 	return cast.await(left)
 }
 
-// startServers returns when the last was started, and the URLs of all, as a peer wants them.
+// startServers starts the servers. It returns the time of the last start, and
+// the URLs of all servers in the form that a peer takes.
 func (s scenario) startServers(ctx context.Context, cast *scene) (last time.Time, surveys, lists string, err error) {
 	var allSurveys, allLists []string
 	urls := strings.Split(s.urlPubSub, ",")
 	for i, url := range strings.Split(s.urlServer, ",") {
-		// Only cast.end ends a server, after the peers: one that loses its last server logs a warning.
+		// Only cast.end ends the servers, after the peers, because a peer that
+		// loses its last server logs a warning.
 		hello, err := cast.start(context.WithoutCancel(ctx), fmt.Sprintf("%s%d", serverRole, i+1), url, urls[i])
 		if err != nil {
 			return last, "", "", err

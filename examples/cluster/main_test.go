@@ -12,7 +12,8 @@ import (
 
 func TestMain(m *testing.M) { clitest.Main(m, main) }
 
-// warnings match what is on stderr of a run that is cut short: which process ends first, and while it does what, is left to chance.
+// warnings matches what a run that is cut short may print on stderr. Which
+// process ends first, and what it is doing then, is up to chance.
 const warnings = `^(.* WARN gopherdiscovery: .*\n)*`
 
 func TestScene(t *testing.T) {
@@ -39,7 +40,8 @@ func TestScene(t *testing.T) {
 	)
 }
 
-// wantLines wants lines that match, in this order. On a busy machine there may be others in between.
+// wantLines checks that the output has matching lines in this order. On a busy
+// machine there may be others in between.
 func wantLines(t *testing.T, output string, want ...string) {
 	t.Helper()
 	for line := range strings.Lines(output) {
@@ -70,7 +72,8 @@ func TestManyPeers(t *testing.T) {
 	wantLines(t, stdout, `.*  \[12 peers\]`, `.*  \+ peer-13  \[13 peers\]`, `.*  - peer-2  \[12 peers\]`, `.*  - peer-3  \[11 peers\]`)
 }
 
-// A server is killed, and the peers neither seem to leave nor miss the next change.
+// A server is killed, and the peers neither leave the list nor miss the next
+// change.
 func TestSeveralServers(t *testing.T) {
 	t.Parallel()
 	stdout, stderr, code := clitest.Start(t, "-servers", "3").Wait()
@@ -137,7 +140,8 @@ func TestTakenPort(t *testing.T) {
 	}
 }
 
-// With a stranger among them the peers never have the list that the program waits for.
+// With another client on the list, the peers never have the list that the
+// program waits for.
 func TestNotSeenInTime(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()

@@ -13,19 +13,22 @@ import (
 )
 
 const (
-	// A child finds its role in this variable: serverRole and a number, or the name of a peer.
+	// roleVariable tells a child its role: serverRole and a number, or the name
+	// of a peer.
 	roleVariable = "GOPHERDISCOVERY_CLUSTER_ROLE"
 	serverRole   = "server-"
 
 	pollTime = 500 * time.Millisecond
 )
 
-// report is a line that a child prints for its parent. The first one, its hello, tells when the child made its server or client.
+// report is a line that a child prints for its parent. In its first report, the
+// hello, At is the time at which the child created its server or client.
 type report struct {
-	At     time.Time // all processes share the clock of the machine
-	Server string    `json:",omitempty"` // where the server surveys, in its hello
-	PubSub string    `json:",omitempty"` // where it publishes
-	Peers  []string  `json:",omitempty"` // the list that a peer has received
+	At time.Time // all processes share the clock of the machine
+	// Server is where the server surveys, in its hello.
+	Server string   `json:",omitempty"`
+	PubSub string   `json:",omitempty"` // where it publishes
+	Peers  []string `json:",omitempty"` // the list that a peer has received
 }
 
 // server finds out which peers are alive and publishes the list of them.
@@ -42,7 +45,8 @@ func server(ctx context.Context, urlServer, urlPubSub string) error {
 	return nil
 }
 
-// peer announces its name, and receives the list of all who are alive, itself among them.
+// peer announces its name, and receives the list of all living peers, including
+// itself.
 func peer(ctx context.Context, urlServer, urlPubSub, name string) error {
 	start := time.Now()
 	client, err := new(gopherdiscovery.Dialer).ClientWithSub(ctx, urlServer, urlPubSub, name)
@@ -61,13 +65,15 @@ func peer(ctx context.Context, urlServer, urlPubSub, name string) error {
 	return nil
 }
 
-// tell has no error to return: a parent that is gone is noticed by untilStdinEnds.
+// tell ignores errors: untilStdinEnds notices that the parent is gone.
 func tell(r report) { _ = json.NewEncoder(os.Stdout).Encode(r) }
 
-// untilStdinEnds returns the context of a child. Nothing is ever written to its stdin, a pipe: it ends when the parent
-// closes it, and also when the parent is gone, however it went.
+// untilStdinEnds returns the context of a child, which ends with its stdin.
+// That is a pipe to which nothing is ever written. It ends when the parent
+// closes it or is gone, for whatever reason.
 func untilStdinEnds() context.Context {
-	// Ctrl-C in a terminal reaches the children too. It is for the parent, which ends them.
+	// Ctrl-C in a terminal also reaches the children. They leave it to the
+	// parent, which ends them.
 	signal.Ignore(os.Interrupt, syscall.SIGTERM)
 	ctx, cancel := context.WithCancel(context.Background())
 	go func() {

@@ -15,10 +15,11 @@ import (
 	"github.com/dahernan/gopherdiscovery"
 )
 
-// scene is the processes that are running: the servers, then the peers in the order of their start.
+// scene holds the running processes: the servers, then the peers in the order
+// in which they were started.
 type scene []*child
 
-// child is a process of this same program in another role.
+// child is a process of the same program in another role.
 type child struct {
 	name    string
 	cmd     *exec.Cmd
@@ -27,7 +28,8 @@ type child struct {
 	last    report             // with the newest list that was read
 }
 
-// start returns the child's hello. At the end of ctx the child is told to end, and so no read from it lasts for ever.
+// start starts a child and returns its hello. When ctx ends the child is told
+// to end, so reading from it does not block forever.
 func (s *scene) start(ctx context.Context, name, urlServer, urlPubSub string) (hello report, err error) {
 	program, err := os.Executable()
 	if err != nil {
@@ -43,7 +45,7 @@ func (s *scene) start(ctx context.Context, name, urlServer, urlPubSub string) (h
 		return hello, err
 	}
 	c.cmd.Cancel = stdin.Close
-	c.cmd.WaitDelay = 5 * time.Second // then it is killed
+	c.cmd.WaitDelay = 5 * time.Second // then the child is killed
 	stdout, err := c.cmd.StdoutPipe()
 	if err != nil {
 		return hello, err
@@ -59,7 +61,7 @@ func (s *scene) start(ctx context.Context, name, urlServer, urlPubSub string) (h
 	return hello, nil
 }
 
-// take removes a child from those who are to run; the list is to show that.
+// take removes a child from those that the list must show.
 func (s *scene) take(name string) *child {
 	i := slices.IndexFunc(*s, func(c *child) bool { return c.name == name })
 	c := (*s)[i]
@@ -67,7 +69,8 @@ func (s *scene) take(name string) *child {
 	return c
 }
 
-// await prints the lists that peer-1 receives until it has the right one, and then makes sure that all others get it too.
+// await prints the lists that peer-1 receives until it has the right one, and
+// then waits until all others have it too.
 func (s *scene) await(cause time.Time) error {
 	peers := slices.DeleteFunc(slices.Clone(*s), func(c *child) bool { return strings.HasPrefix(c.name, serverRole) })
 	want := make([]string, len(peers))
@@ -95,7 +98,7 @@ func (s *scene) await(cause time.Time) error {
 	return nil
 }
 
-// end ends all, the servers last, and returns when they are gone.
+// end ends all children, the servers last, and returns when they are gone.
 func (s *scene) end() error {
 	var errs []error
 	for _, c := range slices.Backward(*s) {
@@ -104,25 +107,26 @@ func (s *scene) end() error {
 	return errors.Join(errs...)
 }
 
-// leave returns when the child has ended by itself.
+// leave tells the child to end, and returns when it has ended.
 func (c *child) leave() error {
 	c.cancel()
 	for c.reports.Decode(new(report)) == nil { // a full pipe would hold it up
 	}
 	var failed *exec.ExitError
-	if err := c.cmd.Wait(); errors.As(err, &failed) { // any other error says that it was cancelled
+	// Any other error says that the child was cancelled.
+	if err := c.cmd.Wait(); errors.As(err, &failed) {
 		return fmt.Errorf("%s: %w", c.name, err)
 	}
 	return nil
 }
 
-// kill leaves the child no time for anything.
+// kill ends the child without giving it time for anything.
 func (c *child) kill() error {
 	defer c.cancel()
 	if err := c.cmd.Process.Kill(); err != nil {
 		return fmt.Errorf("kill %s: %w", c.name, err)
 	}
-	_ = c.cmd.Wait() // tells that it was killed
+	_ = c.cmd.Wait() // reports the kill
 	return nil
 }
 

@@ -26,13 +26,15 @@ func TestSignal(t *testing.T) {
 		{"int", syscall.SIGINT, (*clitest.Program).Signal, 1, interrupted},
 		{"term", syscall.SIGTERM, (*clitest.Program).Signal, 1, interrupted},
 		{"group-term", syscall.SIGTERM, (*clitest.Program).SignalGroup, 1, interrupted},
-		{"kill", syscall.SIGKILL, (*clitest.Program).Signal, -1, warnings + `$`}, // the children notice
+		// The children notice.
+		{"kill", syscall.SIGKILL, (*clitest.Program).Signal, -1, warnings + `$`},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
 			dir := t.TempDir()
 			survey, pubsub := "ipc://"+filepath.Join(dir, "s"), "ipc://"+filepath.Join(dir, "p")
-			// A stranger: the peers never have the list that the program waits for.
+			// With another client on the list, the peers never have the list
+			// that the program waits for.
 			clitest.Join(t, clitest.Quiet, survey, "stranger")
 			p := clitest.Start(t, "-server", survey, "-pubsub", pubsub)
 			p.Stdout.Await(`stranger`)
@@ -46,7 +48,8 @@ func TestSignal(t *testing.T) {
 	}
 }
 
-// Where the program is when the signal comes is left to chance, and so is whether it comes in time. Nothing may be left.
+// What the program is doing when the signal comes, and whether it comes in
+// time, is up to chance. No process may be left.
 func TestCtrlCAtAnyMoment(t *testing.T) {
 	t.Parallel()
 	for lines := range 12 {

@@ -13,46 +13,52 @@ import (
 	"github.com/golang/groupcache"
 )
 
-// basePath is where the peers fetch from each other. All must use the same.
+// basePath is where the peers fetch from each other. All of them must use the
+// same path.
 const basePath = "/_groupcache/"
 
-// cache answers for all keys: it loads those that it owns, and fetches the others from the peers that own them.
+// cache answers requests for all keys. It loads those that it owns, and fetches
+// the others from the peers that own them.
 type cache struct {
 	name  string
 	pool  *groupcache.HTTPPool
 	group *groupcache.Group
-	peers []string     // what setPeers has set
+	peers []string     // set by setPeers
 	loads atomic.Int64 // how many values have been loaded here
 	sets  atomic.Int64 // how often the list of peers has changed
 }
 
-// entry is a value. A real one would come from a database or so; this one tells where and when it was loaded.
+// entry is a value. A real one would come from a database, for example; this
+// one says where and when it was loaded.
 type entry struct {
 	Key      string `json:"key"`
 	LoadedBy string `json:"loaded_by"`
-	Number   int64  `json:"number"` // counts what that cache has loaded
+	Number   int64  `json:"number"` // counts the loads of that cache
 }
 
-// stats are what a cache tells of itself.
+// stats are what a cache reports about itself.
 type stats struct {
 	Sets     int64 `json:"sets"`     // changes of the list of peers
 	Requests int64 `json:"requests"` // from users and peers
 	Hits     int64 `json:"hits"`     // answered from memory
 	Loads    int64 `json:"loads"`    // loaded here
 	Fetches  int64 `json:"fetches"`  // fetched from the owner
-	Strays   int64 `json:"strays"`   // loaded here because the owner could not be reached
+	// Strays were loaded here because the owner could not be reached.
+	Strays int64 `json:"strays"`
 }
 
-// newCache returns a cache that waits as long as timeout for a connection to the
-// owner of a key, and for its answer. It may be called once in a process:
-// groupcache's pool and groups are global.
+// newCache returns a cache that waits up to timeout for a connection to the
+// owner of a key, and as long for its answer. It must be called only once in a
+// process, because groupcache's pool and groups are global.
 func newCache(name string, timeout time.Duration) *cache {
 	c := &cache{name: name}
 	c.pool = groupcache.NewHTTPPoolOpts(name, &groupcache.HTTPPoolOptions{BasePath: basePath})
 	transport := http.DefaultTransport.(*http.Transport).Clone()
 	transport.Proxy = nil
-	transport.MaxIdleConnsPerHost = 100 // there are few hosts, and many requests to each
-	// An owner may hang, or its machine be down: then the value is loaded here.
+	// There are few hosts, and many requests to each.
+	transport.MaxIdleConnsPerHost = 100
+	// If the owner of a key hangs, or its machine is down, the value is loaded
+	// here.
 	transport.DialContext = (&net.Dialer{Timeout: timeout}).DialContext
 	transport.ResponseHeaderTimeout = timeout
 	c.pool.Transport = func(context.Context) http.RoundTripper { return transport }
@@ -61,9 +67,9 @@ func newCache(name string, timeout time.Duration) *cache {
 	return c
 }
 
-// setPeers is called with each list that comes from the discovery, and returns
-// the peers if they have changed. A key whose owner does not change stays where
-// it is.
+// setPeers must be called with each list that comes from the discovery. It
+// returns the peers if they have changed. A key whose owner does not change
+// stays where it is.
 func (c *cache) setPeers(list []string) (peers []string, changed bool) {
 	list = withSelf(list, c.name)
 	if slices.Equal(list, c.peers) {
@@ -76,13 +82,14 @@ func (c *cache) setPeers(list []string) (peers []string, changed bool) {
 }
 
 // withSelf returns the sorted list with self in it. A list can lack the peer
-// that receives it: the first one may be older than the join of that peer.
+// that receives it, because the first list may be older than the join of that
+// peer.
 //
-// groupcache's ring puts all peers into an order, for each key another one, and
-// the owner of a key is the first in a list. As each cache is in its own list,
-// it asks only caches that come before it. So caches whose lists disagree, as
-// they do for a moment after each change, never ask each other in a circle, in
-// which each would wait for the next.
+// For each key, groupcache's ring orders all peers in its own way. The first
+// peer of a list in that order owns the key. Since each cache is in its own
+// list, it asks only caches that come before it. So caches whose lists differ,
+// as they do for a moment after each change, never ask each other in a circle,
+// in which each would wait for the next.
 func withSelf(list []string, self string) []string {
 	if i, found := slices.BinarySearch(list, self); !found {
 		return slices.Insert(list, i, self)
@@ -90,10 +97,12 @@ func withSelf(list []string, self string) []string {
 	return list
 }
 
-// encode makes a key fit to be a part of a path, as which groupcache sends it: a space, ".." or "//" would not arrive.
+// encode makes a key fit for the path in which groupcache sends it: a space,
+// ".." or "//" would not arrive unchanged.
 func encode(key string) string { return base64.RawURLEncoding.EncodeToString([]byte(key)) }
 
-// load is called where the key belongs, once until it is evicted, however many ask for it.
+// load runs on the owner of a key. However many requests there are for the key,
+// it runs once until the value is evicted.
 func (c *cache) load(_ context.Context, encoded string, dest groupcache.Sink) error {
 	key, err := base64.RawURLEncoding.DecodeString(encoded)
 	if err != nil {
@@ -114,7 +123,7 @@ func (c *cache) handler() http.Handler {
 	return mux
 }
 
-// get answers /get?key=… at any of the caches.
+// get answers /get?key=… on each of the caches.
 func (c *cache) get(w http.ResponseWriter, r *http.Request) {
 	key := r.URL.Query().Get("key")
 	if key == "" {

@@ -18,7 +18,7 @@ import (
 func TestEachKeyIsLoadedOnce(t *testing.T) {
 	t.Parallel()
 	p := newPool(t, 3)
-	// The strange ones would not get through the path of a URL as they are.
+	// The unusual keys would not get through the path of a URL as they are.
 	keys := append(series("key", 100), "a b", "a+b", "..", "../..", "a//b", "/", "?", "#", "100%", "%2F", "ü", "\x00")
 	p.wantLoadedOnce(keys)
 	for url := range p.caches {
@@ -71,7 +71,8 @@ func TestKeysOfTheDeadMove(t *testing.T) {
 
 	for _, key := range keys {
 		for url, e := range p.ask(key) {
-			// Who has fetched a key from the dead may still have it in the hot cache.
+			// A cache that fetched a key from the dead cache may still have it
+			// in its hot cache.
 			kept := e == before[key]
 			if !kept && (before[key].LoadedBy != dead || e.LoadedBy != p.owner(key)) {
 				t.Errorf("%s has answered %+v for %q, want %+v or a load by %s", url, e, key, before[key], p.owner(key))
@@ -96,7 +97,8 @@ func TestKeysSpreadToTheNew(t *testing.T) {
 		if owner == newcomer {
 			spread++
 		}
-		// Who has loaded a key before keeps it, and so may others in their hot caches. The newcomer had nothing.
+		// A cache that has loaded a key before keeps it, and others may have it
+		// in their hot caches. The newcomer had nothing.
 		if e := p.ask(key)[newcomer]; e.LoadedBy != owner || owner != newcomer && e != before[key] {
 			t.Errorf("the newcomer has answered %+v for %q, want it from %s, who loaded %+v", e, key, owner, before[key])
 		}
@@ -127,7 +129,7 @@ func TestSetOnlyWhenTheListChanges(t *testing.T) {
 
 	urlServer, urlPubSub := p.server.URLs()
 	_ = p.server.Close()
-	// Within this PollTime all are back, so that nobody seems to have left.
+	// All are back within this PollTime, so no cache leaves the list.
 	server, err := gopherdiscovery.Server(urlServer, urlPubSub, gopherdiscovery.Options{PollTime: 3 * time.Second})
 	if err != nil {
 		t.Fatal(err)

@@ -22,21 +22,23 @@ const (
 	pollTime = 500 * time.Millisecond
 )
 
-// demo is the caches that are running, and what they have loaded so far.
+// demo is the running caches, and what they have loaded so far.
 type demo struct {
 	caches peer.All
 	names  map[string]string // a, b, c, … by URL
-	loaded map[entry]bool    // what has been seen in an answer
+	loaded map[entry]bool    // entries seen in answers
 	server *gopherdiscovery.DiscoveryServer
 }
 
-// demonstrate returns when all the processes it has started are gone.
+// demonstrate runs the demonstration. It returns when all the processes that it
+// has started are gone.
 func demonstrate(ctx context.Context) (err error) {
 	ctx, cancel := context.WithTimeout(ctx, demoTime)
 	defer cancel()
 	d := &demo{names: make(map[string]string), loaded: make(map[entry]bool)}
-	// The server ends after the caches: one that loses its server logs a warning. So would a server do if an interrupt ended a
-	// cache while it connects.
+	// The server ends after the caches, because a cache that loses its server
+	// logs a warning. So would the server, if an interrupt ended a cache while
+	// it connects.
 	d.server, err = gopherdiscovery.Server("tcp://127.0.0.1:0", "tcp://127.0.0.1:0", gopherdiscovery.Options{
 		PollTime: pollTime,
 		Logger:   slog.New(slog.DiscardHandler),
@@ -116,7 +118,7 @@ func (d *demo) start(ctx context.Context) (*peer.Process, error) {
 	return p, nil
 }
 
-// awaitPeers returns when each cache has the list of them all.
+// awaitPeers returns when each cache has the list of all of them.
 func (d *demo) awaitPeers() error {
 	var want []string
 	for _, p := range d.caches {
@@ -138,7 +140,8 @@ func (d *demo) awaitPeers() error {
 	return nil
 }
 
-// round asks each cache for each key, and prints who has loaded how many of them. It returns the first answers.
+// round asks each cache for each key, and prints how many keys each cache has
+// loaded. It returns the first answers.
 func (d *demo) round(ctx context.Context, comment string) ([]entry, error) {
 	loads := make(map[string]int)
 	var first []entry
@@ -170,8 +173,9 @@ func (d *demo) round(ctx context.Context, comment string) ([]entry, error) {
 	return first, nil
 }
 
-// killUnderLoad kills a cache while the others are asked for keys that nobody has loaded yet. It returns how many requests
-// were made until all knew, and how soon they did.
+// killUnderLoad kills a cache while the others are asked for keys that have not
+// been loaded yet. It returns the number of requests until all knew of it, and
+// how long that took.
 func (d *demo) killUnderLoad(ctx context.Context, victim *peer.Process) (requests int, known time.Duration, err error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()

@@ -15,8 +15,8 @@ import (
 	"github.com/dahernan/gopherdiscovery/internal/clitest"
 )
 
-// promptly is within how long each request must be answered. The tests that
-// measure it are not parallel.
+// promptly is the time within which each request must be answered. The tests
+// that measure it are not parallel.
 const promptly = time.Second
 
 func wantPrompt(t *testing.T, url, key string) {
@@ -28,7 +28,7 @@ func wantPrompt(t *testing.T, url, key string) {
 	}
 }
 
-// clients ask all caches of a pool for new keys, until they are stopped.
+// clients ask all caches of a pool for new keys until they are stopped.
 type clients struct {
 	asking sync.WaitGroup
 
@@ -42,7 +42,8 @@ func (c *clients) next() (url, key string, ok bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.asked++
-	url = c.caches[len(c.caches)-1] // the newest gets one half of the requests
+	// The newest cache gets half of the requests.
+	url = c.caches[len(c.caches)-1]
 	if c.asked%2 == 0 {
 		url = c.caches[rand.IntN(len(c.caches))]
 	}
@@ -55,7 +56,7 @@ func (c *clients) add(url string) {
 	c.caches = append(c.caches, url)
 }
 
-// stop returns the keys that were asked for.
+// stop stops the clients, and returns the keys that they asked for.
 func (c *clients) stop() (keys []string) {
 	c.mu.Lock()
 	c.stopped = true
@@ -64,8 +65,8 @@ func (c *clients) stop() (keys []string) {
 	return series("new", c.asked)
 }
 
-// The lists disagree for a moment whenever a cache joins, and the first list of
-// the new one may lack itself.
+// The lists differ for a moment whenever a cache joins, and the first list of
+// the new cache may lack that cache.
 func TestJoinsUnderLoad(t *testing.T) {
 	p := newPool(t, 1)
 	c := &clients{caches: p.urls()}
@@ -87,8 +88,8 @@ func TestJoinsUnderLoad(t *testing.T) {
 	p.end()
 }
 
-// Each cache gets a list with only the next one, and the last a list with the
-// first: without themselves in their lists they would ask in a circle.
+// Each cache gets a list with only the next cache, and the last one a list with
+// only the first. If they did not add themselves, they would ask in a circle.
 func TestListsThatDisagree(t *testing.T) {
 	p := newPool(t, 0)
 	var lists []*gopherdiscovery.DiscoveryServer
@@ -111,7 +112,7 @@ func TestListsThatDisagree(t *testing.T) {
 			asking.Go(func() { wantPrompt(t, url, key) })
 		}
 		if asking.Wait(); t.Failed() {
-			break // or each of the others would take as long
+			break // each of the others would take as long
 		}
 	}
 	p.end()

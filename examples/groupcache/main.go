@@ -1,15 +1,18 @@
 // Groupcache is a sample: github.com/golang/groupcache in processes that find
 // each other with gopherdiscovery. With -demo it demonstrates itself: it starts
-// three caches, kills one and adds one, and prints who loads what. From the root
-// of the repository:
+// three caches, kills one and adds one, and prints which cache loads what. From
+// the root of the repository:
 //
 //	go run ./examples/groupcache -demo
 //
-// Otherwise it is one cache among its peers, whose server is that of -server and -pubsub:
+// Otherwise it is one cache among its peers. The flags -server and -pubsub say
+// where their server is:
 //
-//	go run ./examples/groupcache -server tcp://127.0.0.1:40007 -pubsub tcp://127.0.0.1:50007 -http 127.0.0.1:20008
+//	go run ./examples/groupcache -server tcp://127.0.0.1:40007 \
+//	  -pubsub tcp://127.0.0.1:50007 -http 127.0.0.1:20008
 //
-// How a program uses the library together with groupcache is in cache.go; demo.go starts the processes and asks them for keys.
+// The file cache.go shows how a program uses the library with groupcache. The
+// file demo.go starts the processes and asks them for keys.
 package main
 
 import (
@@ -26,7 +29,7 @@ const about = "Groupcache is a sample: a cache whose peers find each other. With
 
 func main() { cli.Main("groupcache", run) }
 
-// run is one cache among its peers, until ctx ends, or the demonstration.
+// run is a cache among its peers until ctx ends, or the demonstration.
 func run(ctx context.Context, args []string) error {
 	flags := cli.NewFlags("groupcache", about)
 	demo := flags.Bool("demo", false, "demonstrate itself, without other flags")
@@ -76,9 +79,9 @@ func run(ctx context.Context, args []string) error {
 	return cli.Serve(ctx, listener, c.handler(), flags.Logger())
 }
 
-// follow gives each list to the cache, and prints the peers, until lists is
-// closed. Nobody may read what is printed: a full pipe does not hold up the
-// cache. A line that waits for it gives way to a newer one.
+// follow passes each list to the cache and prints the peers, until lists is
+// closed. If no one reads the output, the full pipe does not hold up the cache:
+// a newer line replaces one that is still waiting.
 func follow(c *cache, lists <-chan []string) {
 	lines := make(chan string, 1)
 	defer close(lines)

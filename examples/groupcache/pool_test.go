@@ -20,7 +20,7 @@ import (
 	"github.com/dahernan/gopherdiscovery/internal/clitest"
 )
 
-// pool is a discovery server and caches, which are processes.
+// pool is a discovery server, and caches that run as processes.
 type pool struct {
 	t      *testing.T
 	server *gopherdiscovery.DiscoveryServer
@@ -44,11 +44,11 @@ func (p *pool) add() (url string) {
 	return p.addWith("-pubsub", urlPubSub, "-timeout", patient.String())
 }
 
-// patient is how long caches wait for each other, so that a slow machine is not
-// taken for one that hangs.
+// patient is how long caches wait for each other. It is so long that a slow
+// machine does not look like one that hangs.
 const patient = 5 * time.Second
 
-// addWith adds a cache with these flags.
+// addWith adds a cache with the given flags.
 func (p *pool) addWith(args ...string) (url string) {
 	p.t.Helper()
 	urlServer, _ := p.server.URLs()
@@ -58,7 +58,7 @@ func (p *pool) addWith(args ...string) (url string) {
 	return url
 }
 
-// kill leaves the cache no time for anything.
+// kill ends the cache without giving it time for anything.
 func (p *pool) kill(url string) {
 	p.t.Helper()
 	c := p.caches[url]
@@ -67,7 +67,8 @@ func (p *pool) kill(url string) {
 	c.Wait()
 }
 
-// end ends all caches, as a person would, and wants that nothing was wrong with them.
+// end ends all caches as a user would, and checks that they ended without
+// errors.
 func (p *pool) end() {
 	p.t.Helper()
 	for _, c := range p.caches {
@@ -89,7 +90,7 @@ func (p *pool) urls() []string {
 	return urls
 }
 
-// awaitPeers waits until each cache has the list of them all.
+// awaitPeers waits until each cache has the list of all of them.
 func (p *pool) awaitPeers() {
 	p.t.Helper()
 	for _, c := range p.caches {
@@ -97,14 +98,14 @@ func (p *pool) awaitPeers() {
 	}
 }
 
-// owner asks the ring that groupcache uses who owns a key.
+// owner returns the owner of a key, according to the ring that groupcache uses.
 func (p *pool) owner(key string) string {
 	ring := consistenthash.New(50, nil)
 	ring.Add(p.urls()...)
 	return ring.Get(encode(key))
 }
 
-// ask asks every cache for the key, at the same time.
+// ask asks all caches for the key at the same time.
 func (p *pool) ask(key string) map[string]entry {
 	p.t.Helper()
 	answers := make(map[string]entry)
@@ -125,7 +126,8 @@ func (p *pool) ask(key string) map[string]entry {
 	return answers
 }
 
-// wantLoadedOnce wants that each key is loaded once, by its owner, wherever it is asked for.
+// wantLoadedOnce checks that each key is loaded once, by its owner, whichever
+// cache is asked for it.
 func (p *pool) wantLoadedOnce(keys []string) map[string]entry {
 	p.t.Helper()
 	before, loaded := p.loads(), make(map[string]entry)

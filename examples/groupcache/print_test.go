@@ -14,13 +14,15 @@ import (
 	"github.com/dahernan/gopherdiscovery/internal/clitest"
 )
 
-// A cache whose stdout nobody reads follows the list, and has the newest one to
-// print when somebody reads.
+// A cache whose output no one reads still follows the list, and prints the
+// newest one when someone reads.
 func TestStdoutThatNobodyReads(t *testing.T) {
-	t.Setenv("GOPHERDISCOVERY_TEST_PROGRAM", "child") // peer.Start starts the program, not its tests
+	// peer.Start starts the program, not its tests.
+	t.Setenv("GOPHERDISCOVERY_TEST_PROGRAM", "child")
 	p := newPool(t, 0)
 	urlServer, urlPubSub := p.server.URLs()
-	ctx, cancel := context.WithTimeout(t.Context(), 2*clitest.Patience) // ends the cache, and with it Line
+	// The end of ctx ends the cache, and with it Line.
+	ctx, cancel := context.WithTimeout(t.Context(), 2*clitest.Patience)
 	defer cancel()
 	c, err := peer.Start(ctx, "-server", urlServer, "-pubsub", urlPubSub, "-http", "127.0.0.1:0")
 	if err != nil {
@@ -32,7 +34,7 @@ func TestStdoutThatNobodyReads(t *testing.T) {
 		}
 	}()
 	peers := []string{c.URL}
-	const pipe = 64 << 10 // how much fits into one
+	const pipe = 64 << 10 // how many bytes fit into one
 	for printed := 0; printed < 3*pipe; {
 		name := fmt.Sprintf("http://%s-%d", strings.Repeat("x", 450), len(peers))
 		peers = append(peers, name)

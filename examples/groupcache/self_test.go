@@ -26,7 +26,8 @@ func TestWithSelf(t *testing.T) {
 	}
 }
 
-// However the lists of caches differ, a request ends at one that loads the value.
+// However the lists of caches differ, a request ends at a cache that loads the
+// value.
 func TestNoCircles(t *testing.T) {
 	t.Parallel()
 	const caches, rounds, keys = 10, 50, 50

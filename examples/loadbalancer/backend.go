@@ -13,7 +13,8 @@ import (
 	"github.com/dahernan/gopherdiscovery/internal/cli"
 )
 
-// service is a backend. It answers every request, after some work.
+// service is a backend. It works for a while on each request, and then answers
+// it.
 type service struct {
 	name   string
 	work   time.Duration
@@ -21,8 +22,9 @@ type service struct {
 	logger *slog.Logger
 }
 
-// serve announces the service, until ctx ends. Then it leaves without the loss of a request: it leaves the list, but takes
-// requests for a while from proxies that have not seen that yet, and finishes what it has.
+// serve announces the service until ctx ends. Then it ends without losing a
+// request: it leaves the list, but for a while still accepts requests from
+// proxies that have not noticed, and finishes those that it has.
 func (s *service) serve(ctx context.Context, dialer *gopherdiscovery.Dialer, urlServer string, listener net.Listener) error {
 	serving, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()

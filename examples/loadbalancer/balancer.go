@@ -24,42 +24,45 @@ type balancer struct {
 	logger *slog.Logger
 
 	requests atomic.Int64
-	failed   atomic.Int64 // the client got no answer, or only a part of it
-	retried  atomic.Int64 // given to one more backend
+	failed   atomic.Int64 // with no answer, or only a part of one
+	retried  atomic.Int64 // given to another backend
 
 	mu       sync.Mutex // guards the field below
-	backends []*backend // sorted by name, as the list is
+	backends []*backend // sorted by name, like the list
 }
 
-// backend is one of those in the list.
+// backend is one of the backends in the list.
 type backend struct {
 	name     string
-	host     string    // of its URL
+	host     string    // part of its URL
 	since    time.Time // when it was first seen in the list
 	requests atomic.Int64
 	inFlight atomic.Int64
-	errors   atomic.Int64 // requests that it did not answer
+	errors   atomic.Int64 // requests not answered
 }
 
-// newBalancer returns a proxy that has no list yet: its requests wait for one.
+// newBalancer returns a proxy that has no list yet. Its requests wait for one.
 func newBalancer(logger *slog.Logger) *balancer {
 	lb := &balancer{lists: make(chan []string), logger: logger}
 	lb.proxy = &httputil.ReverseProxy{
 		Rewrite: func(r *httputil.ProxyRequest) {
-			r.Out.URL.RawQuery = r.In.URL.RawQuery // unchanged, if net/url does not understand it
-			r.Out.Host = ""                        // the backend's
+			// The query stays as it is even if net/url does not understand it.
+			r.Out.URL.RawQuery = r.In.URL.RawQuery
+			r.Out.Host = "" // the backend's
 			r.SetXForwarded()
 		},
 		Transport: balance.New(lb.lists, balance.Options{
 			Logger: logger,
 			Base: &counter{lb, &http.Transport{
-				// A host that is down does not refuse a connection. Until it
-				// is out of the list this is what it costs to try it.
-				DialContext:         (&net.Dialer{Timeout: time.Second}).DialContext,
-				MaxIdleConnsPerHost: 256, // there are few hosts, and many requests to each
+				// A host that is down does not refuse a connection. Until it is
+				// off the list, this is what an attempt to connect costs.
+				DialContext: (&net.Dialer{Timeout: time.Second}).DialContext,
+				// There are few hosts, and many requests to each.
+				MaxIdleConnsPerHost: 256,
 				IdleConnTimeout:     90 * time.Second,
 				TLSHandshakeTimeout: time.Second,
-				DisableCompression:  true, // what the client accepts is for it and the backend to agree on
+				// The client and the backend negotiate the compression.
+				DisableCompression: true,
 			}},
 		}),
 		ErrorHandler: lb.fail,
@@ -68,7 +71,7 @@ func newBalancer(logger *slog.Logger) *balancer {
 	return lb
 }
 
-// follow takes the lists that come from the discovery, until there are no more.
+// follow takes the lists that come from the discovery until there are no more.
 func (lb *balancer) follow(lists <-chan []string) {
 	defer close(lb.lists)
 	for list := range lists {
@@ -76,7 +79,7 @@ func (lb *balancer) follow(lists <-chan []string) {
 	}
 }
 
-// setBackends is for each list. A backend that stays keeps its counts.
+// setBackends is called with each list. A backend that stays keeps its counts.
 func (lb *balancer) setBackends(list []string) {
 	lb.mu.Lock()
 	known := make(map[string]*backend)
@@ -97,7 +100,7 @@ func (lb *balancer) setBackends(list []string) {
 	lb.lists <- list
 }
 
-// find returns the backend at a host, and nil if it has left the list.
+// find returns the backend at a host, or nil if it has left the list.
 func (lb *balancer) find(host string) *backend {
 	lb.mu.Lock()
 	defer lb.mu.Unlock()
@@ -119,7 +122,7 @@ func (lb *balancer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // fail answers a request that no backend has answered.
 func (lb *balancer) fail(w http.ResponseWriter, r *http.Request, err error) {
 	if r.Context().Err() == context.Canceled {
-		return // the client has gone: nobody waits for an answer
+		return // the client is gone
 	}
 	lb.failed.Add(1)
 	lb.logger.Warn("request failed", "method", r.Method, "path", r.URL.Path, "error", err)

@@ -15,7 +15,7 @@ import (
 	"github.com/dahernan/gopherdiscovery/internal/cli"
 )
 
-// newProxy starts a proxy over these backends.
+// newProxy starts a proxy over the given backends.
 func newProxy(t *testing.T, backends ...string) (*balancer, string) {
 	t.Helper()
 	lb := newBalancer(slog.New(slog.DiscardHandler))
@@ -32,7 +32,7 @@ func setBackends(lb *balancer, list ...string) {
 	lb.setBackends(list)
 }
 
-// echo is a backend that answers with what it has received.
+// echo starts a backend that answers with what it has received.
 func echo(t *testing.T) string {
 	t.Helper()
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -46,7 +46,8 @@ func echo(t *testing.T) string {
 	return s.URL
 }
 
-// hangUp is a backend that reads a request, answers with these bytes and closes the connection.
+// hangUp starts a backend that reads a request, answers with the given bytes
+// and closes the connection.
 func hangUp(t *testing.T, answer string) string {
 	t.Helper()
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -63,7 +64,7 @@ func hangUp(t *testing.T, answer string) string {
 	return s.URL
 }
 
-// refuse is where nobody listens.
+// refuse returns the URL of a backend that refuses connections.
 func refuse(t *testing.T) string {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
@@ -160,13 +161,14 @@ func TestEachBackendInTurn(t *testing.T) {
 	}
 }
 
-// What is retried where is tested in integrations/balance. Here it is counted.
+// Which requests are retried, and where, is tested in integrations/balance.
+// This test is about the counts.
 func TestCounts(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
-		first  string // a backend, beside one that answers
+		first  string // a backend, beside a working one
 		method string
-		codes  []int // of two requests, in any order; 0 is an answer in part
+		codes  []int // of two requests, in any order; 0 is a partial answer
 		want   status
 	}{
 		"refuses":          {refuse(t), "POST", []int{200, 200}, status{Requests: 2, Retried: 1}},

@@ -16,7 +16,8 @@ import (
 	"github.com/dahernan/gopherdiscovery/internal/clitest"
 )
 
-// cluster is a discovery server, a proxy and backends. The last two are processes.
+// cluster is a discovery server, a proxy and backends. The proxy and the
+// backends are processes.
 type cluster struct {
 	t        *testing.T
 	server   *gopherdiscovery.DiscoveryServer
@@ -37,7 +38,7 @@ func newCluster(t *testing.T) *cluster {
 	return c
 }
 
-// add returns when the proxy has the new backend.
+// add starts a backend, and returns when the proxy has it.
 func (c *cluster) add(args ...string) (url string) {
 	c.t.Helper()
 	urlServer, _ := c.server.URLs()
@@ -73,7 +74,7 @@ func (c *cluster) kill(url string) {
 	delete(c.backends, url)
 }
 
-// end ends a program as a person would, and wants that nothing was wrong with it.
+// end ends a program as a user would, and checks that it ended without errors.
 func end(t *testing.T, p *clitest.Program) {
 	t.Helper()
 	p.Signal(syscall.SIGTERM)
@@ -114,7 +115,8 @@ func TestLeaveCostsNothing(t *testing.T) {
 	}
 }
 
-// requests sends requests, awaits that they are in flight, runs the event and returns how many got which code.
+// requests sends requests, waits until they are in flight, runs the event, and
+// returns how many requests got which code.
 func (c *cluster) requests(event func(), methods ...string) map[string]map[int]int {
 	c.t.Helper()
 	codes := make(map[string]map[int]int)
@@ -156,7 +158,8 @@ func TestKillCostsWhatIsNotSafeToRepeat(t *testing.T) {
 	c := newCluster(t)
 	victim := c.add("-work", "1h")
 	codes := c.requests(func() {
-		// The other one comes only now, so that all requests are at the victim.
+		// The other backend only comes now, so that all requests are at the
+		// victim.
 		other := c.add()
 		c.kill(victim)
 		c.await("only the other", func(s status) bool { return len(s.Backends) == 1 && s.Backends[0].Name == other })

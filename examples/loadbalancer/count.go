@@ -7,14 +7,14 @@ import (
 	"sync"
 )
 
-// counter counts what the balancer gives to the backends.
+// counter counts the requests that the balancer gives to the backends.
 type counter struct {
 	lb        *balancer
 	transport http.RoundTripper
 }
 
-// triesKey is the key of an *int in the context of a request: how many backends
-// it was given to.
+// triesKey is the context key of an *int, which counts how many backends a
+// request was given to.
 type triesKey struct{}
 
 func withTries(r *http.Request) *http.Request {
@@ -41,7 +41,7 @@ func (c *counter) RoundTrip(r *http.Request) (*http.Response, error) {
 		}
 		return nil, err
 	case answer.StatusCode == http.StatusSwitchingProtocols:
-		b.inFlight.Add(-1) // the body is a connection, and no longer ours
+		b.inFlight.Add(-1) // the body is a connection now
 	default:
 		answer.Body = &responseBody{ReadCloser: answer.Body, request: r, lb: c.lb, backend: b}
 	}

@@ -24,17 +24,21 @@ type demo struct {
 	load     *load
 	status   string // the URL of the page
 	backends peer.All
-	names    []string // by the time they were started; the first is a
+	names    []string // in the order of their start; the first is a
 }
 
-// demonstrate returns when all the processes it has started are gone.
+// demonstrate runs the demonstration. It returns when all the processes that it
+// has started are gone.
 func demonstrate(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, demoTime)
 	defer cancel()
-	// The proxy and the server end after the backends. A subscriber that loses its server logs a warning, and so it ends before.
+	// The proxy and the server end after the backends. The subscriber ends
+	// before the server, because it logs a warning when it loses its server.
 	serving, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
-	quiet := slog.New(slog.DiscardHandler) // or each lost request would be logged, and a backend that is interrupted while it connects
+	// Without it, each lost request would be logged, and so would a backend
+	// that is interrupted while it connects.
+	quiet := slog.New(slog.DiscardHandler)
 	server, err := gopherdiscovery.Server("tcp://127.0.0.1:0", "tcp://127.0.0.1:0", gopherdiscovery.Options{
 		PollTime: pollTime,
 		Logger:   quiet,
@@ -142,7 +146,8 @@ func (d *demo) start(ctx context.Context) (*peer.Process, error) {
 	return p, nil
 }
 
-// underLoad runs an event in the middle of some load, and prints what became of the requests.
+// underLoad runs an event in the middle of a load, and prints what became of
+// the requests.
 func (d *demo) underLoad(ctx context.Context, event func() error) error {
 	before := d.balancer.retried.Load()
 	result, err := d.load.during(ctx, event)

@@ -11,8 +11,10 @@ import (
 )
 
 const (
-	clients   = 16
-	leastLoad = 2000 // requests, at least, during an event; the event comes in their midst
+	clients = 16
+	// leastLoad is the least number of requests during an event. The event
+	// comes in the middle of them.
+	leastLoad = 2000
 )
 
 // load sends requests to the proxy.
@@ -25,7 +27,7 @@ func newLoad(url string) *load {
 	return &load{url: url, client: &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: clients}}}
 }
 
-// result is what became of some requests.
+// result is what became of a number of requests.
 type result struct {
 	requests   int
 	failedGET  int
@@ -33,13 +35,13 @@ type result struct {
 	answers    map[string]int // by backend
 }
 
-// running is some load while it lasts.
+// running is the state of a load.
 type running struct {
 	midst chan struct{} // closed when half of leastLoad has been sent
 
 	mu     sync.Mutex // guards the fields below
 	result result
-	over   bool // the event is
+	over   bool // the event is over
 }
 
 // during sends requests before, during and after the event.
@@ -74,7 +76,7 @@ func (l *load) during(ctx context.Context, event func() error) (result, error) {
 	return r.result, err
 }
 
-// next returns the method of the next request, and "" when it is enough.
+// next returns the method of the next request, or "" if there were enough.
 func (r *running) next() string {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -104,7 +106,8 @@ func (r *running) record(method, backend string, err error) {
 	}
 }
 
-// send returns the name of the backend that has answered.
+// send sends a request, and returns the name of the backend that has answered
+// it.
 func (l *load) send(ctx context.Context, method string) (backend string, err error) {
 	r, err := http.NewRequestWithContext(ctx, method, l.url, nil)
 	if err != nil {
@@ -125,13 +128,13 @@ func (l *load) send(ctx context.Context, method string) (backend string, err err
 	return strings.TrimSuffix(strings.TrimPrefix(string(text), "hello from "), "\n"), nil
 }
 
-// awaitAnswer sends requests until this backend has answered one.
+// awaitAnswer sends requests until the given backend has answered one.
 func (l *load) awaitAnswer(ctx context.Context, backend string) error {
 	for ctx.Err() == nil {
 		if got, err := l.send(ctx, http.MethodGet); err == nil && got == backend {
 			return nil
 		}
-		select { // others answer before it is there
+		select { // until then others answer
 		case <-time.After(time.Millisecond):
 		case <-ctx.Done():
 		}

@@ -1,7 +1,7 @@
-// Loadbalancer is a sample: a reverse proxy over the backends that are there
-// now, as gopherdiscovery tells. With -demo it demonstrates itself: it starts
-// backends, ends one, kills one and adds one under load, and counts. From the
-// root of the repository:
+// Loadbalancer is a sample: a reverse proxy over the backends that
+// gopherdiscovery reports as alive. With -demo it demonstrates itself: it
+// starts backends, ends one, kills one and adds one under load, and counts the
+// requests. From the root of the repository:
 //
 //	go run ./examples/loadbalancer -demo
 //
@@ -10,8 +10,8 @@
 //	go run ./examples/loadbalancer -http 127.0.0.1:20009
 //	go run ./examples/loadbalancer -backend -http 127.0.0.1:20010
 //
-// The proxy is balancer.go, and its page for -status is status.go. How a backend
-// comes and goes without a lost request is backend.go.
+// The proxy is in balancer.go, and its status page in status.go. The file
+// backend.go shows how a backend comes and goes without losing a request.
 package main
 
 import (
@@ -31,7 +31,7 @@ import (
 
 const about = "Loadbalancer is a sample: a reverse proxy over the backends that are there now. With -demo it demonstrates itself."
 
-// Where the two serve HTTP without -http.
+// These are the addresses of the proxy and of a backend without -http.
 const (
 	proxyAddress   = "127.0.0.1:20009"
 	backendAddress = "127.0.0.1:20010"
@@ -108,7 +108,8 @@ func run(ctx context.Context, args []string) error {
 	return b.serve(peer.Context(ctx), dialer, *urlServer, listener)
 }
 
-// listenStatus binds the address of -status, and returns nil if there is none.
+// listenStatus listens on the address of -status, and returns nil if there is
+// none.
 func listenStatus(ctx context.Context, address string) (net.Listener, error) {
 	if address == "" {
 		return nil, nil
@@ -120,7 +121,7 @@ func listenStatus(ctx context.Context, address string) (net.Listener, error) {
 	return listener, nil
 }
 
-// without wants that none of these flags are given.
+// without returns an error if any of the given flags is set.
 func without(flags *cli.Flags, role string, names ...string) (err error) {
 	flags.Visit(func(f *flag.Flag) {
 		if slices.Contains(names, f.Name) {
@@ -130,8 +131,8 @@ func without(flags *cli.Flags, role string, names ...string) (err error) {
 	return err
 }
 
-// proxy balances the load over the backends in the list, until ctx ends. It
-// serves no page if status is nil.
+// proxy balances the load over the backends in the list until ctx ends. It
+// serves no status page if status is nil.
 func proxy(ctx context.Context, subscriber *gopherdiscovery.Subscriber, listener, status net.Listener, lb *balancer) error {
 	go lb.follow(subscriber.Changes())
 	if status == nil {

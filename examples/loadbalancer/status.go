@@ -14,7 +14,7 @@ var statusHTML string
 
 var statusPage = template.Must(template.New("status").Parse(statusHTML))
 
-// statusHandler serves the page, and what it shows as /status.json.
+// statusHandler serves the status page, and its contents as /status.json.
 func (lb *balancer) statusHandler() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /{$}", lb.serveStatus)
@@ -22,7 +22,7 @@ func (lb *balancer) statusHandler() http.Handler {
 	return mux
 }
 
-// status is what the page shows, and what /status.json says.
+// status is the content of the status page and of /status.json.
 type status struct {
 	Requests int64           `json:"requests"`
 	Failed   int64           `json:"failed"`
@@ -46,7 +46,8 @@ func (lb *balancer) status() status {
 		Requests: lb.requests.Load(),
 		Failed:   lb.failed.Load(),
 		Retried:  lb.retried.Load(),
-		Backends: make([]backendStatus, 0, len(lb.backends)), // in JSON an empty list, not null
+		// In JSON this is an empty list rather than null.
+		Backends: make([]backendStatus, 0, len(lb.backends)),
 	}
 	for _, b := range lb.backends {
 		s.Backends = append(s.Backends, backendStatus{
@@ -61,7 +62,7 @@ func (lb *balancer) status() status {
 	return s
 }
 
-// serveStatus serves a page that keeps itself up to date from /status.json.
+// serveStatus serves a page that updates itself from /status.json.
 func (lb *balancer) serveStatus(w http.ResponseWriter, _ *http.Request) {
 	page := struct {
 		status
@@ -70,7 +71,8 @@ func (lb *balancer) serveStatus(w http.ResponseWriter, _ *http.Request) {
 	header := w.Header()
 	header.Set("Content-Type", "text/html; charset=utf-8")
 	header.Set("Cache-Control", "no-store")
-	// The names come from the network. They are escaped, and nothing but the page's own script and style would run.
+	// The names come from the network. They are escaped, and no script or style
+	// other than the page's own would run.
 	header.Set("Content-Security-Policy",
 		"default-src 'none'; connect-src 'self'; img-src data:; script-src 'nonce-"+page.Nonce+"'; style-src 'nonce-"+page.Nonce+"'")
 	if err := statusPage.Execute(w, page); err != nil {

@@ -9,7 +9,7 @@ import (
 	"testing"
 )
 
-// ask returns an answer of the proxy itself and its header.
+// ask returns an answer of the proxy itself, and its header.
 func ask(t *testing.T, url string) (string, http.Header) {
 	t.Helper()
 	answer, err := http.Get(url)

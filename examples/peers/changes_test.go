@@ -13,7 +13,8 @@ import (
 	"testing"
 )
 
-// welcome is what a server says first to a subscriber that asks for changes: its beat is a second.
+// welcome is the first message that a server sends to a subscriber that asks
+// for changes. Its beat is one second.
 const welcome = "\x01\x01\x00\x00\x03\xe8"
 
 func list(flags byte, names string) string { return string([]byte{3, flags}) + names }
@@ -25,7 +26,7 @@ func change(flags byte, before, after, removed, added string) string {
 
 func beat(flags byte, names string) string { return string([]byte{5, flags}) + sum(names) }
 
-// have is what a subscriber says that holds a list.
+// have returns the message of a subscriber that has a list.
 func have(names string) string { return "\x02" + sum(names) }
 
 // sum returns the sum of names joined with |.
@@ -41,7 +42,8 @@ func sum(names string) string {
 	return string(binary.BigEndian.AppendUint64(nil, total))
 }
 
-// changesServer is a server by hand that sends changes, and a peer that has been started with it.
+// changesServer is a hand-written server that sends changes, and the peer that
+// was started with it.
 type changesServer struct {
 	*rawListener
 	peer *peer
@@ -55,7 +57,8 @@ func startChanges(t *testing.T, pubsub string, args ...string) *changesServer {
 	return s
 }
 
-// welcome accepts a subscriber, and expects it to hold a list, "\x02" for none.
+// welcome accepts a subscriber and checks the list that it has, which is "\x02"
+// for none.
 func (s *changesServer) welcome(t *testing.T, have string) *rawConn {
 	t.Helper()
 	s.rawListener.peer = protoChanges
@@ -67,7 +70,8 @@ func (s *changesServer) welcome(t *testing.T, have string) *rawConn {
 	return c
 }
 
-// plain accepts a plain subscriber, after others have been refused.
+// plain accepts a plain subscriber after the given number of others have been
+// refused.
 func (s *changesServer) plain(t *testing.T, refused int) *rawConn {
 	t.Helper()
 	s.rawListener.peer, s.refused = protoSub, 0
@@ -78,7 +82,7 @@ func (s *changesServer) plain(t *testing.T, refused int) *rawConn {
 	return c
 }
 
-// expect fails unless the peer prints this list next.
+// expect fails the test unless the peer prints this list next.
 func (s *changesServer) expect(t *testing.T, names string) {
 	t.Helper()
 	if got, want := s.peer.next(), "peers: ["+strings.ReplaceAll(names, "|", " ")+"]"; got != want {
@@ -86,7 +90,7 @@ func (s *changesServer) expect(t *testing.T, names string) {
 	}
 }
 
-// quit ends the peer, and expects it to have complained so often.
+// quit ends the peer, and checks how often it has complained.
 func (s *changesServer) quit(t *testing.T, complaints int) {
 	t.Helper()
 	s.peer.end(syscall.SIGTERM)
@@ -104,7 +108,8 @@ func TestChanges(t *testing.T) {
 			s := startChanges(t, pubsub)
 			c := s.welcome(t, "\x02")
 			for _, test := range []struct{ message, want string }{
-				{list(0, "b|d"), "b|d"}, // an incomplete list is better than none
+				// An incomplete list is better than none.
+				{list(0, "b|d"), "b|d"},
 				{change(0, "b|d", "a|b|c|d", "", "a|c"), "a|b|c|d"},
 				{beat(0, "a|b|c|d"), ""},
 				{beat(1, "d|c|b|a"), ""},
@@ -124,7 +129,8 @@ func TestChanges(t *testing.T) {
 			c.send(t, list(1, "a|b"))
 			s.expect(t, "a|b")
 
-			// A list outlives its connection, but does not count before it is confirmed.
+			// A list outlives its connection, but does not count until it is
+			// confirmed.
 			c.Close()
 			c = s.welcome(t, have("a|b"))
 			c.send(t, change(0, "a|b", "a|b|c", "", "c"))
@@ -161,7 +167,7 @@ func manyNames(n int) string {
 	return strings.Join(names, "|")
 }
 
-// What does not fit the list that is held is noticed, and changes nothing.
+// Messages that do not fit the held list are rejected, and change nothing.
 func TestBadMessages(t *testing.T) {
 	t.Parallel()
 	const held = "b|d"
@@ -245,7 +251,8 @@ func runPython(t *testing.T, script, stdin string) string {
 	return string(out)
 }
 
-// After a bad message the peer hangs up, complains once, and wants whole lists.
+// After a bad message the peer hangs up, complains once, and asks for whole
+// lists.
 func TestDistrust(t *testing.T) {
 	t.Parallel()
 	t.Run("BEAT of another list", func(t *testing.T) {
@@ -256,7 +263,8 @@ func TestDistrust(t *testing.T) {
 		s.expect(t, "b|d")
 		c.send(t, beat(1, "b"))
 		c.awaitEnd(t)
-		s.plain(t, 0).Close() // although no list has come, changes are not tried
+		// No list has come, but changes are not tried.
+		s.plain(t, 0).Close()
 		c = s.plain(t, 0)
 		c.send(t, "b|d|plain")
 		s.expect(t, "b|d|plain")
@@ -292,8 +300,8 @@ func TestDistrust(t *testing.T) {
 	}
 }
 
-// A server that does not welcome the peer gets a plain subscriber, at once and
-// without a complaint.
+// If a server does not welcome the peer, the peer becomes a plain subscriber,
+// at once and without a complaint.
 func TestChangesRefused(t *testing.T) {
 	t.Parallel()
 	for name, first := range map[string]string{
@@ -330,7 +338,8 @@ func TestChangesRefused(t *testing.T) {
 				t.Parallel()
 				_, pubsub := make(t)
 				s := startChanges(t, pubsub)
-				for i, refused := range []int{1, 0, 0} { // remembered
+				// The refusal is remembered.
+				for i, refused := range []int{1, 0, 0} {
 					c := s.plain(t, refused)
 					names := fmt.Sprintf("%d|a", i)
 					c.send(t, names)
@@ -338,10 +347,12 @@ func TestChangesRefused(t *testing.T) {
 					c.Close()
 				}
 				s.plain(t, 0).Close()
-				for range 3 { // when a plain subscriber is no better off, both forms are tried
+				// When a plain subscriber is no better off, both forms are
+				// tried.
+				for range 3 {
 					s.plain(t, 1).Close()
 				}
-				c := s.welcome(t, have("2|a")) // a plain list is held, too
+				c := s.welcome(t, have("2|a")) // a plain list counts too
 				c.send(t, change(1, "2|a", "3|a", "2", "3"))
 				s.expect(t, "3|a")
 				s.quit(t, 1)
@@ -362,7 +373,8 @@ func TestPlain(t *testing.T) {
 	s.quit(t, 1)
 }
 
-// How long the peer in Python remembers what went wrong, by a clock that the test moves.
+// TestMemory checks how long the peer in Python remembers what went wrong. The
+// test controls the clock.
 func TestMemory(t *testing.T) {
 	t.Parallel()
 	const script = `

@@ -16,7 +16,8 @@ import (
 	"github.com/dahernan/gopherdiscovery"
 )
 
-// A list is complete soon. Silence makes nobody leave within a test: who leaves has closed its connection.
+// With quickOptions a list is complete soon. No client is dropped for its
+// silence during a test: a client that leaves has closed its connection.
 var quickOptions = gopherdiscovery.Options{
 	SurveyTime:    10 * time.Second,
 	PollTime:      50 * time.Millisecond,
@@ -26,7 +27,8 @@ var quickOptions = gopherdiscovery.Options{
 
 var quiet = &gopherdiscovery.Dialer{Logger: slog.New(slog.DiscardHandler)}
 
-// urls are the transports that every peer knows. Each test gets files of its own.
+// urls are the transports that every peer supports. Each test gets its own
+// socket files.
 var urls = map[string]func(testing.TB) (survey, pubsub string){
 	"tcp": func(testing.TB) (survey, pubsub string) { return "tcp://127.0.0.1:0", "tcp://127.0.0.1:0" },
 	"ipc": func(t testing.TB) (survey, pubsub string) {
@@ -126,7 +128,8 @@ func TestJoinWatchLeave(t *testing.T) {
 	})
 }
 
-// Two peers of each language see the same, and the last name to leave leaves an empty list.
+// Two peers of each language see the same list. When the last one leaves, the
+// list is empty.
 func TestTogether(t *testing.T) {
 	t.Parallel()
 	server := startServer(t, "tcp://127.0.0.1:0", "tcp://127.0.0.1:0", quickOptions)
@@ -154,7 +157,8 @@ func TestTogether(t *testing.T) {
 	await(t, lists)
 }
 
-// A server that has just started tells peers that take whole lists nothing until it has surveyed everyone.
+// A server that has just started sends nothing to peers that take whole lists
+// until it has surveyed everyone.
 func TestFirstList(t *testing.T) {
 	onEach(t, func(t *testing.T, command []string, survey, pubsub string) {
 		if strings.HasSuffix(command[len(command)-1], ".py") {
@@ -166,9 +170,12 @@ func TestFirstList(t *testing.T) {
 		p := startPeer(t, command, announcing("peer", survey, pubsub)...)
 		time.Sleep(2 * time.Second) // a peer may need that to start
 		opt := quickOptions
-		opt.PollTime = 6 * time.Second // they dial again within one, or somewhat later on a busy machine
+		// The peers dial again within a second, or somewhat later on a busy
+		// machine.
+		opt.PollTime = 6 * time.Second
 		server := startServer(t, survey, pubsub, opt)
-		await(t, subscribe(t, pubsub), "peer") // this subscriber is told at once
+		// This subscriber is told at once.
+		await(t, subscribe(t, pubsub), "peer")
 		if got, want := p.next(), "peers: [peer]"; got != want {
 			t.Errorf("the first list: got %q, want %q", got, want)
 		}
@@ -185,7 +192,9 @@ func TestRestart(t *testing.T) {
 			survey, pubsub = freePorts(t)
 		}
 		p := startPeer(t, command, announcing("peer", survey, pubsub)...)
-		for _, name := range []string{"visitor-1", "visitor-2"} { // a list that the peer has printed before would not show it is back
+		// A list that the peer has printed before would not show that it is
+		// back.
+		for _, name := range []string{"visitor-1", "visitor-2"} {
 			server := startServer(t, survey, pubsub, quickOptions)
 			await(t, subscribe(t, pubsub), "peer")
 			visitor := announce(t, survey, name)
@@ -200,8 +209,9 @@ func TestRestart(t *testing.T) {
 	})
 }
 
-// freePorts returns URLs that can be bound, left and bound again: on an address of loopback that nothing connects from,
-// no connection takes the port meanwhile.
+// freePorts returns URLs that can be bound, left and bound again. They are on a
+// loopback address from which nothing connects, so no connection takes the port
+// meanwhile.
 func freePorts(t *testing.T) (survey, pubsub string) {
 	t.Helper()
 	server, err := gopherdiscovery.Server("tcp://127.0.0.2:0", "tcp://127.0.0.2:0", quickOptions)
@@ -252,7 +262,7 @@ func TestBadArguments(t *testing.T) {
 	}
 }
 
-// The name of 512 bytes is the longest, and the list holds it.
+// A name of 512 bytes is the longest one allowed, and the list contains it.
 func TestLongNames(t *testing.T) {
 	t.Parallel()
 	for language, get := range languages {
@@ -267,8 +277,8 @@ func TestLongNames(t *testing.T) {
 	}
 }
 
-// What a server says is checked: only lists that are news are printed, and surveys are answered with their header, hops
-// and all, whatever follows it.
+// What a server sends is checked. Only lists that are new are printed. Surveys
+// are answered with their header, hops included, whatever follows it.
 func TestOddServer(t *testing.T) {
 	onEach(t, func(t *testing.T, command []string, survey, pubsub string) {
 		s := listenRaw(t, survey, protoSurveyor, protoRespondent)
@@ -288,21 +298,22 @@ func TestOddServer(t *testing.T) {
 		for _, test := range []struct{ list, want string }{
 			{"b|a|b", "peers: [a b]"},
 			{"a|b", ""}, // a repetition
-			{"\xff|\n||" + strings.Repeat("x", 513), ""}, // no name
+			{"\xff|\n||" + strings.Repeat("x", 513), ""}, // no valid name
 			{"a\x1b[2J|a|\u009f|b\x7f|\xc0\xaf|ö", "peers: [a ö]"},
 			{"", "peers: []"},
 			{"", ""},
-			{strings.Repeat("name|", 1<<19) + "z", "peers: [name z]"}, // 2.5 MiB
+			// This is a list of 2.5 MiB.
+			{strings.Repeat("name|", 1<<19) + "z", "peers: [name z]"},
 		} {
 			told.send(t, test.list)
 			if test.want == "" {
-				continue // what comes next shows that nothing was printed
+				continue // the next list shows that nothing was printed
 			}
 			if got := peer.next(); got != test.want {
 				t.Errorf("list %.100q: got %q, want %q", test.list, got, test.want)
 			}
 		}
-		// A peer that is told too much hangs up, and comes back.
+		// A peer that receives too long a message hangs up, and comes back.
 		told.Write(told.frame(64<<20 + 1))
 		told = p.accept(t)
 		told.send(t, "again")
@@ -315,7 +326,8 @@ func TestOddServer(t *testing.T) {
 		if got := asked.receive(t); !bytes.Equal(got, []byte("\x80\x00\x00\x03peer")) {
 			t.Errorf("on the second connection: got the answer %q", got)
 		}
-		// Who speaks another protocol is left alone, and tried again.
+		// A server that speaks another protocol is disconnected, and tried
+		// again.
 		s.self = protoPub
 		asked.Close()
 		for range 2 {

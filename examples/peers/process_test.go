@@ -16,10 +16,12 @@ import (
 	"time"
 )
 
-// patience is how long a test waits for what must happen. It is only ever used up by a test that fails.
+// patience is how long a test waits for something that must happen. Only a test
+// that fails waits that long.
 const patience = 30 * time.Second
 
-// languages are the peers, and how to get the command that runs each.
+// languages are the languages of the peers, with a function that returns the
+// command for each.
 var languages = map[string]func(testing.TB) []string{
 	"python": func(t testing.TB) []string {
 		need(t, "python3", "python3")
@@ -30,7 +32,8 @@ var languages = map[string]func(testing.TB) []string{
 	},
 }
 
-// need skips a test on a machine without a program, but not where everything is checked.
+// need skips a test if a program is missing, but not where everything must be
+// checked.
 func need(t testing.TB, program, debian string) {
 	t.Helper()
 	if _, err := exec.LookPath(program); err != nil {
@@ -46,7 +49,7 @@ func missing(t testing.TB, what, debian string) {
 	t.Skipf("%s is not installed (Debian package %s)", what, debian)
 }
 
-// compile makes the peer in C, with the flags of its Makefile.
+// compile builds the peer in C, with the flags of its Makefile.
 func compile(t testing.TB) string {
 	t.Helper()
 	need(t, "cc", "gcc")
@@ -71,7 +74,8 @@ type peer struct {
 	lines  chan string // what it prints; closed when it ends
 }
 
-// startPeer starts a peer, to be killed with the test if it has not ended.
+// startPeer starts a peer, which is killed at the end of the test if it has not
+// ended.
 func startPeer(t testing.TB, command []string, args ...string) *peer {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
@@ -97,14 +101,14 @@ func startPeer(t testing.TB, command []string, args ...string) *peer {
 	}()
 	t.Cleanup(func() {
 		cancel()
-		for range p.lines { // a pipe is to be read to its end before Wait
+		for range p.lines { // a pipe must be read to its end before Wait
 		}
-		_ = p.cmd.Wait() // fails when the test has waited
+		_ = p.cmd.Wait() // fails if the test has waited already
 	})
 	return p
 }
 
-// announcing returns the arguments for a peer.
+// announcing returns the arguments of a peer.
 func announcing(name, survey, pubsub string) []string {
 	return []string{"-name", name, "-server", survey, "-pubsub", pubsub}
 }
@@ -125,7 +129,7 @@ func (p *peer) next() string {
 	return ""
 }
 
-// awaitList reads what the peer prints until it is the wanted list.
+// awaitList reads what the peer prints until the wanted list comes.
 func (p *peer) awaitList(want ...string) {
 	p.Helper()
 	line := fmt.Sprintf("peers: [%s]", strings.Join(want, " "))
@@ -146,7 +150,8 @@ func (p *peer) end(sig syscall.Signal) {
 	}
 }
 
-// wait returns how the peer has ended: its exit code, or -1 after a signal that it does not handle.
+// wait returns how the peer has ended: with its exit code, or -1 after a signal
+// that it does not handle.
 func (p *peer) wait() (code int, stderr string) {
 	p.Helper()
 	timeout := time.After(patience)

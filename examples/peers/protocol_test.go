@@ -19,12 +19,13 @@ import (
 
 var sessionLine = regexp.MustCompile(`^    (peer|server)  +((?:[0-9a-f]{2} )*[0-9a-f]{2})(?:  |\n)`)
 
-// session is what docs/protocol.md shows of one connection, the handshakes aside.
+// session is what docs/protocol.md shows of one connection, without the
+// handshakes.
 type session struct {
 	peer, server []string // messages
 }
 
-// readSessions takes the two connections from the document.
+// readSessions reads the two connections from the document.
 func readSessions(t *testing.T) (survey, pubsub session) {
 	t.Helper()
 	text, err := os.ReadFile(filepath.Join("..", "..", "docs", "protocol.md"))
@@ -62,7 +63,7 @@ func readSessions(t *testing.T) (survey, pubsub session) {
 	return survey, pubsub
 }
 
-// The session of the document, played with a server.
+// TestProtocolDocument plays the session in the document with a server.
 func TestProtocolDocument(t *testing.T) {
 	t.Parallel()
 	survey, pubsub := readSessions(t)

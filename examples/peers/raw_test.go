@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// Protocol numbers as they stand on the wire.
+// These are protocol numbers as they are on the wire.
 const (
 	protoPub        = 0x20
 	protoSub        = 0x21
@@ -21,13 +21,15 @@ const (
 	protoChanges    = 0xFD51
 )
 
-// rawListener is a server that speaks the wire format by hand.
+// rawListener is a server whose bytes are written by hand.
 type rawListener struct {
 	net.Listener
 	url        string // as bound
 	marker     string // before each message
 	self, peer uint16
-	refused    int // connections that asked for changes when peer was another protocol
+	// refused counts the connections that asked for changes when peer was
+	// another protocol.
+	refused int
 }
 
 func listenRaw(t testing.TB, url string, self, peer uint16) *rawListener {
@@ -48,9 +50,9 @@ func listenRaw(t testing.TB, url string, self, peer uint16) *rawListener {
 	return l
 }
 
-// accept waits for a connection of the protocol l.peer. It refuses those that
-// ask for changes instead, as publishers do that do not know them: it sends its
-// hello, and closes the connection.
+// accept waits for a connection of the protocol l.peer. It refuses connections
+// that ask for changes instead, like a publisher that does not know them: it
+// sends its hello and closes the connection.
 func (l *rawListener) accept(t testing.TB) *rawConn {
 	t.Helper()
 	l.Listener.(interface{ SetDeadline(time.Time) error }).SetDeadline(time.Now().Add(patience))
@@ -73,7 +75,7 @@ func (l *rawListener) accept(t testing.TB) *rawConn {
 	}
 }
 
-// hello is the handshake of one side.
+// hello returns one side's part of the handshake.
 func hello(protocol uint16) []byte {
 	return []byte{0, 'S', 'P', 0, byte(protocol >> 8), byte(protocol), 0, 0}
 }
@@ -92,7 +94,7 @@ func (c *rawConn) greet(t testing.TB, self uint16) []byte {
 	return c.read(t, 8)
 }
 
-// frame is what goes before a message.
+// frame returns the bytes that precede a message.
 func (c *rawConn) frame(length int) []byte {
 	return binary.BigEndian.AppendUint64([]byte(c.marker), uint64(length))
 }

@@ -13,7 +13,8 @@ import (
 	"github.com/dahernan/gopherdiscovery/internal/clitest"
 )
 
-// startTLSServer starts a server that wants certificates, and admits those who announce the name in theirs.
+// startTLSServer starts a server that wants certificates, and admits clients
+// that announce the name in theirs.
 func startTLSServer(t *testing.T, a *clitest.Authority) *gopherdiscovery.DiscoveryServer {
 	t.Helper()
 	opt := quickOptions
@@ -57,7 +58,8 @@ func TestTLS(t *testing.T) {
 	}
 }
 
-// A server whose certificate nobody vouches for learns nothing and is tried again, with one line about it for each connection.
+// A server whose certificate is not trusted learns nothing. The peer tries it
+// again, with one line about it for each connection.
 func TestTLSDistrust(t *testing.T) {
 	t.Parallel()
 	command := languages["python"](t)

@@ -13,17 +13,17 @@ import (
 	"time"
 )
 
-// roleVariable tells a process that it is a child, and what it has to be.
+// roleVariable tells a process that it is a child, and its role.
 const roleVariable = "GOPHERDISCOVERY_BENCH_ROLE"
 
 // grace is how long a child may take to end before it is killed.
 const grace = 10 * time.Second
 
-// Role returns what this process has to be, and "" if it is no child.
+// Role returns the role of this process, or "" if it is not a child.
 func Role() string { return os.Getenv(roleVariable) }
 
 // Serve serves the exported methods of the receiver until standard input ends.
-// It does not return: the process ends even when a call is under way.
+// It then ends the process, even during a call.
 func Serve(receiver any) error {
 	server := rpc.NewServer()
 	if err := server.RegisterName(Role(), receiver); err != nil {
@@ -33,7 +33,7 @@ func Serve(receiver any) error {
 	return nil
 }
 
-// stdio is the connection to the parent. Its end is the end of the process.
+// stdio is the connection to the parent. When it ends, the process ends.
 type stdio struct {
 	io.Reader
 	io.WriteCloser
@@ -54,7 +54,7 @@ type Process struct {
 	client *rpc.Client
 }
 
-// Start starts this program as a child with a role, and with env added to its
+// Start starts this program as a child with the given role, and adds env to its
 // environment.
 func Start(role string, env ...string) (*Process, error) {
 	self, err := os.Executable()
@@ -64,8 +64,8 @@ func Start(role string, env ...string) (*Process, error) {
 	return StartCommand(exec.Command(self), role, env...)
 }
 
-// StartCommand is like Start with another program. The child's standard error
-// is that of this process.
+// StartCommand is like Start, but starts another program. The child shares the
+// standard error of this process.
 func StartCommand(cmd *exec.Cmd, role string, env ...string) (*Process, error) {
 	cmd.Env = append(append(cmd.Environ(), env...), roleVariable+"="+role)
 	cmd.Stderr = os.Stderr
@@ -104,11 +104,11 @@ func (p *Process) Call(ctx context.Context, method string, args, reply any) erro
 	}
 }
 
-// Close ends the child and waits for its end.
+// Close ends the child and waits until it has ended.
 func (p *Process) Close() error {
 	err := p.client.Close()
 	if errors.Is(err, rpc.ErrShutdown) {
-		err = nil // the child has ended by itself, and Wait tells why
+		err = nil // the child has ended already, and Wait says why
 	}
 	kill := time.AfterFunc(grace, func() {
 		_ = p.cmd.Process.Kill() // fails if the child has just ended

@@ -8,18 +8,18 @@ import (
 )
 
 // Timeout is how long a change, or the start of a cluster, may take. Memberlist
-// sometimes needs one or two of its exchanges of everything, 30 seconds apart.
+// sometimes needs one or two of its full exchanges, which are 30 seconds apart.
 const Timeout = 2 * time.Minute
 
-// pause is how long nothing happens between two changes, so that each is one by
-// itself: it is longer than the server's JoinInterval.
+// pause is the time between two changes. It is longer than the server's
+// JoinInterval, so that each change is published on its own.
 const pause = 30 * time.Millisecond
 
-// Times are the durations of one thing that was measured several times.
+// Times are the results of measuring something several times.
 type Times []time.Duration
 
-// Percentile returns the smallest time that p percent of the times do not
-// exceed. Without times it is 0.
+// Percentile returns the smallest time that at least p percent of the times do
+// not exceed. Without times it returns 0.
 func (t Times) Percentile(p float64) time.Duration {
 	if len(t) == 0 {
 		return 0
@@ -32,14 +32,14 @@ func (t Times) Percentile(p float64) time.Duration {
 // Median returns the 50th percentile.
 func (t Times) Median() time.Duration { return t.Percentile(50) }
 
-// Changes are the times until everyone had seen someone join, and leave.
+// Changes are the times until all peers had seen a newcomer join, and leave.
 type Changes struct {
 	Join, Leave Times
 }
 
-// Crowd is what a newcomer can join.
+// Crowd is a group of peers that a newcomer can join.
 type Crowd interface {
-	// Join makes a newcomer join. It may return before anyone has seen that.
+	// Join makes a newcomer join. It may return before any peer has seen that.
 	Join(name string) error
 	// Leave makes the newcomer that has joined last leave.
 	Leave() error
@@ -64,8 +64,8 @@ func Run(c Crowd, w *Watch, rounds int, with func(name string) uint64, without u
 	return changes, nil
 }
 
-// Time makes a change, after a pause, and returns how long it takes from there
-// until all peers see the value.
+// Time pauses, makes a change, and returns how long it takes until all peers
+// see the value.
 func (w *Watch) Time(value uint64, change func() error) (time.Duration, error) {
 	time.Sleep(pause)
 	round := w.Expect(value)
@@ -76,7 +76,7 @@ func (w *Watch) Time(value uint64, change func() error) (time.Duration, error) {
 }
 
 // IdleTime returns the processor time that this process uses in a window of
-// time, in which nothing changes.
+// time in which nothing changes.
 func IdleTime(window time.Duration) (time.Duration, error) {
 	before, err := ProcessorTime()
 	if err != nil {
@@ -96,13 +96,13 @@ func Names(n int) []string {
 	return names
 }
 
-// Newcomer returns the name of the newcomer of a round.
+// Newcomer returns the name of the newcomer in the given round.
 func Newcomer(round int) string {
 	return fmt.Sprintf("http://10.1.%d.%d:8080", round/250, round%250)
 }
 
-// CheckList returns an error unless a peer's list is the one that is wanted.
-// Both are sorted.
+// CheckList returns an error unless a peer's list is the wanted one. Both must
+// be sorted.
 func CheckList(got, want []string) error {
 	if slices.Equal(got, want) {
 		return nil

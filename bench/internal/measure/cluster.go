@@ -5,21 +5,22 @@ import (
 	"time"
 )
 
-// Cluster is a discovery of some kind, with peers that all run in this process.
+// Cluster is a discovery service of some kind, and its peers, all in this
+// process.
 type Cluster interface {
 	Crowd
 	// Start starts a server, if there is one, and a peer for each name, all at
-	// the same moment. Each peer records at the watch how many names it sees. A
-	// failed start is followed by Close.
+	// the same moment. Each peer records with the watch how many names it sees.
+	// Close must be called even if Start fails.
 	Start(names []string, w *Watch) error
-	// Check returns an error unless each peer sees just these names.
+	// Check returns an error unless each peer sees exactly these names.
 	Check(names []string) error
-	// Close ends what Start and Join have started.
+	// Close ends everything that Start and Join have started.
 	Close() error
 }
 
-// Service measures a kind of cluster, for a parent process. Its methods are
-// called one at a time.
+// Service measures one kind of cluster for a parent process. Its methods must
+// not be called concurrently.
 type Service struct {
 	New     func() Cluster
 	cluster Cluster
@@ -27,8 +28,8 @@ type Service struct {
 	watch   *Watch
 }
 
-// ColdStart starts a cluster of n peers, and returns how long it takes until
-// everyone sees everyone. The cluster before it ends first.
+// ColdStart starts a cluster of n peers, and measures how long it takes until
+// every peer sees all of them. It first closes the cluster before.
 func (s *Service) ColdStart(n int, took *time.Duration) error {
 	if s.cluster != nil {
 		if err := s.cluster.Close(); err != nil {
@@ -47,7 +48,7 @@ func (s *Service) ColdStart(n int, took *time.Duration) error {
 	return s.cluster.Check(s.names)
 }
 
-// Changes lets newcomers join the cluster that was started last, and leave it.
+// Changes lets newcomers join and leave the cluster that was started last.
 func (s *Service) Changes(rounds int, changes *Changes) error {
 	if s.cluster == nil {
 		return errors.New("no cluster was started")
@@ -61,7 +62,7 @@ func (s *Service) Changes(rounds int, changes *Changes) error {
 	return s.cluster.Check(s.names)
 }
 
-// Idle returns the processor time that this process uses in a window of time.
+// Idle measures the processor time that this process uses in a window of time.
 func (s *Service) Idle(window time.Duration, used *time.Duration) error {
 	var err error
 	*used, err = IdleTime(window)

@@ -20,7 +20,7 @@ func TestPercentile(t *testing.T) {
 	}
 }
 
-// A round ends with the last peer, at the time of its last one.
+// A round ends when the last peer has seen its value.
 func TestRound(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := NewWatch(3)
@@ -48,7 +48,7 @@ func TestRound(t *testing.T) {
 	})
 }
 
-// Whatever peers do while a round begins, each of them is counted once.
+// Whatever peers see while a round begins, each of them is counted once.
 func TestRoundsBeginWhilePeersSee(t *testing.T) {
 	const peers, rounds = 4, 1000
 	w := NewWatch(peers)

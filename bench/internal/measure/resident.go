@@ -12,9 +12,9 @@ import (
 
 var vmRSS = regexp.MustCompile(`(?m)^VmRSS:\s*(\d+) kB$`)
 
-// Resident returns how many bytes of memory this process occupies, once it has
-// returned to the system what it does not need. It is 0 on a system without
-// /proc/self/status.
+// Resident returns how many bytes of memory this process occupies once it has
+// returned to the system what it does not need. It returns 0 on a system
+// without /proc/self/status.
 func Resident() (int64, error) {
 	debug.FreeOSMemory()
 	status, err := os.ReadFile("/proc/self/status")

@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// ProcessorTime needs a system that is like Unix.
+// ProcessorTime returns an error, since it needs a system like Unix.
 func ProcessorTime() (time.Duration, error) {
 	return 0, fmt.Errorf("processor time: %w", errors.ErrUnsupported)
 }

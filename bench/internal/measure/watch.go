@@ -1,4 +1,4 @@
-// Package measure takes the time until a change is seen by everyone.
+// Package measure measures the time until all peers have seen a change.
 package measure
 
 import (
@@ -7,14 +7,14 @@ import (
 	"time"
 )
 
-// Watch knows what each of many peers has seen.
+// Watch records what each of many peers has seen.
 type Watch struct {
 	peers  []peer
 	round  atomic.Pointer[Round]
 	failed chan error
 }
 
-// peer is one of a Watch.
+// peer is one of the peers of a Watch.
 type peer struct {
 	value atomic.Uint64         // seen last
 	round atomic.Pointer[Round] // the last one whose value it has seen
@@ -34,8 +34,8 @@ func NewWatch(n int) *Watch {
 	return &Watch{peers: make([]peer, n), failed: make(chan error, 1)}
 }
 
-// See records that peer i now sees value. Peers may be recorded concurrently,
-// and one peer by one goroutine at a time.
+// See records that peer i now sees value. It may be called concurrently, but
+// not for the same peer.
 func (w *Watch) See(i int, value uint64) {
 	p := &w.peers[i]
 	p.value.Store(value)
@@ -44,7 +44,7 @@ func (w *Watch) See(i int, value uint64) {
 	}
 }
 
-// Fail makes the round under way, or else the next one, end with an error.
+// Fail ends the current round, or else the next one, with an error.
 func (w *Watch) Fail(err error) {
 	select {
 	case w.failed <- err:
@@ -52,7 +52,7 @@ func (w *Watch) Fail(err error) {
 	}
 }
 
-// Expect begins a round: its clock starts when Expect returns.
+// Expect begins a round. Its clock starts when Expect returns.
 func (w *Watch) Expect(value uint64) *Round {
 	r := &Round{watch: w, value: value, done: make(chan time.Time, 1)}
 	r.missing.Store(int64(len(w.peers)))
@@ -66,7 +66,7 @@ func (w *Watch) Expect(value uint64) *Round {
 	return r
 }
 
-// credit counts a peer that has seen the value, once.
+// credit counts a peer that has seen the value. It counts each peer once.
 func (r *Round) credit(p *peer) {
 	old := p.round.Load()
 	if old != r && p.round.CompareAndSwap(old, r) && r.missing.Add(-1) == 0 {

@@ -1,5 +1,6 @@
-// Package peer is what the examples of HTTP services that find each other share: how a peer is named, and how a demonstration
-// starts its peers as processes.
+// Package peer is shared by the examples in which HTTP services find each
+// other. It says how a peer is named, and starts the peers of a demonstration
+// as processes.
 package peer
 
 import (
@@ -15,8 +16,8 @@ func NameFlag(flags *cli.Flags) *string {
 	return flags.String("name", "", "`URL` by which the others reach this one (default http:// and the address of -http)")
 }
 
-// Name returns the name to announce: the one given by -name, or the URL of the
-// address at which the peer listens.
+// Name returns the name to announce: the value of -name, or else the URL of the
+// address on which the peer listens.
 func Name(given, address string, listening net.Addr) (string, error) {
 	if given == "" {
 		if tcp, ok := listening.(*net.TCPAddr); ok && tcp.IP.IsUnspecified() {
@@ -32,9 +33,9 @@ func Name(given, address string, listening net.Addr) (string, error) {
 	return given, nil
 }
 
-// URL returns the URL of a program that listens. The address is that of -http:
-// the IPv6 zone in it is missing in the listener's address if the system listens
-// with Multipath TCP.
+// URL returns the URL of a program that listens. The address is the value of
+// -http. It is needed for its IPv6 zone, which the listener's address lacks if
+// the system listens with Multipath TCP.
 func URL(address string, listening net.Addr) string {
 	if tcp, ok := listening.(*net.TCPAddr); ok && tcp.IP.IsLinkLocalUnicast() && tcp.Zone == "" {
 		if given, err := netip.ParseAddrPort(address); err == nil {
@@ -44,5 +45,6 @@ func URL(address string, listening net.Addr) string {
 	return hostURL("http", listening.String())
 }
 
-// hostURL turns the % before an IPv6 zone into the %25 of RFC 6874.
+// hostURL returns a URL in which the % before an IPv6 zone is written as %25,
+// as RFC 6874 wants it.
 func hostURL(scheme, host string) string { return (&url.URL{Scheme: scheme, Host: host}).String() }

@@ -12,7 +12,7 @@ func TestNameOfAddress(t *testing.T) {
 	for _, test := range []struct {
 		address  string // of -http
 		ip, zone string // of the listener
-		want     string // an error if it is empty
+		want     string // empty for an error
 	}{
 		{"127.0.0.1:0", "127.0.0.1", "", "http://127.0.0.1:20008"},
 		{"localhost:http", "127.0.0.1", "", "http://127.0.0.1:20008"},

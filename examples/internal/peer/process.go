@@ -15,16 +15,18 @@ import (
 	"time"
 )
 
-// This variable is set in the environment of a child.
+// variable is set in the environment of a child.
 const variable = "GOPHERDISCOVERY_CHILD"
 
-// Context returns ctx, or in a child one that ends with stdin. Nothing is ever written to the stdin of a child, a pipe: it ends
-// when the parent closes it, and also when the parent is gone, however it went.
+// Context returns ctx, or in a child a context that ends with stdin. The stdin
+// of a child is a pipe to which nothing is ever written. It ends when the
+// parent closes it or is gone, for whatever reason.
 func Context(ctx context.Context) context.Context {
 	if os.Getenv(variable) == "" {
 		return ctx
 	}
-	// Ctrl-C in a terminal reaches the children too. It is for the parent, which ends them.
+	// Ctrl-C in a terminal also reaches the children. They leave it to the
+	// parent, which ends them.
 	signal.Ignore(os.Interrupt, syscall.SIGTERM)
 	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	go func() {
@@ -34,7 +36,7 @@ func Context(ctx context.Context) context.Context {
 	return ctx
 }
 
-// Process is a child that is running. Its methods are for one goroutine at a time.
+// Process is a running child. Its methods must not be called concurrently.
 type Process struct {
 	URL string // the first line on its stdout
 
@@ -43,8 +45,9 @@ type Process struct {
 	stdout *bufio.Scanner
 }
 
-// Start starts this same program with other arguments, and returns when it has printed its URL. The child shares our stderr.
-// At the end of ctx it is told to end.
+// Start starts this program with other arguments, and returns when it has
+// printed its URL. The child shares the stderr of this process. When ctx ends
+// the child is told to end.
 func Start(ctx context.Context, args ...string) (*Process, error) {
 	program, err := os.Executable()
 	if err != nil {
@@ -61,7 +64,7 @@ func Start(ctx context.Context, args ...string) (*Process, error) {
 		return nil, err
 	}
 	p.cmd.Cancel = stdin.Close
-	p.cmd.WaitDelay = 15 * time.Second // then it is killed
+	p.cmd.WaitDelay = 15 * time.Second // then the child is killed
 	stdout, err := p.cmd.StdoutPipe()
 	if err != nil {
 		p.cancel()
@@ -78,7 +81,8 @@ func Start(ctx context.Context, args ...string) (*Process, error) {
 	return p, nil
 }
 
-// Line returns the next line of its stdout, and io.EOF when it has ended.
+// Line returns the next line of the child's stdout, or io.EOF when the child
+// has ended.
 func (p *Process) Line() (string, error) {
 	if !p.stdout.Scan() {
 		if err := p.stdout.Err(); err != nil {
@@ -95,23 +99,25 @@ func (p *Process) Leave() error {
 	for p.stdout.Scan() { // a full pipe would hold it up
 	}
 	var failed *exec.ExitError
-	if err := p.cmd.Wait(); errors.As(err, &failed) { // any other error says that it was cancelled
+	// Any other error says that the child was cancelled.
+	if err := p.cmd.Wait(); errors.As(err, &failed) {
 		return fmt.Errorf("%s: %w", strings.Join(p.cmd.Args, " "), err)
 	}
 	return nil
 }
 
-// Kill leaves the child no time for anything, as SIGKILL does. After it Leave must not be called.
+// Kill ends the child with SIGKILL, which gives it no time for anything. Leave
+// must not be called afterwards.
 func (p *Process) Kill() error {
 	defer p.cancel()
 	if err := p.cmd.Process.Kill(); err != nil {
 		return fmt.Errorf("kill %s: %w", p.URL, err)
 	}
-	_ = p.cmd.Wait() // tells that it was killed
+	_ = p.cmd.Wait() // reports the kill
 	return nil
 }
 
-// All are children that end together.
+// All is a group of children that end together.
 type All []*Process
 
 // Start is like the function Start.
@@ -123,13 +129,13 @@ func (a *All) Start(ctx context.Context, args ...string) (*Process, error) {
 	return p, err
 }
 
-// Take removes a child that is to leave or to be killed by itself.
+// Take removes a child from the group, so that it can be ended on its own.
 func (a *All) Take(p *Process) *Process {
 	*a = slices.DeleteFunc(*a, func(q *Process) bool { return p == q })
 	return p
 }
 
-// Leave tells all to end, and returns when they are gone.
+// Leave tells all children to end, and returns when they are gone.
 func (a *All) Leave() error {
 	for _, p := range *a {
 		p.cancel()
