@@ -230,7 +230,7 @@ func TestHungClientDelaysNobody(t *testing.T) {
 		time.Sleep(2 * time.Second)
 		synctest.Wait()
 		if got := len(<-all.Changes()); got != 49 {
-			t.Fatalf("the first list has %d names, want 49: it waits for nobody who has had a survey's time", got)
+			t.Fatalf("the first list has %d names, want 49: it must not wait for a client that has had a survey's time", got)
 		}
 		sub := newRecord(all.Changes())
 		// These are 100 ms apart, so some fall into polls and some between

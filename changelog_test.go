@@ -65,7 +65,7 @@ func TestNext(t *testing.T) {
 	for _, test := range []struct{ name, script, want string }{
 		{"plain: no list yet", "plain, next", "nothing"},
 		{"plain: an incomplete list waits", "publish a b, plain, next, publish! a b, next, next", "nothing, plain a b, nothing"},
-		{"plain: nobody is there", "publish!, plain, next, next", "plain, nothing"},
+		{"plain: an empty list", "publish!, plain, next, next", "plain, nothing"},
 		{"plain: each change", "publish! a, plain, next, publish! a b, next, publish!, next", "plain a, plain a b, plain"},
 		{"plain: several changes", "publish! a, plain, next, publish! b, publish! c, next", "plain a, plain c"},
 		{"plain: there and back", "publish! a b c, plain, next, publish! a b, publish! a b c, next", "plain a b c, nothing"},
@@ -74,7 +74,7 @@ func TestNext(t *testing.T) {
 		{"plain: unchanged after a halt", "publish! a, plain, next, publish a, publish! a, next", "plain a, nothing"},
 
 		{"nothing known yet", "changes, next, publish, next, beat, next", "nothing, nothing, nothing"},
-		{"nobody is there", "publish!, changes, next, next", "list!, nothing"},
+		{"an empty list", "publish!, changes, next, next", "list!, nothing"},
 		{"an incomplete list", "publish a b, changes, next, next", "list a b, nothing"},
 		{"incomplete changes", "publish a b, changes, next, publish a b c, next, publish a b, next", "list a b, change +c, change -c"},
 		{"an incomplete list empties", "publish a b c, changes, next, publish, next", "list a b c, list"},

@@ -107,7 +107,7 @@ func TestJoinsForgetWhatDisconnects(t *testing.T) {
 func TestJoinsAnswered(t *testing.T) {
 	c := newClock()
 	j := testJoins(20 * ms)
-	c.expectAt(t, "nobody was asked", j.answered(c.at(5), 300*ms), 5)
+	c.expectAt(t, "no one was asked", j.answered(c.at(5), 300*ms), 5)
 	j.connect("a")
 	j.ask(c.at(0))
 	j.connect("b")

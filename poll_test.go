@@ -87,7 +87,7 @@ func TestPollIsDoubted(t *testing.T) {
 		silent, known int
 		want          bool
 	}{
-		{"nobody knows anybody", 0, 0, false},
+		{"no name is known", 0, 0, false},
 		{"all have answered", 0, 4, false},
 		{"all of fewer than doubtFrom", doubtFrom - 1, doubtFrom - 1, false},
 		{"all of doubtFrom", doubtFrom, doubtFrom, true},

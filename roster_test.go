@@ -221,7 +221,7 @@ func TestRosterLearnsFromAFalseLeave(t *testing.T) {
 	r.startPoll(now)
 	r.endPoll(now.Add(time.Second), 1, 0, false)
 	if len(r.names) != 0 {
-		t.Fatalf("got %q, want nobody", r.sorted())
+		t.Fatalf("got %q, want no names", r.sorted())
 	}
 	now = now.Add(10 * time.Second)
 	r.hear(1, "a", now, 0)

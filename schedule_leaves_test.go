@@ -137,7 +137,7 @@ func TestScheduleForgetsLateFirstAnswers(t *testing.T) {
 		want   time.Duration
 	}{
 		{"the server was stopped", 20000, true, 0},
-		{"a device had nobody behind it", 24 * 3600 * 1000, false, maxSilence},
+		{"a device had no clients behind it", 24 * 3600 * 1000, false, maxSilence},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			s := newScript(t, Options{})

@@ -143,7 +143,7 @@ func TestConnectionsThatDoNotFit(t *testing.T) {
 				return strings.Contains(serverBook.String(), test.serverLog) && strings.Contains(dialBook.String(), test.dialLog)
 			})
 			if stats := server.Stats(); stats.Refused == 0 || stats.Services != 0 || stats.Clients != 0 {
-				t.Errorf("got stats %+v, want a refused connection and nobody listed", stats)
+				t.Errorf("got stats %+v, want a refused connection and no name listed", stats)
 			}
 			if t.Failed() {
 				t.Logf("server:\n%s\nclient:\n%s", serverBook, dialBook)

@@ -59,7 +59,7 @@ func TestSplit(t *testing.T) {
 		mended := net.cutOff(nil)
 		servers := w.awaitServers(mended)
 		w.unhush(t, time.Now())
-		w.finish(fmt.Sprintf("network split for %v", pause), "nobody seems gone, no list", after("all hear all servers", servers))
+		w.finish(fmt.Sprintf("network split for %v", pause), "no false leave, no list", after("all hear all servers", servers))
 	})
 }
 
@@ -86,7 +86,7 @@ func TestSplitLong(t *testing.T) {
 		mended := net.cutOff(nil)
 		again := w.awaitNames(mended, keepAlive)
 		servers := w.awaitServers(mended)
-		w.finish(fmt.Sprintf("network split for %v", pause), "nobody of one's own half seems gone; the other when its connections end",
+		w.finish(fmt.Sprintf("network split for %v", pause), "no false leave in a half; the other half leaves when its connections end",
 			after("other half gone", gone), after("and back", again), after("all hear all servers", servers))
 	})
 }
@@ -155,7 +155,7 @@ func TestServerMachineVanishes(t *testing.T) {
 		mended := net.cutOff(nil)
 		w.revive(w.servers[0])
 		back := w.awaitServers(mended)
-		w.finish("server's machine vanishes", fmt.Sprintf("nobody seems gone; dead gone within %v", bound),
+		w.finish("server's machine vanishes", fmt.Sprintf("no false leave; dead gone within %v", bound),
 			after("dead one gone", left), after("all hear it and it lists all", back))
 	})
 }
@@ -180,7 +180,7 @@ func TestBadNetwork(t *testing.T) {
 		mended := net.degrade(0, 0, 0)
 		w.awaitNames(mended, keepAlive)
 		back := w.awaitServers(mended)
-		w.finish(fmt.Sprintf("%.0f %% of packets lost, delay %v ± %v", 100*loss, delay, jitter), "nobody seems gone",
+		w.finish(fmt.Sprintf("%.0f %% of packets lost, delay %v ± %v", 100*loss, delay, jitter), "no false leave",
 			after("leave", left), after("join", joined), after("all as before", back))
 	})
 }

@@ -147,7 +147,7 @@ func TestBadPath(t *testing.T) {
 			time.Sleep(watched)
 			s.settle(all, watcher)
 			s.finish(fmt.Sprintf("200 clients on a path with 200-300 ms and 10 %% loss, %s, %v", test.name, watched),
-				"nobody leaves", fmt.Sprintf("%d connections", s.server.state().Clients))
+				"no false leave", fmt.Sprintf("%d connections", s.server.state().Clients))
 		})
 	}
 }

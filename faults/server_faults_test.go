@@ -82,7 +82,7 @@ func testServerRestarted(t *testing.T, pause time.Duration) {
 		}
 		measured = append(measured, after("all hear it and it lists all", heard))
 		w.finish(fmt.Sprintf("server restarted after %v", pause),
-			"nobody seems gone, no list without a change; heard again after redial and a PollTime", measured...)
+			"no false leave, no list without a change; heard again after redial and a PollTime", measured...)
 	})
 }
 
@@ -118,7 +118,7 @@ func TestAllServersRestarted(t *testing.T) {
 		heard := w.awaitServers(started)
 		w.unhush(t, time.Now())
 		w.finish(fmt.Sprintf("all servers restarted, %d clients, PollTime %v", len(w.names), timing.PollTime),
-			"nobody seems gone, no list; heard again after redial and a PollTime", after("all hear them and they list all", heard))
+			"no false leave, no list; heard again after redial and a PollTime", after("all hear them and they list all", heard))
 	})
 }
 
@@ -155,7 +155,7 @@ func testServerStopped(t *testing.T, pause time.Duration) {
 		measured = append(measured, after("all hear it and it lists all", w.awaitServers(resumed)))
 		w.awaitNames(resumed, redial)
 		w.finish(fmt.Sprintf("server stopped for %v", pause),
-			fmt.Sprintf("nobody seems gone, no dead one comes back; dead gone within %v", bound), measured...)
+			fmt.Sprintf("no false leave, no dead one comes back; dead gone within %v", bound), measured...)
 	})
 }
 

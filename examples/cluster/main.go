@@ -121,7 +121,7 @@ func (s scenario) play(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	fmt.Println("Below is each list that peer-1 receives, and the time since what caused it.")
+	fmt.Println("Below is each list that peer-1 receives, and the time since its cause.")
 
 	join := func(n int) (report, error) {
 		return cast.start(ctx, fmt.Sprintf("peer-%d", n), surveys, lists)
@@ -137,7 +137,7 @@ func (s scenario) play(ctx context.Context) (err error) {
 		return err
 	}
 
-	fmt.Printf("\npeer-%d joins: a new process makes its client.\n", s.peers+1)
+	fmt.Printf("\npeer-%d joins: a new process creates its client.\n", s.peers+1)
 	newcomer, err := join(s.peers + 1)
 	if err != nil {
 		return err
@@ -156,7 +156,7 @@ func (s scenario) play(ctx context.Context) (err error) {
 	}
 
 	if s.servers > 1 {
-		fmt.Println("\nserver-1 is killed too, and nobody seems to leave: the others still tell of each change.")
+		fmt.Println("\nserver-1 is killed too. No peer leaves the list: the other servers still report each change.")
 		if err := cast.take("server-1").kill(); err != nil {
 			return err
 		}

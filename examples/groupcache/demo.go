@@ -87,7 +87,7 @@ func (d *demo) play(ctx context.Context) error {
 			lost++
 		}
 	}
-	fmt.Printf("  The %d keys of b move to a and c, but for a few that one of them still has in its hot cache.\n", lost)
+	fmt.Printf("  The %d keys of b move to a and c, except a few that one of them still has in its hot cache.\n", lost)
 	if _, err := d.round(ctx, "The keys of a and c stay where they are."); err != nil {
 		return err
 	}
@@ -100,8 +100,8 @@ func (d *demo) play(ctx context.Context) error {
 	if err := d.awaitPeers(); err != nil {
 		return err
 	}
-	fmt.Printf("  All know it %s after its process was started.\n", ms(time.Since(start)))
-	_, err = d.round(ctx, "The keys that are now d's are spread to it. What a and c hold of them goes as it is evicted.")
+	fmt.Printf("  All know of it %s after its process was started.\n", ms(time.Since(start)))
+	_, err = d.round(ctx, "The keys that d owns now move to it. Copies in a and c stay until they are evicted.")
 	return err
 }
 
@@ -130,7 +130,7 @@ func (d *demo) awaitPeers() error {
 		for {
 			got, err := p.Line()
 			if err != nil {
-				return fmt.Errorf("%s has not told of the peers %v: %w", p.URL, want, err)
+				return fmt.Errorf("%s has not printed the peers %v: %w", p.URL, want, err)
 			}
 			if got == line {
 				break

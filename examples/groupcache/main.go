@@ -1,7 +1,7 @@
 // Groupcache is a sample: github.com/golang/groupcache in processes that find
-// each other with gopherdiscovery. With -demo it demonstrates itself: it starts
-// three caches, kills one and adds one, and prints which cache loads what. From
-// the root of the repository:
+// each other with gopherdiscovery. With -demo it runs a demonstration: it
+// starts three caches, kills one and adds one, and prints which cache loads
+// what. From the root of the repository:
 //
 //	go run ./examples/groupcache -demo
 //
@@ -25,14 +25,14 @@ import (
 	"github.com/dahernan/gopherdiscovery/internal/cli"
 )
 
-const about = "Groupcache is a sample: a cache whose peers find each other. With -demo it demonstrates itself."
+const about = "Groupcache is a sample: a cache whose peers find each other. With -demo it runs a demonstration."
 
 func main() { cli.Main("groupcache", run) }
 
 // run is a cache among its peers until ctx ends, or the demonstration.
 func run(ctx context.Context, args []string) error {
 	flags := cli.NewFlags("groupcache", about)
-	demo := flags.Bool("demo", false, "demonstrate itself, without other flags")
+	demo := flags.Bool("demo", false, "run the demonstration, which takes no other flags")
 	urlServer, urlPubSub := flags.Server(), flags.PubSub()
 	address := flags.HTTP("127.0.0.1:20008")
 	name := peer.NameFlag(flags)

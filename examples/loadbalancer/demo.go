@@ -100,7 +100,7 @@ func (d *demo) play(ctx context.Context) error {
 		}
 	}
 
-	fmt.Printf("\nLoad: %d clients send one request after the other, of which one in ten is a POST.\n", clients)
+	fmt.Printf("\nLoad: %d clients send one request after another. One in ten is a POST.\n", clients)
 	if err := d.underLoad(ctx, func() error { return nil }); err != nil {
 		return err
 	}

@@ -1,5 +1,5 @@
-// Loadbalancer is a sample: a reverse proxy over the backends that
-// gopherdiscovery reports as alive. With -demo it demonstrates itself: it
+// Loadbalancer is a sample: a reverse proxy for the backends that
+// gopherdiscovery reports as alive. With -demo it runs a demonstration: it
 // starts backends, ends one, kills one and adds one under load, and counts the
 // requests. From the root of the repository:
 //
@@ -29,7 +29,7 @@ import (
 	"github.com/dahernan/gopherdiscovery/internal/cli"
 )
 
-const about = "Loadbalancer is a sample: a reverse proxy over the backends that are there now. With -demo it demonstrates itself."
+const about = "Loadbalancer is a sample: a reverse proxy for the backends that are alive. With -demo it runs a demonstration."
 
 // These are the addresses of the proxy and of a backend without -http.
 const (
@@ -41,14 +41,14 @@ func main() { cli.Main("loadbalancer", run) }
 
 func run(ctx context.Context, args []string) error {
 	flags := cli.NewFlags("loadbalancer", about)
-	demo := flags.Bool("demo", false, "demonstrate itself, without other flags")
+	demo := flags.Bool("demo", false, "run the demonstration, which takes no other flags")
 	urlServer, urlPubSub := flags.Server(), flags.PubSub()
 	address := flags.String("http", "", "`address` to serve HTTP on (default "+proxyAddress+", with -backend "+backendAddress+")")
 	statusAddress := flags.String("status", "", "`address` to serve the proxy's status page on (default none)")
-	asBackend := flags.Bool("backend", false, "be a backend, not the proxy")
+	asBackend := flags.Bool("backend", false, "run as a backend instead of the proxy")
 	name := peer.NameFlag(flags)
 	work := flags.Duration("work", 0, "how long a backend works on a request")
-	grace := flags.Duration("grace", 500*time.Millisecond, "how long a backend takes requests after it has left the list")
+	grace := flags.Duration("grace", 500*time.Millisecond, "how long a backend accepts requests after it has left the list")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}

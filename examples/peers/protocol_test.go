@@ -81,7 +81,7 @@ func TestProtocolDocument(t *testing.T) {
 	c.send(t, strings.Replace(survey.peer[0], survey.server[0], string(id), 1))
 	for deadline := time.Now().Add(patience); len(server.Services()) == 0; time.Sleep(time.Millisecond) {
 		if time.Now().After(deadline) {
-			t.Fatalf("the answer % x lists nobody", survey.peer[0])
+			t.Fatalf("the answer % x puts no name on the list", survey.peer[0])
 		}
 	}
 
