@@ -36,7 +36,8 @@ func TestServeEndsWhileAClientWaits(t *testing.T) {
 	t.Parallel()
 	var got httpAnswer
 	for range 5 { // a request that has not been read at the end is not answered
-		p, _, _, url := startServe(t, "-http", "127.0.0.1:0", "-poll-time", "1h") // there is no news
+		// There is no news.
+		p, _, _, url := startServe(t, "-http", "127.0.0.1:0", "-poll-time", "1h")
 		header, _ := get(t, url+"/")
 		answers := waitFor(t, url+"/?wait=60s", header.Get("ETag"))
 		get(t, url+"/healthz") // gives it time to be read

@@ -198,7 +198,8 @@ func TestWatchIgnoresIncompleteLists(t *testing.T) {
 	spec, file := templateOf(t, addresses)
 	p := startCommand(t, "watch", "-pubsub", pubsub, "-template", spec, "-timeout", "10ms")
 	awaitSubscriber(t, s)
-	startCommand(t, "watch", "-pubsub", pubsub).Stdout.Await(`total 1\n`) // which takes longer than that timeout
+	// This takes longer than that timeout.
+	startCommand(t, "watch", "-pubsub", pubsub).Stdout.Await(`total 1\n`)
 	p.Signal(syscall.SIGTERM)
 	if stdout, stderr, code := p.Wait(); code != 0 || stdout != "" || stderr != "" {
 		t.Errorf("exit code %d, stdout %q, stderr %q, want 0 and nothing", code, stdout, stderr)

@@ -112,7 +112,8 @@ func (c *Check) get(ctx context.Context) error {
 		return err
 	}
 	defer response.Body.Close()
-	_, _ = io.CopyN(io.Discard, response.Body, 1<<16) // a program does not like to see its answer cut off
+	// A program may report an error if its answer is cut off.
+	_, _ = io.CopyN(io.Discard, response.Body, 1<<16)
 	if response.StatusCode < 200 || response.StatusCode > 399 {
 		return fmt.Errorf("GET %s: %s", c.URL, response.Status)
 	}
