@@ -1,5 +1,6 @@
-// A peer of gopherdiscovery on libnng: it announces a name, and prints the list of those who are there when it changes. nng does what
-// docs/protocol.md says about connections, handshakes, redialling and the headers of surveys.
+// A peer of gopherdiscovery on libnng. It announces a name, and prints the list
+// of all names when the list changes. nng does what docs/protocol.md says about
+// connections, handshakes, redialling and the headers of surveys.
 //
 //	make -C examples/c && examples/c/peer -name http://10.0.0.3:8080
 
@@ -31,13 +32,14 @@ typedef struct {
 	size_t len;
 } span;
 
-// peer is what the callbacks of its two sockets work with. They do not share what changes.
+// peer holds what the callbacks of its two sockets use. The two callbacks share
+// only what does not change.
 typedef struct {
 	const char *name;
 	nng_socket survey, list;
 	nng_aio *survey_aio, *list_aio;
-	bool answering; // the operation of survey_aio is a send
-	char *last;     // the last line that was printed; NULL before the first
+	bool answering; // survey_aio is sending
+	char *last;     // the line printed last; NULL before the first
 	size_t last_len;
 } peer;
 
@@ -70,10 +72,12 @@ static void *allocate(size_t size)
 	return p;
 }
 
-// rune_length returns the length of the character of UTF-8 that s begins with, 0 if it is none or a control character.
+// rune_length returns the length of the UTF-8 character at the beginning of s. It
+// returns 0 if there is no valid one, or a control character.
 static size_t rune_length(span s)
 {
-	// For each length the bits of the first byte that say so, and the lowest character that needs it.
+	// For each length, these are the bits of the first byte that announce it,
+	// and the lowest character that needs it.
 	static const struct {
 		unsigned char mask, bits;
 		uint32_t lowest;
@@ -147,7 +151,7 @@ static span *split(span body, size_t *count)
 	return names;
 }
 
-// print_list prints a list unless it is the same as the last.
+// print_list prints a list unless it is the same as the last one.
 static void print_list(peer *p, span body)
 {
 	static const char start[] = "peers: [", end[] = "]\n";
@@ -156,7 +160,7 @@ static void print_list(peer *p, span body)
 
 	if (count == 0 && body.len > 0) {
 		free(names);
-		return; // whatever that was, it does not say that nobody is there
+		return; // a body without names is invalid, not an empty list
 	}
 	char *line = allocate(strlen(start) + body.len + strlen(end));
 	size_t len = strlen(start);
@@ -202,19 +206,20 @@ static void on_list(void *arg)
 	nng_recv_aio(p->list, p->list_aio);
 }
 
-// on_survey is called when a survey has come, when its answer is on its way, or when the socket is closed.
+// on_survey is called when a survey has come, when its answer is on its way, or
+// when the socket is closed.
 static void on_survey(void *arg)
 {
 	peer *p = arg;
 	int rv = nng_aio_result(p->survey_aio);
 
 	if (p->answering && rv != 0) {
-		nng_msg_free(nng_aio_get_msg(p->survey_aio)); // still ours
+		nng_msg_free(nng_aio_get_msg(p->survey_aio)); // still ours, as it was not sent
 	}
 	if (rv == NNG_ECLOSED || rv == NNG_ECANCELED) {
 		return;
 	}
-	if (p->answering) { // if that failed its server is gone
+	if (p->answering) { // if that failed, the server is gone
 		p->answering = false;
 		nng_recv_aio(p->survey, p->survey_aio);
 		return;
@@ -233,14 +238,15 @@ static void dial(nng_socket socket, const char *flag, const char *url, size_t li
 	check(nng_setopt_size(socket, NNG_OPT_RECVMAXSZ, limit), "set the longest message");
 	check(nng_setopt_ms(socket, NNG_OPT_RECONNMINT, REDIAL_MIN), "set the pause between dials");
 	check(nng_setopt_ms(socket, NNG_OPT_RECONNMAXT, REDIAL_MAX), "set the pause between dials");
-	// Whether a server is there does not matter: nng dials again until there is one.
+	// It does not matter whether a server is there: nng dials until there is
+	// one.
 	int rv = nng_dial(socket, url, NULL, NNG_FLAG_NONBLOCK);
 	if (rv != 0) {
 		fail(2, "%s %s: %s", flag, url, nng_strerror(rv));
 	}
 }
 
-// check_url refuses what nng would dial for ever in vain.
+// check_url refuses URLs that nng would dial without ever succeeding.
 static void check_url(const char *flag, const char *url)
 {
 	if (strncmp(url, "ipc://", 6) == 0 && url[6] != '\0') {
@@ -281,7 +287,7 @@ int main(int argc, char **argv)
 	check_url("-server", server);
 	check_url("-pubsub", pubsub);
 
-	// All threads of nng inherit the mask: the signals wait for sigwait.
+	// All threads of nng inherit the mask, so that the signals wait for sigwait.
 	sigset_t ends;
 	sigemptyset(&ends);
 	sigaddset(&ends, SIGINT);
@@ -301,9 +307,10 @@ int main(int argc, char **argv)
 
 	int sig;
 	sigwait(&ends, &sig);
-	sigprocmask(SIG_UNBLOCK, &ends, NULL); // a second signal ends a program that hangs, on its stdout for example
+	// A second signal ends a program that hangs, for example on its stdout.
+	sigprocmask(SIG_UNBLOCK, &ends, NULL);
 	nng_close(p.list);
-	nng_close(p.survey); // that is how a peer leaves
+	nng_close(p.survey); // this is how a peer leaves
 	nng_aio_free(p.survey_aio); // waits for the callback
 	nng_aio_free(p.list_aio);
 	free(p.last);

@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
-"""A peer of gopherdiscovery on plain sockets. It announces a name, and prints the list of all names when it changes.
+"""A peer of gopherdiscovery on plain sockets.
 
-What it says and hears on its two connections is described in docs/protocol.md.
+It announces a name, and prints the list of all names when the list changes.
+The messages on its two connections are described in docs/protocol.md.
 """
 
 import argparse
@@ -20,7 +21,7 @@ PUB, SUB, SURVEYOR, RESPONDENT, CHANGES = 0x20, 0x21, 0x62, 0x63, 0xFD51
 SURVEY_LIMIT, LIST_LIMIT, NAME_LIMIT = 4 << 10, 64 << 20, 512
 CONTROL = re.compile("[\x00-\x1f\x7f-\x9f]")
 
-# The messages of a subscription in changes, and the flag that says that a list is complete.
+# Message kinds of a subscription in changes, and the flag of a complete list.
 WELCOME, HAVE, LIST, CHANGE, BEAT, IGNORED = 1, 2, 3, 4, 5, 0x80
 FORMAT = 1
 COMPLETE = 1
@@ -35,7 +36,7 @@ DISTRUST_TIME = 600  # after the first bad message; each further one doubles it
 
 
 def is_name(name):
-    """Tell whether bytes are a valid name."""
+    """Report whether bytes are a valid name."""
     try:
         return 1 <= len(name) <= NAME_LIMIT and b"|" not in name and not CONTROL.search(name.decode())
     except UnicodeDecodeError:
@@ -43,7 +44,7 @@ def is_name(name):
 
 
 def sum_of(names):
-    """Return the sum of names: that of the FNV-1a hash of each, modulo 2^64."""
+    """Return the sum of the FNV-1a hashes of names, modulo 2^64."""
     total = 0
     for name in names:
         fnv = 0xCBF29CE484222325
@@ -54,17 +55,17 @@ def sum_of(names):
 
 
 class Refused(ConnectionError):
-    """The server does not offer the subscription in changes."""
+    """The server does not offer subscriptions in changes."""
 
-    at_once = True  # the plain form is to be tried without a pause
+    at_once = True  # try the plain form without a pause
 
 
 class BadMessage(ConnectionError):
-    """The server does not keep to the protocol."""
+    """The server violates the protocol."""
 
 
 class Address:
-    """A URL, taken apart. A malformed one is a ValueError."""
+    """The parts of a URL. A malformed URL raises ValueError."""
 
     def __init__(self, url):
         self.url = url
@@ -78,7 +79,7 @@ class Address:
             raise ValueError("want tcp://host:port, tls+tcp://host:port or ipc://path")
         self.host, self.port = match[1] or match[2], int(match[3])
         try:
-            self.host.encode("idna")  # as connecting does
+            self.host.encode("idna")  # as when connecting
         except UnicodeError:
             raise ValueError("malformed host") from None
 
@@ -96,7 +97,7 @@ class Address:
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         for option, value in (("TCP_KEEPIDLE", 3), ("TCP_KEEPINTVL", 1), ("TCP_KEEPCNT", 7)):
-            if hasattr(socket, option):  # not everywhere
+            if hasattr(socket, option):  # some systems lack it
                 sock.setsockopt(socket.IPPROTO_TCP, getattr(socket, option), value)
         if self.scheme == "tcp":
             return sock
@@ -104,7 +105,10 @@ class Address:
 
 
 class Connection:
-    """A connection to a server, as a context manager that closes it. All that can go wrong with it is an OSError."""
+    """A connection to a server. It is a context manager that closes it.
+
+    All failures of the connection raise OSError.
+    """
 
     def __init__(self, address, tls):
         self.marker = b"\x01" if address.scheme == "ipc" else b""
@@ -125,7 +129,8 @@ class Connection:
     def ask_for_changes(self):
         """Shake hands for a subscription in changes.
 
-        What the server does after its hello is the answer: only a valid WELCOME is not a refusal.
+        The server answers after its hello. Anything but a valid WELCOME is a
+        refusal.
         """
         deadline = time.monotonic() + HANDSHAKE_TIME
         self.greet(CHANGES, PUB, deadline)
@@ -148,7 +153,10 @@ class Connection:
             raise ConnectionError("something else listens there")
 
     def begin(self, silence):
-        """End the handshake. From now on the server may be silent for so long; None is without end."""
+        """End the handshake.
+
+        From now on the server may be silent for this long; None is no limit.
+        """
         self.sock.settimeout(silence)
         self.since = time.monotonic()
 
@@ -181,13 +189,16 @@ def announce(connection, name):
     while True:
         survey = connection.receive(SURVEY_LIMIT)
         for at in range(0, min(len(survey) - 3, 36), 4):
-            if survey[at] & 0x80:  # the id, perhaps behind the words of devices
+            if survey[at] & 0x80:  # the id, after the words of any devices
                 connection.send(survey[: at + 4] + name)
                 break
 
 
 class Held:
-    """The list that a subscriber holds. A message of the server that does not fit it is a BadMessage, and changes nothing."""
+    """The list that a subscriber holds.
+
+    A message that does not fit the list raises BadMessage and changes nothing.
+    """
 
     def __init__(self):
         self.names = None  # or sorted, without duplicates
@@ -202,11 +213,11 @@ class Held:
         return self.known_sum
 
     def have(self):
-        """Return the message that says which list this is."""
+        """Return the message that tells the server which list this is."""
         return struct.pack(">B", HAVE) if self.names is None else struct.pack(">BQ", HAVE, self.sum())
 
     def take(self, body):
-        """Take a message in, and tell whether the list counts from now on, if it did not before."""
+        """Apply a message, and report whether it makes the list count."""
         kind, size = body[0] if body else 0, len(body)
         if kind >= IGNORED:
             return False
@@ -246,7 +257,7 @@ class Held:
 
     @staticmethod
     def parse(part):
-        """Return the names in a part of a message. The server has sorted them, and sends nothing else."""
+        """Return the names in a part of a message, which must be sorted."""
         names = part.split(b"|") if part else []
         if not all(map(is_name, names)) or any(a >= b for a, b in zip(names, names[1:])):
             raise BadMessage("the server sent names that are not valid, or not in order")
@@ -254,7 +265,10 @@ class Held:
 
 
 class Watcher:
-    """Prints lists, but none that is equal to the last. It asks for changes, unless that is known to be in vain."""
+    """Prints lists, except a list that equals the last one.
+
+    It asks for changes, unless it knows that this would fail.
+    """
 
     def __init__(self, plain):
         self.plain = plain
@@ -262,10 +276,10 @@ class Watcher:
         self.printed = None
         self.refused_until = self.distrusted_until = 0
         self.distrust = DISTRUST_TIME
-        self.fruitless = False  # the last connection was plain, and brought no list
+        self.fruitless = False  # the last connection was plain and brought no list
 
     def watch(self, connection):
-        """Print lists until the connection fails, in the form that promises most."""
+        """Print lists until the connection fails, in the form likeliest to succeed."""
         if self.asks_for_changes(time.monotonic()):
             try:
                 self.watch_changes(connection)
@@ -288,7 +302,7 @@ class Watcher:
             refusal.at_once = not both_refused
             raise
         connection.send(self.held.have())
-        counts = False  # what an earlier connection brought must be confirmed
+        counts = False  # the list of an earlier connection must be confirmed
         while True:
             body = connection.receive(LIST_LIMIT + 2)
             counts = self.held.take(body) or counts
@@ -302,7 +316,7 @@ class Watcher:
             body = connection.receive(LIST_LIMIT)
             self.fruitless = False
             names = sorted({name for name in body.split(b"|") if is_name(name)})
-            if names or not body:  # a body without names is rubbish, not an empty list
+            if names or not body:  # a body without names is invalid, not an empty list
                 self.held.replace(names)
                 self.show()
 
@@ -317,18 +331,18 @@ def write_line(stream, line):
         stream.buffer.write(line + b"\n")
         stream.flush()
     except OSError:
-        os._exit(1)  # nobody reads it any more
+        os._exit(1)  # no one reads the output any more
 
 
 def keep_connected(address, tls, talk):
-    """Connect, talk, and connect again when the connection fails, without end."""
+    """Connect and talk, and connect again whenever the connection fails."""
     pause, trouble = 0.1, None
     while True:
         connection = None
         try:
             with Connection(address, tls) as connection:
                 talk(connection)
-        except Refused as refusal:  # as a rule by a server that is older than the subscription in changes
+        except Refused as refusal:  # usually by a server without changes
             if refusal.at_once:
                 continue
         except OSError as err:
@@ -370,7 +384,7 @@ def parse_arguments():
         tls = ssl.create_default_context(cafile=args.tls_ca)
         tls.minimum_version = ssl.TLSVersion.TLSv1_2
         if args.tls_cert:
-            tls.load_cert_chain(args.tls_cert, args.tls_key, password="")  # never asks for one
+            tls.load_cert_chain(args.tls_cert, args.tls_key, password="")  # never prompts for one
     except OSError as err:
         parser.error(f"-tls-ca {args.tls_ca}, -tls-cert {args.tls_cert}, -tls-key {args.tls_key}: {err}")
     return name, addresses, args.plain, tls
@@ -378,7 +392,7 @@ def parse_arguments():
 
 def main():
     name, (survey, pubsub), plain, tls = parse_arguments()
-    # All threads inherit the mask: the signals wait for sigwait.
+    # All threads inherit the mask, so that the signals wait for sigwait.
     ends = {signal.SIGINT, signal.SIGTERM}
     signal.pthread_sigmask(signal.SIG_BLOCK, ends)
     for args in (
@@ -387,7 +401,9 @@ def main():
     ):
         threading.Thread(target=keep_connected, args=args, daemon=True).start()
     signal.sigwait(ends)
-    os._exit(0)  # without waiting for the threads: a peer leaves when the system closes its connections
+    # A peer leaves when the system closes its connections, so the threads are
+    # not waited for.
+    os._exit(0)
 
 
 if __name__ == "__main__":
