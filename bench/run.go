@@ -129,6 +129,7 @@ func measureLight(ctx context.Context, cfg config, n int) (result lightResult, e
 			peers.Survey, peers.PubSub = bound.Survey, bound.PubSub
 			return light.Call(ctx, "Connect", peers, &result.form)
 		},
+		func() error { return server.Call(ctx, "Complete", struct{}{}, &struct{}{}) },
 		func() error { return light.Call(ctx, "Changes", cfg.rounds, &result.changes) },
 		func() error { return server.Call(ctx, "Idle", cfg.idle, &used) },
 		func() error { return server.Call(ctx, "Resident", struct{}{}, &after) },

@@ -75,15 +75,27 @@ func (s *Server) Idle(window time.Duration, used *time.Duration) error {
 	return err
 }
 
+// Complete waits until the server has surveyed everyone. Until then it tells of
+// a leave at once, and does not wait for others that may follow.
+func (s *Server) Complete(struct{}, *struct{}) error {
+	return await(s.server, "not complete", func(stats gopherdiscovery.Stats) bool { return stats.Complete })
+}
+
 // Drain waits until no one is connected.
 func (s *Server) Drain(struct{}, *struct{}) error {
+	return await(s.server, "not without connections", func(stats gopherdiscovery.Stats) bool {
+		return stats.Clients == 0 && stats.Subscribers == 0
+	})
+}
+
+func await(server *gopherdiscovery.DiscoveryServer, without string, done func(gopherdiscovery.Stats) bool) error {
 	for deadline := time.Now().Add(measure.Timeout); ; time.Sleep(10 * time.Millisecond) {
-		stats := s.server.Stats()
-		if stats.Clients == 0 && stats.Subscribers == 0 {
+		stats := server.Stats()
+		if done(stats) {
 			return nil
 		}
 		if time.Now().After(deadline) {
-			return fmt.Errorf("%d clients and %d subscribers are still connected", stats.Clients, stats.Subscribers)
+			return fmt.Errorf("the server is %s after %v: %+v", without, measure.Timeout, stats)
 		}
 	}
 }
