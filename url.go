@@ -20,8 +20,8 @@ type address struct {
 
 func (a address) String() string { return a.scheme + "://" + a.target }
 
-// takesAnyPort tells whether the address leaves the choice of its port to the system.
-func (a address) takesAnyPort() bool {
+// hasPortZero tells whether the address leaves the choice of its port to the system.
+func (a address) hasPortZero() bool {
 	return a.isTCP() && strings.HasSuffix(a.target, ":0")
 }
 
@@ -149,7 +149,7 @@ func (a *address) checkHostPort(lowestPort uint64) error {
 // checkDistinct refuses one address for surveys and lists.
 func checkDistinct(surveys, pubsubs []address) error {
 	for _, a := range pubsubs {
-		if slices.Contains(surveys, a) && !a.takesAnyPort() {
+		if slices.Contains(surveys, a) && !a.hasPortZero() {
 			return fmt.Errorf("%w: urlPubSub %q: the same address as urlServer", ErrInvalidURL, a)
 		}
 	}
