@@ -29,7 +29,7 @@ var (
 	errTLS           = errors.New("the other side speaks TLS, this one does not")
 	errNoTLS         = errors.New("the other side does not speak TLS")
 	errHungUp        = errors.New("the other side closed the connection during the handshake")
-	errMute          = errors.New("the other side did not finish the handshake in time")
+	errSlowHandshake = errors.New("the other side did not finish the handshake in time")
 	errGaveWay       = errors.New("the oldest unfinished handshake gives way to a new one")
 	errFull          = errors.New("there are Options.MaxClients connections")
 	errNoChanges     = errors.New("the server does not offer the list in changes")
