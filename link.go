@@ -124,7 +124,7 @@ func (l *link) handshake(config *tls.Config, patience time.Duration) (err error)
 
 // handshakeTLS returns what is left of the patience.
 func (l *link) handshakeTLS(config *tls.Config, patience time.Duration) (left time.Duration, err error) {
-	shaking := &shakingConn{Conn: l.net, turns: &computing, spared: &l.spared, left: patience}
+	shaking := &tlsHandshakeConn{Conn: l.net, turns: &tlsTurns, spared: &l.spared, left: patience}
 	defer shaking.end()
 	var tc *tls.Conn
 	if l.outage == nil {

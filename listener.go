@@ -129,7 +129,7 @@ func (l *listener) shake(c *link, s *handshake) {
 		err = l.endpoint.admit(c)
 	}
 	if err != nil {
-		answerPlain(err)
+		sendTLSAlert(err)
 		l.endpoint.refuse(c, c.remote(), err)
 		return
 	}
@@ -140,9 +140,9 @@ func (l *listener) shake(c *link, s *handshake) {
 	}
 }
 
-// answerPlain tells a client that came without TLS what is spoken here: an alert that the handshake has failed (RFC 8446,
+// sendTLSAlert tells a client that came without TLS what is spoken here: an alert that the handshake has failed (RFC 8446,
 // section 6).
-func answerPlain(err error) {
+func sendTLSAlert(err error) {
 	var record tls.RecordHeaderError
 	if errors.As(err, &record) && record.Conn != nil {
 		_, _ = record.Conn.Write([]byte{21, 3, 1, 0, 2, 2, 40})

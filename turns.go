@@ -14,9 +14,9 @@ import (
 	"time"
 )
 
-// computing is whose turn it is in this process to compute a handshake of TLS: as many as there are processors. All at once
+// tlsTurns is whose turn it is in this process to compute a handshake of TLS: as many as there are processors. All at once
 // none would end in time.
-var computing = turns{free: runtime.GOMAXPROCS(0)}
+var tlsTurns = turns{free: runtime.GOMAXPROCS(0)}
 
 // turns lets a few at a time do something, in the order in which they asked, but first those who have begun.
 type turns struct {
@@ -85,9 +85,9 @@ func (t *turns) give() {
 	t.free++
 }
 
-// shakingConn is a connection during its handshake of TLS. It has its turn except while it waits for the other side, and
+// tlsHandshakeConn is a connection during its handshake of TLS. It has its turn except while it waits for the other side, and
 // only that wait counts against the time that the other side has.
-type shakingConn struct {
+type tlsHandshakeConn struct {
 	net.Conn
 	turns  *turns
 	spared *atomic.Int64 // until when it does not give way, see handshake
@@ -99,12 +99,12 @@ type shakingConn struct {
 }
 
 // end is called after the handshake. From then on it is a connection as any.
-func (s *shakingConn) end() {
+func (s *tlsHandshakeConn) end() {
 	s.giveTurn()
 	s.over = true
 }
 
-func (s *shakingConn) Read(b []byte) (n int, err error) {
+func (s *tlsHandshakeConn) Read(b []byte) (n int, err error) {
 	if len(s.ahead) > 0 {
 		n = copy(b, s.ahead)
 		s.ahead = s.ahead[n:]
@@ -132,7 +132,7 @@ func (s *shakingConn) Read(b []byte) (n int, err error) {
 }
 
 // Write counts as well: a side that reads nothing is silent too.
-func (s *shakingConn) Write(b []byte) (int, error) {
+func (s *tlsHandshakeConn) Write(b []byte) (int, error) {
 	if s.over {
 		return s.Conn.Write(b)
 	}
@@ -144,7 +144,7 @@ func (s *shakingConn) Write(b []byte) (int, error) {
 
 // takeTurn returns false when the other side has gone, or the connection is closed, before it is its turn. It lets everything
 // else run before it uses its turn: surveys and lists do not wait for a row of handshakes.
-func (s *shakingConn) takeTurn() bool {
+func (s *tlsHandshakeConn) takeTurn() bool {
 	s.spared.Store(math.MaxInt64)
 	if s.turns.tryTake() {
 		s.inTurn = true
@@ -159,7 +159,7 @@ func (s *shakingConn) takeTurn() bool {
 
 // watch closes gone when the other side goes: then it waits for its turn no longer, and nothing is computed in vain. What the
 // other side says meanwhile is kept for Read.
-func (s *shakingConn) watch() (gone <-chan struct{}, stop func()) {
+func (s *tlsHandshakeConn) watch() (gone <-chan struct{}, stop func()) {
 	_ = s.SetReadDeadline(time.Time{})
 	left, stopped := make(chan struct{}), make(chan struct{})
 	go func() {
@@ -177,7 +177,7 @@ func (s *shakingConn) watch() (gone <-chan struct{}, stop func()) {
 	}
 }
 
-func (s *shakingConn) giveTurn() {
+func (s *tlsHandshakeConn) giveTurn() {
 	if s.inTurn {
 		s.inTurn = false
 		s.turns.give()

@@ -59,9 +59,9 @@ func TestTurns(t *testing.T) {
 
 // newShaking returns a shaking connection that needs a turn, and its other
 // side.
-func newShaking(all *turns) (*shakingConn, net.Conn) {
+func newTLSHandshake(all *turns) (*tlsHandshakeConn, net.Conn) {
 	ours, theirs := net.Pipe()
-	return &shakingConn{Conn: ours, turns: all, spared: new(atomic.Int64), left: handshakeTime}, theirs
+	return &tlsHandshakeConn{Conn: ours, turns: all, spared: new(atomic.Int64), left: handshakeTime}, theirs
 }
 
 // The time in our queue does not count against the other side, but its silence
@@ -69,7 +69,7 @@ func newShaking(all *turns) (*shakingConn, net.Conn) {
 func TestPatienceIsForTheOtherSideOnly(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		all := &turns{}
-		s, theirs := newShaking(all)
+		s, theirs := newTLSHandshake(all)
 		defer s.Close()
 		defer theirs.Close()
 		said := []byte("hello")
@@ -109,7 +109,7 @@ func TestWaitingForATurn(t *testing.T) {
 	for _, gone := range []bool{false, true} {
 		synctest.Test(t, func(t *testing.T) {
 			all := &turns{}
-			s, theirs := newShaking(all)
+			s, theirs := newTLSHandshake(all)
 			defer s.Close()
 			go func() {
 				_, _ = theirs.Write([]byte("first"))
@@ -152,7 +152,7 @@ func TestWaitingForATurn(t *testing.T) {
 func TestLittleIsReadAhead(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		all := &turns{}
-		s, theirs := newShaking(all)
+		s, theirs := newTLSHandshake(all)
 		go func() {
 			_, _ = theirs.Write(make([]byte, 1))
 			// This blocks until the connection is closed.
@@ -177,7 +177,7 @@ func TestLittleIsReadAhead(t *testing.T) {
 // right after it has begun.
 func TestWhenAHandshakeIsSpared(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s, theirs := newShaking(&turns{free: 1})
+		s, theirs := newTLSHandshake(&turns{free: 1})
 		if got := s.spared.Load(); got != 0 {
 			t.Errorf("before it has begun it is spared until %d", got)
 		}
