@@ -18,7 +18,7 @@ type handshakes struct {
 
 // handshake is one that is under way.
 type handshake struct {
-	conn handshaking
+	conn pendingConn
 	url  string // of the listener
 
 	// spared is until when it does not give way, as Unix time in nanoseconds: not while it computes or waits for its turn,
@@ -29,8 +29,8 @@ type handshake struct {
 	place *list.Element // in the list; nil when it is not there
 }
 
-// handshaking is a connection that shakes hands.
-type handshaking interface {
+// pendingConn is a connection that shakes hands.
+type pendingConn interface {
 	io.Closer
 	unread() bool // something has come that was not read yet
 }

@@ -108,7 +108,7 @@ func (l *link) handshake(config *tls.Config, patience time.Duration) (err error)
 	if err := l.net.SetReadDeadline(time.Now().Add(patience)); err != nil {
 		return err
 	}
-	l.in = bufio.NewReaderSize(tolerant{l}, readBuffer)
+	l.in = bufio.NewReaderSize(patientReader{l}, readBuffer)
 	if err := l.exchangeHello(); err != nil {
 		return explain(err)
 	}
@@ -149,7 +149,7 @@ func (l *link) exchangeHello() error {
 	}
 	hello := [8]byte{0, 'S', 'P', 0}
 	binary.BigEndian.PutUint16(hello[4:], self)
-	if err := l.timeWrite(); err != nil {
+	if err := l.setWriteDeadline(); err != nil {
 		return err
 	}
 	if _, err := l.net.Write(hello[:]); err != nil {
@@ -214,13 +214,13 @@ func (l *link) subscribe(patience time.Duration) error {
 	return l.net.SetDeadline(time.Time{})
 }
 
-// timeWrite gives the next write of the handshake its time, however late this
+// setWriteDeadline gives the next write of the handshake its time, however late this
 // process is.
-func (l *link) timeWrite() error { return l.net.SetWriteDeadline(time.Now().Add(handshakeTime)) }
+func (l *link) setWriteDeadline() error { return l.net.SetWriteDeadline(time.Now().Add(handshakeTime)) }
 
 // sendShort sends a message of the handshake.
 func (l *link) sendShort(body []byte) error {
-	if err := l.timeWrite(); err != nil {
+	if err := l.setWriteDeadline(); err != nil {
 		return err
 	}
 	return l.send(nil, body)
@@ -239,12 +239,12 @@ func (l *link) receiveShort() ([]byte, error) {
 	return body, l.read(body)
 }
 
-// tolerant reads from a link. When the deadline of a handshake has passed and
+// patientReader reads from a link. When the deadline of a handshake has passed and
 // something has come that was not read yet, it is this process that is late, and
 // not the other side: there is more time then.
-type tolerant struct{ *link }
+type patientReader struct{ *link }
 
-func (t tolerant) Read(p []byte) (int, error) {
+func (t patientReader) Read(p []byte) (int, error) {
 	for {
 		n, err := t.net.Read(p)
 		if n > 0 || !errors.Is(err, os.ErrDeadlineExceeded) || t.extended == mostExtensions || !t.unread() {
