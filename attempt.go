@@ -224,7 +224,7 @@ func (c *connector) try(ctx context.Context, target string, patience time.Durati
 	if err != nil {
 		return nil, err
 	}
-	limitUnacknowledged(nc, vanishedAfter)
+	setUserTimeout(nc, vanishedAfter)
 	return c.shake(ctx, nc, patience, changes)
 }
 

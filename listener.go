@@ -76,7 +76,7 @@ func (l *listener) acceptAll() {
 		nc, err := l.net.Accept()
 		switch {
 		case err == nil:
-			limitUnacknowledged(nc, vanishedAfter)
+			setUserTimeout(nc, vanishedAfter)
 			if c := newLink(nc, l.endpoint, l.address); c != nil {
 				l.begin(c)
 			}

@@ -9,9 +9,9 @@ import (
 // tcpUserTimeout is TCP_USER_TIMEOUT, which package syscall lacks.
 const tcpUserTimeout = 0x12
 
-// limitUnacknowledged ends a connection whose other end has acknowledged nothing, or has had no room, for the given time. Keepalive does not do that
+// setUserTimeout ends a connection whose other end has acknowledged nothing, or has had no room, for the given time. Keepalive does not do that
 // while data is on its way (RFC 5482): the surveys that a server keeps sending to a machine that has vanished.
-func limitUnacknowledged(c net.Conn, limit time.Duration) {
+func setUserTimeout(c net.Conn, limit time.Duration) {
 	tc, ok := c.(*net.TCPConn)
 	if !ok {
 		return

@@ -18,11 +18,11 @@ func TestUnacknowledgedIsLimited(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer c.Close()
-	limitUnacknowledged(c, 1500*time.Millisecond)
+	setUserTimeout(c, 1500*time.Millisecond)
 	if got := userTimeout(t, c); got != 1500 {
 		t.Errorf("the kernel waits for %d ms, want 1500", got)
 	}
-	limitUnacknowledged(nothingNet{}, time.Second) // not TCP, nothing to limit
+	setUserTimeout(nothingNet{}, time.Second) // no TCP: nothing to limit
 }
 
 // userTimeout returns TCP_USER_TIMEOUT in milliseconds.

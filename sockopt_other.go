@@ -7,5 +7,5 @@ import (
 	"time"
 )
 
-// limitUnacknowledged is for Linux. Elsewhere the system's own limit holds.
-func limitUnacknowledged(net.Conn, time.Duration) {}
+// setUserTimeout is for Linux. Elsewhere the system's own limit holds.
+func setUserTimeout(net.Conn, time.Duration) {}
