@@ -33,15 +33,15 @@ type endpoint struct {
 	broken   atomic.Uint64 // connections closed because they broke the protocol
 	failed   atomic.Uint64 // connections that could not be accepted
 
-	mu       sync.Mutex // guards the fields below
-	changed  *sync.Cond // a count below fell
-	closed   bool
-	pipes    int                // connections that take part
-	entrants int                // goroutines that the end waits for
-	outside  int                // of these, in a function of the user's
-	joining  int                // connections on their way to take part
-	conns    map[io.Closer]bool // connections in any state: whether admitted
-	admitted int                // connections that count against maxConns
+	mu          sync.Mutex // guards the fields below
+	changed     *sync.Cond // a count below fell
+	closed      bool
+	pipes       int                // connections that take part
+	goroutines  int                // goroutines that the end waits for
+	inCallbacks int                // of these, in a function of the user's
+	joining     int                // connections on their way to take part
+	conns       map[io.Closer]bool // connections in any state: whether admitted
+	admitted    int                // connections that count against maxConns
 }
 
 func newEndpoint(p side, set settings) *endpoint {
@@ -79,7 +79,7 @@ func (e *endpoint) end() {
 	defer grace.Stop()
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	for e.entrants > e.outside || len(e.conns) > 0 || e.outside > 0 && patient {
+	for e.goroutines > e.inCallbacks || len(e.conns) > 0 || e.inCallbacks > 0 && patient {
 		e.changed.Wait()
 	}
 }
@@ -99,16 +99,16 @@ func (e *endpoint) enter(n int) bool {
 	if e.closed {
 		return false
 	}
-	e.entrants += n
+	e.goroutines += n
 	return true
 }
 
-func (e *endpoint) leave() { e.change(func() { e.entrants-- }) }
+func (e *endpoint) leave() { e.change(func() { e.goroutines-- }) }
 
-// callOut calls a function of the user's, which may hang, in a goroutine that has entered.
-func (e *endpoint) callOut(f func()) {
-	e.change(func() { e.outside++ })
-	defer e.change(func() { e.outside-- })
+// callUser calls a function of the user's, which may hang, in a goroutine that has entered.
+func (e *endpoint) callUser(f func()) {
+	e.change(func() { e.inCallbacks++ })
+	defer e.change(func() { e.inCallbacks-- })
 	f()
 }
 

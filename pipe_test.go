@@ -68,8 +68,8 @@ func TestPipeSaysWhatIsNewWhenItCan(t *testing.T) {
 		if got, want := core.take(), []string{"five"}; !slices.Equal(got, want) {
 			t.Errorf("sent %q, want %q", got, want)
 		}
-		if e.entrants != 0 {
-			t.Errorf("got %d goroutines while there is nothing to send, want none", e.entrants)
+		if e.goroutines != 0 {
+			t.Errorf("got %d goroutines while there is nothing to send, want none", e.goroutines)
 		}
 	})
 }
@@ -84,8 +84,8 @@ func TestPipeStopsWhenItCannotSend(t *testing.T) {
 		_, post := newTalkingPipe(core, e)
 		post("lost")
 		post("lost as well")
-		if e.entrants != 0 || e.broken.Load() != 0 {
-			t.Errorf("got %d goroutines and %d broken connections, want none", e.entrants, e.broken.Load())
+		if e.goroutines != 0 || e.broken.Load() != 0 {
+			t.Errorf("got %d goroutines and %d broken connections, want none", e.goroutines, e.broken.Load())
 		}
 	})
 }
@@ -191,9 +191,9 @@ func TestPipeReceives(t *testing.T) {
 			if test.err != nil {
 				drops = 1
 			}
-			if e.broken.Load() != drops || core.isClosed() != (drops == 1) || e.entrants != 0 {
+			if e.broken.Load() != drops || core.isClosed() != (drops == 1) || e.goroutines != 0 {
 				t.Errorf("got %d broken connections, closed %t, %d goroutines, want %d, %t and 0",
-					e.broken.Load(), core.isClosed(), e.entrants, drops, drops == 1)
+					e.broken.Load(), core.isClosed(), e.goroutines, drops, drops == 1)
 			}
 		})
 	}

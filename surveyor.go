@@ -138,7 +138,7 @@ func (r *respondent) permit(name string) (err error) {
 		return nil
 	}
 	from := Conn{RemoteAddr: r.pipe.remoteAddr(), TLS: r.pipe.state()}
-	r.pipe.endpoint.callOut(func() { err = authorize(name, from) })
+	r.pipe.endpoint.callUser(func() { err = authorize(name, from) })
 	switch {
 	case err != nil && r.authorized[name]:
 		return fmt.Errorf("%w: %w", errNoMore, err)

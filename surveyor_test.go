@@ -130,7 +130,7 @@ func TestAuthorizeIsAskedForEachAnswer(t *testing.T) {
 	if err := r.received(answerTo(someSurvey, "a")); !errors.Is(err, errNoMore) || !errors.Is(err, refused) {
 		t.Errorf("not allowed any more: got error %v, want %v and %v", err, errNoMore, refused)
 	}
-	if r.pipe.endpoint.outside != 0 {
+	if r.pipe.endpoint.inCallbacks != 0 {
 		t.Error("a call of Authorize that has returned still counts")
 	}
 }
