@@ -79,7 +79,7 @@ func (l memoryListener) Accept() (mangos.TranPipe, error) {
 // memoryDialer connects over a Memory. Its wrapper makes the pauses between
 // attempts.
 type memoryDialer struct {
-	fixed
+	noOptions
 	connector
 }
 

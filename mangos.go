@@ -93,14 +93,14 @@ func isForeign(scheme string) bool {
 	return scheme != privateScheme && transport.GetTransport(scheme) != nil
 }
 
-// fixed refuses the options of mangos: ours are in the endpoint.
-type fixed struct{}
+// noOptions refuses the options of mangos: ours are in the endpoint.
+type noOptions struct{}
 
-func (fixed) SetOption(string, any) error   { return mangos.ErrBadOption }
-func (fixed) GetOption(string) (any, error) { return nil, mangos.ErrBadOption }
+func (noOptions) SetOption(string, any) error   { return mangos.ErrBadOption }
+func (noOptions) GetOption(string) (any, error) { return nil, mangos.ErrBadOption }
 
-// hand must wrap what is returned to mangos as a new connection.
-func hand(e *endpoint, p mangos.TranPipe) (mangos.TranPipe, error) {
+// handOver must wrap what is returned to mangos as a new connection.
+func handOver(e *endpoint, p mangos.TranPipe) (mangos.TranPipe, error) {
 	if !e.join() {
 		_ = p.Close()
 		return nil, mangos.ErrClosed
@@ -110,7 +110,7 @@ func hand(e *endpoint, p mangos.TranPipe) (mangos.TranPipe, error) {
 
 // netListener is a listener as mangos sees it.
 type netListener struct {
-	fixed
+	noOptions
 	*listener
 }
 
@@ -123,7 +123,7 @@ func (l netListener) Accept() (mangos.TranPipe, error) {
 	if err != nil {
 		return nil, mangos.ErrClosed
 	}
-	return hand(l.endpoint, netPipe{c})
+	return handOver(l.endpoint, netPipe{c})
 }
 
 // redial connects until it succeeds.
@@ -132,7 +132,7 @@ func redial(r *redialer, connect func() (mangos.TranPipe, error)) (mangos.TranPi
 		p, err := connect()
 		if err == nil {
 			r.succeed()
-			return hand(r.endpoint, p)
+			return handOver(r.endpoint, p)
 		}
 		r.fail(err)
 	}
@@ -141,7 +141,7 @@ func redial(r *redialer, connect func() (mangos.TranPipe, error)) (mangos.TranPi
 
 // netDialer is a connector as mangos sees it, which calls Dial again when the connection is lost.
 type netDialer struct {
-	fixed
+	noOptions
 	connector
 }
 
@@ -222,7 +222,7 @@ func (l foreignListener) Accept() (mangos.TranPipe, error) {
 			return nil, err
 		}
 		if err = l.endpoint.admit(p); err == nil {
-			return hand(l.endpoint, p)
+			return handOver(l.endpoint, p)
 		}
 		from, _ := tp.GetOption(mangos.OptionRemoteAddr)
 		l.endpoint.refuse(p, fmt.Sprint(from), err)
@@ -232,7 +232,7 @@ func (l foreignListener) Accept() (mangos.TranPipe, error) {
 // foreignDialer connects over a transport that is not ours. A connect that is under way cannot be interrupted: the end of
 // the endpoint does not wait for it, and what comes of it is closed.
 type foreignDialer struct {
-	fixed
+	noOptions
 	*redialer
 	foreign mangos.TranDialer
 }

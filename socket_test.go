@@ -12,7 +12,7 @@ import (
 func TestCloseWaitsForConnectionsThatAreBeingAdded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newSocket(side{}, quietSettings, nil)
-		if _, err := hand(s.endpoint, nothing{}); err != nil {
+		if _, err := handOver(s.endpoint, nothing{}); err != nil {
 			t.Fatal(err)
 		}
 		closed := make(chan struct{})
@@ -26,7 +26,7 @@ func TestCloseWaitsForConnectionsThatAreBeingAdded(t *testing.T) {
 			t.Fatal("closed before the connection was added")
 		default:
 		}
-		if _, err := hand(s.endpoint, nothing{}); err != mangos.ErrClosed {
+		if _, err := handOver(s.endpoint, nothing{}); err != mangos.ErrClosed {
 			t.Errorf("handing a connection to a closed socket: got %v, want %v", err, mangos.ErrClosed)
 		}
 		s.joined()
