@@ -21,10 +21,10 @@ type handshake struct {
 	conn pendingConn
 	url  string // of the listener
 
-	// spared is until when it does not give way, as Unix time in nanoseconds: not while it computes or waits for its turn,
+	// protectedUntil is until when it does not give way, as Unix time in nanoseconds: not while it computes or waits for its turn,
 	// and once TLS has begun only after the other side has kept us waiting for begunGrace. A subscription in changes of
 	// which only HAVE is missing is spared.
-	spared *atomic.Int64
+	protectedUntil *atomic.Int64
 
 	place *list.Element // in the list; nil when it is not there
 }
@@ -35,7 +35,7 @@ type pendingConn interface {
 	unread() bool // something has come that was not read yet
 }
 
-// add waits while there are as many handshakes of the listener as there may be, and all are spared: then it is we who are
+// add waits while there are as many handshakes of the listener as there may be, and all are protectedUntil: then it is we who are
 // slow, and those who come wait in the system's queue. If there is one that keeps us waiting, the oldest of them gives way:
 // a connection that says nothing keeps no other out.
 func (h *handshakes) add(ctx context.Context, s *handshake) {
@@ -75,24 +75,24 @@ func (h *handshakes) remove(s *handshake) bool {
 
 // giveWay closes the oldest connection, of a URL or of any if that is empty, that keeps us waiting for its handshake. If there
 // is none it closes the oldest that is spared, if it may. It reports whether there was one; its descriptor is then free.
-func (h *handshakes) giveWay(url string, evenSpared bool) bool {
-	s := h.oldest(url, time.Now(), evenSpared)
+func (h *handshakes) giveWay(url string, evenProtected bool) bool {
+	s := h.oldest(url, time.Now(), evenProtected)
 	if s != nil && h.remove(s) {
 		_ = s.conn.Close()
 	}
 	return s != nil
 }
 
-func (h *handshakes) oldest(url string, now time.Time, evenSpared bool) (oldest *handshake) {
+func (h *handshakes) oldest(url string, now time.Time, evenProtected bool) (oldest *handshake) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	for at := h.list.Front(); at != nil; at = at.Next() {
 		s := at.Value.(*handshake)
 		switch {
 		case url != "" && s.url != url:
-		case s.spared.Load() <= now.UnixNano() && !s.conn.unread():
+		case s.protectedUntil.Load() <= now.UnixNano() && !s.conn.unread():
 			return s
-		case oldest == nil && evenSpared:
+		case oldest == nil && evenProtected:
 			oldest = s
 		}
 	}

@@ -27,9 +27,9 @@ func TestWhoGivesWay(t *testing.T) {
 	var all handshakes
 	closed := ""
 	add := func(name, url string, spared, behind bool) {
-		s := &handshake{conn: &closing{func() { closed += name }, behind}, url: url, spared: new(atomic.Int64)}
+		s := &handshake{conn: &closing{func() { closed += name }, behind}, url: url, protectedUntil: new(atomic.Int64)}
 		if spared {
-			s.spared.Store(time.Now().Add(time.Hour).UnixNano())
+			s.protectedUntil.Store(time.Now().Add(time.Hour).UnixNano())
 		}
 		all.add(t.Context(), s)
 	}
@@ -58,8 +58,8 @@ func TestNoRoomForAHandshake(t *testing.T) {
 		var all handshakes
 		gaveWay := 0
 		add := func(url string) *handshake {
-			s := &handshake{conn: &closing{close: func() { gaveWay++ }}, url: url, spared: new(atomic.Int64)}
-			s.spared.Store(math.MaxInt64)
+			s := &handshake{conn: &closing{close: func() { gaveWay++ }}, url: url, protectedUntil: new(atomic.Int64)}
+			s.protectedUntil.Store(math.MaxInt64)
 			all.add(t.Context(), s)
 			return s
 		}
@@ -82,7 +82,7 @@ func TestNoRoomForAHandshake(t *testing.T) {
 		all.remove(first)
 		<-added
 		first = all.list.Front().Value.(*handshake)
-		first.spared.Store(time.Now().UnixNano()) // now it keeps us waiting
+		first.protectedUntil.Store(time.Now().UnixNano()) // now it keeps us waiting
 		add("full")
 		if gaveWay != 1 || all.list.Len() != maxHandshakes+1 {
 			t.Errorf("%d have given way and %d are under way, want 1 and %d", gaveWay, all.list.Len(), maxHandshakes+1)

@@ -21,15 +21,15 @@ const ipcMessage = 0x01
 
 // link speaks SP over a network connection. Its endpoint owns it until it is closed.
 type link struct {
-	net      net.Conn  // with TLS, once its handshake is done, the TLS connection
-	bare     net.Conn  // without TLS
-	try      tryWriter // of net; nil if it cannot be written to without blocking
-	endpoint *endpoint
-	ipc      bool
-	in       *bufio.Reader
-	extended int // how often the time of the handshake was
-	close    func() error
-	spared   atomic.Int64 // until when the handshake does not give way, see handshake
+	net            net.Conn  // with TLS, once its handshake is done, the TLS connection
+	bare           net.Conn  // without TLS
+	try            tryWriter // of net; nil if it cannot be written to without blocking
+	endpoint       *endpoint
+	ipc            bool
+	in             *bufio.Reader
+	extended       int // how often the time of the handshake was
+	close          func() error
+	protectedUntil atomic.Int64 // until when the handshake does not give way, see handshake
 
 	changes    bool          // the subscription is in changes
 	have       *uint64       // the sum of the list that the subscriber came with
@@ -113,7 +113,7 @@ func (l *link) handshake(config *tls.Config, patience time.Duration) (err error)
 		return explain(err)
 	}
 	if l.changes && l.outage == nil {
-		l.spared.Store(math.MaxInt64)
+		l.protectedUntil.Store(math.MaxInt64)
 		if err := l.welcome(patience); err != nil {
 			return explain(err)
 		}
@@ -124,7 +124,7 @@ func (l *link) handshake(config *tls.Config, patience time.Duration) (err error)
 
 // handshakeTLS returns what is left of the patience.
 func (l *link) handshakeTLS(config *tls.Config, patience time.Duration) (left time.Duration, err error) {
-	shaking := &tlsHandshakeConn{Conn: l.net, turns: &tlsTurns, spared: &l.spared, left: patience}
+	shaking := &tlsHandshakeConn{Conn: l.net, turns: &tlsTurns, protectedUntil: &l.protectedUntil, left: patience}
 	defer shaking.end()
 	var tc *tls.Conn
 	if l.outage == nil {

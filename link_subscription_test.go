@@ -67,7 +67,7 @@ func TestHandshakeOfAServer(t *testing.T) {
 			if l.changes != test.changes || (l.have == nil) != (test.have == nil) || l.have != nil && *l.have != *test.have {
 				t.Errorf("got changes %t from %v, want %t from %v", l.changes, l.have, test.changes, test.have)
 			}
-			if spared := l.spared.Load() > time.Now().UnixNano(); spared != test.changes {
+			if spared := l.protectedUntil.Load() > time.Now().UnixNano(); spared != test.changes {
 				t.Errorf("spared when others need its place: got %t, want %t", spared, test.changes)
 			}
 			l.Close()

@@ -110,7 +110,7 @@ func (l *listener) begin(c *link) {
 	if !l.endpoint.enter(1) {
 		return
 	}
-	s := &handshake{conn: c, url: l.url(), spared: &c.spared}
+	s := &handshake{conn: c, url: l.url(), protectedUntil: &c.protectedUntil}
 	l.endpoint.handshakes.add(l.endpoint.ctx, s)
 	go l.shake(c, s)
 }

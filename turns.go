@@ -89,13 +89,13 @@ func (t *turns) give() {
 // only that wait counts against the time that the other side has.
 type tlsHandshakeConn struct {
 	net.Conn
-	turns  *turns
-	spared *atomic.Int64 // until when it does not give way, see handshake
-	left   time.Duration // of the other side's time
-	begun  bool          // a part of the handshake has been computed
-	inTurn bool
-	over   bool   // the handshake is
-	ahead  []byte // read while it waited for its turn
+	turns          *turns
+	protectedUntil *atomic.Int64 // until when it does not give way, see handshake
+	left           time.Duration // of the other side's time
+	begun          bool          // a part of the handshake has been computed
+	inTurn         bool
+	over           bool   // the handshake is
+	ahead          []byte // read while it waited for its turn
 }
 
 // end is called after the handshake. From then on it is a connection as any.
@@ -116,7 +116,7 @@ func (s *tlsHandshakeConn) Read(b []byte) (n int, err error) {
 	s.giveTurn()
 	start := time.Now()
 	if s.begun {
-		s.spared.Store(start.Add(begunGrace).UnixNano())
+		s.protectedUntil.Store(start.Add(begunGrace).UnixNano())
 	}
 	_ = s.SetReadDeadline(start.Add(s.left))
 	n, err = s.Conn.Read(b)
@@ -145,7 +145,7 @@ func (s *tlsHandshakeConn) Write(b []byte) (int, error) {
 // takeTurn returns false when the other side has gone, or the connection is closed, before it is its turn. It lets everything
 // else run before it uses its turn: surveys and lists do not wait for a row of handshakes.
 func (s *tlsHandshakeConn) takeTurn() bool {
-	s.spared.Store(math.MaxInt64)
+	s.protectedUntil.Store(math.MaxInt64)
 	if s.turns.tryTake() {
 		s.inTurn = true
 	} else {

@@ -61,7 +61,7 @@ func TestTurns(t *testing.T) {
 // side.
 func newTLSHandshake(all *turns) (*tlsHandshakeConn, net.Conn) {
 	ours, theirs := net.Pipe()
-	return &tlsHandshakeConn{Conn: ours, turns: all, spared: new(atomic.Int64), left: handshakeTime}, theirs
+	return &tlsHandshakeConn{Conn: ours, turns: all, protectedUntil: new(atomic.Int64), left: handshakeTime}, theirs
 }
 
 // The time in our queue does not count against the other side, but its silence
@@ -178,19 +178,19 @@ func TestLittleIsReadAhead(t *testing.T) {
 func TestWhenAHandshakeIsSpared(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s, theirs := newTLSHandshake(&turns{free: 1})
-		if got := s.spared.Load(); got != 0 {
+		if got := s.protectedUntil.Load(); got != 0 {
 			t.Errorf("before it has begun it is spared until %d", got)
 		}
 		go func() { _, _ = theirs.Write(make([]byte, 1)) }()
 		if _, err := s.Read(make([]byte, 1)); err != nil {
 			t.Fatal(err)
 		}
-		if got := s.spared.Load(); got != math.MaxInt64 {
+		if got := s.protectedUntil.Load(); got != math.MaxInt64 {
 			t.Errorf("while it computes it is spared until %d, want always", got)
 		}
 		go func() { _, _ = s.Read(make([]byte, 1)) }()
 		synctest.Wait()
-		if got, want := s.spared.Load(), time.Now().Add(begunGrace).UnixNano(); got != want {
+		if got, want := s.protectedUntil.Load(), time.Now().Add(begunGrace).UnixNano(); got != want {
 			t.Errorf("while the other side is waited for it is spared until %d, want %d", got, want)
 		}
 		_ = s.Close()
