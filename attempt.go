@@ -15,7 +15,7 @@ import (
 // history is what a dialer remembers of its attempts over the network. It is for one goroutine at a time.
 type history struct {
 	attempts int
-	mute     int  // attempts in a row that ended for the other side's silence
+	timeouts int  // attempts in a row that ended for the other side's silence
 	warned   bool // that a name has several addresses
 }
 
@@ -101,16 +101,16 @@ func (h *history) order(targets []string) []string {
 // note takes the result of an attempt.
 func (h *history) note(err error) {
 	if errors.Is(err, errSlowHandshake) {
-		h.mute++
+		h.timeouts++
 	} else {
-		h.mute = 0
+		h.timeouts = 0
 	}
 }
 
 // patience is how long the server may keep silent in the handshakes of the next attempt.
 func (h *history) patience() time.Duration {
 	patience := handshakeTime
-	for range h.mute {
+	for range h.timeouts {
 		if patience *= 2; patience >= maxPatience {
 			return maxPatience
 		}

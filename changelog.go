@@ -51,13 +51,13 @@ type cursor struct {
 	complete bool    // it was told that the list is
 	beat     bool    // it is to be sent something, be it a beat
 	skipped  int     // beats that it was not sent because what it has is not checked yet
-	said     time.Time
+	lastSent time.Time
 }
 
 // newCursor returns the cursor of a subscriber that has the list with the
 // sum have, or none. A plain subscriber never says what it has.
 func newCursor(plain bool, have *uint64, now time.Time) cursor {
-	c := cursor{plain: plain, position: nowhere, have: have, holds: plain || have != nil, said: now}
+	c := cursor{plain: plain, position: nowhere, have: have, holds: plain || have != nil, lastSent: now}
 	if have != nil {
 		c.sum = *have
 	}
@@ -99,7 +99,7 @@ func (l *changelog) record(c change) {
 // takes it for sent. The message is shared.
 func (l *changelog) next(c *cursor, now time.Time) []byte {
 	if c.holds && !l.complete {
-		return c.hold(now)
+		return c.beatIfDue(now)
 	}
 	if c.have != nil {
 		c.position, c.have = l.find(*c.have), nil
@@ -114,19 +114,19 @@ func (l *changelog) next(c *cursor, now time.Time) []byte {
 	if !due {
 		return nil
 	}
-	c.said = now
+	c.lastSent = now
 	if c.plain {
 		return l.encodedList()[2:]
 	}
 	return s.message
 }
 
-// hold returns a beat if one is due, and otherwise nil.
-func (c *cursor) hold(now time.Time) []byte {
+// beatIfDue returns a beat if one is due, and otherwise nil.
+func (c *cursor) beatIfDue(now time.Time) []byte {
 	if c.plain || !c.beat {
 		return nil
 	}
-	c.complete, c.beat, c.said = false, false, now
+	c.complete, c.beat, c.lastSent = false, false, now
 	return (&update{kind: kindBeat, sum: c.sum}).encode()
 }
 
@@ -189,7 +189,7 @@ func combine(changes []change) (removed, added []string) {
 		return changes[0].removed, changes[0].added
 	}
 	gone, come := make(map[string]struct{}), make(map[string]struct{})
-	move := func(names []string, from, to map[string]struct{}) {
+	apply := func(names []string, from, to map[string]struct{}) {
 		for _, name := range names {
 			if _, back := from[name]; back {
 				delete(from, name)
@@ -199,8 +199,8 @@ func combine(changes []change) (removed, added []string) {
 		}
 	}
 	for _, c := range changes {
-		move(c.removed, come, gone)
-		move(c.added, gone, come)
+		apply(c.removed, come, gone)
+		apply(c.added, gone, come)
 	}
 	return slices.Sorted(maps.Keys(gone)), slices.Sorted(maps.Keys(come))
 }
@@ -221,7 +221,7 @@ func (c *cursor) quiet(now time.Time, beat time.Duration) bool {
 	if now.Before(c.nextBeat(beat).Add(-beat / beatSlack)) {
 		return false
 	}
-	c.said = now
+	c.lastSent = now
 	if c.have != nil && c.skipped < uncheckedBeats {
 		c.skipped++
 		return false
@@ -230,4 +230,4 @@ func (c *cursor) quiet(now time.Time, beat time.Duration) bool {
 	return true
 }
 
-func (c *cursor) nextBeat(beat time.Duration) time.Time { return c.said.Add(beat) }
+func (c *cursor) nextBeat(beat time.Duration) time.Time { return c.lastSent.Add(beat) }

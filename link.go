@@ -27,7 +27,7 @@ type link struct {
 	endpoint       *endpoint
 	ipc            bool
 	in             *bufio.Reader
-	extended       int // how often the time of the handshake was
+	extensions     int // how often the time of the handshake was
 	close          func() error
 	protectedUntil atomic.Int64 // until when the handshake does not give way, see handshake
 
@@ -124,20 +124,20 @@ func (l *link) handshake(config *tls.Config, patience time.Duration) (err error)
 
 // handshakeTLS returns what is left of the patience.
 func (l *link) handshakeTLS(config *tls.Config, patience time.Duration) (left time.Duration, err error) {
-	shaking := &tlsHandshakeConn{Conn: l.net, turns: &tlsTurns, protectedUntil: &l.protectedUntil, left: patience}
-	defer shaking.end()
+	hs := &tlsHandshakeConn{Conn: l.net, turns: &tlsTurns, protectedUntil: &l.protectedUntil, left: patience}
+	defer hs.end()
 	var tc *tls.Conn
 	if l.outage == nil {
-		tc = tls.Server(shaking, config)
+		tc = tls.Server(hs, config)
 	} else {
-		shaking.begun = true // what a client computes completes what its server has begun
-		tc = tls.Client(shaking, config)
+		hs.begun = true // what a client computes completes what its server has begun
+		tc = tls.Client(hs, config)
 	}
 	if err := tc.Handshake(); err != nil {
 		return 0, err
 	}
 	l.net = tc
-	return max(shaking.left, lastSecond), nil
+	return max(hs.left, lastSecond), nil
 }
 
 // exchangeHello exchanges the 8 bytes that each side of an SP connection begins with.
@@ -247,10 +247,10 @@ type patientReader struct{ *link }
 func (t patientReader) Read(p []byte) (int, error) {
 	for {
 		n, err := t.net.Read(p)
-		if n > 0 || !errors.Is(err, os.ErrDeadlineExceeded) || t.extended == mostExtensions || !t.unread() {
+		if n > 0 || !errors.Is(err, os.ErrDeadlineExceeded) || t.extensions == mostExtensions || !t.unread() {
 			return n, err
 		}
-		t.extended++
+		t.extensions++
 		if err := t.net.SetReadDeadline(time.Now().Add(handshakeTime)); err != nil {
 			return 0, err
 		}

@@ -148,10 +148,10 @@ func TestHandshakeOfASubscriber(t *testing.T) {
 func TestHandshakeOfALateProcess(t *testing.T) {
 	const changes = 0xFD51
 	for _, test := range []struct {
-		name     string
-		says     string
-		extended int // how often, before the test
-		want     error
+		name       string
+		says       string
+		extensions int // before
+		want       error
 	}{
 		{"all has come", greeting(changes) + framed(encodeHave(nil)), 0, nil},
 		{"nothing has come", "", 0, errSlowHandshake},
@@ -171,7 +171,7 @@ func TestHandshakeOfALateProcess(t *testing.T) {
 				}
 			}
 			time.AfterFunc(50*ms, func() { _ = theirs.CloseWrite() })
-			l.extended = test.extended
+			l.extensions = test.extensions
 			if err := l.handshake(nil, -time.Second); !errors.Is(err, test.want) {
 				t.Errorf("got error %v, want %v", err, test.want)
 			}

@@ -103,9 +103,9 @@ func (l *asyncLog) close() {
 type throttle struct {
 	log *asyncLog
 
-	mu     sync.Mutex // guards the fields below
-	second time.Time  // when the second began that warnings are counted in
-	count  int
+	mu          sync.Mutex // guards the fields below
+	windowStart time.Time  // when the second began that warnings are counted in
+	count       int
 }
 
 func (t *throttle) warn(what string, args ...any) {
@@ -120,8 +120,8 @@ func (t *throttle) warn(what string, args ...any) {
 func (t *throttle) allows(now time.Time) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if now.Sub(t.second) >= time.Second {
-		t.second, t.count = now, 0
+	if now.Sub(t.windowStart) >= time.Second {
+		t.windowStart, t.count = now, 0
 	}
 	if t.count == warningsPerSecond {
 		return false

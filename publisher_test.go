@@ -211,7 +211,7 @@ func TestPublisherKeepsTheBeat(t *testing.T) {
 		offerAll(p.take())
 		near.expect(t, "at the start", "list! a b c")
 		late.expect(t, "at the start", "list! a b c")
-		near.cursor.said = start.Add(50 * ms)
+		near.cursor.lastSent = start.Add(50 * ms)
 		time.Sleep(500*ms - 1)
 		p.loop()
 		early.expect(t, "before it is due")

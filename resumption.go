@@ -35,7 +35,7 @@ func (r *resumption) distrust() {
 func (r *resumption) distrusted(since time.Time) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return !r.until.Add(-r.mistrust).Before(since)
+	return !r.plainUntil.Add(-r.mistrust).Before(since)
 }
 
 // change changes what is known of the forms.
@@ -57,14 +57,14 @@ type forms struct {
 	unanswered  bool
 	servedPlain bool // the form of the last connection
 
-	until    time.Time     // plain until then, since the server has sent something that breaks the protocol
-	mistrust time.Duration // how long it lasts
+	plainUntil time.Time     // plain until then, since the server has sent something that breaks the protocol
+	mistrust   time.Duration // how long it lasts
 }
 
 // plain reports whether the next attempt is in the plain form.
 func (f *forms) plain(now time.Time) bool {
 	switch {
-	case now.Before(f.until):
+	case now.Before(f.plainUntil):
 		return true
 	case f.alternate:
 		return f.plainTurn
@@ -102,10 +102,10 @@ func (f *forms) serve(plain bool, now time.Time) {
 
 // distrust notes that the server has broken the protocol.
 func (f *forms) distrust(now time.Time) {
-	if f.mistrust == 0 || now.Sub(f.until) > maxMistrust {
+	if f.mistrust == 0 || now.Sub(f.plainUntil) > maxMistrust {
 		f.mistrust = mistrustTime
 	} else {
 		f.mistrust = min(2*f.mistrust, maxMistrust)
 	}
-	f.until = now.Add(f.mistrust)
+	f.plainUntil = now.Add(f.mistrust)
 }
