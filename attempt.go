@@ -46,7 +46,7 @@ func (c *connector) connect() (*link, error) {
 			return c.try(ctx, target, patience, changes)
 		})
 	})
-	c.history.note(err)
+	c.history.record(err)
 	return won, err
 }
 
@@ -99,7 +99,7 @@ func (h *history) order(targets []string) []string {
 }
 
 // note takes the result of an attempt.
-func (h *history) note(err error) {
+func (h *history) record(err error) {
 	if errors.Is(err, errSlowHandshake) {
 		h.timeouts++
 	} else {
@@ -225,11 +225,11 @@ func (c *connector) try(ctx context.Context, target string, patience time.Durati
 		return nil, err
 	}
 	setUserTimeout(nc, vanishedAfter)
-	return c.shake(ctx, nc, patience, changes)
+	return c.handshake(ctx, nc, patience, changes)
 }
 
-// shake shakes hands on a new connection, which is closed if that fails.
-func (c *connector) shake(ctx context.Context, nc net.Conn, patience time.Duration, changes bool) (*link, error) {
+// handshake shakes hands on a new connection, which is closed if that fails.
+func (c *connector) handshake(ctx context.Context, nc net.Conn, patience time.Duration, changes bool) (*link, error) {
 	made := newLink(nc, c.endpoint, c.address)
 	if made == nil {
 		return nil, net.ErrClosed

@@ -107,7 +107,7 @@ func TestHistory(t *testing.T) {
 		{errors.New("refused"), handshakeTime}, {mute, 2 * handshakeTime}, {mute, 4 * handshakeTime}, {mute, 4 * handshakeTime},
 		{nil, handshakeTime}, {mute, 2 * handshakeTime}, {errTLS, handshakeTime},
 	} {
-		h.note(test.err)
+		h.record(test.err)
 		if got := h.patience(); got != test.want {
 			t.Errorf("after %v: got patience %v, want %v", test.err, got, test.want)
 		}

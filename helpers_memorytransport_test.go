@@ -104,7 +104,7 @@ func (d *memoryDialer) Dial() (mangos.TranPipe, error) {
 		if err != nil {
 			return nil, err
 		}
-		return d.shake(d.endpoint.ctx, nc, handshakeTime, changes)
+		return d.handshake(d.endpoint.ctx, nc, handshakeTime, changes)
 	})
 	if err != nil {
 		return nil, err

@@ -112,10 +112,10 @@ func (l *listener) begin(c *link) {
 	}
 	s := &handshake{conn: c, url: l.url(), protectedUntil: &c.protectedUntil}
 	l.endpoint.handshakes.add(l.endpoint.ctx, s)
-	go l.shake(c, s)
+	go l.handshake(c, s)
 }
 
-func (l *listener) shake(c *link, s *handshake) {
+func (l *listener) handshake(c *link, s *handshake) {
 	defer l.endpoint.leave()
 	var config *tls.Config
 	if l.address.isTLS() {

@@ -21,10 +21,10 @@ type asyncLog struct {
 }
 
 // add queues a record and never blocks.
-func (l *asyncLog) add(level slog.Level, what string, args ...any) {
+func (l *asyncLog) add(level slog.Level, msg string, args ...any) {
 	var caller [1]uintptr
 	runtime.Callers(2, caller[:])
-	r := slog.NewRecord(time.Now(), level, "gopherdiscovery: "+what, caller[0])
+	r := slog.NewRecord(time.Now(), level, "gopherdiscovery: "+msg, caller[0])
 	r.Add(args...)
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -108,9 +108,9 @@ type throttle struct {
 	count       int
 }
 
-func (t *throttle) warn(what string, args ...any) {
+func (t *throttle) warn(msg string, args ...any) {
 	if t.allows(time.Now()) {
-		t.log.add(slog.LevelWarn, what, args...)
+		t.log.add(slog.LevelWarn, msg, args...)
 	} else {
 		t.log.omit()
 	}

@@ -39,11 +39,11 @@ func (o *outage) failed(err error) {
 		return
 	}
 	o.down = true
-	what := diagnose(err) + ", retrying"
+	msg := diagnose(err) + ", retrying"
 	if o.endpoint.lost != "" && o.endpoint.connected() == 0 {
-		what += "; " + o.endpoint.lost
+		msg += "; " + o.endpoint.lost
 	}
-	o.endpoint.log.add(slog.LevelWarn, what, "url", o.url, "error", err)
+	o.endpoint.log.add(slog.LevelWarn, msg, "url", o.url, "error", err)
 }
 
 func (o *outage) connected() {

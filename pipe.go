@@ -193,9 +193,9 @@ func (p *pipe) take(body []byte) error {
 }
 
 // report logs bad input, once per connection.
-func (p *pipe) report(what string, args ...any) {
+func (p *pipe) report(msg string, args ...any) {
 	if !p.reported.Swap(true) {
-		p.endpoint.warnings.warn(what, append(args, "from", fmt.Sprint(p.option(mangos.OptionRemoteAddr)))...)
+		p.endpoint.warnings.warn(msg, append(args, "from", fmt.Sprint(p.option(mangos.OptionRemoteAddr)))...)
 	}
 }
 
