@@ -10,37 +10,38 @@ import (
 	"time"
 )
 
-// settings is what the owner of an endpoint has a say in.
+// settings are the parts of an endpoint that its owner chooses.
 type settings struct {
 	log        *asyncLog
-	lost       string        // what the log says it means that no server is left; may be empty
-	found      string        // what it says when a server is back
+	lost       string        // logged when no server is left; may be empty
+	found      string        // logged when a server is back
 	tls        *tls.Config   // nil without TLS
 	maxConns   int           // connections accepted; 0 is no limit
-	handshakes *handshakes   // of the server; nil for what only dials
+	handshakes *handshakes   // of the server; nil if the endpoint only dials
 	beat       time.Duration // of a publisher
 }
 
-// endpoint is one side of a protocol, with all its connections in any state. It counts what they do, and knows all that has
-// to end with it.
+// endpoint is one side of a protocol with all its connections, whatever their
+// state. It counts what happens to them, and tracks everything that must end
+// with it.
 type endpoint struct {
 	settings
 	side
 	warnings throttle
 	ctx      context.Context // ends with the endpoint
 	cancel   context.CancelFunc
-	refused  atomic.Uint64 // connections closed before they took part
+	refused  atomic.Uint64 // connections closed before they were established
 	broken   atomic.Uint64 // connections closed because they broke the protocol
 	failed   atomic.Uint64 // connections that could not be accepted
 
 	mu          sync.Mutex // guards the fields below
-	changed     *sync.Cond // a count below fell
+	changed     *sync.Cond // a count below may have fallen
 	closed      bool
-	pipes       int                // connections that take part
-	goroutines  int                // goroutines that the end waits for
-	inCallbacks int                // of these, in a function of the user's
-	joining     int                // connections on their way to take part
-	conns       map[io.Closer]bool // connections in any state: whether admitted
+	pipes       int                // established connections
+	goroutines  int                // that end waits for
+	inCallbacks int                // of these, in functions of the user's
+	joining     int                // connections being handed to mangos
+	conns       map[io.Closer]bool // in any state; true if admitted
 	admitted    int                // connections that count against maxConns
 }
 
@@ -51,7 +52,8 @@ func newEndpoint(p side, set settings) *endpoint {
 	return e
 }
 
-// shut lets nothing new in, and waits for the connections that are on their way to take part. It may be called again.
+// shut lets nothing new in, and waits for the connections that are joining. It
+// may be called more than once.
 func (e *endpoint) shut() {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -62,8 +64,9 @@ func (e *endpoint) shut() {
 	}
 }
 
-// end closes all connections after shut, and returns when everything has ended; but it does not wait for long for functions
-// of the user's that have not returned.
+// end closes all connections after shut, and returns when everything has ended.
+// It waits at most callbackGrace for functions of the user's that do not
+// return.
 func (e *endpoint) end() {
 	e.mu.Lock()
 	var conns []io.Closer
@@ -84,7 +87,7 @@ func (e *endpoint) end() {
 	}
 }
 
-// change changes the guarded fields.
+// change calls do with the mutex held, and wakes those that wait for a change.
 func (e *endpoint) change(do func()) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -92,7 +95,8 @@ func (e *endpoint) change(do func()) {
 	e.changed.Broadcast()
 }
 
-// enter announces n goroutines that the end has to wait for; each calls leave. It returns false once the endpoint is closed.
+// enter registers n goroutines that end waits for. Each must call leave. It
+// returns false once the endpoint is closed.
 func (e *endpoint) enter(n int) bool {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -105,14 +109,16 @@ func (e *endpoint) enter(n int) bool {
 
 func (e *endpoint) leave() { e.change(func() { e.goroutines-- }) }
 
-// callUser calls a function of the user's, which may hang, in a goroutine that has entered.
+// callUser calls a function of the user's, which may hang. The goroutine must
+// have been registered with enter.
 func (e *endpoint) callUser(f func()) {
 	e.change(func() { e.inCallbacks++ })
 	defer e.change(func() { e.inCallbacks-- })
 	f()
 }
 
-// own makes the end close c and wait until c has called disown. It returns false once the endpoint is closed.
+// own makes end close c and wait until disown has been called for it. It
+// returns false once the endpoint is closed.
 func (e *endpoint) own(c io.Closer) bool {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -132,8 +138,9 @@ func (e *endpoint) disown(c io.Closer) {
 	})
 }
 
-// admit counts an accepted connection against maxConns, until it is closed. It returns an error when it is one too many, or
-// has been closed meanwhile.
+// admit counts an accepted connection against maxConns until it is closed. It
+// returns an error if there are maxConns already, or if c or the endpoint has
+// been closed in the meantime.
 func (e *endpoint) admit(c io.Closer) error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -156,7 +163,8 @@ func (e *endpoint) full() bool {
 
 func (e *endpoint) fullLocked() bool { return e.maxConns > 0 && e.admitted >= e.maxConns }
 
-// refuse closes an accepted connection before it takes part. That a client gives up is no reason to log.
+// refuse closes an accepted connection before it is established. It logs err,
+// unless the client has just hung up.
 func (e *endpoint) refuse(c io.Closer, from string, err error) {
 	closing := e.ctx.Err() != nil
 	if !closing {
@@ -168,8 +176,9 @@ func (e *endpoint) refuse(c io.Closer, from string, err error) {
 	}
 }
 
-// join announces a connection that is about to take part; joined says that it does, or does not. It returns false once the
-// endpoint is closed.
+// join registers a connection that is being handed to mangos. The socket calls
+// joined when it has taken the connection or refused it. It returns false once
+// the endpoint is closed.
 func (e *endpoint) join() bool {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -183,7 +192,7 @@ func (e *endpoint) joined() { e.change(func() { e.joining-- }) }
 
 func (e *endpoint) countPipe(n int) { e.change(func() { e.pipes += n }) }
 
-// connected returns how many connections take part.
+// connected returns the number of established connections.
 func (e *endpoint) connected() int {
 	e.mu.Lock()
 	defer e.mu.Unlock()

@@ -9,35 +9,39 @@ import (
 	"time"
 )
 
-// handshakes are those under way at the listeners of a server.
+// handshakes are the handshakes in progress at the listeners of a server.
 type handshakes struct {
 	mu    sync.Mutex     // guards the fields below
 	list  list.List      // of *handshake, the oldest first
-	count map[string]int // by URL
+	count map[string]int // by the URL of the listener
 }
 
-// handshake is one that is under way.
+// handshake is a handshake in progress.
 type handshake struct {
 	conn pendingConn
 	url  string // of the listener
 
-	// protectedUntil is until when it does not give way, as Unix time in nanoseconds: not while it computes or waits for its turn,
-	// and once TLS has begun only after the other side has kept us waiting for begunGrace. A subscription in changes of
-	// which only HAVE is missing is spared.
+	// protectedUntil is when the handshake may give way, as Unix time in
+	// nanoseconds. It never gives way while it computes or waits for its turn.
+	// Once TLS has begun, it gives way only when the other side has kept it
+	// waiting for begunGrace. After the last message of TLS, and while only
+	// HAVE is missing from a subscription in changes, it does not give way.
 	protectedUntil *atomic.Int64
 
-	place *list.Element // in the list; nil when it is not there
+	place *list.Element // in the list; nil if it is not in it
 }
 
-// pendingConn is a connection that shakes hands.
+// pendingConn is a connection during its handshake.
 type pendingConn interface {
 	io.Closer
-	unread() bool // something has come that was not read yet
+	// unread reports whether bytes have arrived that have not been read yet.
+	unread() bool
 }
 
-// add waits while there are as many handshakes of the listener as there may be, and all are protectedUntil: then it is we who are
-// slow, and those who come wait in the system's queue. If there is one that keeps us waiting, the oldest of them gives way:
-// a connection that says nothing keeps no other out.
+// add adds a handshake. If its listener already has maxHandshakes, the oldest
+// one that is waiting for the other side gives way, so that silent connections
+// keep no other out. If all are protected, this process is the slow side: add
+// waits, and new connections wait in the system's queue.
 func (h *handshakes) add(ctx context.Context, s *handshake) {
 	for !h.tryAdd(ctx, s) {
 		if !h.giveWay(s.url, false) {
@@ -46,6 +50,8 @@ func (h *handshakes) add(ctx context.Context, s *handshake) {
 	}
 }
 
+// tryAdd reports whether it has added a handshake. It always does after the end
+// of ctx.
 func (h *handshakes) tryAdd(ctx context.Context, s *handshake) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -60,7 +66,8 @@ func (h *handshakes) tryAdd(ctx context.Context, s *handshake) bool {
 	return true
 }
 
-// remove returns false when the connection has given way.
+// remove removes a handshake that has ended. It returns false if the connection
+// has given way.
 func (h *handshakes) remove(s *handshake) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -73,8 +80,10 @@ func (h *handshakes) remove(s *handshake) bool {
 	return true
 }
 
-// giveWay closes the oldest connection, of a URL or of any if that is empty, that keeps us waiting for its handshake. If there
-// is none it closes the oldest that is spared, if it may. It reports whether there was one; its descriptor is then free.
+// giveWay closes the oldest connection that is keeping us waiting for its
+// handshake. If url is not empty, only connections to that URL count. If there
+// is none and evenProtected is true, it closes the oldest protected one. It
+// reports whether there was a connection to close.
 func (h *handshakes) giveWay(url string, evenProtected bool) bool {
 	s := h.oldest(url, time.Now(), evenProtected)
 	if s != nil && h.remove(s) {

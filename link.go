@@ -16,40 +16,42 @@ import (
 	"time"
 )
 
-// Each message on ipc begins with this byte.
+// ipcMessage is the byte that precedes each message on ipc.
 const ipcMessage = 0x01
 
-// link speaks SP over a network connection. Its endpoint owns it until it is closed.
+// link speaks SP over a network connection. Its endpoint owns it until it is
+// closed.
 type link struct {
-	net            net.Conn  // with TLS, once its handshake is done, the TLS connection
-	bare           net.Conn  // without TLS
-	try            tryWriter // of net; nil if it cannot be written to without blocking
+	net            net.Conn  // the TLS connection, if any, after its handshake
+	bare           net.Conn  // the connection below TLS
+	try            tryWriter // writes to net; nil if it can only block
 	endpoint       *endpoint
 	ipc            bool
 	in             *bufio.Reader
-	extensions     int // how often the time of the handshake was
+	extensions     int // of the handshake's deadline, so far
 	close          func() error
-	protectedUntil atomic.Int64 // until when the handshake does not give way, see handshake
+	protectedUntil atomic.Int64 // see handshake
 
 	changes    bool          // the subscription is in changes
-	have       *uint64       // the sum of the list that the subscriber came with
-	beat       time.Duration // of the server
-	resumption *resumption   // nil for a connection that was accepted, or is not to a publisher
+	have       *uint64       // sum of the list the subscriber had; nil if none
+	beat       time.Duration // announced by the server; zero in the plain form
+	resumption *resumption   // nil unless dialed to a publisher
 
-	reported *atomic.Bool // bad input has been logged; a dialer's connections share it
-	outage   *outage      // of the server at the other end; nil for a connection that was accepted
+	reported *atomic.Bool // bad input was logged; shared by a dialer's links
+	outage   *outage      // of the server at the other end; nil if accepted
 
 	mu   sync.Mutex  // guards writing
 	out  []byte      // reused for short messages
-	rest net.Buffers // what trySend has not sent
+	rest net.Buffers // left by trySend for sendRest
 }
 
-// tryWriter writes as much as does not block.
+// tryWriter is a connection that can be written to without blocking.
 type tryWriter interface {
+	// tryWrite writes as much as it can without blocking.
 	tryWrite(bytes []byte) (n int, err error)
 }
 
-// newTryWriter returns nil for a connection that cannot be written to so.
+// newTryWriter returns nil if nc can only be written to with blocking.
 func newTryWriter(nc net.Conn) tryWriter {
 	switch c := nc.(type) {
 	case tryWriter:
@@ -62,13 +64,13 @@ func newTryWriter(nc net.Conn) tryWriter {
 	return nil
 }
 
-// rawWriter writes to the system by itself.
+// rawWriter bypasses package net and writes to the system directly.
 type rawWriter struct{ syscall.RawConn }
 
 func (w rawWriter) tryWrite(bytes []byte) (int, error) { return tryWrite(w.RawConn, bytes) }
 
-// unread reports whether bytes have come that were not read yet, where the
-// system tells.
+// unread reports whether bytes have arrived that have not been read yet. It
+// reports false on systems that cannot tell.
 func (l *link) unread() bool {
 	switch c := l.bare.(type) {
 	case interface{ unread() bool }:
@@ -80,7 +82,8 @@ func (l *link) unread() bool {
 	return false
 }
 
-// newLink returns nil, with nc closed, when the endpoint is closed.
+// newLink returns a link that the endpoint owns. If the endpoint is closed it
+// closes nc and returns nil.
 func newLink(nc net.Conn, e *endpoint, a address) *link {
 	l := &link{net: nc, bare: nc, endpoint: e, ipc: !a.isTCP(), reported: new(atomic.Bool)}
 	l.close = sync.OnceValue(func() error {
@@ -97,8 +100,8 @@ func newLink(nc net.Conn, e *endpoint, a address) *link {
 
 func (l *link) Close() error { return l.close() }
 
-// handshake makes the connection one of SP, over TLS with a config. The other side may keep silent for as long as patience
-// says, all in all.
+// handshake performs the SP handshake, over TLS if config is not nil. The
+// other side may be silent for at most patience in total.
 func (l *link) handshake(config *tls.Config, patience time.Duration) (err error) {
 	if config != nil {
 		if patience, err = l.handshakeTLS(config, patience); err != nil {
@@ -122,7 +125,8 @@ func (l *link) handshake(config *tls.Config, patience time.Duration) (err error)
 	return l.net.SetDeadline(time.Time{})
 }
 
-// handshakeTLS returns what is left of the patience.
+// handshakeTLS performs the TLS handshake. It returns how much of patience is
+// left, but at least lastSecond.
 func (l *link) handshakeTLS(config *tls.Config, patience time.Duration) (left time.Duration, err error) {
 	hs := &tlsHandshakeConn{Conn: l.net, turns: &tlsTurns, protectedUntil: &l.protectedUntil, left: patience}
 	defer hs.end()
@@ -130,7 +134,8 @@ func (l *link) handshakeTLS(config *tls.Config, patience time.Duration) (left ti
 	if l.outage == nil {
 		tc = tls.Server(hs, config)
 	} else {
-		hs.begun = true // what a client computes completes what its server has begun
+		// A client's part completes a handshake that its server has begun.
+		hs.begun = true
 		tc = tls.Client(hs, config)
 	}
 	if err := tc.Handshake(); err != nil {
@@ -140,7 +145,8 @@ func (l *link) handshakeTLS(config *tls.Config, patience time.Duration) (left ti
 	return max(hs.left, lastSecond), nil
 }
 
-// exchangeHello exchanges the 8 bytes that each side of an SP connection begins with.
+// exchangeHello exchanges the 8 bytes with which each side of an SP connection
+// begins.
 func (l *link) exchangeHello() error {
 	p := l.endpoint.side
 	self := p.self
@@ -179,8 +185,8 @@ func (l *link) exchangeHello() error {
 	return nil
 }
 
-// welcome begins a subscription in changes, on the server's side. For the answer
-// the subscriber has its time anew.
+// welcome starts a subscription in changes on the server's side. The subscriber
+// gets a new deadline for its answer.
 func (l *link) welcome(patience time.Duration) error {
 	if err := l.sendShort(encodeWelcome(l.endpoint.beat)); err != nil {
 		return err
@@ -195,8 +201,8 @@ func (l *link) welcome(patience time.Duration) error {
 	return err
 }
 
-// subscribe begins a subscription in changes, on the subscriber's side. The
-// error matches errNoChanges if the publisher does not know them.
+// subscribe starts a subscription in changes on the subscriber's side. The
+// error matches errNoChanges if the publisher sends no WELCOME.
 func (l *link) subscribe(patience time.Duration) error {
 	if err := l.net.SetReadDeadline(time.Now().Add(patience)); err != nil {
 		return err
@@ -214,11 +220,11 @@ func (l *link) subscribe(patience time.Duration) error {
 	return l.net.SetDeadline(time.Time{})
 }
 
-// setWriteDeadline gives the next write of the handshake its time, however late this
-// process is.
+// setWriteDeadline gives the next write of the handshake a full handshakeTime,
+// even if this process is late.
 func (l *link) setWriteDeadline() error { return l.net.SetWriteDeadline(time.Now().Add(handshakeTime)) }
 
-// sendShort sends a message of the handshake.
+// sendShort sends a message that is part of the handshake.
 func (l *link) sendShort(body []byte) error {
 	if err := l.setWriteDeadline(); err != nil {
 		return err
@@ -226,7 +232,7 @@ func (l *link) sendShort(body []byte) error {
 	return l.send(nil, body)
 }
 
-// receiveShort receives a message of the handshake.
+// receiveShort receives a message that is part of the handshake.
 func (l *link) receiveShort() ([]byte, error) {
 	length, err := l.receiveLength()
 	if err != nil {
@@ -239,9 +245,9 @@ func (l *link) receiveShort() ([]byte, error) {
 	return body, l.read(body)
 }
 
-// patientReader reads from a link. When the deadline of a handshake has passed and
-// something has come that was not read yet, it is this process that is late, and
-// not the other side: there is more time then.
+// patientReader reads from a link. If the deadline of the handshake has passed
+// although unread bytes have arrived, this process is late and not the other
+// side. The reader then extends the deadline, at most mostExtensions times.
 type patientReader struct{ *link }
 
 func (t patientReader) Read(p []byte) (int, error) {
@@ -257,13 +263,14 @@ func (t patientReader) Read(p []byte) (int, error) {
 	}
 }
 
-// isTLSRecord reports whether bytes begin an alert or a handshake of TLS (RFC 8446, section 5.1).
+// isTLSRecord reports whether bytes start with the record of a TLS alert or
+// handshake message (RFC 8446, section 5.1).
 func isTLSRecord(bytes []byte) bool {
 	const alert, handshake, major = 21, 22, 3
 	return len(bytes) >= 2 && (bytes[0] == alert || bytes[0] == handshake) && bytes[1] == major
 }
 
-// explain puts into words what a failed handshake mostly means.
+// explain names the likely cause of an error during a handshake.
 func explain(err error) error {
 	var record tls.RecordHeaderError
 	switch {
@@ -279,7 +286,7 @@ func explain(err error) error {
 	return err
 }
 
-// send sends a message in two parts. It may be called concurrently.
+// send sends a message, given in two parts. It may be called concurrently.
 func (l *link) send(header, body []byte) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -293,9 +300,10 @@ func (l *link) send(header, body []byte) error {
 	return err
 }
 
-// trySend sends a short message if that does not block. It returns false if
-// sendRest has to send the rest, or all of it. Neither may be called while
-// another is under way, or send.
+// trySend sends as much of a message as it can without blocking, and nothing of
+// a long one. If it returns false the caller must call sendRest for the rest.
+// Neither may be called while another call of trySend, sendRest or send is in
+// progress.
 func (l *link) trySend(body []byte) (sent bool, err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -311,6 +319,7 @@ func (l *link) trySend(body []byte) (sent bool, err error) {
 	return false, nil
 }
 
+// sendRest sends what the last trySend has left. It may block.
 func (l *link) sendRest() error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -320,8 +329,8 @@ func (l *link) sendRest() error {
 	return err
 }
 
-// frame returns a message as it is on the wire. Its first part is valid until
-// the next call.
+// frame returns a message in its wire format. The first part is valid until the
+// next call.
 func (l *link) frame(header, body []byte) net.Buffers {
 	length := len(header) + len(body)
 	head := l.out[:0]
@@ -339,7 +348,8 @@ func (l *link) frame(header, body []byte) net.Buffers {
 	return net.Buffers{head, body}
 }
 
-// receiveLength returns how long the next message is, which read or readLong takes.
+// receiveLength returns the length of the next message. The caller must read
+// its body with read or readLong.
 func (l *link) receiveLength() (int, error) {
 	var head [9]byte
 	head[0] = ipcMessage
@@ -360,8 +370,8 @@ func (l *link) receiveLength() (int, error) {
 	return int(length), nil
 }
 
-// nextLength is receiveLength for a connection that takes part. It counts and
-// reports that one breaks the protocol.
+// nextLength is receiveLength after the handshake. It also counts and logs a
+// message that breaks the protocol.
 func (l *link) nextLength() (int, error) {
 	length, err := l.receiveLength()
 	if errors.Is(err, errNotSP) || errors.Is(err, errTooLong) {
@@ -385,7 +395,8 @@ func tooLong(length uint64, limit int) error {
 	return fmt.Errorf("%w: %d bytes, at most %d are allowed", errTooLong, length, limit)
 }
 
-// readLong allocates memory only for what arrives: the length is the other side's word.
+// readLong reads a message of the given length. The length is only what the
+// other side claims, so memory is allocated as the message arrives.
 func readLong(r io.Reader, length int) ([]byte, error) {
 	parts := make([][]byte, 0, length/chunk+1)
 	for rest := length; rest > 0; {
@@ -405,7 +416,7 @@ func readLong(r io.Reader, length int) ([]byte, error) {
 
 func (l *link) remote() string { return fmt.Sprint(l.net.RemoteAddr()) }
 
-// state returns the state of TLS, nil without it.
+// state returns the state of the TLS connection, or nil without TLS.
 func (l *link) state() *tls.ConnectionState {
 	tc, ok := l.net.(*tls.Conn)
 	if !ok {

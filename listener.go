@@ -10,21 +10,22 @@ import (
 	"time"
 )
 
-// listener accepts the connections of the transports that are our own. Handshakes run beside each other, so that no
-// connection waits for another's.
+// listener accepts connections over our own transports. Handshakes run
+// concurrently, so that no connection waits for the handshake of another.
 type listener struct {
 	endpoint *endpoint
 	address  address
 	net      net.Listener
 	ready    chan *link
-	failed   time.Time // when the last connection could not be accepted; for acceptAll
+	failed   time.Time // when Accept failed last; used only by acceptAll
 }
 
 func newListener(e *endpoint, a address) *listener {
 	return &listener{endpoint: e, address: a, ready: make(chan *link)}
 }
 
-// listen returns net.ErrClosed when the endpoint is closed.
+// listen binds the address and starts to accept connections. It returns
+// net.ErrClosed if the endpoint is closed.
 func (l *listener) listen() error {
 	ln, err := listenNet(l.endpoint.ctx, l.address)
 	if err != nil {
@@ -33,8 +34,8 @@ func (l *listener) listen() error {
 	return l.serve(ln)
 }
 
-// serve accepts the connections of ln, which it closes when the endpoint is
-// closed.
+// serve starts to accept the connections of ln. If the endpoint is closed it
+// closes ln and returns net.ErrClosed.
 func (l *listener) serve(ln net.Listener) error {
 	l.net = ln
 	if !l.endpoint.enter(1) {
@@ -45,7 +46,8 @@ func (l *listener) serve(ln net.Listener) error {
 	return nil
 }
 
-// accept returns connections whose handshake is done, and net.ErrClosed when the endpoint is closed.
+// accept returns the next connection whose handshake is complete. It returns
+// net.ErrClosed when the endpoint is closed.
 func (l *listener) accept() (*link, error) {
 	select {
 	case c := <-l.ready:
@@ -62,7 +64,7 @@ func (l *listener) close() error {
 	return l.net.Close()
 }
 
-// url is the address as bound.
+// url returns the address as bound.
 func (l *listener) url() string {
 	if !l.address.isTCP() || l.net == nil {
 		return l.address.String()
@@ -88,7 +90,8 @@ func (l *listener) acceptAll() {
 	}
 }
 
-// cannotAccept makes the oldest unfinished handshake give way when there is no descriptor left.
+// cannotAccept handles a failure to accept a connection. If no descriptor is
+// left, an unfinished handshake gives way. Otherwise it pauses.
 func (l *listener) cannotAccept(err error) {
 	l.endpoint.failed.Add(1)
 	if time.Since(l.failed) > acceptQuiet {
@@ -140,8 +143,8 @@ func (l *listener) handshake(c *link, s *handshake) {
 	}
 }
 
-// sendTLSAlert tells a client that came without TLS what is spoken here: an alert that the handshake has failed (RFC 8446,
-// section 6).
+// sendTLSAlert tells a client that does not speak TLS that the server does. It
+// sends an alert that the handshake has failed (RFC 8446, section 6).
 func sendTLSAlert(err error) {
 	var record tls.RecordHeaderError
 	if errors.As(err, &record) && record.Conn != nil {

@@ -14,11 +14,12 @@ import (
 	"time"
 )
 
-// tlsTurns is whose turn it is in this process to compute a handshake of TLS: as many as there are processors. All at once
-// none would end in time.
+// tlsTurns lets this process compute only as many TLS handshakes at a time as
+// there are processors. If it computed all at once, none would end in time.
 var tlsTurns = turns{free: runtime.GOMAXPROCS(0)}
 
-// turns lets a few at a time do something, in the order in which they asked, but first those who have begun.
+// turns limits how many callers proceed at a time. They proceed in the order in
+// which they asked, except that handshakes that have begun go first.
 type turns struct {
 	mu    sync.Mutex // guards the fields below
 	free  int
@@ -26,7 +27,8 @@ type turns struct {
 	fresh []chan struct{}
 }
 
-// tryTake reports whether it is the caller's turn at once, which ends with give.
+// tryTake takes a turn if one is free, and reports whether it did. The turn
+// ends with give.
 func (t *turns) tryTake() bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -41,7 +43,8 @@ func (t *turns) tryTakeLocked() bool {
 	return true
 }
 
-// take returns when it is the caller's turn. It returns false when gone is closed before.
+// take waits for a turn, which ends with give. It returns false if gone is
+// closed first.
 func (t *turns) take(begun bool, gone <-chan struct{}) bool {
 	t.mu.Lock()
 	if t.tryTakeLocked() {
@@ -66,7 +69,7 @@ func (t *turns) take(begun bool, gone <-chan struct{}) bool {
 		*queue = slices.Delete(*queue, at, at+1)
 	}
 	t.mu.Unlock()
-	if at < 0 { // its turn came just now
+	if at < 0 { // the turn came at the same moment
 		t.give()
 	}
 	return false
@@ -85,20 +88,21 @@ func (t *turns) give() {
 	t.free++
 }
 
-// tlsHandshakeConn is a connection during its handshake of TLS. It has its turn except while it waits for the other side, and
-// only that wait counts against the time that the other side has.
+// tlsHandshakeConn is a connection during its TLS handshake. It holds a turn
+// except while it waits for the other side. Only that wait counts against the
+// time that the other side has.
 type tlsHandshakeConn struct {
 	net.Conn
 	turns          *turns
-	protectedUntil *atomic.Int64 // until when it does not give way, see handshake
-	left           time.Duration // of the other side's time
-	begun          bool          // a part of the handshake has been computed
+	protectedUntil *atomic.Int64 // see handshake
+	left           time.Duration // how long the other side may still take
+	begun          bool          // part of the handshake has been computed
 	inTurn         bool
-	over           bool   // the handshake is
-	ahead          []byte // read while it waited for its turn
+	over           bool   // the handshake has ended
+	ahead          []byte // read while waiting for a turn
 }
 
-// end is called after the handshake. From then on it is a connection as any.
+// end ends the handshake. From then on reads and writes pass straight through.
 func (s *tlsHandshakeConn) end() {
 	s.giveTurn()
 	s.over = true
@@ -131,7 +135,7 @@ func (s *tlsHandshakeConn) Read(b []byte) (n int, err error) {
 	return n, nil
 }
 
-// Write counts as well: a side that reads nothing is silent too.
+// Write counts as waiting too: a side that does not read is also silent.
 func (s *tlsHandshakeConn) Write(b []byte) (int, error) {
 	if s.over {
 		return s.Conn.Write(b)
@@ -142,8 +146,9 @@ func (s *tlsHandshakeConn) Write(b []byte) (int, error) {
 	return s.Conn.Write(b)
 }
 
-// takeTurn returns false when the other side has gone, or the connection is closed, before it is its turn. It lets everything
-// else run before it uses its turn: surveys and lists do not wait for a row of handshakes.
+// takeTurn waits for a turn. It returns false if the other side leaves or the
+// connection is closed first. It yields before the turn is used, so that
+// surveys and lists do not wait for a row of handshakes.
 func (s *tlsHandshakeConn) takeTurn() bool {
 	s.protectedUntil.Store(math.MaxInt64)
 	if s.turns.tryTake() {
@@ -157,8 +162,9 @@ func (s *tlsHandshakeConn) takeTurn() bool {
 	return s.inTurn
 }
 
-// watch closes gone when the other side goes: then it waits for its turn no longer, and nothing is computed in vain. What the
-// other side says meanwhile is kept for Read.
+// watch closes gone when the other side leaves, so that the wait for a turn
+// ends and nothing is computed in vain. It keeps what the other side sends in
+// the meantime for Read.
 func (s *tlsHandshakeConn) watch() (gone <-chan struct{}, stop func()) {
 	_ = s.SetReadDeadline(time.Time{})
 	left, stopped := make(chan struct{}), make(chan struct{})
@@ -172,7 +178,7 @@ func (s *tlsHandshakeConn) watch() (gone <-chan struct{}, stop func()) {
 		}
 	}()
 	return left, func() {
-		_ = s.SetReadDeadline(time.Unix(1, 0)) // long ago: the read ends
+		_ = s.SetReadDeadline(time.Unix(1, 0)) // in the past: the read ends
 		<-stopped
 	}
 }
