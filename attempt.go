@@ -12,22 +12,24 @@ import (
 	"time"
 )
 
-// history is what a dialer remembers of its attempts over the network. It is for one goroutine at a time.
+// history is what a dialer remembers of its attempts over the network. It must
+// not be used concurrently.
 type history struct {
 	attempts int
-	timeouts int  // attempts in a row that ended for the other side's silence
-	warned   bool // that a name has several addresses
+	timeouts int  // consecutive attempts whose handshake was too slow
+	warned   bool // it was logged that a name has several addresses
 }
 
-// connector connects over the transports that are our own.
+// connector connects over our own transports.
 type connector struct {
 	*redialer
 	history history
 }
 
-// connect makes one attempt. A name may have several addresses: they are tried beside each other, each from the connection
-// to the end of its handshakes, and the first to succeed is used. The next attempt begins with the next one. The error is
-// net.ErrClosed when the endpoint is closed.
+// connect makes one attempt. If a name has several addresses they are tried
+// concurrently, up to the end of their handshakes, and the first to succeed is
+// used. The next attempt begins with the next address. The error is
+// net.ErrClosed if the endpoint is closed.
 func (c *connector) connect() (*link, error) {
 	if !c.endpoint.enter(1) {
 		return nil, net.ErrClosed
@@ -50,7 +52,8 @@ func (c *connector) connect() (*link, error) {
 	return won, err
 }
 
-// inEitherForm makes an attempt, and a second one at once if a server refuses to send changes, as all but ours do.
+// inEitherForm makes an attempt. If the server refuses to send changes, as all
+// servers except ours do, it makes a second one at once.
 func (c *connector) inEitherForm(attempt func(changes bool) (*link, error)) (made *link, err error) {
 	if c.resumption == nil {
 		return attempt(false)
@@ -71,7 +74,9 @@ func (c *connector) inEitherForm(attempt func(changes bool) (*link, error)) (mad
 		ask := false
 		c.resumption.change(func(f *forms) { ask = f.unanswered })
 		if err == nil && ask {
-			// There was nobody to refuse changes, a proxy perhaps, or a server too busy to shake hands. Now there is.
+			// The refusal may not have been the server's: a proxy may have had
+			// no server, or the server may have been too busy for handshakes.
+			// Now the server answers, so it is asked for changes again.
 			_ = made.Close()
 			if made, err = attempt(true); errors.Is(err, errNoChanges) {
 				made, err = attempt(false)
@@ -91,14 +96,15 @@ func (c *connector) inEitherForm(attempt func(changes bool) (*link, error)) (mad
 	return made, err
 }
 
-// order returns the targets of the next attempt, which begins with another one than the last did.
+// order returns the targets in the order of the next attempt, which begins with
+// the one after the last attempt's first.
 func (h *history) order(targets []string) []string {
 	first := h.attempts % len(targets)
 	h.attempts++
 	return slices.Concat(targets[first:], targets[:first])
 }
 
-// note takes the result of an attempt.
+// record records the result of an attempt.
 func (h *history) record(err error) {
 	if errors.Is(err, errSlowHandshake) {
 		h.timeouts++
@@ -107,7 +113,8 @@ func (h *history) record(err error) {
 	}
 }
 
-// patience is how long the server may keep silent in the handshakes of the next attempt.
+// patience returns how long the server may be silent during the handshakes of
+// the next attempt.
 func (h *history) patience() time.Duration {
 	patience := handshakeTime
 	for range h.timeouts {
@@ -118,7 +125,7 @@ func (h *history) patience() time.Duration {
 	return patience
 }
 
-// resolve returns what to connect to, at least one target.
+// resolve returns the targets to connect to, at least one.
 func (c *connector) resolve(ctx context.Context) ([]string, error) {
 	host, literal := c.address.host()
 	if !c.address.isTCP() || host == "" || literal.IsValid() {
@@ -147,18 +154,19 @@ func (c *connector) resolve(ctx context.Context) ([]string, error) {
 			families[ip.Is4()]++
 		}
 	}
-	// One address of each family is mostly one machine.
+	// One address of each family usually means one machine.
 	if max(families[true], families[false]) > 1 && !c.history.warned {
 		c.history.warned = true
-		c.endpoint.log.add(slog.LevelWarn, "the name has several addresses, only one of them is used: name each server, separated by commas",
+		c.endpoint.log.add(slog.LevelWarn, "the name has several addresses, of which only one is used: name each server, separated by commas",
 			"url", c.address.String(), "addresses", ips)
 	}
 	return targets, nil
 }
 
-// race tries the targets one after the other, the next when one has failed or has had attemptDelay, and returns the first
-// connection. When it returns no attempt is under way. If all fail the error is that of the first target which knows no changes,
-// or else of the first.
+// race tries the targets in turn and returns the first connection. It starts
+// the next attempt when one has failed, or has taken attemptDelay. When it
+// returns, no attempt is in progress. If all fail, the error is that of the
+// first target that does not offer changes, or else that of the first target.
 func race(ctx context.Context, targets []string, try func(context.Context, string) (*link, error)) (*link, error) {
 	if len(targets) == 1 {
 		return try(ctx, targets[0])
@@ -228,7 +236,8 @@ func (c *connector) try(ctx context.Context, target string, patience time.Durati
 	return c.handshake(ctx, nc, patience, changes)
 }
 
-// handshake shakes hands on a new connection, which is closed if that fails.
+// handshake performs the handshakes on a new connection, and closes it if they
+// fail.
 func (c *connector) handshake(ctx context.Context, nc net.Conn, patience time.Duration, changes bool) (*link, error) {
 	made := newLink(nc, c.endpoint, c.address)
 	if made == nil {
@@ -255,7 +264,7 @@ func (c *connector) handshake(ctx context.Context, nc net.Conn, patience time.Du
 	return made, nil
 }
 
-// config is nil without TLS.
+// config returns the TLS configuration for the address, or nil without TLS.
 func (c *connector) config() *tls.Config {
 	if !c.address.isTLS() {
 		return nil

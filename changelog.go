@@ -6,56 +6,56 @@ import (
 	"time"
 )
 
-// changelog is the list that a server publishes, and how it came about: it
-// knows what each subscriber has to be sent next. It has no socket, no clock
-// and no goroutine.
+// changelog holds the list that a server publishes and its recent changes. It
+// decides what each subscriber is sent next. It has no socket, no clock and no
+// goroutine.
 type changelog struct {
 	list     []string
 	sum      uint64
-	size     int  // of the list on the wire, in bytes
+	size     int  // of the encoded list, in bytes
 	complete bool // the server has surveyed everyone since it started
-	position int  // how many changes there have been
+	position int  // the number of changes so far
 
-	recent []change // the last ones
-	bytes  int      // that recent takes on the wire
+	recent []change // the newest changes, oldest first
+	bytes  int      // the encoded size of recent
 
-	// What has been encoded of the present list, for many subscribers.
-	whole     []byte       // LIST; nil until it is wanted
-	steps     map[int]step // from a position to the present list
+	// Encoded messages about the current list, which subscribers share.
+	whole     []byte       // LIST; nil until it is needed
+	steps     map[int]step // from a position to the current list
 	stepBytes int
 }
 
-// step is a message that takes a subscriber to the present list.
+// step is a message that brings a subscriber to the current list.
 type step struct {
 	message []byte
-	changed bool // the list is another
+	changed bool // the list differs from the subscriber's
 }
 
 // change is one step of the list.
 type change struct {
-	before         uint64 // the sum
+	before         uint64 // the sum of the list before it
 	removed, added []string
-	bytes          int // on the wire
+	bytes          int // its encoded size
 }
 
-// nowhere is the position of a subscriber that holds no list of the log.
+// nowhere is the position of a subscriber that holds no list in the log.
 const nowhere = -1
 
-// cursor is how far a subscriber has read.
+// cursor records what a subscriber has been sent.
 type cursor struct {
-	plain    bool // it is sent whole lists, and nothing else
+	plain    bool // it is sent whole lists and nothing else
 	position int
-	have     *uint64 // the sum of the list that it came with, until it is answered
-	sum      uint64  // of the list that it has
-	holds    bool    // it has a list that stands until that of the server is complete
-	complete bool    // it was told that the list is
-	beat     bool    // it is to be sent something, be it a beat
-	skipped  int     // beats that it was not sent because what it has is not checked yet
-	lastSent time.Time
+	have     *uint64   // sum of the list it came with; nil once answered
+	sum      uint64    // of the list that it has
+	holds    bool      // it keeps its list until the server's is complete
+	complete bool      // it was told that the list is complete
+	beat     bool      // it must be sent something, if only a beat
+	skipped  int       // beats withheld while its list is unchecked
+	lastSent time.Time // or when a beat was withheld
 }
 
-// newCursor returns the cursor of a subscriber that has the list with the
-// sum have, or none. A plain subscriber never says what it has.
+// newCursor returns the cursor of a subscriber that has the list with the sum
+// have, or no list if have is nil. A plain subscriber never says what it has.
 func newCursor(plain bool, have *uint64, now time.Time) cursor {
 	c := cursor{plain: plain, position: nowhere, have: have, holds: plain || have != nil, lastSent: now}
 	if have != nil {
@@ -64,7 +64,7 @@ func newCursor(plain bool, have *uint64, now time.Time) cursor {
 	return c
 }
 
-// publish takes the list as it is now, and reports whether anything is new.
+// publish sets the current list and reports whether anything has changed.
 func (l *changelog) publish(list []string, complete bool) bool {
 	removed, added := compare(l.list, list)
 	changed := len(removed)+len(added) > 0
@@ -84,7 +84,7 @@ func (l *changelog) publish(list []string, complete bool) bool {
 	return true
 }
 
-// record keeps a change, and forgets the oldest ones for it.
+// record adds a change, and removes the oldest ones to make room for it.
 func (l *changelog) record(c change) {
 	l.recent = append(l.recent, c)
 	l.bytes += c.bytes
@@ -95,8 +95,8 @@ func (l *changelog) record(c change) {
 	l.recent = slices.Delete(l.recent, 0, forget)
 }
 
-// next returns what a subscriber is to be sent now, nil for nothing, and
-// takes it for sent. The message is shared.
+// next returns the message that a subscriber must be sent now, or nil, and
+// counts it as sent. The message is shared and must not be changed.
 func (l *changelog) next(c *cursor, now time.Time) []byte {
 	if c.holds && !l.complete {
 		return c.beatIfDue(now)
@@ -121,7 +121,7 @@ func (l *changelog) next(c *cursor, now time.Time) []byte {
 	return s.message
 }
 
-// beatIfDue returns a beat if one is due, and otherwise nil.
+// beatIfDue returns a beat about the subscriber's own list if one is due.
 func (c *cursor) beatIfDue(now time.Time) []byte {
 	if c.plain || !c.beat {
 		return nil
@@ -130,7 +130,7 @@ func (c *cursor) beatIfDue(now time.Time) []byte {
 	return (&update{kind: kindBeat, sum: c.sum}).encode()
 }
 
-// find returns the position of the list with a sum, or nowhere.
+// find returns the position of the list with the sum, or nowhere.
 func (l *changelog) find(sum uint64) int {
 	if sum == l.sum {
 		return l.position
@@ -143,10 +143,10 @@ func (l *changelog) find(sum uint64) int {
 	return nowhere
 }
 
-// oldest is the first position from which the changes are known.
+// oldest returns the first position from which the changes are known.
 func (l *changelog) oldest() int { return l.position - len(l.recent) }
 
-// since returns what leads from a position to the present list.
+// since returns the step from a position to the current list.
 func (l *changelog) since(position int) step {
 	if s, ok := l.steps[position]; ok {
 		return s
@@ -157,7 +157,7 @@ func (l *changelog) since(position int) step {
 	}
 	u := l.difference(position)
 	s.changed = u.kind == kindChange
-	bytes := 0 // that are not the list's
+	bytes := 0 // the size of the message, unless it is the shared list
 	if message := u.encode(); !s.changed || len(message) < len(s.message) {
 		s.message, bytes = message, len(message)
 	}
@@ -168,7 +168,7 @@ func (l *changelog) since(position int) step {
 	return s
 }
 
-// difference returns a change, or a beat if there is none.
+// difference returns the change since a position, or a beat if there is none.
 func (l *changelog) difference(position int) *update {
 	u := &update{kind: kindBeat, complete: l.complete, sum: l.sum}
 	changes := l.recent[position-l.oldest():]
@@ -183,7 +183,7 @@ func (l *changelog) difference(position int) *update {
 	return u
 }
 
-// combine returns what several changes come to.
+// combine returns the net effect of several changes.
 func combine(changes []change) (removed, added []string) {
 	if len(changes) == 1 {
 		return changes[0].removed, changes[0].added
@@ -205,8 +205,8 @@ func combine(changes []change) (removed, added []string) {
 	return slices.Sorted(maps.Keys(gone)), slices.Sorted(maps.Keys(come))
 }
 
-// encodedList returns LIST as it is now; behind the first two bytes it is
-// the list of the plain form.
+// encodedList returns the current list as LIST. After the first two bytes it is
+// the list in the plain form.
 func (l *changelog) encodedList() []byte {
 	if l.whole == nil {
 		l.whole = (&update{kind: kindList, complete: l.complete, names: l.list}).encode()
@@ -214,9 +214,9 @@ func (l *changelog) encodedList() []byte {
 	return l.whole
 }
 
-// quiet reports whether the subscriber has been sent nothing for a beat, or
-// nearly so, and makes next send a beat if there is nothing else. One whose list
-// is not checked yet is left alone for some beats.
+// quiet reports whether the subscriber has been sent nothing for about a beat.
+// If so, next will send a beat if there is nothing else. No beat is due for the
+// first uncheckedBeats of a subscriber whose list has not been checked yet.
 func (c *cursor) quiet(now time.Time, beat time.Duration) bool {
 	if now.Before(c.nextBeat(beat).Add(-beat / beatSlack)) {
 		return false
@@ -230,4 +230,5 @@ func (c *cursor) quiet(now time.Time, beat time.Duration) bool {
 	return true
 }
 
+// nextBeat returns when the next beat is due.
 func (c *cursor) nextBeat(beat time.Duration) time.Time { return c.lastSent.Add(beat) }

@@ -9,35 +9,36 @@ import (
 	"time"
 )
 
-// Kinds of message in a subscription in changes, the first byte of each.
+// Kinds of messages in a subscription in changes. The kind is the first byte of
+// a message.
 const (
 	kindWelcome = 0x01 // server: format, beat
 	kindHave    = 0x02 // subscriber: nothing, or the sum of the list it holds
 	kindList    = 0x03 // server: flags, names
 	kindChange  = 0x04 // server: flags, sums before and after, names removed and added
 	kindBeat    = 0x05 // server: flags, sum
-	kindIgnored = 0x80 // from here on: for later versions
+	kindIgnored = 0x80 // this and higher kinds are left to later versions
 )
 
 const (
-	changesFormat = 1 // of the messages above
+	changesFormat = 1 // the version of the format of these messages
 	flagComplete  = 1 // the server has surveyed everyone since it started
 )
 
-// update is a message of the server after WELCOME.
+// update is a message that the server sends after WELCOME.
 type update struct {
 	kind     byte
 	complete bool
-	sum      uint64 // of the list as it is after a change, or at a beat
-	before   uint64 // of the list that a change applies to
+	sum      uint64 // of the list after a change, or at a beat
+	before   uint64 // the sum of the list that a change applies to
 	names    []string
 	removed  []string
 	added    []string
 }
 
-// sumOf returns the sum modulo 2^64 of FNV-1a over each of the names. It
-// tells lists apart by accident, not by intent: whoever may choose names can
-// make two lists with the same sum.
+// sumOf returns the sum modulo 2^64 of the FNV-1a hashes of the names. It
+// guards against accidents, not attacks: a peer that may choose names can make
+// two lists with the same sum.
 func sumOf(names []string) (sum uint64) {
 	hash := fnv.New64a()
 	var buffer [maxServiceLen]byte
@@ -65,8 +66,8 @@ func decodeWelcome(body []byte) (beat time.Duration, err error) {
 	return beat, nil
 }
 
-// encodeHave takes the sum of the list that the subscriber holds, nil if it
-// holds none.
+// encodeHave returns HAVE with the sum of the list that the subscriber holds.
+// The sum is nil if it holds none.
 func encodeHave(sum *uint64) []byte {
 	if sum == nil {
 		return []byte{kindHave}
@@ -111,7 +112,7 @@ func (u *update) encode() []byte {
 	return message
 }
 
-// decodeUpdate returns nil for a message that is to be ignored.
+// decodeUpdate returns nil without an error for a message to ignore.
 func decodeUpdate(body []byte) (*update, error) {
 	switch {
 	case len(body) > 0 && body[0] >= kindIgnored:
@@ -137,7 +138,9 @@ func decodeUpdate(body []byte) (*update, error) {
 			u.added, err = decodeNames(added)
 		}
 		for i, name := range u.added {
-			u.added[i] = strings.Clone(name) // it may stay when all others have gone
+			// The name may stay on the list when all others have gone. It must
+			// not keep the whole message in memory.
+			u.added[i] = strings.Clone(name)
 		}
 	default:
 		return nil, errMalformed
@@ -148,7 +151,7 @@ func decodeUpdate(body []byte) (*update, error) {
 	return u, nil
 }
 
-// decodeNames returns names that must be valid and ascending.
+// decodeNames returns an error unless all names are valid and ascending.
 func decodeNames(joined string) ([]string, error) {
 	names := make([]string, 0, min(countNames(joined), namesAhead))
 	for at := ""; joined != ""; {

@@ -4,7 +4,7 @@ package gopherdiscovery
 
 import "syscall"
 
-// Errors of the system that are told apart.
+// System errors that are treated in their own way.
 const (
 	errnoRefused = syscall.ECONNREFUSED
 	errnoInUse   = syscall.EADDRINUSE
@@ -12,5 +12,6 @@ const (
 	errnoPipe    = syscall.EPIPE
 )
 
-// errnosNoDescriptor say that the process, or the system, has no descriptor left.
+// errnosNoDescriptor are the errors of a process or system without a free file
+// descriptor.
 var errnosNoDescriptor = []error{syscall.EMFILE, syscall.ENFILE}

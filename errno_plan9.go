@@ -2,7 +2,7 @@ package gopherdiscovery
 
 import "errors"
 
-// Plan 9 has no numbers of errors: none of these is ever returned there.
+// Plan 9 has no error numbers. No call returns these errors there.
 var (
 	errnoRefused = errors.New("connection refused")
 	errnoInUse   = errors.New("address in use")

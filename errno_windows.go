@@ -2,8 +2,9 @@ package gopherdiscovery
 
 import "syscall"
 
-// Errors of the system that are told apart. They are those of Winsock: the names that package syscall takes from other systems
-// are numbers of its own on Windows, which no call returns.
+// System errors that are treated in their own way. They are errors of Winsock.
+// The names that package syscall shares with other systems stand for invented
+// numbers on Windows, which no call returns.
 const (
 	errnoRefused = syscall.Errno(10061) // WSAECONNREFUSED
 	errnoInUse   = syscall.Errno(10048) // WSAEADDRINUSE
@@ -11,5 +12,6 @@ const (
 	errnoPipe    = syscall.WSAECONNABORTED
 )
 
-// errnosNoDescriptor say that the process, or the system, has no descriptor left.
+// errnosNoDescriptor are the errors of a process or system without a free file
+// descriptor.
 var errnosNoDescriptor = []error{syscall.Errno(10024)} // WSAEMFILE

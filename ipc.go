@@ -11,13 +11,14 @@ import (
 	"syscall"
 )
 
-// maxIPCPath is how long the path of a socket file may be.
+// maxIPCPath is the longest path of a socket file, in bytes.
 const maxIPCPath = len(syscall.RawSockaddrUnix{}.Path) - 1
 
-// lockSuffix names the lock file beside a socket file. Who holds the lock may replace the file.
+// lockSuffix is appended to the name of a socket file to name its lock file. A
+// process that holds the lock may replace the socket file.
 const lockSuffix = ".lock"
 
-// ipcListener owns a socket file, and its lock.
+// ipcListener owns a socket file and its lock.
 type ipcListener struct {
 	*net.UnixListener
 	close func() error
@@ -25,7 +26,8 @@ type ipcListener struct {
 
 func (l *ipcListener) Close() error { return l.close() }
 
-// listenIPC replaces the socket file of a process that is gone. One that is in use, and any other file, is left alone.
+// listenIPC listens on a socket file. It replaces the socket file of a process
+// that is gone, but no socket file in use and no other file.
 func listenIPC(ctx context.Context, path string) (_ net.Listener, err error) {
 	unlock, err := lockFile(path + lockSuffix)
 	if err != nil {
@@ -55,7 +57,8 @@ func listenIPC(ctx context.Context, path string) (_ net.Listener, err error) {
 	}
 	return &ipcListener{UnixListener: own, close: sync.OnceValue(func() error {
 		defer unlock()
-		// The system does not use the number of our file again while the socket is open: the same number is the same file.
+		// The system does not reuse the inode number of the file while the
+		// socket is open, so the same number means the same file.
 		if now, err := os.Lstat(path); err == nil && os.SameFile(file, now) {
 			_ = os.Remove(path)
 		}
@@ -63,7 +66,8 @@ func listenIPC(ctx context.Context, path string) (_ net.Listener, err error) {
 	})}, nil
 }
 
-// isAbandoned reports whether there is a socket file at path on which no process listens.
+// isAbandoned reports whether path is a socket file on which no process
+// listens.
 func isAbandoned(ctx context.Context, path string) bool {
 	file, err := os.Lstat(path)
 	if err != nil || file.Mode().Type() != os.ModeSocket {

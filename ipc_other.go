@@ -9,10 +9,10 @@ import (
 	"net"
 )
 
-// maxIPCPath is that of Linux.
+// maxIPCPath is the limit of Linux.
 const maxIPCPath = 107
 
-// listenIPC fails: these systems have no socket files.
+// listenIPC fails, since these systems have no socket files.
 func listenIPC(context.Context, string) (net.Listener, error) {
 	return nil, fmt.Errorf("ipc: %w", errors.ErrUnsupported)
 }

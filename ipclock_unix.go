@@ -8,8 +8,9 @@ import (
 	"syscall"
 )
 
-// lockFile creates and locks a file until unlock, which removes it. It fails at once when another holds the lock. A process
-// that dies leaves the file, but no lock.
+// lockFile creates and locks a file. The caller must call unlock, which removes
+// the file. It fails at once if the lock is held already. A process that dies
+// leaves the file behind, but not the lock.
 func lockFile(path string) (unlock func(), err error) {
 	for {
 		f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|syscall.O_NOFOLLOW, 0o600)
@@ -20,7 +21,8 @@ func lockFile(path string) (unlock func(), err error) {
 			_ = f.Close()
 			return nil, err
 		}
-		// The file that is locked may have been removed since it was opened: then another may lock the one that is there now.
+		// The locked file may have been removed since it was opened. Then
+		// another process may lock the file that is there now.
 		locked, err := f.Stat()
 		if err != nil {
 			_ = f.Close()

@@ -11,7 +11,8 @@ const (
 	errorSharingViolation = syscall.Errno(32) // ERROR_SHARING_VIOLATION
 )
 
-// lockFile creates a file that nobody else can open until unlock, which removes it. So does the end of the process.
+// lockFile creates a file that cannot be opened again until unlock is called.
+// Unlock, or the end of the process, removes the file.
 func lockFile(path string) (unlock func(), err error) {
 	name, err := syscall.UTF16PtrFromString(path)
 	if err != nil {

@@ -11,11 +11,13 @@ import (
 )
 
 const (
-	// One private scheme carries all URLs to our transport; registering "tcp" would replace it for the whole process.
+	// privateScheme precedes all our URLs, so that mangos uses our transport.
+	// Registering "tcp" would replace it for the whole process.
 	privateScheme = "gopherdiscovery"
 
-	// These options lead through mangos to what is ours: from a socket to its endpoint, from a pipe to its link, which
-	// foreign ones do not have, and to the outage of its server.
+	// These options reach through mangos to our own types: from a socket to its
+	// endpoint, from a pipe to its link, which a pipe of a foreign transport
+	// does not have, and from a pipe to the outage of its server.
 	optionEndpoint = "gopherdiscovery.endpoint"
 	optionLink     = "gopherdiscovery.link"
 	optionOutage   = "gopherdiscovery.outage"
@@ -27,8 +29,9 @@ func privateURL(a address) string { return privateScheme + "://" + a.String() }
 
 func publicURL(url string) string { return strings.TrimPrefix(url, privateScheme+"://") }
 
-// carrier is the transport of all our sockets: SP over tcp, tls+tcp and ipc itself, any other scheme through the transport
-// that the program has registered with mangos.
+// carrier is the transport of all our sockets. It speaks SP over tcp, tls+tcp
+// and ipc itself, and passes any other scheme to the transport that the program
+// has registered with mangos.
 type carrier struct{}
 
 func (carrier) Scheme() string { return privateScheme }
@@ -70,7 +73,8 @@ func (carrier) NewDialer(url string, sock mangos.Socket) (mangos.TranDialer, err
 	return &foreignDialer{redialer: r, foreign: d}, nil
 }
 
-// route finds the endpoint and address behind a private URL, and for a scheme not ours the transport.
+// route returns the endpoint and the address behind a private URL, and the
+// transport unless it is our own.
 func route(url string, sock mangos.Socket) (*endpoint, address, transport.Transport, error) {
 	v, err := sock.GetOption(optionEndpoint)
 	if err != nil {
@@ -88,18 +92,19 @@ func route(url string, sock mangos.Socket) (*endpoint, address, transport.Transp
 	return v.(*endpoint), a, t, nil
 }
 
-// isForeign reports whether the program has registered a transport for the scheme.
+// isForeign reports whether the program has registered a transport for scheme.
 func isForeign(scheme string) bool {
 	return scheme != privateScheme && transport.GetTransport(scheme) != nil
 }
 
-// noOptions refuses the options of mangos: ours are in the endpoint.
+// noOptions refuses the options of mangos. Our options are in the endpoint.
 type noOptions struct{}
 
 func (noOptions) SetOption(string, any) error   { return mangos.ErrBadOption }
 func (noOptions) GetOption(string) (any, error) { return nil, mangos.ErrBadOption }
 
-// handOver must wrap what is returned to mangos as a new connection.
+// handOver registers a new connection with its endpoint. Every connection that
+// is returned to mangos must pass through it.
 func handOver(e *endpoint, p mangos.TranPipe) (mangos.TranPipe, error) {
 	if !e.join() {
 		_ = p.Close()
@@ -126,7 +131,7 @@ func (l netListener) Accept() (mangos.TranPipe, error) {
 	return handOver(l.endpoint, netPipe{c})
 }
 
-// redial connects until it succeeds.
+// redial calls connect until it succeeds or the endpoint is closed.
 func redial(r *redialer, connect func() (mangos.TranPipe, error)) (mangos.TranPipe, error) {
 	for r.wait() {
 		p, err := connect()
@@ -139,7 +144,8 @@ func redial(r *redialer, connect func() (mangos.TranPipe, error)) (mangos.TranPi
 	return nil, mangos.ErrClosed
 }
 
-// netDialer is a connector as mangos sees it, which calls Dial again when the connection is lost.
+// netDialer is a connector as mangos sees it. Mangos calls Dial again when the
+// connection is lost.
 type netDialer struct {
 	noOptions
 	connector
@@ -173,7 +179,8 @@ func (p netPipe) Recv() (*mangos.Message, error) {
 		body, err := readLong(p.in, length)
 		return &mangos.Message{Body: body}, err
 	}
-	m := mangos.NewMessage(length) // from a pool: short messages make no garbage
+	// Messages come from a pool, so that short ones make no garbage.
+	m := mangos.NewMessage(length)
 	m.Body = m.Body[:length]
 	return m, p.read(m.Body)
 }
@@ -190,7 +197,8 @@ func (p netPipe) GetOption(name string) (any, error) {
 	return nil, mangos.ErrBadOption
 }
 
-// configure sets the options of a listener or dialer that is not ours, as far as its transport has them.
+// configure sets the options of a foreign listener or dialer, as far as its
+// transport has them.
 func configure(e *endpoint, setOption func(string, any) error) error {
 	err := setOption(mangos.OptionMaxRecvSize, e.limit)
 	if e.tls != nil && (err == nil || err == mangos.ErrBadOption) {
@@ -202,13 +210,13 @@ func configure(e *endpoint, setOption func(string, any) error) error {
 	return err
 }
 
-// foreignListener accepts the connections of a transport that is not ours.
+// foreignListener accepts connections over a transport that is not our own.
 type foreignListener struct {
 	mangos.TranListener
 	endpoint *endpoint
 }
 
-// SetOption keeps mangos from putting its own limit in place of ours.
+// SetOption keeps mangos from replacing our limit with its own.
 func (l foreignListener) SetOption(string, any) error { return mangos.ErrBadOption }
 
 func (l foreignListener) Accept() (mangos.TranPipe, error) {
@@ -229,8 +237,9 @@ func (l foreignListener) Accept() (mangos.TranPipe, error) {
 	}
 }
 
-// foreignDialer connects over a transport that is not ours. A connect that is under way cannot be interrupted: the end of
-// the endpoint does not wait for it, and what comes of it is closed.
+// foreignDialer connects over a transport that is not our own. An attempt in
+// progress cannot be interrupted. The end of the endpoint does not wait for it,
+// and a connection that it yields is closed.
 type foreignDialer struct {
 	noOptions
 	*redialer
@@ -252,11 +261,12 @@ func (d *foreignDialer) Dial() (mangos.TranPipe, error) {
 	})
 }
 
-// foreignPipe is a connection of a transport that is not ours. Its endpoint owns it as it owns a link.
+// foreignPipe is a connection over a transport that is not our own. Its
+// endpoint owns it until it is closed, as it owns a link.
 type foreignPipe struct {
 	mangos.TranPipe
 	close  func() error
-	outage *outage // nil for a connection that was accepted
+	outage *outage // nil if accepted
 }
 
 func newForeignPipe(tp mangos.TranPipe, e *endpoint) (*foreignPipe, error) {

@@ -10,27 +10,30 @@ import (
 	"time"
 )
 
-// outage logs one line when the server of a dialer is lost, whatever errors follow, and one when a connection to it stands.
+// outage logs one line when a dialer's server is lost, however many errors
+// follow, and one when it has been connected again for a while.
 type outage struct {
 	endpoint *endpoint
 	url      string
 
 	mu     sync.Mutex    // guards the fields below
-	down   bool          // logged as lost
-	last   error         // the newest
-	steady time.Duration // zero for steadyMin
-	since  time.Time     // when it was connected; zero while it is not
-	timer  *time.Timer   // ends the outage; nil without one
+	down   bool          // the server was logged as lost
+	last   error         // the newest error
+	steady time.Duration // how long a connection must last; zero for steadyMin
+	since  time.Time     // when it was connected; zero if it is not
+	timer  *time.Timer   // ends the outage; nil if not running
 }
 
-// newOutage returns what watches over the server at an address. It stops with the endpoint.
+// newOutage returns an outage for the server at an address. Its timer stops
+// with the endpoint.
 func newOutage(e *endpoint, a address) *outage {
 	o := &outage{endpoint: e, url: a.String()}
 	context.AfterFunc(e.ctx, o.disconnected)
 	return o
 }
 
-// failed takes the error of an attempt, or the reason why a connection is given up.
+// failed records the error of an attempt, or the reason why a connection is
+// given up.
 func (o *outage) failed(err error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -69,26 +72,28 @@ func (o *outage) disconnected() {
 	o.since = time.Time{}
 }
 
-// end is called when a connection may have stood for long enough.
+// end is called when a connection may have lasted for long enough.
 func (o *outage) end() {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if o.since.IsZero() || time.Since(o.since) < o.steady {
-		return // it ended just now
+		return // it has just ended
 	}
 	o.timer, o.down = nil, false
 	o.steady = min(2*o.steady, steadyMax)
 	o.endpoint.log.add(slog.LevelInfo, o.endpoint.found, "url", o.url, "last_error", o.last)
 }
 
-// diagnose says what the user has to mend: the server or the way to it, the URL, or the certificates.
+// diagnose says in words what the user has to fix: the server or the path to
+// it, the URL, or the certificates.
 func diagnose(err error) string {
 	var certificate *tls.CertificateVerificationError
 	var network *net.OpError
 	switch {
 	case errors.As(err, &certificate):
 		return "the server's certificate is not trusted"
-	case errors.As(err, &network) && network.Op == "remote error": // so crypto/tls wraps an alert
+	// Package crypto/tls wraps an alert from the other side this way.
+	case errors.As(err, &network) && network.Op == "remote error":
 		return "the server refuses the TLS connection"
 	case errors.Is(err, errNotSP), errors.Is(err, errOtherProtocol), errors.Is(err, errTLS), errors.Is(err, errNoTLS):
 		return "something else listens where the server should"

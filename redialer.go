@@ -6,18 +6,19 @@ import (
 	"time"
 )
 
-// redialer says when to try to connect to an address, again and again until there is a connection, and anew when that is
-// lost. It is for one goroutine at a time.
+// redialer decides when to try to connect to an address: repeatedly until there
+// is a connection, and again when that is lost. It must not be used
+// concurrently.
 type redialer struct {
 	endpoint *endpoint
 	address  address
-	failures int       // attempts and short-lived connections in a row
-	since    time.Time // when the last connection was made; zero before the first
+	failures int       // failed attempts and short-lived connections in a row
+	since    time.Time // when last connected; zero before the first time
 	trying   bool
-	reported *atomic.Bool // bad input of the server has been logged
+	reported *atomic.Bool // bad input from the server has been logged
 	outage   *outage
 
-	resumption *resumption // nil unless the server publishes
+	resumption *resumption // nil if the server does not publish
 }
 
 func newRedialer(e *endpoint, a address) *redialer {
@@ -28,8 +29,8 @@ func newRedialer(e *endpoint, a address) *redialer {
 	return r
 }
 
-// wait returns true when an attempt is due, and false once the endpoint is closed. Called after a success it means that the
-// connection is lost.
+// wait waits until an attempt is due. It returns false once the endpoint is
+// closed. A call after a success means that the connection has been lost.
 func (r *redialer) wait() bool {
 	switch {
 	case r.trying:
@@ -42,7 +43,9 @@ func (r *redialer) wait() bool {
 			r.reported = new(atomic.Bool)
 		case r.resumption == nil:
 			r.fail(errShortLived)
-		case !r.resumption.distrusted(r.since): // or it was closed on this side, and that is logged
+		// If the server is distrusted this side has closed the connection,
+		// and has logged that.
+		case !r.resumption.distrusted(r.since):
 			r.fail(errShortLived)
 			r.resumption.change((*forms).endEarly)
 		}
@@ -52,14 +55,14 @@ func (r *redialer) wait() bool {
 	return r.endpoint.ctx.Err() == nil
 }
 
-// succeed takes the success of an attempt.
+// succeed records that an attempt has succeeded.
 func (r *redialer) succeed() {
 	r.trying = false
 	r.since = time.Now()
 	r.outage.connected()
 }
 
-// fail takes the failure of an attempt.
+// fail records that an attempt has failed.
 func (r *redialer) fail(err error) {
 	if r.endpoint.ctx.Err() == nil {
 		r.outage.failed(err)
@@ -71,8 +74,10 @@ func (r *redialer) pause() {
 	r.failures++
 }
 
-// redialDelay is the pause before the next attempt: it grows by half from redialMin to redialMax, and chance, from 0 to
-// 1, takes away up to a quarter, so that those who lost the same server do not come back in step.
+// redialDelay returns the pause before the next attempt. It grows by half from
+// redialMin to redialMax with each failure. A random number, chance, from 0 to
+// 1 takes away up to a quarter, so that peers that have lost the same server do
+// not return in step.
 func redialDelay(failures int, chance float64) time.Duration {
 	delay := float64(redialMin)
 	for range failures {

@@ -5,60 +5,66 @@ import (
 	"time"
 )
 
-// resumption is what the connections of a subscriber to one URL leave to the
-// next one: the list that it holds, and the form to ask for.
+// resumption is what a subscriber's connections to one URL pass on to the next
+// one: the list that the subscriber holds, and the form to ask for.
 type resumption struct {
 	mu   sync.Mutex // guards the fields below
 	held *uint64    // the sum of the list; nil if there is none
 	forms
 }
 
-// hold notes the list that the subscriber holds.
+// hold records the sum of the list that the subscriber holds.
 func (r *resumption) hold(sum uint64) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.held = &sum
 }
 
+// have returns the sum of the list that the subscriber holds, or nil.
 func (r *resumption) have() *uint64 {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.held
 }
 
-// distrust notes that the server has broken the protocol of changes.
+// distrust records that the server has broken the protocol of changes.
 func (r *resumption) distrust() {
 	r.change(func(f *forms) { f.distrust(time.Now()) })
 }
 
-// distrusted reports whether the server has broken it since a time.
+// distrusted reports whether the server has broken the protocol since a time.
 func (r *resumption) distrusted(since time.Time) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return !r.plainUntil.Add(-r.mistrust).Before(since)
 }
 
-// change changes what is known of the forms.
+// change calls do with the mutex held.
 func (r *resumption) change(do func(*forms)) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	do(&r.forms)
 }
 
-// forms decides whether a subscriber asks a server for changes, or for whole
-// lists, the plain form. It has no clock.
+// forms decides whether a subscriber asks a server for changes or for the plain
+// form, which is whole lists. It has no clock.
 type forms struct {
-	refused   time.Time // when changes were, before the plain form was served; zero if they never were
-	alternate bool      // neither form was served: one is tried after the other
-	plainTurn bool      // of them, the plain one is next
+	// refused is when the plain form was served after changes had been refused.
+	// It is zero if that has not happened.
+	refused time.Time
 
-	// unanswered says that the connection that asked for changes was closed before any hello, or so late that it was
-	// hardly for the form.
+	alternate bool // neither form was served, so they are tried in turn
+	plainTurn bool // the plain form is next
+
+	// unanswered is true if the connection that asked for changes was closed
+	// before any hello, or so late that the form is hardly the reason.
 	unanswered  bool
-	servedPlain bool // the form of the last connection
+	servedPlain bool // the last connection was in the plain form
 
-	plainUntil time.Time     // plain until then, since the server has sent something that breaks the protocol
-	mistrust   time.Duration // how long it lasts
+	// After the server has broken the protocol of changes, only the plain form
+	// is asked for, until plainUntil. That lasts for mistrust.
+	plainUntil time.Time
+	mistrust   time.Duration
 }
 
 // plain reports whether the next attempt is in the plain form.
@@ -72,27 +78,27 @@ func (f *forms) plain(now time.Time) bool {
 	return !f.refused.IsZero() && now.Sub(f.refused) <= refusalTime
 }
 
-// refuse notes that changes were refused, perhaps without an answer, and reports
-// whether to try the plain form at once.
+// refuse records that changes were refused, perhaps without an answer. It
+// reports whether to try the plain form at once.
 func (f *forms) refuse(answered bool) (atOnce bool) {
 	f.plainTurn, f.unanswered = true, !answered
 	return !f.alternate
 }
 
-// refusePlain notes that the plain form was refused too.
+// refusePlain records that the plain form was refused too.
 func (f *forms) refusePlain() {
 	f.alternate, f.plainTurn = true, false
 	f.refused = time.Time{}
 }
 
-// endEarly notes that a connection has ended as soon as it was made.
+// endEarly records that a connection has ended soon after it was made.
 func (f *forms) endEarly() {
 	if f.servedPlain {
 		f.refusePlain()
 	}
 }
 
-// serve notes that a form is served.
+// serve records that a form is served.
 func (f *forms) serve(plain bool, now time.Time) {
 	if plain && f.plainTurn {
 		f.refused = now
@@ -100,7 +106,7 @@ func (f *forms) serve(plain bool, now time.Time) {
 	f.alternate, f.plainTurn, f.unanswered, f.servedPlain = false, false, false, plain
 }
 
-// distrust notes that the server has broken the protocol.
+// distrust records that the server has broken the protocol of changes.
 func (f *forms) distrust(now time.Time) {
 	if f.mistrust == 0 || now.Sub(f.plainUntil) > maxMistrust {
 		f.mistrust = mistrustTime

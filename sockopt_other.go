@@ -7,5 +7,5 @@ import (
 	"time"
 )
 
-// setUserTimeout is for Linux. Elsewhere the system's own limit holds.
+// setUserTimeout does nothing. The system's own limit applies.
 func setUserTimeout(net.Conn, time.Duration) {}

@@ -4,5 +4,5 @@ package gopherdiscovery
 
 import "syscall"
 
-// tryWrite leaves all to a write that may block.
+// tryWrite writes nothing. All bytes are left to a write that may block.
 func tryWrite(syscall.RawConn, []byte) (n int, err error) { return 0, nil }

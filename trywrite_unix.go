@@ -7,7 +7,7 @@ import (
 	"syscall"
 )
 
-// tryWrite writes as much as the system takes without blocking.
+// tryWrite writes as much as the system accepts without blocking.
 func tryWrite(raw syscall.RawConn, bytes []byte) (n int, err error) {
 	failed := raw.Write(func(fd uintptr) bool {
 		for {

@@ -102,7 +102,8 @@ type tlsHandshakeConn struct {
 	ahead          []byte // read while waiting for a turn
 }
 
-// end ends the handshake. From then on reads and writes pass straight through.
+// end is called after the handshake. Reads and writes then pass straight
+// through.
 func (s *tlsHandshakeConn) end() {
 	s.giveTurn()
 	s.over = true

@@ -4,5 +4,5 @@ package gopherdiscovery
 
 import "syscall"
 
-// unread cannot tell.
+// unread always returns false, since these systems cannot tell.
 func unread(syscall.RawConn) bool { return false }

@@ -11,8 +11,8 @@ import (
 	"strings"
 )
 
-// address is a URL taken apart: tcp://host:port, tls+tcp://host:port, ipc://path, inproc://name, or what another scheme
-// makes of it.
+// address is a parsed URL: tcp://host:port, tls+tcp://host:port, ipc://path,
+// inproc://name, or any target of another scheme.
 type address struct {
 	scheme string
 	target string
@@ -20,7 +20,7 @@ type address struct {
 
 func (a address) String() string { return a.scheme + "://" + a.target }
 
-// hasPortZero tells whether the address leaves the choice of its port to the system.
+// hasPortZero reports whether the system chooses the port of the address.
 func (a address) hasPortZero() bool {
 	return a.isTCP() && strings.HasSuffix(a.target, ":0")
 }
@@ -29,17 +29,19 @@ func (a address) isTLS() bool { return a.scheme == "tls+tcp" }
 
 func (a address) isTCP() bool { return a.scheme == "tcp" || a.isTLS() }
 
+// isOurs reports whether the address uses one of our own transports.
 func (a address) isOurs() bool { return a.isTCP() || a.scheme == "ipc" }
 
-// host returns the host of an address of TCP, and its IP address, which is not valid if the host is a name or empty.
+// host returns the host of a TCP address. The IP address is invalid if the host
+// is a name or empty.
 func (a address) host() (host string, ip netip.Addr) {
 	host, _, _ = net.SplitHostPort(a.target)
 	ip, _ = netip.ParseAddr(host)
 	return host, ip
 }
 
-// serverName is the name that a certificate of the server at the address must have. An IPv6 zone says by which way it is
-// reached, and is no part of the name.
+// serverName returns the name that the certificate of the server must have. It
+// leaves out an IPv6 zone, which only says how the server is reached.
 func (a address) serverName() string {
 	host, ip := a.host()
 	if ip.IsValid() {
@@ -48,8 +50,9 @@ func (a address) serverName() string {
 	return host
 }
 
-// bound returns the address as it is after binding it. Linux leaves out the zone of an IPv6 address when it tells where a
-// socket of Multipath TCP listens, which Go makes.
+// bound returns the address as bound to a network address. It adds the zone of
+// an IPv6 address, which Linux leaves out of the address of a listening
+// Multipath TCP socket, the kind that Go creates.
 func (a address) bound(to net.Addr) address {
 	bound := address{a.scheme, to.String()}
 	if wanted, ip := a.host(); ip.Zone() != "" {
@@ -59,12 +62,13 @@ func (a address) bound(to net.Addr) address {
 	return bound
 }
 
-// parseListenURL checks the argument arg, a URL to listen on.
+// parseListenURL parses a URL to listen on. Errors name the argument arg.
 func parseListenURL(arg, url string) (address, error) {
 	return parseURL(arg, url, 0)
 }
 
-// parseDialURLs checks the argument arg, URLs to connect to, separated by commas.
+// parseDialURLs parses URLs to connect to, separated by commas. Errors name the
+// argument arg.
 func parseDialURLs(arg, urls string) ([]address, error) {
 	var all []address
 	for url := range strings.SplitSeq(urls, ",") {
@@ -93,7 +97,8 @@ func parseURL(arg, url string, lowestPort uint64) (address, error) {
 	return a, nil
 }
 
-// check also brings the target into the form that net wants.
+// check checks an address, and brings its target into the form that package net
+// expects.
 func (a *address) check(lowestPort uint64) error {
 	switch {
 	case a.target == "":
@@ -108,8 +113,9 @@ func (a *address) check(lowestPort uint64) error {
 	return nil
 }
 
-// checkPath makes the path absolute: the file stays the same when the process changes its directory, and "@name", which is
-// no file for package net, is one here as it is for nanomsg and nng.
+// checkPath makes the path absolute. The file then stays the same when the
+// process changes its directory, and "@name" is a file, as it is for nanomsg
+// and nng but not for package net.
 func (a *address) checkPath() (err error) {
 	if a.target, err = filepath.Abs(a.target); err != nil {
 		return err
@@ -146,7 +152,7 @@ func (a *address) checkHostPort(lowestPort uint64) error {
 	return nil
 }
 
-// checkDistinct refuses one address for surveys and lists.
+// checkDistinct returns an error if an address is used for surveys and lists.
 func checkDistinct(surveys, pubsubs []address) error {
 	for _, a := range pubsubs {
 		if slices.Contains(surveys, a) && !a.hasPortZero() {

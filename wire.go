@@ -14,14 +14,14 @@ const (
 	surveyIDBit = 1 << 31
 )
 
-// side is one side of one of the two Scalability Protocols that are spoken here.
+// side is one side of one of the two Scalability Protocols that we speak.
 type side struct {
 	self, peer uint16
 	selfName   string
 	peerName   string
-	limit      int // longest message accepted, in bytes
+	limit      int // the longest message accepted, in bytes
 
-	changes bool // whoever subscribes may speak changesProtocol instead
+	changes bool // a subscriber may speak changesProtocol instead
 }
 
 var (
@@ -31,7 +31,8 @@ var (
 	subSide        = side{0x21, 0x20, "sub", "pub", maxUpdateLen, true}
 )
 
-// checkService tells why a name cannot be announced. The reason names no argument: the callers know whose name it is.
+// checkService returns the reason why a name cannot be announced, or nil. The
+// reason names no argument, since callers know whose name it is.
 func checkService(name string) error {
 	switch {
 	case name == "":
@@ -48,7 +49,8 @@ func checkService(name string) error {
 	return nil
 }
 
-// wireSize is how many bytes names take in a list, each with a separator.
+// wireSize returns the size of names in a list, in bytes, each with a
+// separator.
 func wireSize(names []string) int {
 	size := len(separator) * len(names)
 	for _, name := range names {
@@ -57,7 +59,7 @@ func wireSize(names []string) int {
 	return size
 }
 
-// countNames returns how many names a list on the wire has at most.
+// countNames returns the largest number of names that an encoded list can have.
 func countNames(joined string) int {
 	if joined == "" {
 		return 0
@@ -69,15 +71,17 @@ func encodeList(names []string) []byte {
 	return []byte(strings.Join(names, separator))
 }
 
-// decodeList returns the valid names of a list, sorted and without duplicates, and how many were left out as invalid.
-// The names share no memory with body, but all share one string.
+// decodeList returns the valid names of a list, sorted and without duplicates,
+// and the number of names left out as invalid. The names share one string, and
+// no memory with body.
 func decodeList(body []byte) (names []string, invalid int) {
 	if len(body) == 0 {
 		return []string{}, 0
 	}
 	list := string(body)
-	clean := utf8.ValidString(list) && !hasControl(list) // then only the length of a name can be wrong
-	// What is not a name costs no memory, whatever the number of separators promises.
+	// In a clean list only the length of a name can be wrong.
+	clean := utf8.ValidString(list) && !hasControl(list)
+	// There may be far fewer valid names than separators.
 	names = make([]string, 0, min(countNames(list), namesAhead))
 	for name := range strings.SplitSeq(list, separator) {
 		if (clean && name != "" && len(name) <= maxServiceLen) || checkService(name) == nil {
@@ -90,8 +94,10 @@ func decodeList(body []byte) (names []string, invalid int) {
 	return slices.Compact(names), invalid
 }
 
-// hasControl is strings.ContainsFunc with unicode.IsControl, without decoding runes: every peer checks every list. The
-// controls above ASCII, U+0080 to U+009F, are 0xC2 and a second byte below 0xA0.
+// hasControl is strings.ContainsFunc with unicode.IsControl for valid UTF-8. It
+// does not decode runes, because every peer checks every list. Control
+// characters above ASCII, U+0080 to U+009F, are encoded as 0xC2 and a second
+// byte below 0xA0.
 func hasControl(s string) bool {
 	for i := range len(s) {
 		switch c := s[i]; {
@@ -104,8 +110,10 @@ func hasControl(s string) bool {
 	return false
 }
 
-// splitBacktrace cuts a survey behind its id: the header goes back with the answer as it came. It is the 4-byte id with
-// its highest bit set, behind a 4-byte word with that bit clear for each device that the survey has passed.
+// splitBacktrace splits a survey after its id. The header must be returned
+// unchanged with the answer. It is a 4-byte word with the highest bit clear for
+// each device that the survey has passed, followed by the 4-byte id with the
+// highest bit set.
 func splitBacktrace(body []byte) (header, rest []byte, err error) {
 	for at := 0; at+4 <= len(body); at += 4 {
 		if at/4 > maxHops {
@@ -118,12 +126,13 @@ func splitBacktrace(body []byte) (header, rest []byte, err error) {
 	return nil, nil, errNoSurveyID
 }
 
-// encodeSurvey returns a survey, which has no body: all of it is its id.
+// encodeSurvey returns a survey, which consists of its id and an empty body.
 func encodeSurvey(id uint32) []byte {
 	return binary.BigEndian.AppendUint32(nil, id)
 }
 
-// splitAnswer cuts an answer into the survey's id and the name. On its way back it has left the devices' words behind.
+// splitAnswer splits an answer into the survey's id and the name. The devices'
+// words have been removed on its way back.
 func splitAnswer(body []byte) (id uint32, name []byte, err error) {
 	if len(body) >= 4 {
 		id = binary.BigEndian.Uint32(body)
