@@ -51,7 +51,7 @@ type cursor struct {
 	complete bool      // it was told that the list is complete
 	beat     bool      // it must be sent something, if only a beat
 	skipped  int       // beats withheld while its list is unchecked
-	lastSent time.Time // or when a beat was withheld
+	lastSent time.Time // when it was sent something, or a beat was due
 }
 
 // newCursor returns the cursor of a subscriber that has the list with the sum
@@ -121,7 +121,8 @@ func (l *changelog) next(c *cursor, now time.Time) []byte {
 	return s.message
 }
 
-// beatIfDue returns a beat about the subscriber's own list if one is due.
+// beatIfDue returns a beat with the sum of the subscriber's own list if one is
+// due, and otherwise nil.
 func (c *cursor) beatIfDue(now time.Time) []byte {
 	if c.plain || !c.beat {
 		return nil

@@ -15,7 +15,7 @@ const (
 	kindWelcome = 0x01 // server: format, beat
 	kindHave    = 0x02 // subscriber: nothing, or the sum of the list it holds
 	kindList    = 0x03 // server: flags, names
-	kindChange  = 0x04 // server: flags, sums before and after, names removed and added
+	kindChange  = 0x04 // server: flags, sums before and after, names
 	kindBeat    = 0x05 // server: flags, sum
 	kindIgnored = 0x80 // this and higher kinds are left to later versions
 )

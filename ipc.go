@@ -26,8 +26,8 @@ type ipcListener struct {
 
 func (l *ipcListener) Close() error { return l.close() }
 
-// listenIPC listens on a socket file. It replaces the socket file of a process
-// that is gone, but no socket file in use and no other file.
+// listenIPC listens on a socket file. It replaces a socket file that a process
+// has left behind. It leaves a socket file in use, and any other file, alone.
 func listenIPC(ctx context.Context, path string) (_ net.Listener, err error) {
 	unlock, err := lockFile(path + lockSuffix)
 	if err != nil {

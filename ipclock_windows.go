@@ -7,8 +7,11 @@ import (
 )
 
 const (
-	fileFlagDeleteOnClose = 0x04000000        // FILE_FLAG_DELETE_ON_CLOSE, which package syscall lacks
-	errorSharingViolation = syscall.Errno(32) // ERROR_SHARING_VIOLATION
+	// fileFlagDeleteOnClose is FILE_FLAG_DELETE_ON_CLOSE, and
+	// errorSharingViolation is ERROR_SHARING_VIOLATION. Package syscall lacks
+	// both.
+	fileFlagDeleteOnClose = 0x04000000
+	errorSharingViolation = syscall.Errno(32)
 )
 
 // lockFile creates a file that cannot be opened again until unlock is called.

@@ -8,19 +8,20 @@ import (
 	"time"
 )
 
-// asyncLog hands records to the user's logger in a goroutine of its own, so that a logger that hangs holds up nothing else.
-// The goroutine runs only while there are records.
+// asyncLog passes records to the user's logger in a separate goroutine, so that
+// a logger that hangs delays nothing else. The goroutine runs only while there
+// are records.
 type asyncLog struct {
 	logger *slog.Logger
 
 	mu      sync.Mutex // guards the fields below
 	records []slog.Record
-	omitted int           // records left out since the last that was taken
-	idle    chan struct{} // closed when the goroutine ends; nil while there is none
+	omitted int           // records left out since the last one queued
+	idle    chan struct{} // closed when the goroutine ends; nil if not running
 	closed  bool
 }
 
-// add queues a record and never blocks.
+// add queues a record. It never blocks.
 func (l *asyncLog) add(level slog.Level, msg string, args ...any) {
 	var caller [1]uintptr
 	runtime.Callers(2, caller[:])
@@ -60,7 +61,8 @@ func (l *asyncLog) run() {
 			return
 		}
 		if handler := l.logger.Handler(); handler.Enabled(context.Background(), r.Level) {
-			_ = handler.Handle(context.Background(), r) // a logger has nobody to tell that it failed
+			// There is nowhere to report an error.
+			_ = handler.Handle(context.Background(), r)
 		}
 	}
 }
@@ -79,7 +81,8 @@ func (l *asyncLog) next() (r slog.Record, ok bool) {
 	return r, true
 }
 
-// close returns when all records are logged, or after callbackGrace. No record is taken after it.
+// close waits until all records are logged, but at most callbackGrace. Records
+// that are added later are discarded.
 func (l *asyncLog) close() {
 	l.mu.Lock()
 	l.closed = true
@@ -99,13 +102,14 @@ func (l *asyncLog) close() {
 	}
 }
 
-// throttle logs warnings that the network causes. When they come too fast it leaves some out; the next record says how many.
+// throttle logs warnings that the network causes. It leaves some out if they
+// come too fast. The next record says how many were left out.
 type throttle struct {
 	log *asyncLog
 
 	mu          sync.Mutex // guards the fields below
-	windowStart time.Time  // when the second began that warnings are counted in
-	count       int
+	windowStart time.Time  // of the second in which warnings are counted
+	count       int        // warnings since then
 }
 
 func (t *throttle) warn(msg string, args ...any) {

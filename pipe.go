@@ -13,39 +13,41 @@ import (
 	"go.nanomsg.org/mangos/v3/protocol"
 )
 
-// session is what a role does on one connection.
+// session is the part of a role that handles one connection.
 type session interface {
-	// began is called once, before anything else.
+	// began is called once, before the other methods.
 	began()
 
-	// received takes a message, which is valid during the call. It is not called concurrently, but perhaps after ended. An
-	// error closes the connection, as one that breaks the protocol.
+	// received handles a message, which is valid during the call. It is not
+	// called concurrently, but may be called after ended. An error means that
+	// the message breaks the protocol, and closes the connection.
 	received(body []byte) error
 
-	// say returns what is to be sent next, and nil if there is nothing to say. It is called after pipe.offer, when the
-	// connection can take a message, and not concurrently. Nobody changes the message.
+	// say returns the next message to send, or nil if there is none. It is
+	// called after pipe.offer, when the connection can take a message, and not
+	// concurrently. The message must not be changed.
 	say() []byte
 
-	// ended is called once when the connection has ended. It must not block.
+	// ended is called once, when the connection has ended. It must not block.
 	ended()
 }
 
-// pipe is one connection that takes part.
+// pipe is an established connection.
 type pipe struct {
 	core     protocol.Pipe
-	link     *link // nil if the transport is not ours
+	link     *link // nil if the transport is not our own
 	endpoint *endpoint
 	session  session
-	url      string    // where it leads to, or comes in
-	expires  time.Time // when the certificate at the other end does; zero without one
+	url      string    // dialed or listened on
+	expires  time.Time // when the peer's certificate expires; zero if none
 	done     chan struct{}
 
 	mu      sync.Mutex // guards the fields below
-	sending bool       // what the session says is being sent
-	offered bool       // there may be something to say that was not asked for yet
+	sending bool       // messages of the session are being sent
+	offered bool       // the session may have a message that was not taken yet
 
 	reported *atomic.Bool // bad input on the connection has been logged
-	outage   *outage      // of the server at the other end; nil on the server's side
+	outage   *outage      // of the server at the other end; nil if accepted
 }
 
 func newPipe(core protocol.Pipe, e *endpoint) *pipe {
@@ -64,7 +66,8 @@ func newPipe(core protocol.Pipe, e *endpoint) *pipe {
 	return p
 }
 
-// offer makes the session say what it has to say, as soon as the connection can take it. It never blocks.
+// offer makes the pipe send the session's messages as soon as the connection
+// can take them. It never blocks.
 func (p *pipe) offer() {
 	p.mu.Lock()
 	idle := !p.sending
@@ -75,7 +78,7 @@ func (p *pipe) offer() {
 	}
 }
 
-// offerAll is offer for many, with the help of other goroutines.
+// offerAll calls offer for many, with the help of other goroutines.
 func offerAll[S interface{ offer() }](all []S) {
 	helpers := min(len(all)/sendersFrom, runtime.GOMAXPROCS(0)-1)
 	share := len(all) / (helpers + 1)
@@ -95,7 +98,8 @@ func offerAll[S interface{ offer() }](all []S) {
 	group.Wait()
 }
 
-// next returns the next message, and nil when there is none left: then the sending is over.
+// next returns the next message of the session. It returns nil if there is
+// none, and then the pipe is no longer sending.
 func (p *pipe) next() []byte {
 	for {
 		p.mu.Lock()
@@ -115,7 +119,8 @@ func (p *pipe) next() []byte {
 	}
 }
 
-// sendAtOnce sends as much as does not block, and reports whether that is all.
+// sendAtOnce sends as much as it can without blocking. It reports whether
+// nothing is left to send.
 func (p *pipe) sendAtOnce() (all bool) {
 	if p.link == nil {
 		return false
@@ -140,7 +145,7 @@ func (p *pipe) sendAtOnce() (all bool) {
 	}
 }
 
-// sendRest sends what may block.
+// sendRest sends everything that sendAtOnce has left. It may block.
 func (p *pipe) sendRest() {
 	defer p.endpoint.leave()
 	if p.link != nil && p.link.sendRest() != nil {
@@ -163,12 +168,13 @@ func (p *pipe) sendRest() {
 
 func (p *pipe) expired(now time.Time) bool { return !p.expires.IsZero() && now.After(p.expires) }
 
-// sendNow blocks while the other side does not read. When it fails the connection is closed.
+// sendNow sends a message. It blocks while the other side does not read, and
+// closes the connection if it fails.
 func (p *pipe) sendNow(message []byte) error {
 	return p.core.SendMsg(&mangos.Message{Body: message})
 }
 
-// receive passes messages to the session, until the connection ends.
+// receive passes messages to the session until the connection ends.
 func (p *pipe) receive() {
 	defer p.endpoint.leave()
 	for {
@@ -192,25 +198,27 @@ func (p *pipe) take(body []byte) error {
 	return p.session.received(body)
 }
 
-// report logs bad input, once per connection.
+// report logs bad input, once for each connection.
 func (p *pipe) report(msg string, args ...any) {
 	if !p.reported.Swap(true) {
 		p.endpoint.warnings.warn(msg, append(args, "from", fmt.Sprint(p.option(mangos.OptionRemoteAddr)))...)
 	}
 }
 
-// drop closes a connection that breaks the protocol, or has lost its right to take part.
+// drop closes the connection because it has broken the protocol, or is no
+// longer authorized.
 func (p *pipe) drop(err error) {
 	p.endpoint.broken.Add(1)
 	p.report("connection closed", "error", err)
 	_ = p.core.Close()
 }
 
-// isBehind reports whether something waits to be read: then it is not the other
-// side that is late, but this process.
+// isBehind reports whether received bytes wait to be read. Then this process is
+// late, and not the other side.
 func (p *pipe) isBehind() bool { return p.link != nil && p.link.unread() }
 
-// giveUp closes the connection to a server that is overdue, as a part of the outage that follows.
+// giveUp closes the connection to a server that has been silent for too long.
+// It reports err as the cause of the outage that follows.
 func (p *pipe) giveUp(err error) {
 	if p.outage != nil {
 		p.outage.failed(err)
@@ -218,7 +226,8 @@ func (p *pipe) giveUp(err error) {
 	_ = p.core.Close()
 }
 
-// changes tells what a subscription is: plain, or in changes from the list with the sum that the subscriber has.
+// changes returns the form of a subscription. If it is not plain, have is the
+// sum of the list that the subscriber has, or nil if it has none.
 func (p *pipe) changes() (plain bool, have *uint64) {
 	if p.link == nil || !p.link.changes {
 		return true, nil
@@ -226,7 +235,8 @@ func (p *pipe) changes() (plain bool, have *uint64) {
 	return false, p.link.have
 }
 
-// beat is how often the server says something at least; zero in the plain form.
+// beat returns the longest time between two messages of the server. It is zero
+// in the plain form.
 func (p *pipe) beat() time.Duration {
 	if p.link == nil {
 		return 0
@@ -234,23 +244,24 @@ func (p *pipe) beat() time.Duration {
 	return p.link.beat
 }
 
-// hold notes for the next connection to the server which list the subscriber has from it.
+// hold records the sum of the server's list for the next connection to the
+// server.
 func (p *pipe) hold(sum uint64) {
 	if p.link != nil {
 		p.link.resumption.hold(sum)
 	}
 }
 
-// distrust notes that the server has sent what breaks the protocol of changes.
+// distrust records that the server has broken the protocol of changes.
 func (p *pipe) distrust() { p.link.resumption.distrust() }
 
-// remoteAddr is nil when the transport has no such addresses.
+// remoteAddr returns nil if the transport has no network addresses.
 func (p *pipe) remoteAddr() net.Addr {
 	address, _ := p.option(mangos.OptionRemoteAddr).(net.Addr)
 	return address
 }
 
-// state returns the state of TLS, nil without it.
+// state returns the state of the TLS connection, or nil without TLS.
 func (p *pipe) state() *tls.ConnectionState {
 	if p.link != nil {
 		return p.link.state()
@@ -261,7 +272,7 @@ func (p *pipe) state() *tls.ConnectionState {
 	return nil
 }
 
-// option returns nil for an option that the transport does not have.
+// option returns the value of an option, or nil if the transport lacks it.
 func (p *pipe) option(name string) any {
 	if mp, ok := p.core.(mangos.Pipe); ok {
 		if value, err := mp.GetOption(name); err == nil {

@@ -8,15 +8,17 @@ import (
 	"go.nanomsg.org/mangos/v3/protocol"
 )
 
-// role is what a socket is for.
+// role is the purpose of a socket.
 type role interface {
-	// open makes the session of a new connection.
+	// open returns the session for a new connection.
 	open(*pipe) session
 }
 
-// socket is a mangos socket with a protocol of ours in it. The protocols that come with mangos v3.4.2 do not fit: its
-// surveyor cannot ask one connection and drops what exceeds a queue of 128, its respondent stops answering everyone while one
-// surveyor does not read, its publisher drops the newest list, and none can be waited for (protocol/surveyor, respondent, xpub).
+// socket is a mangos socket with our own protocol. The protocols of mangos
+// v3.4.2 do not fit (protocol/surveyor, respondent and xpub). Its surveyor
+// cannot ask a single connection, and drops answers beyond a queue of 128. Its
+// respondent answers no one while one surveyor does not read. Its publisher
+// drops the newest list. None of them lets its user wait for its end.
 type socket struct {
 	*endpoint
 	role role
@@ -29,7 +31,7 @@ func newSocket(p side, set settings, r role) *socket {
 	return s
 }
 
-// listen returns the address as bound.
+// listen listens on an address, and returns it as bound.
 func (s *socket) listen(a address) (bound string, err error) {
 	l, err := s.core.NewListener(privateURL(a), nil)
 	if err == nil {
@@ -41,12 +43,13 @@ func (s *socket) listen(a address) (bound string, err error) {
 	return l.Address(), nil
 }
 
-// dialAll connects to all addresses in the background, and again whenever a connection is lost, until the socket is closed.
+// dialAll connects to all addresses in the background, and reconnects whenever
+// a connection is lost, until the socket is closed.
 func (s *socket) dialAll(all []address) error {
 	for _, a := range all {
 		d, err := s.core.NewDialer(privateURL(a), map[string]any{
 			mangos.OptionDialAsynch:    true,
-			mangos.OptionReconnectTime: time.Duration(0), // our dialer does the waiting
+			mangos.OptionReconnectTime: time.Duration(0), // our dialer waits
 		})
 		if err == nil {
 			err = d.Dial()
@@ -58,15 +61,18 @@ func (s *socket) dialAll(all []address) error {
 	return nil
 }
 
-// close returns when everything that the socket held is gone. It may be called again. mangos v3.4.2 locks up when its socket
-// is closed while it adds a connection (internal/core/socket.go, addPipe): those are waited for before.
+// close closes the socket and waits until everything that it held is gone. It
+// may be called more than once. Mangos v3.4.2 deadlocks if its socket is closed
+// while it adds a connection (internal/core/socket.go, addPipe), so close first
+// waits for such connections.
 func (s *socket) close() {
 	s.shut()
-	_ = s.core.Close() // the second time it answers ErrClosed
+	_ = s.core.Close() // the second time it returns ErrClosed
 	s.end()
 }
 
-// AddPipe is called by mangos with a new connection, never at the same time as RemovePipe for it.
+// AddPipe is called by mangos with a new connection. It is never called at the
+// same time as RemovePipe for that connection.
 func (s *socket) AddPipe(core protocol.Pipe) error {
 	defer s.joined()
 	if !s.enter(1) {
@@ -89,7 +95,7 @@ func (s *socket) RemovePipe(core protocol.Pipe) {
 	p.session.ended()
 }
 
-// GetOption lets our transport find the endpoint that a connection is for.
+// GetOption lets our transport find the endpoint of a connection.
 func (s *socket) GetOption(name string) (any, error) {
 	switch name {
 	case optionEndpoint:
@@ -100,7 +106,7 @@ func (s *socket) GetOption(name string) (any, error) {
 	return nil, mangos.ErrBadOption
 }
 
-// The rest of mangos.ProtocolBase: messages pass through pipes only.
+// The other methods of mangos.ProtocolBase. Messages pass only through pipes.
 
 func (s *socket) Info() mangos.ProtocolInfo {
 	p := s.endpoint.side

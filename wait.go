@@ -5,12 +5,13 @@ import (
 	"time"
 )
 
-// bell wakes a goroutine that looks at everything that is new when it rings.
+// bell wakes a goroutine. Rings that the goroutine has not noticed yet count as
+// one, so it must look at everything that is new.
 type bell chan struct{}
 
 func newBell() bell { return make(bell, 1) }
 
-// ring never blocks.
+// ring rings the bell. It never blocks.
 func (b bell) ring() {
 	select {
 	case b <- struct{}{}:
@@ -18,7 +19,7 @@ func (b bell) ring() {
 	}
 }
 
-// sleep ends early with the context.
+// sleep pauses for d, or until ctx is done.
 func sleep(ctx context.Context, d time.Duration) {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
