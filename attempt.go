@@ -96,8 +96,8 @@ func (c *connector) inEitherForm(attempt func(changes bool) (*link, error)) (mad
 	return made, err
 }
 
-// order returns the targets in the order of the next attempt, which begins with
-// the one after the last attempt's first.
+// order returns the targets of the next attempt, rotated so that each attempt
+// begins with the next one.
 func (h *history) order(targets []string) []string {
 	first := h.attempts % len(targets)
 	h.attempts++

@@ -216,8 +216,8 @@ func (l *changelog) encodedList() []byte {
 }
 
 // quiet reports whether the subscriber has been sent nothing for about a beat.
-// If so, next will send a beat if there is nothing else. No beat is due for the
-// first uncheckedBeats of a subscriber whose list has not been checked yet.
+// If so, next will send a beat if there is nothing else. A subscriber whose
+// list has not been checked yet is sent none for uncheckedBeats beats.
 func (c *cursor) quiet(now time.Time, beat time.Duration) bool {
 	if now.Before(c.nextBeat(beat).Add(-beat / beatSlack)) {
 		return false

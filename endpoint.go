@@ -87,7 +87,8 @@ func (e *endpoint) end() {
 	}
 }
 
-// change calls do with the mutex held, and wakes those that wait for a change.
+// change calls do with the mutex held, and wakes goroutines that wait for a
+// change.
 func (e *endpoint) change(do func()) {
 	e.mu.Lock()
 	defer e.mu.Unlock()

@@ -19,8 +19,8 @@ type session interface {
 	began()
 
 	// received handles a message, which is valid during the call. It is not
-	// called concurrently, but may be called after ended. An error means that
-	// the message breaks the protocol, and closes the connection.
+	// called concurrently, but may be called after ended. An error closes the
+	// connection, and is counted and logged.
 	received(body []byte) error
 
 	// say returns the next message to send, or nil if there is none. It is
@@ -235,8 +235,8 @@ func (p *pipe) changes() (plain bool, have *uint64) {
 	return false, p.link.have
 }
 
-// beat returns the longest time between two messages of the server. It is zero
-// in the plain form.
+// beat returns the beat that the server has announced. It is zero in the plain
+// form.
 func (p *pipe) beat() time.Duration {
 	if p.link == nil {
 		return 0
