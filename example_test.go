@@ -2,8 +2,6 @@ package gopherdiscovery_test
 
 import (
 	"context"
-	"crypto/tls"
-	"crypto/x509"
 	"encoding/json"
 	"fmt"
 	"log"
@@ -278,46 +276,6 @@ func ExampleDiscoveryServer_Stats() {
 	stats := server.Stats()
 	fmt.Println(stats.Clients, stats.Subscribers, stats.Services)
 	// Output: 0 0 0
-}
-
-func ExampleOptions_mutualTLS() {
-	var serverCertificate tls.Certificate // from tls.LoadX509KeyPair
-	authorities := x509.NewCertPool()     // filled by AppendCertsFromPEM
-
-	opt := gopherdiscovery.Options{
-		TLSConfig: &tls.Config{
-			Certificates: []tls.Certificate{serverCertificate},
-			ClientAuth:   tls.RequireAndVerifyClientCert,
-			ClientCAs:    authorities,
-		},
-		Authorize: func(service string, from gopherdiscovery.Conn) error {
-			if owner := from.TLS.PeerCertificates[0].Subject.CommonName; service != "https://"+owner+":8443" {
-				return fmt.Errorf("the certificate is for %s", owner)
-			}
-			return nil
-		},
-	}
-	server, err := gopherdiscovery.Server("tls+tcp://10.0.0.1:40007", "tls+tcp://10.0.0.1:50007", opt)
-	if err != nil {
-		log.Fatal(err)
-	}
-	defer server.Close()
-}
-
-func ExampleDialer_mutualTLS() {
-	var clientCertificate tls.Certificate // from tls.LoadX509KeyPair
-	authorities := x509.NewCertPool()     // filled by AppendCertsFromPEM
-	ctx := context.Background()
-
-	dialer := &gopherdiscovery.Dialer{TLSConfig: &tls.Config{
-		Certificates: []tls.Certificate{clientCertificate},
-		RootCAs:      authorities,
-	}}
-	client, err := dialer.ClientWithSub(ctx, "tls+tcp://10.0.0.1:40007", "tls+tcp://10.0.0.1:50007", "https://10.0.0.2:8443")
-	if err != nil {
-		log.Fatal(err)
-	}
-	defer client.Close()
 }
 
 func Example_twoServers() {

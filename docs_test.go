@@ -1,0 +1,214 @@
+package gopherdiscovery_test
+
+import (
+	"go/scanner"
+	"go/token"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"unicode/utf8"
+)
+
+// document is a Markdown file of the repository.
+type document struct {
+	name string // with slashes
+	text string
+}
+
+// documents returns all of them.
+func documents(t *testing.T) (all []document) {
+	t.Helper()
+	if _, err := os.Stat("go.work"); err != nil {
+		t.Skip("the documents link to modules beside this one, which only a clone of the repository has")
+	}
+	err := filepath.WalkDir(".", func(name string, entry fs.DirEntry, err error) error {
+		switch {
+		case err != nil:
+			return err
+		case entry.IsDir() && entry.Name() == ".git":
+			return filepath.SkipDir
+		case filepath.Ext(name) == ".md":
+			all = append(all, document{filepath.ToSlash(name), read(t, name)})
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return all
+}
+
+var (
+	fence    = regexp.MustCompile("(?ms)^```.*?^```$")
+	goBlock  = regexp.MustCompile("(?ms)^```go\n(.*?)^```$")
+	codeSpan = regexp.MustCompile("`[^`\n]+`")
+	link     = regexp.MustCompile(`\]\(([^)#\s]*)(?:#([^)\s]+))?\)`)
+	heading  = regexp.MustCompile(`(?m)^#+ (.*)$`)
+	noAnchor = regexp.MustCompile(`[^\p{L}\p{N} _-]`)
+	testName = regexp.MustCompile(`\b(?:Test|Fuzz)[A-Z]\w*`)
+	goFile   = regexp.MustCompile(`^(\w+)\.go$`)
+)
+
+// The README is read in five minutes, and names the commands that are checked.
+func TestReadme(t *testing.T) {
+	readme := read(t, "README.md")
+	if lines := strings.Count(readme, "\n"); lines > 200 {
+		t.Errorf("README.md has %d lines, want 200 at most", lines)
+	}
+	checked := read(t, ".ci/run")
+	for _, command := range []string{"go run ./examples/cluster", "go test -shuffle=on work"} {
+		if !strings.Contains(readme, "\n    "+command+"\n") || !strings.Contains(checked, command) {
+			t.Errorf("README.md and .ci/run do not both have the command %s", command)
+		}
+	}
+}
+
+// Each Go snippet is in an example, which is compiled and in part run. Comments
+// and white space may differ.
+func TestSnippetsAreCompiled(t *testing.T) {
+	code := tokens(read(t, "example_test.go")) + tokens(read(t, "example_tls_test.go"))
+	snippets := 0
+	for _, doc := range documents(t) {
+		if strings.HasPrefix(doc.name, "integrations/") {
+			continue // its own test compares it
+		}
+		for _, block := range goBlock.FindAllStringSubmatch(doc.text, -1) {
+			snippets++
+			if !strings.Contains(code, tokens(block[1])) {
+				t.Errorf("this snippet of %s is in no example:\n%s", doc.name, block[1])
+			}
+		}
+	}
+	if snippets == 0 {
+		t.Error("no document has a Go snippet")
+	}
+}
+
+// tokens returns Go code as its tokens, each with a space before and after it.
+func tokens(code string) string {
+	var s scanner.Scanner
+	files := token.NewFileSet()
+	s.Init(files.AddFile("", -1, len(code)), []byte(code), nil, 0)
+	var b strings.Builder
+	for {
+		_, tok, literal := s.Scan()
+		switch {
+		case tok == token.EOF:
+			return b.String()
+		case tok == token.SEMICOLON:
+			literal = ";"
+		case literal == "":
+			literal = tok.String()
+		}
+		b.WriteString(" " + literal + " ")
+	}
+}
+
+func TestLinks(t *testing.T) {
+	all := documents(t)
+	for _, doc := range all {
+		prose := codeSpan.ReplaceAllString(fence.ReplaceAllString(doc.text, ""), "")
+		for _, found := range link.FindAllStringSubmatch(prose, -1) {
+			target, anchor := found[1], found[2]
+			if strings.Contains(target, "://") {
+				continue
+			}
+			to := doc.name
+			if target != "" {
+				to = filepath.ToSlash(filepath.Join(filepath.Dir(doc.name), target))
+			}
+			if _, err := os.Stat(to); err != nil {
+				t.Errorf("%s links to %s: %v", doc.name, target, err)
+			}
+			at := slices.IndexFunc(all, func(other document) bool { return other.name == to })
+			if anchor != "" && (at < 0 || !slices.Contains(anchors(all[at].text), anchor)) {
+				t.Errorf("%s links to #%s, which is no heading of %s", doc.name, anchor, to)
+			}
+		}
+	}
+}
+
+// anchors returns those that GitHub makes of headings.
+func anchors(text string) (all []string) {
+	for _, found := range heading.FindAllStringSubmatch(fence.ReplaceAllString(text, ""), -1) {
+		anchor := noAnchor.ReplaceAllString(strings.ToLower(found[1]), "")
+		all = append(all, strings.ReplaceAll(anchor, " ", "-"))
+	}
+	return all
+}
+
+// Lines end by column 100, except for rows of tables and code, which cannot be
+// broken.
+func TestLinesOfDocuments(t *testing.T) {
+	const limit = 100
+	for _, doc := range documents(t) {
+		fenced := false
+		number := 0
+		for line := range strings.Lines(doc.text) {
+			number++
+			line = strings.TrimRight(line, "\n")
+			isFence := strings.HasPrefix(line, "```")
+			fenced = fenced != isFence
+			isCode := fenced || isFence || strings.HasPrefix(line, "    ")
+			if width := utf8.RuneCountInString(line); width > limit && !isCode && !strings.HasPrefix(line, "|") {
+				t.Errorf("%s:%d: %d columns, want %d at most", doc.name, number, width, limit)
+			}
+			if strings.TrimRight(line, " \t\r") != line {
+				t.Errorf("%s:%d: space at the end of the line", doc.name, number)
+			}
+		}
+	}
+}
+
+// A test that a document names is there.
+func TestNamedTestsExist(t *testing.T) {
+	declared := make(map[string]bool)
+	declaration := regexp.MustCompile(`(?m)^func ((?:Test|Fuzz)\w+)\(`)
+	all := documents(t)
+	err := filepath.WalkDir(".", func(name string, entry fs.DirEntry, err error) error {
+		if err == nil && strings.HasSuffix(name, "_test.go") {
+			for _, found := range declaration.FindAllStringSubmatch(read(t, name), -1) {
+				declared[found[1]] = true
+			}
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, doc := range all {
+		for _, name := range testName.FindAllString(doc.text, -1) {
+			if !declared[name] {
+				t.Errorf("%s names %s, and there is no such test", doc.name, name)
+			}
+		}
+	}
+}
+
+// docs/architecture.md has each file of this package, and no other.
+func TestFilesOfTheArchitecture(t *testing.T) {
+	var named []string
+	for _, span := range codeSpan.FindAllString(read(t, "docs/architecture.md"), -1) {
+		if name := strings.Trim(span, "`"); goFile.MatchString(name) {
+			named = append(named, name)
+		}
+	}
+	files, err := filepath.Glob("*.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range files {
+		if !strings.HasSuffix(name, "_test.go") && !slices.Contains(named, name) {
+			t.Errorf("docs/architecture.md does not name %s", name)
+		}
+	}
+	for _, name := range named {
+		if !slices.Contains(files, name) {
+			t.Errorf("docs/architecture.md names %s, and there is no such file", name)
+		}
+	}
+}
