@@ -212,3 +212,31 @@ func TestFilesOfTheArchitecture(t *testing.T) {
 		}
 	}
 }
+
+// What docs/architecture.md names in this package is there.
+func TestNamesOfTheArchitecture(t *testing.T) {
+	files, err := filepath.Glob("*.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var code strings.Builder
+	for _, name := range files {
+		code.WriteString(read(t, name))
+	}
+	words := make(map[string]bool)
+	for _, word := range regexp.MustCompile(`\w+`).FindAllString(code.String(), -1) {
+		words[word] = true
+	}
+	dotted := regexp.MustCompile(`^\w+(\.\w+)?$`)
+	for _, span := range codeSpan.FindAllString(read(t, "docs/architecture.md"), -1) {
+		name := strings.Trim(span, "`")
+		if goFile.MatchString(name) || !dotted.MatchString(name) {
+			continue
+		}
+		for part := range strings.SplitSeq(name, ".") {
+			if !words[part] {
+				t.Errorf("docs/architecture.md names %s, and %s is not in the code", name, part)
+			}
+		}
+	}
+}
