@@ -17,7 +17,8 @@ import (
 	"github.com/dahernan/gopherdiscovery"
 )
 
-// The README's snippets are parts of these functions, line by line; TestReadmeIsCompiled compares them.
+// The snippets of the documents are parts of these functions; see
+// TestSnippetsAreCompiled.
 
 func Example() {
 	// One process runs the server: on the first URL it asks who is there, on the second it publishes the list.
