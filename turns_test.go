@@ -57,7 +57,7 @@ func TestTurns(t *testing.T) {
 	})
 }
 
-// newShaking returns a shaking connection that needs a turn, and its other
+// newTLSHandshake returns a TLS handshake that needs a turn, and its other
 // side.
 func newTLSHandshake(all *turns) (*tlsHandshakeConn, net.Conn) {
 	ours, theirs := net.Pipe()
