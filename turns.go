@@ -103,10 +103,11 @@ type tlsHandshakeConn struct {
 }
 
 // end is called after the handshake. Reads and writes then pass straight
-// through.
+// through. What follows may keep the server waiting no longer than before.
 func (s *tlsHandshakeConn) end() {
 	s.giveTurn()
 	s.over = true
+	s.protectedUntil.Store(time.Now().Add(begunGrace).UnixNano())
 }
 
 func (s *tlsHandshakeConn) Read(b []byte) (n int, err error) {

@@ -193,6 +193,13 @@ func TestWhenAHandshakeIsSpared(t *testing.T) {
 		if got, want := s.protectedUntil.Load(), time.Now().Add(begunGrace).UnixNano(); got != want {
 			t.Errorf("while the other side is waited for it is spared until %d, want %d", got, want)
 		}
+		go func() { _, _ = theirs.Write(make([]byte, 1)) }()
+		synctest.Wait()
+		time.Sleep(time.Minute)
+		s.end()
+		if got, want := s.protectedUntil.Load(), time.Now().Add(begunGrace).UnixNano(); got != want {
+			t.Errorf("after the handshake of TLS it is spared until %d, want %d", got, want)
+		}
 		_ = s.Close()
 	})
 }
