@@ -100,7 +100,7 @@ func (h *history) order(targets []string) []string {
 
 // note takes the result of an attempt.
 func (h *history) note(err error) {
-	if errors.Is(err, errMute) {
+	if errors.Is(err, errHandshakeTimeout) {
 		h.mute++
 	} else {
 		h.mute = 0

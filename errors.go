@@ -24,16 +24,16 @@ var (
 
 // Why a connection is not made.
 var (
-	errNotSP         = errors.New("the other side does not speak the Scalability Protocols")
-	errOtherProtocol = errors.New("the other side speaks another of the Scalability Protocols")
-	errTLS           = errors.New("the other side speaks TLS, this one does not")
-	errNoTLS         = errors.New("the other side does not speak TLS")
-	errHungUp        = errors.New("the other side closed the connection during the handshake")
-	errMute          = errors.New("the other side did not finish the handshake in time")
-	errGaveWay       = errors.New("the oldest unfinished handshake gives way to a new one")
-	errFull          = errors.New("there are Options.MaxClients connections")
-	errNoChanges     = errors.New("the server does not offer the list in changes")
-	errShortLived    = errors.New("the server closes each connection at once")
+	errNotSP            = errors.New("the other side does not speak the Scalability Protocols")
+	errOtherProtocol    = errors.New("the other side speaks another of the Scalability Protocols")
+	errTLS              = errors.New("the other side speaks TLS, this one does not")
+	errNoTLS            = errors.New("the other side does not speak TLS")
+	errHungUp           = errors.New("the other side closed the connection during the handshake")
+	errHandshakeTimeout = errors.New("the other side did not finish the handshake in time")
+	errGaveWay          = errors.New("the oldest unfinished handshake gives way to a new one")
+	errFull             = errors.New("there are Options.MaxClients connections")
+	errNoChanges        = errors.New("the server does not offer the list in changes")
+	errShortLived       = errors.New("the server closes each connection at once")
 )
 
 // Why a connection is closed, or a message dropped.
