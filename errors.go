@@ -44,7 +44,7 @@ var (
 	errNoMore          = errors.New("the connection may not announce it any more")
 	errEmpty           = errors.New("empty")
 	errNoSurveyID      = errors.New("no survey id")
-	errUnasked         = errors.New("no such survey was sent")
+	errUnknownSurvey   = errors.New("no such survey was sent")
 	errMalformed       = errors.New("malformed message")
 	errListTooLong     = fmt.Errorf("a list of more than %d bytes", maxListLen)
 	errWrongSum        = errors.New("the message is not about the list that was sent before")

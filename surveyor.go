@@ -119,7 +119,7 @@ func (r *respondent) check(body []byte) (name string, err error) {
 		return "", err
 	}
 	if !r.wasAsked(id) {
-		return "", errUnasked
+		return "", errUnknownSurvey
 	}
 	name = string(said)
 	if err := checkService(name); err != nil {

@@ -31,7 +31,7 @@ func TestAnswersAreChecked(t *testing.T) {
 	}{
 		{"good", answerTo(someSurvey, "a"), nil, ""},
 		{"no id", []byte("abc"), errNoSurveyID, "no survey id"},
-		{"another survey", answerTo(someSurvey+1, "a"), errUnasked, "no such survey"},
+		{"another survey", answerTo(someSurvey+1, "a"), errUnknownSurvey, "no such survey"},
 		{"empty name", answerTo(someSurvey, ""), errEmpty, "empty"},
 		{"long name", answerTo(someSurvey, long), nil, "513 bytes"},
 		{"separator", answerTo(someSurvey, "a|b"), nil, `contains "|"`},
