@@ -41,7 +41,7 @@ var (
 	errTooLong         = errors.New("message too long")
 	errExpired         = errors.New("the certificate of the other side has expired")
 	errSilent          = errors.New("the server has fallen silent")
-	errNoMore          = errors.New("the connection may not announce it any more")
+	errWithdrawn       = errors.New("the connection may not announce it any more")
 	errEmpty           = errors.New("empty")
 	errNoSurveyID      = errors.New("no survey id")
 	errUnknownSurvey   = errors.New("no such survey was sent")

@@ -93,7 +93,7 @@ func (r *respondent) say() []byte {
 func (r *respondent) received(body []byte) error {
 	name, err := r.check(body)
 	switch {
-	case errors.Is(err, errTooManyAnswers), errors.Is(err, errNoMore):
+	case errors.Is(err, errTooManyAnswers), errors.Is(err, errWithdrawn):
 		return err
 	case err != nil:
 		r.surveyor.reject(r, err)
@@ -131,7 +131,7 @@ func (r *respondent) check(body []byte) (name string, err error) {
 	return name, nil
 }
 
-// permit asks Authorize. The error matches errNoMore when the connection was allowed to announce the name before.
+// permit asks Authorize. The error matches errWithdrawn when the connection was allowed to announce the name before.
 func (r *respondent) permit(name string) (err error) {
 	authorize := r.surveyor.authorize
 	if authorize == nil {
@@ -141,7 +141,7 @@ func (r *respondent) permit(name string) (err error) {
 	r.pipe.endpoint.callOut(func() { err = authorize(name, from) })
 	switch {
 	case err != nil && r.authorized[name]:
-		return fmt.Errorf("%w: %w", errNoMore, err)
+		return fmt.Errorf("%w: %w", errWithdrawn, err)
 	case err == nil && len(r.authorized) < maxNames:
 		r.authorized[name] = true
 	}

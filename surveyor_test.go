@@ -117,15 +117,15 @@ func TestAuthorizeIsAskedForEachAnswer(t *testing.T) {
 	if name, err := r.check(answerTo(someSurvey, "a")); name != "a" || err != nil {
 		t.Errorf("allowed: got %q, %v, want a", name, err)
 	}
-	if _, err := r.check(answerTo(someSurvey, "b")); !errors.Is(err, refused) || errors.Is(err, errNoMore) {
+	if _, err := r.check(answerTo(someSurvey, "b")); !errors.Is(err, refused) || errors.Is(err, errWithdrawn) {
 		t.Errorf("refused from the start: got error %v, want %v", err, refused)
 	}
 	if err := r.received(answerTo(someSurvey, "b")); err != nil {
 		t.Errorf("refused from the start: got error %v, which closes the connection", err)
 	}
 	delete(allowed, "a")
-	if err := r.received(answerTo(someSurvey, "a")); !errors.Is(err, errNoMore) || !errors.Is(err, refused) {
-		t.Errorf("not allowed any more: got error %v, want %v and %v", err, errNoMore, refused)
+	if err := r.received(answerTo(someSurvey, "a")); !errors.Is(err, errWithdrawn) || !errors.Is(err, refused) {
+		t.Errorf("not allowed any more: got error %v, want %v and %v", err, errWithdrawn, refused)
 	}
 	if r.pipe.endpoint.outside != 0 {
 		t.Error("a call of Authorize that has returned still counts")
