@@ -105,7 +105,7 @@ type subscription struct {
 func (s *subscription) began() { s.publisher.arrivals.began(s) }
 
 // received is called for what a subscriber must not do: say something.
-func (s *subscription) received([]byte) error { return errSubscriberTalks }
+func (s *subscription) received([]byte) error { return errSubscriberSent }
 
 // say says nothing that the server's loop may not know to be true any more.
 func (s *subscription) say() []byte {

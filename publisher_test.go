@@ -282,8 +282,8 @@ func TestPublisherWithholdsWhatMayBeOld(t *testing.T) {
 func TestSubscribersMustNotTalk(t *testing.T) {
 	s := newTestPublisher(t, time.Second).subscribe(newFakePipe(), false, nil)
 	for _, body := range []string{"", "hello", string(encodeHave(nil))} {
-		if err := s.subscription.received([]byte(body)); err != errSubscriberTalks {
-			t.Errorf("%q: got error %v, want %v", body, err, errSubscriberTalks)
+		if err := s.subscription.received([]byte(body)); err != errSubscriberSent {
+			t.Errorf("%q: got error %v, want %v", body, err, errSubscriberSent)
 		}
 	}
 }
