@@ -61,7 +61,7 @@ func (c *connector) inEitherForm(attempt func(changes bool) (*link, error)) (mad
 		begun := time.Now()
 		made, err = attempt(true)
 		if errors.Is(err, errNoChanges) {
-			late := time.Since(begun) > promptRefusal && !errors.Is(err, os.ErrDeadlineExceeded)
+			late := time.Since(begun) > maxRefusalDelay && !errors.Is(err, os.ErrDeadlineExceeded)
 			answered := !errors.Is(err, errHungUp) && !late
 			c.resumption.change(func(f *forms) { plain = f.refuse(answered) })
 		}

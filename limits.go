@@ -245,9 +245,9 @@ const (
 	// the Scalability Protocols keeps for local use, role 1.
 	changesProtocol = 0xFD51
 
-	// A publisher that knows no changes closes the connection in milliseconds. A refusal later than promptRefusal may have
+	// A publisher that knows no changes closes the connection in milliseconds. A refusal later than maxRefusalDelay may have
 	// other reasons.
-	promptRefusal = time.Second
+	maxRefusalDelay = time.Second
 
 	// A server that has refused changes is asked for them again after refusalTime, when it is connected anew.
 	refusalTime = time.Minute
