@@ -84,8 +84,8 @@ const (
 	// while the server answers connections but no handshake: it may have many others to serve.
 	maxPatience = 4 * handshakeTime
 
-	// mostExtensions is how often a handshake is given handshakeTime more when it is this process that is late.
-	mostExtensions = 3
+	// maxExtensions is how often a handshake is given handshakeTime more when it is this process that is late.
+	maxExtensions = 3
 
 	// lastSecond is what a handshake of TLS leaves at least for that of SP.
 	lastSecond = time.Second

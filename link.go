@@ -247,7 +247,7 @@ type tolerant struct{ *link }
 func (t tolerant) Read(p []byte) (int, error) {
 	for {
 		n, err := t.net.Read(p)
-		if n > 0 || !errors.Is(err, os.ErrDeadlineExceeded) || t.extended == mostExtensions || !t.unread() {
+		if n > 0 || !errors.Is(err, os.ErrDeadlineExceeded) || t.extended == maxExtensions || !t.unread() {
 			return n, err
 		}
 		t.extended++
