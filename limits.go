@@ -150,9 +150,9 @@ const (
 	// A server that runs this late was stopped.
 	serverHalt = 500 * time.Millisecond
 
-	// mostRestarts is how often a server that is stopped again, or loses most connections again, begins anew before its list
+	// maxRestarts is how often a server that is stopped again, or loses most connections again, begins anew before its list
 	// is complete.
-	mostRestarts = 5
+	maxRestarts = 5
 
 	// mostYields is how often the loop lets others run who may have another end of a connection to tell.
 	mostYields = 8

@@ -156,7 +156,7 @@ func (s *schedule[C]) restart(now time.Time) {
 // restartAgain restarts even if the list is incomplete. It returns false instead when that happens again and again: the list
 // is not incomplete without end.
 func (s *schedule[C]) restartAgain(now time.Time) bool {
-	if s.restarts == mostRestarts {
+	if s.restarts == maxRestarts {
 		return false
 	}
 	s.restarts++

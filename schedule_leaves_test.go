@@ -203,7 +203,7 @@ func TestScheduleMassLossAgain(t *testing.T) {
 func TestScheduleManyMassLosses(t *testing.T) {
 	s := crowd(t)
 	id, now := 4, 2100
-	for range mostRestarts {
+	for range maxRestarts {
 		for range 4 {
 			s.disconnect(id-4, s.at(now))
 			s.connect(id)

@@ -302,7 +302,7 @@ func TestScheduleAfterManyHalts(t *testing.T) {
 	s.hear(1, 1, "a")
 	s.expect(1, "publish incomplete a; wake 2000")
 	now := 2000
-	for range mostRestarts {
+	for range maxRestarts {
 		s.waited(s.at(now), s.at(now+600))
 		now += 600
 		s.expect(now, fmt.Sprintf("wake %d", now+2000))
