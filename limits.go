@@ -154,8 +154,8 @@ const (
 	// is complete.
 	maxRestarts = 5
 
-	// mostYields is how often the loop lets others run who may have another end of a connection to tell.
-	mostYields = 8
+	// maxYields is how often the loop lets others run who may have another end of a connection to tell.
+	maxYields = 8
 
 	// The loop runs at least this often, so that it notices when the process was stopped.
 	serverTick = 250 * time.Millisecond

@@ -191,7 +191,7 @@ func (s *DiscoveryServer) run(ctx context.Context, plan *schedule[*respondent]) 
 // burst becomes one list and no answer that waits counts as missed, but not without end if they come as fast. It returns the
 // subscribers that have come.
 func (s *DiscoveryServer) takeEvents(plan *schedule[*respondent], waited []answer, now time.Time) (came []*subscription) {
-	for range mostYields {
+	for range maxYields {
 		ended := false
 		for _, m := range s.surveyor.arrivals.take() {
 			if m.ended {
