@@ -87,8 +87,8 @@ const (
 	// maxExtensions is how often a handshake is given handshakeTime more when it is this process that is late.
 	maxExtensions = 3
 
-	// lastSecond is what a handshake of TLS leaves at least for that of SP.
-	lastSecond = time.Second
+	// minHelloTime is what a handshake of TLS leaves at least for that of SP.
+	minHelloTime = time.Second
 
 	// maxHandshakes is how many handshakes a listener has under way at once, which is as many as Linux lets wait to be
 	// accepted, and roomPause how long it waits for room when none of them may give way.

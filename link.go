@@ -137,7 +137,7 @@ func (l *link) handshakeTLS(config *tls.Config, patience time.Duration) (left ti
 		return 0, err
 	}
 	l.net = tc
-	return max(shaking.left, lastSecond), nil
+	return max(shaking.left, minHelloTime), nil
 }
 
 // exchangeHello exchanges the 8 bytes that each side of an SP connection begins with.
