@@ -54,8 +54,8 @@ const (
 	// Messages up to this size are copied behind their length and written at once.
 	smallMessage = 4 << 10
 
-	// sendersFrom is how many connections one goroutine sends to before another helps.
-	sendersFrom = 64
+	// connsPerSender is how many connections one goroutine sends to before another helps.
+	connsPerSender = 64
 
 	// answerQueue is how many answers wait for the server's loop before the connections they come from have to.
 	answerQueue = 256
