@@ -45,8 +45,8 @@ const (
 	// chunk is how much of a message is allocated ahead of its arrival.
 	chunk = 64 << 10
 
-	// namesAhead is how many names there is memory for before it is known that they are valid.
-	namesAhead = 4096
+	// maxPreallocatedNames is how many names there is memory for before it is known that they are valid.
+	maxPreallocatedNames = 4096
 
 	// maxHandshakeMessage is more than a message of the handshake of a subscription in changes takes.
 	maxHandshakeMessage = 16

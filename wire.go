@@ -78,7 +78,7 @@ func decodeList(body []byte) (names []string, invalid int) {
 	list := string(body)
 	clean := utf8.ValidString(list) && !hasControl(list) // then only the length of a name can be wrong
 	// What is not a name costs no memory, whatever the number of separators promises.
-	names = make([]string, 0, min(countNames(list), namesAhead))
+	names = make([]string, 0, min(countNames(list), maxPreallocatedNames))
 	for name := range strings.SplitSeq(list, separator) {
 		if (clean && name != "" && len(name) <= maxServiceLen) || checkService(name) == nil {
 			names = append(names, name)
