@@ -95,8 +95,8 @@ const (
 	maxHandshakes = 4096
 	roomPause     = 10 * time.Millisecond
 
-	// maxAhead is how many bytes are read of the other side while a handshake waits for its turn.
-	maxAhead = 4 << 10
+	// maxReadAhead is how many bytes are read of the other side while a handshake waits for its turn.
+	maxReadAhead = 4 << 10
 
 	// begunGrace is how long the other side of a handshake that has begun may keep us waiting before it gives way to others.
 	begunGrace = time.Second
