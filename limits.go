@@ -160,9 +160,9 @@ const (
 	// The loop runs at least this often, so that it notices when the process was stopped.
 	serverTick = 250 * time.Millisecond
 
-	// When lossFrom connections, and most of those there were, end within lossWindow, the server's network is the likelier
+	// When minLosses connections, and most of those there were, end within lossWindow, the server's network is the likelier
 	// cause. Those who were there then are remembered for lossMemory.
-	lossFrom   = 3
+	minLosses  = 3
 	lossWindow = time.Second
 	lossMemory = 10 * time.Minute
 

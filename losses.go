@@ -44,7 +44,7 @@ func (l *losses) end(number int, now time.Time) (most, first bool) {
 		return false, false
 	}
 	l.ended++
-	enough := max(lossFrom, l.known/2+1)
+	enough := max(minLosses, l.known/2+1)
 	if l.ended < enough {
 		return false, false
 	}
