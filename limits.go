@@ -167,10 +167,10 @@ const (
 	lossMemory = 10 * time.Minute
 
 	// Ends are not told until there was no other for lossSettle, or the first is longestLoss ago. Of fewer connections than
-	// gatherFrom one that ends alone does not wait.
-	gatherFrom  = 8
-	lossSettle  = 5 * time.Millisecond
-	longestLoss = 50 * time.Millisecond
+	// minConnsToGather one that ends alone does not wait.
+	minConnsToGather = 8
+	lossSettle       = 5 * time.Millisecond
+	longestLoss      = 50 * time.Millisecond
 
 	// When more than one in doubtShare has ended, and at least doubtFrom, most may follow, however busy the machine is that
 	// tells it.

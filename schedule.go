@@ -48,7 +48,7 @@ func (s *schedule[C]) disconnect(c C, now time.Time) {
 	before := len(s.names)
 	s.roster.disconnect(c)
 	s.note(before, now, true)
-	if s.losses.known >= gatherFrom || follows && s.losses.known >= minLosses {
+	if s.losses.known >= minConnsToGather || follows && s.losses.known >= minLosses {
 		s.edition.lose(now, s.losses.suspect())
 	}
 	s.joins.disconnect(c)
