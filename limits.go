@@ -172,14 +172,14 @@ const (
 	lossSettle       = 5 * time.Millisecond
 	longestLoss      = 50 * time.Millisecond
 
-	// When more than one in doubtShare has ended, and at least doubtFrom, most may follow, however busy the machine is that
+	// When more than one in doubtShare has ended, and at least minToDoubt, most may follow, however busy the machine is that
 	// tells it.
 	suspectSettle  = 100 * time.Millisecond
 	longestSuspect = time.Second
 
 	// From this many silent names, if they are more than one in doubtShare, a poll is doubted. Eureka's self-preservation
 	// begins with 15 %, which is nearly the same.
-	doubtFrom  = 3
+	minToDoubt = 3
 	doubtShare = 7
 
 	// A name is not dropped for silence before it lasted patienceFactor times as long as its slowest answer. Where a packet

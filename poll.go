@@ -82,7 +82,7 @@ func (p *poll) end(now time.Time, unexpected, known int) (doubted bool) {
 
 // many reports whether so many of the names that are known are silent that it
 // is hardly for reasons of their own.
-func many(silent, known int) bool { return silent >= doubtFrom && doubtShare*silent > known }
+func many(silent, known int) bool { return silent >= minToDoubt && doubtShare*silent > known }
 
 // restart makes the next poll begin in PollTime, as after the server's start.
 // One that is running goes on until then: otherwise those that hang would stay
