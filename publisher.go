@@ -53,12 +53,12 @@ func (p *publisher) vouch(now time.Time) (withheld []*subscription) {
 
 // take takes in the subscribers that have come and gone, and returns those that have come.
 func (p *publisher) take() (came []*subscription) {
-	for _, m := range p.arrivals.take() {
-		if m.ended {
-			delete(p.subscriptions, m.session)
+	for _, e := range p.arrivals.take() {
+		if e.ended {
+			delete(p.subscriptions, e.session)
 		} else {
-			p.subscriptions[m.session] = struct{}{}
-			came = append(came, m.session)
+			p.subscriptions[e.session] = struct{}{}
+			came = append(came, e.session)
 		}
 	}
 	return came

@@ -193,13 +193,13 @@ func (s *DiscoveryServer) run(ctx context.Context, plan *schedule[*respondent]) 
 func (s *DiscoveryServer) takeEvents(plan *schedule[*respondent], waited []answer, now time.Time) (came []*subscription) {
 	for range maxYields {
 		ended := false
-		for _, m := range s.surveyor.arrivals.take() {
-			if m.ended {
-				plan.disconnect(m.session, now)
+		for _, e := range s.surveyor.arrivals.take() {
+			if e.ended {
+				plan.disconnect(e.session, now)
 			} else {
-				plan.connect(m.session)
+				plan.connect(e.session)
 			}
-			ended = ended || m.ended
+			ended = ended || e.ended
 		}
 		if !ended {
 			break

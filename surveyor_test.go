@@ -149,7 +149,7 @@ func TestSurveysArePosted(t *testing.T) {
 		t.Errorf("posted % x, want % x", got, want)
 	}
 	one.ended()
-	if moves := s.arrivals.take(); len(moves) != 2 || moves[0].ended || !moves[1].ended || s.arrivals.len() != 0 {
-		t.Errorf("got moves %v, want the beginning and the end of one", moves)
+	if events := s.arrivals.take(); len(events) != 2 || events[0].ended || !events[1].ended || s.arrivals.len() != 0 {
+		t.Errorf("got events %v, want the beginning and the end of one", events)
 	}
 }
