@@ -7,16 +7,16 @@ import (
 
 // edition times the lists: when a change is published, and from when on the list is complete.
 type edition struct {
-	opening  time.Time       // the list is complete from then on; zero until it is known
-	complete bool            // it is
-	changed  time.Time       // the first change since the last list; zero without one
-	urgent   bool            // a name has left: the change does not wait
-	joined   bool            // a newcomer has joined: it waits for others of its batch only
-	took     []time.Duration // how long newcomers took to answer since the last list, sorted
-	lost     time.Time       // when the first connection has ended since the last list; zero without one
-	losing   time.Time       // when the last one has
-	suspect  bool            // so many that most may follow
-	last     time.Time       // when the last list was published
+	opening   time.Time       // the list is complete from then on; zero until it is known
+	complete  bool            // it is
+	changed   time.Time       // the first change since the last list; zero without one
+	immediate bool            // a name has left: the change does not wait
+	joined    bool            // a newcomer has joined: it waits for others of its batch only
+	took      []time.Duration // how long newcomers took to answer since the last list, sorted
+	lost      time.Time       // when the first connection has ended since the last list; zero without one
+	losing    time.Time       // when the last one has
+	suspect   bool            // so many that most may follow
+	last      time.Time       // when the last list was published
 }
 
 // openAt says from when on the list is complete. Until then the server has not asked everyone since it started, or was
@@ -59,11 +59,11 @@ func (e *edition) pace() time.Duration {
 }
 
 // note notes a change of the names.
-func (e *edition) note(now time.Time, urgent bool) {
+func (e *edition) change(now time.Time, immediate bool) {
 	if e.changed.IsZero() {
 		e.changed = now
 	}
-	e.urgent = e.urgent || urgent
+	e.immediate = e.immediate || immediate
 }
 
 // lose notes the end of a connection, after a change of the names that it
@@ -91,7 +91,7 @@ func (e *edition) publishAt(waiting bool) time.Time {
 			return earliest(e.losing.Add(suspectSettle), e.lost.Add(longestSuspect))
 		}
 		return earliest(e.losing.Add(lossSettle), e.lost.Add(longestLoss))
-	case e.urgent:
+	case e.immediate:
 		return e.changed
 	}
 	at, soonest := e.changed, e.last.Add(e.pace())
@@ -124,6 +124,6 @@ func (e *edition) deadline(waiting bool) time.Time {
 // published notes that a list is published.
 func (e *edition) published(now time.Time) {
 	e.changed, e.last = time.Time{}, now
-	e.urgent, e.joined, e.took = false, false, e.took[:0]
+	e.immediate, e.joined, e.took = false, false, e.took[:0]
 	e.lost, e.losing, e.suspect = time.Time{}, time.Time{}, false
 }

@@ -47,7 +47,7 @@ func (s *schedule[C]) disconnect(c C, now time.Time) {
 	suspect := most || s.poll.doubted && m.owes()
 	before := len(s.names)
 	s.roster.disconnect(c)
-	s.note(before, now, true)
+	s.recordChange(before, now, true)
 	if s.losses.known >= minConnsToGather || follows && s.losses.known >= minLosses {
 		s.edition.lose(now, s.losses.suspect())
 	}
@@ -76,7 +76,7 @@ func (s *schedule[C]) hear(c C, name string, now time.Time) error {
 		s.edition.join(took)
 	}
 	err := s.roster.hear(c, name, now, took)
-	s.note(before, now, false)
+	s.recordChange(before, now, false)
 	if len(s.names) > before && s.losses.lost(name, now) {
 		s.recover(now)
 	}
@@ -85,9 +85,9 @@ func (s *schedule[C]) hear(c C, name string, now time.Time) error {
 }
 
 // note notes whether an event has changed the names. An event adds names or removes them, never both.
-func (s *schedule[C]) note(before int, now time.Time, urgent bool) {
+func (s *schedule[C]) recordChange(before int, now time.Time, immediate bool) {
 	if len(s.names) != before {
-		s.edition.note(now, urgent)
+		s.edition.change(now, immediate)
 	}
 }
 
@@ -212,7 +212,7 @@ func (s *schedule[C]) endPoll(now time.Time, do *actions[C]) {
 		}
 		before := len(s.names)
 		do.missed = s.roster.endPoll(now, s.poll.limit, patience, do.doubted)
-		s.note(before, now, true)
+		s.recordChange(before, now, true)
 	}
 }
 
