@@ -7,16 +7,16 @@ import (
 
 // edition times the lists: when a change is published, and from when on the list is complete.
 type edition struct {
-	opening   time.Time       // the list is complete from then on; zero until it is known
-	complete  bool            // it is
-	changed   time.Time       // the first change since the last list; zero without one
-	immediate bool            // a name has left: the change does not wait
-	joined    bool            // a newcomer has joined: it waits for others of its batch only
-	took      []time.Duration // how long newcomers took to answer since the last list, sorted
-	lost      time.Time       // when the first connection has ended since the last list; zero without one
-	losing    time.Time       // when the last one has
-	suspect   bool            // so many that most may follow
-	last      time.Time       // when the last list was published
+	opening     time.Time       // the list is complete from then on; zero until it is known
+	complete    bool            // it is
+	changed     time.Time       // the first change since the last list; zero without one
+	immediate   bool            // a name has left: the change does not wait
+	joined      bool            // a newcomer has joined: it waits for others of its batch only
+	answerTimes []time.Duration // how long newcomers took to answer since the last list, sorted
+	firstLoss   time.Time       // when the first connection has ended since the last list; zero without one
+	lastLoss    time.Time       // when the last one has
+	suspect     bool            // so many that most may follow
+	last        time.Time       // when the last list was published
 }
 
 // openAt says from when on the list is complete. Until then the server has not asked everyone since it started, or was
@@ -38,9 +38,9 @@ func (e *edition) open(now time.Time) bool {
 // join notes that a newcomer has answered, and how long that took.
 func (e *edition) join(took time.Duration) {
 	e.joined = true
-	if len(e.took) < paceSample {
-		at, _ := slices.BinarySearch(e.took, took)
-		e.took = slices.Insert(e.took, at, took)
+	if len(e.answerTimes) < paceSample {
+		at, _ := slices.BinarySearch(e.answerTimes, took)
+		e.answerTimes = slices.Insert(e.answerTimes, at, took)
 	}
 }
 
@@ -48,10 +48,10 @@ func (e *edition) join(took time.Duration) {
 // take to answer, if that is long. Then the network is slow or its machines are
 // busy, and the next list makes them busier.
 func (e *edition) pace() time.Duration {
-	if len(e.took) == 0 {
+	if len(e.answerTimes) == 0 {
 		return 0
 	}
-	median := e.took[(len(e.took)-1)/2]
+	median := e.answerTimes[(len(e.answerTimes)-1)/2]
 	if median < shortestPace {
 		return 0
 	}
@@ -74,10 +74,10 @@ func (e *edition) lose(now time.Time, suspect bool) {
 		return
 	}
 	e.suspect = e.suspect || suspect
-	if e.lost.IsZero() {
-		e.lost = now
+	if e.firstLoss.IsZero() {
+		e.firstLoss = now
 	}
-	e.losing = now
+	e.lastLoss = now
 }
 
 // publishAt is when a list is to be published; zero if nothing has changed. While others of a batch of newcomers have not
@@ -86,11 +86,11 @@ func (e *edition) publishAt(waiting bool) time.Time {
 	switch {
 	case e.changed.IsZero():
 		return e.changed
-	case !e.lost.IsZero() && e.complete:
+	case !e.firstLoss.IsZero() && e.complete:
 		if e.suspect {
-			return earliest(e.losing.Add(suspectSettle), e.lost.Add(longestSuspect))
+			return earliest(e.lastLoss.Add(suspectSettle), e.firstLoss.Add(longestSuspect))
 		}
-		return earliest(e.losing.Add(lossSettle), e.lost.Add(longestLoss))
+		return earliest(e.lastLoss.Add(lossSettle), e.firstLoss.Add(longestLoss))
 	case e.immediate:
 		return e.changed
 	}
@@ -124,6 +124,6 @@ func (e *edition) deadline(waiting bool) time.Time {
 // published notes that a list is published.
 func (e *edition) published(now time.Time) {
 	e.changed, e.last = time.Time{}, now
-	e.immediate, e.joined, e.took = false, false, e.took[:0]
-	e.lost, e.losing, e.suspect = time.Time{}, time.Time{}, false
+	e.immediate, e.joined, e.answerTimes = false, false, e.answerTimes[:0]
+	e.firstLoss, e.lastLoss, e.suspect = time.Time{}, time.Time{}, false
 }

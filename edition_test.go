@@ -152,11 +152,11 @@ func TestEditionPace(t *testing.T) {
 	for range 1000 {
 		e.join(200 * ms)
 	}
-	if len(e.took) != paceSample || e.pace() != 200*ms {
-		t.Errorf("got a pace of %v from %d times, want 200ms from %d", e.pace(), len(e.took), paceSample)
+	if len(e.answerTimes) != paceSample || e.pace() != 200*ms {
+		t.Errorf("got a pace of %v from %d times, want 200ms from %d", e.pace(), len(e.answerTimes), paceSample)
 	}
 	e.published(time.Now())
-	if len(e.took) != 0 || e.pace() != 0 {
-		t.Errorf("after a list: got a pace of %v from %d times, want none", e.pace(), len(e.took))
+	if len(e.answerTimes) != 0 || e.pace() != 0 {
+		t.Errorf("after a list: got a pace of %v from %d times, want none", e.pace(), len(e.answerTimes))
 	}
 }

@@ -143,7 +143,7 @@ func (s *schedule[C]) waited(from, now time.Time) {
 // until the ends of connections are told that came before them: nobody is to
 // see a dead name again that others have taken off the list.
 func (s *schedule[C]) mayGreet(now time.Time) bool {
-	return !now.Before(s.greetAt) && (s.edition.lost.IsZero() || s.edition.due(now, s.joins.waiting()))
+	return !now.Before(s.greetAt) && (s.edition.firstLoss.IsZero() || s.edition.due(now, s.joins.waiting()))
 }
 
 // restart makes the list incomplete, as after the server's start, until all who may be on their way back have had PollTime to
