@@ -9,19 +9,21 @@ import (
 // is the likelier cause. It remembers who was there, to know them when they
 // come back.
 type losses struct {
-	since  time.Time // when the first of those that are counted ended
-	known  int       // how many connections there were then
-	newest int       // the number of the last of them; later ones are not counted
-	ended  int
-	last   time.Time // when the last connection of any ended
-	list   []string  // as it was when the first of those that are counted ended
-	before []string  // of those who were in the list before most ended, the ones who are not back
-	were   int       // how many they were at first
-	until  time.Time // how long they are remembered; zero if few have ended
+	since          time.Time // when the first of those that are counted ended
+	known          int       // how many connections there were then
+	newest         int       // the number of the last of them; later ones are not counted
+	ended          int
+	last           time.Time // when the last connection of any ended
+	list           []string  // as it was when the first of those that are counted ended
+	missing        []string  // of those who were in the list before most ended, the ones who are not back
+	missingAtFirst int       // how many they were at first
+	until          time.Time // how long they are remembered; zero if few have ended
 }
 
 // over reports whether an end is too late to be counted with the others.
-func (l *losses) over(now time.Time) bool { return l.since.IsZero() || now.Sub(l.since) > lossWindow }
+func (l *losses) expired(now time.Time) bool {
+	return l.since.IsZero() || now.Sub(l.since) > lossWindow
+}
 
 // begin counts anew, with the connections and the list as they are.
 func (l *losses) begin(now time.Time, known, newest int, list []string) {
@@ -59,13 +61,13 @@ func (l *losses) end(number int, now time.Time) (most, first bool) {
 func (l *losses) remember(now time.Time) {
 	var away []string
 	if l.recent(now) {
-		away, _ = compare(l.before, l.list)
+		away, _ = compare(l.missing, l.list)
 	}
 	if len(l.list)+len(away) > maxTotalNames {
 		away = nil
 	}
-	l.before, _ = edit(l.list, nil, away)
-	l.were = len(l.before)
+	l.missing, _ = edit(l.list, nil, away)
+	l.missingAtFirst = len(l.missing)
 }
 
 // recent reports whether many have ended, and may come back.
@@ -76,8 +78,8 @@ func (l *losses) settle(list []string, now time.Time) {
 	if !l.recent(now) {
 		return
 	}
-	l.before, _ = compare(l.before, list)
-	if 2*len(l.before) < l.were {
+	l.missing, _ = compare(l.missing, list)
+	if 2*len(l.missing) < l.missingAtFirst {
 		l.until = time.Time{}
 	}
 }
@@ -87,6 +89,6 @@ func (l *losses) lost(name string, now time.Time) bool {
 	if !l.recent(now) {
 		return false
 	}
-	_, found := slices.BinarySearch(l.before, name)
+	_, found := slices.BinarySearch(l.missing, name)
 	return found
 }

@@ -40,11 +40,11 @@ func (p *publisher) open(on *pipe) session {
 	return &subscription{publisher: p, pipe: on, cursor: newCursor(plain, have, time.Now())}
 }
 
-// vouch tells when the server's loop took in what had happened. It returns the
+// markCurrent tells when the server's loop took in what had happened. It returns the
 // subscribers that were to be sent something, but so long after the last time
 // that the process may have been stopped in between. Meanwhile another server
 // may have told them better.
-func (p *publisher) vouch(now time.Time) (withheld []*subscription) {
+func (p *publisher) markCurrent(now time.Time) (withheld []*subscription) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	withheld, p.withheld, p.asOf = p.withheld, nil, now

@@ -6,14 +6,14 @@ import "time"
 // and like the roster a pure one: events and the time go in, actions come out. It alone detects that the process was stopped.
 type schedule[C comparable] struct {
 	*roster[C]
-	poll     poll
-	joins    joins[C]
-	edition  edition
-	losses   losses
-	told     bool      // whether the list was complete when next was called last
-	wakeAt   time.Time // when next wanted to be called; at first at once
-	greetAt  time.Time // subscribers who come have to wait until then
-	restarts int       // since the list was complete
+	poll        poll
+	joins       joins[C]
+	edition     edition
+	losses      losses
+	wasComplete bool      // whether the list was complete when next was called last
+	wakeAt      time.Time // when next wanted to be called; at first at once
+	greetAt     time.Time // subscribers who come have to wait until then
+	restarts    int       // since the list was complete
 }
 
 // actions is what a schedule wants done: surveys sent, a list published.
@@ -39,7 +39,7 @@ func (s *schedule[C]) disconnect(c C, now time.Time) {
 	if m == nil {
 		return
 	}
-	if s.losses.over(now) {
+	if s.losses.expired(now) {
 		s.losses.begin(now, len(s.conns), s.count, s.sorted())
 	}
 	follows := s.losses.follows(now)
@@ -116,8 +116,8 @@ func (s *schedule[C]) next(now time.Time) (do actions[C], wake time.Time) {
 		s.edition.published(now)
 		do.publish = true
 	}
-	if s.told != s.edition.complete {
-		s.told = s.edition.complete
+	if s.wasComplete != s.edition.complete {
+		s.wasComplete = s.edition.complete
 		do.publish = true
 	}
 	s.wakeAt = earliest(s.wake(), now.Add(serverTick))
@@ -129,11 +129,11 @@ func (s *schedule[C]) next(now time.Time) (do actions[C], wake time.Time) {
 
 // waited tells when the loop runs again after it had nothing to do. If that is much later than next wanted, the process was
 // stopped, within the loop's work or after it.
-func (s *schedule[C]) waited(from, now time.Time) {
+func (s *schedule[C]) woke(idleSince, now time.Time) {
 	switch {
 	case now.Sub(s.wakeAt) > serverHalt:
 		s.resume(now)
-	case now.Sub(s.wakeAt) > lateAfter && now.Sub(from) > lateAfter && now.Sub(s.greetAt) > serverHalt:
+	case now.Sub(s.wakeAt) > lateAfter && now.Sub(idleSince) > lateAfter && now.Sub(s.greetAt) > serverHalt:
 		// Perhaps it was stopped for a moment. The ends of connections in that time are told before those who come now.
 		s.greetAt = now.Add(graceTime)
 	}

@@ -66,7 +66,7 @@ func TestScheduleMayGreet(t *testing.T) {
 		}
 	}
 	s.expect(2105, "publish 2 3; wake 4000")
-	s.waited(s.at(2105), s.at(5000))
+	s.woke(s.at(2105), s.at(5000))
 	for _, test := range []struct {
 		at   int
 		want bool
@@ -143,7 +143,7 @@ func TestScheduleForgetsLateFirstAnswers(t *testing.T) {
 			s.connect(1)
 			s.expect(0, "ask 1; wake 2000")
 			if test.halted {
-				s.waited(s.at(0), s.at(test.answer))
+				s.woke(s.at(0), s.at(test.answer))
 			}
 			s.hear(test.answer, 1, "a")
 			if got := s.conns[1].names["a"].slowest; got != test.want {

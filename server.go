@@ -177,11 +177,11 @@ func (s *DiscoveryServer) run(ctx context.Context, plan *schedule[*respondent]) 
 			waited = append(waited, a)
 		}
 		now := time.Now()
-		plan.waited(idle, now)
+		plan.woke(idle, now)
 		came := s.takeEvents(plan, waited, now)
 		do, wake := plan.next(now)
 		s.act(do, plan)
-		offerAll(append(came, s.publisher.vouch(now)...)) // not before the list is published: it may be new since a halt
+		offerAll(append(came, s.publisher.markCurrent(now)...)) // not before the list is published: it may be new since a halt
 		s.publisher.keepBeat(now)
 		timer.Reset(time.Until(earliest(wake, s.publisher.nextBeat)))
 	}

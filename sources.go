@@ -55,13 +55,13 @@ func (src *source) connect(beat time.Duration, now time.Time) {
 // more, but the next connection may go on from there.
 func (src *source) disconnect() { src.connected, src.counts, src.complete = false, false, false }
 
-// speaks notes that the server has sent something.
-func (src *source) speaks(now time.Time) { src.heard, src.since, src.silent = now, now, false }
+// markHeard notes that the server has sent something.
+func (src *source) markHeard(now time.Time) { src.heard, src.since, src.silent = now, now, false }
 
 // replace takes a list in the plain form, which is sent complete or not at
 // all.
 func (src *source) replace(list []string, now time.Time) {
-	src.speaks(now)
+	src.markHeard(now)
 	src.list, src.sum = list, sumOf(list)
 	src.counts, src.complete = true, true
 }
@@ -89,7 +89,7 @@ func (src *source) take(u *update, now time.Time) error {
 	if wireSize(u.added) > 0 && wireSize(list) > maxListLen {
 		return errListTooLong
 	}
-	src.speaks(now)
+	src.markHeard(now)
 	src.list, src.sum, src.complete = list, sum, u.complete
 	src.counts = src.counts || u.complete || u.kind == kindList
 	return nil
@@ -147,11 +147,11 @@ func (src *source) due() (due time.Time, ok bool) {
 	return src.since.Add(patience), src.connected && src.beat > 0
 }
 
-// listen notes which servers have been silent for too long, and returns those
+// checkSilence notes which servers have been silent for too long, and returns those
 // whose connection is to be given up. Like one that is connected anew, such a
 // server counts again when it says that its list is complete: it may have been
 // stopped, and what it lists may be dead.
-func (s *sources) listen(now time.Time) (lost []*source) {
+func (s *sources) checkSilence(now time.Time) (lost []*source) {
 	for _, src := range s.all {
 		if due, ok := src.due(); !ok || now.Before(due) {
 			continue

@@ -203,7 +203,7 @@ func (s *Subscriber) run(ctx context.Context) {
 		case <-s.bell:
 		case <-timer.C:
 		}
-		lost, deadline := s.listen()
+		lost, deadline := s.checkSilence()
 		for _, f := range lost {
 			f.pipe.giveUp(errSilent)
 		}
@@ -213,9 +213,9 @@ func (s *Subscriber) run(ctx context.Context) {
 	}
 }
 
-// listen returns the connections to be given up, and when to call it again;
+// checkSilence returns the connections to be given up, and when to call it again;
 // zero if only on the bell.
-func (s *Subscriber) listen() (lost []*following, deadline time.Time) {
+func (s *Subscriber) checkSilence() (lost []*following, deadline time.Time) {
 	s.change(func(now time.Time) {
 		if !s.armed.IsZero() && now.Sub(s.armed) > peerHalt {
 			s.sources.excuse(now)
@@ -225,7 +225,7 @@ func (s *Subscriber) listen() (lost []*following, deadline time.Time) {
 				src.since = now
 			}
 		}
-		for _, src := range s.sources.listen(now) {
+		for _, src := range s.sources.checkSilence(now) {
 			lost = append(lost, s.current[src])
 		}
 		s.armed = s.sources.deadline()
