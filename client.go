@@ -115,95 +115,95 @@ func (c *DiscoveryClient) close() {
 	close(c.done)
 }
 
-// open makes an answering session with a server.
+// open makes an responder session with a server.
 func (c *DiscoveryClient) open(p *pipe) session {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.pulses[p.url] == nil {
 		c.pulses[p.url] = new(pulse)
 	}
-	return &answering{client: c, pipe: p, pulse: c.pulses[p.url]}
+	return &responder{client: c, pipe: p, pulse: c.pulses[p.url]}
 }
 
-// answering is a connection to a server that asks for the name.
-type answering struct {
+// responder is a connection to a server that asks for the name.
+type responder struct {
 	client *DiscoveryClient
 	pipe   *pipe
 
 	// The client guards the fields below.
-	pulse *pulse    // of the server
-	armed time.Time // when timer fires
-	timer *time.Timer
-	over  bool
+	pulse  *pulse    // of the server
+	fireAt time.Time // when timer fires
+	timer  *time.Timer
+	closed bool
 }
 
-func (a *answering) began() {
-	a.client.mu.Lock()
-	defer a.client.mu.Unlock()
+func (r *responder) began() {
+	r.client.mu.Lock()
+	defer r.client.mu.Unlock()
 	now := time.Now()
-	a.pulse.begin(now)
-	a.armed = a.pulse.due()
-	a.timer = time.AfterFunc(a.armed.Sub(now), a.check)
+	r.pulse.begin(now)
+	r.fireAt = r.pulse.due()
+	r.timer = time.AfterFunc(r.fireAt.Sub(now), r.check)
 }
 
-func (a *answering) received(survey []byte) error {
+func (r *responder) received(survey []byte) error {
 	header, _, err := splitBacktrace(survey)
 	if err != nil {
-		a.pipe.report("survey dropped", "error", err)
+		r.pipe.report("survey dropped", "error", err)
 		return nil
 	}
-	_ = a.pipe.sendNow(append(header[:len(header):len(header)], a.client.service...)) // or the connection ends
-	a.client.mu.Lock()
-	defer a.client.mu.Unlock()
-	if a.over {
+	_ = r.pipe.sendNow(append(header[:len(header):len(header)], r.client.service...)) // or the connection ends
+	r.client.mu.Lock()
+	defer r.client.mu.Unlock()
+	if r.closed {
 		return nil
 	}
 	now := time.Now()
-	if now.Sub(a.armed) > peerHalt {
-		a.pulse.excuse(now) // check has not, yet
+	if now.Sub(r.fireAt) > peerHalt {
+		r.pulse.excuse(now) // check has not, yet
 	}
-	a.pulse.beat(now)
-	a.armLocked(now)
+	r.pulse.beat(now)
+	r.resetTimerLocked(now)
 	return nil
 }
 
-// armLocked sets the timer to the time when the surveys have stayed away for
+// resetTimerLocked sets the timer to the time when the surveys have stayed away for
 // too long.
-func (a *answering) armLocked(now time.Time) {
-	a.armed = a.pulse.due()
-	a.timer.Reset(a.armed.Sub(now))
+func (r *responder) resetTimerLocked(now time.Time) {
+	r.fireAt = r.pulse.due()
+	r.timer.Reset(r.fireAt.Sub(now))
 }
 
 // check gives the connection up if its server is silent. If it was the client
 // that did not run, or has not read what has come, it waits once more.
-func (a *answering) check() {
-	if a.isSilent() {
-		a.pipe.giveUp(errSilent)
+func (r *responder) check() {
+	if r.isSilent() {
+		r.pipe.giveUp(errSilent)
 	}
 }
 
-func (a *answering) isSilent() bool {
-	a.client.mu.Lock()
-	defer a.client.mu.Unlock()
+func (r *responder) isSilent() bool {
+	r.client.mu.Lock()
+	defer r.client.mu.Unlock()
 	now := time.Now()
-	late := now.Sub(a.armed)
+	late := now.Sub(r.fireAt)
 	switch {
-	case a.over || late < 0:
+	case r.closed || late < 0:
 		return false
-	case late > peerHalt || a.pipe.isBehind():
-		a.pulse.excuse(now)
-		a.armLocked(now)
+	case late > peerHalt || r.pipe.isBehind():
+		r.pulse.excuse(now)
+		r.resetTimerLocked(now)
 		return false
 	}
-	a.pulse.giveUp()
+	r.pulse.giveUp()
 	return true
 }
 
-func (a *answering) say() []byte { return nil }
+func (r *responder) say() []byte { return nil }
 
-func (a *answering) ended() {
-	a.client.mu.Lock()
-	defer a.client.mu.Unlock()
-	a.over = true
-	a.timer.Stop()
+func (r *responder) ended() {
+	r.client.mu.Lock()
+	defer r.client.mu.Unlock()
+	r.closed = true
+	r.timer.Stop()
 }

@@ -19,10 +19,10 @@ type Subscriber struct {
 
 	mu      sync.Mutex // guards the fields below
 	sources *sources
-	current map[*source]*following // of those that are connected
-	armed   time.Time              // when run looks again by itself; zero for never
+	current map[*source]*feed // of those that are connected
+	wakeAt  time.Time         // when run looks again by itself; zero for never
 	out     delivery
-	over    bool // nothing is delivered any more
+	closed  bool // nothing is delivered any more
 }
 
 // ServerState tells what a subscriber knows of one of its servers.
@@ -51,7 +51,7 @@ func newSubscriber(pubsubs []address, set settings) (*Subscriber, error) {
 		bell:    newBell(),
 		done:    make(chan struct{}),
 		sources: newSources(pubsubs),
-		current: make(map[*source]*following),
+		current: make(map[*source]*feed),
 	}
 	set.lost = "no server is connected, the last list stands"
 	set.found = "a server is connected again"
@@ -107,24 +107,24 @@ func (s *Subscriber) Servers() []ServerState {
 
 // open makes the session with a server.
 func (s *Subscriber) open(p *pipe) session {
-	return &following{subscriber: s, pipe: p, source: s.sources.at(p.url)}
+	return &feed{subscriber: s, pipe: p, source: s.sources.at(p.url)}
 }
 
-// following is a connection to a server that sends lists or changes.
-type following struct {
+// feed is a connection to a server that sends lists or changes.
+type feed struct {
 	subscriber *Subscriber
 	pipe       *pipe
 	source     *source // guarded by the subscriber
 }
 
-func (f *following) began() {
+func (f *feed) began() {
 	f.subscriber.change(func(now time.Time) {
 		f.subscriber.current[f.source] = f
 		f.source.connect(f.pipe.beat(), now)
 	})
 }
 
-func (f *following) ended() {
+func (f *feed) ended() {
 	f.subscriber.change(func(time.Time) {
 		delete(f.subscriber.current, f.source)
 		f.source.disconnect()
@@ -132,7 +132,7 @@ func (f *following) ended() {
 }
 
 // received delivers what comes of a message, before the next one is read.
-func (f *following) received(body []byte) (err error) {
+func (f *feed) received(body []byte) (err error) {
 	if f.pipe.beat() == 0 {
 		f.receivedList(body)
 		return nil
@@ -154,7 +154,7 @@ func (f *following) received(body []byte) (err error) {
 }
 
 // receivedList takes a list in the plain form.
-func (f *following) receivedList(body []byte) {
+func (f *feed) receivedList(body []byte) {
 	list, invalid := decodeList(body)
 	if invalid > 0 {
 		f.pipe.report("invalid names left out of a list", "names", invalid)
@@ -170,7 +170,7 @@ func (f *following) receivedList(body []byte) {
 	})
 }
 
-func (f *following) say() []byte { return nil }
+func (f *feed) say() []byte { return nil }
 
 // change changes what is known of a server, and delivers the list if it is
 // another one now. It rings for run only when a deadline has come nearer: one
@@ -179,11 +179,11 @@ func (s *Subscriber) change(do func(now time.Time)) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	do(time.Now())
-	if list := s.sources.union(); list != nil && !s.over {
+	if list := s.sources.union(); list != nil && !s.closed {
 		s.out.deliver(s.changes, list)
 	}
 	due := s.sources.deadline()
-	if !due.IsZero() && (s.armed.IsZero() || due.Before(s.armed)) {
+	if !due.IsZero() && (s.wakeAt.IsZero() || due.Before(s.wakeAt)) {
 		s.bell.ring()
 	}
 }
@@ -215,9 +215,9 @@ func (s *Subscriber) run(ctx context.Context) {
 
 // checkSilence returns the connections to be given up, and when to call it again;
 // zero if only on the bell.
-func (s *Subscriber) checkSilence() (lost []*following, deadline time.Time) {
+func (s *Subscriber) checkSilence() (lost []*feed, deadline time.Time) {
 	s.change(func(now time.Time) {
-		if !s.armed.IsZero() && now.Sub(s.armed) > peerHalt {
+		if !s.wakeAt.IsZero() && now.Sub(s.wakeAt) > peerHalt {
 			s.sources.excuse(now)
 		}
 		for src, f := range s.current {
@@ -228,15 +228,15 @@ func (s *Subscriber) checkSilence() (lost []*following, deadline time.Time) {
 		for _, src := range s.sources.checkSilence(now) {
 			lost = append(lost, s.current[src])
 		}
-		s.armed = s.sources.deadline()
-		deadline = s.armed
+		s.wakeAt = s.sources.deadline()
+		deadline = s.wakeAt
 	})
 	return lost, deadline
 }
 
 // close ends the connections. That they end is not news.
 func (s *Subscriber) close() {
-	s.change(func(time.Time) { s.over = true })
+	s.change(func(time.Time) { s.closed = true })
 	s.sock.close()
 	if s.log != nil {
 		s.log.close()
