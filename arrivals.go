@@ -2,16 +2,17 @@ package gopherdiscovery
 
 import "sync"
 
-// arrivals brings the sessions that begin and end, of type S, to the server's loop in order. It never makes a connection wait.
+// arrivals passes the beginnings and ends of sessions, of type S, to the
+// server's loop in order. It never blocks a connection.
 type arrivals[S any] struct {
-	bell bell // rings for the loop
+	bell bell // wakes the loop
 
 	mu     sync.Mutex // guards the fields below
 	events []sessionEvent[S]
-	count  int // sessions that have begun and not ended
+	count  int // current sessions
 }
 
-// sessionEvent is a session that has begun or ended.
+// sessionEvent is the beginning or the end of a session.
 type sessionEvent[S any] struct {
 	session S
 	ended   bool
@@ -38,6 +39,7 @@ func (a *arrivals[S]) take() []sessionEvent[S] {
 	return events
 }
 
+// len returns the number of sessions that have begun and not ended.
 func (a *arrivals[S]) len() int {
 	a.mu.Lock()
 	defer a.mu.Unlock()
