@@ -8,7 +8,7 @@ import "time"
 type poll struct {
 	surveyTime, recvDeadline, pollTime time.Duration
 
-	limit int // polls in a row that a name misses before it is dropped
+	limit int // Options.MissedSurveys
 
 	// next is when the next poll begins. It is zero while that depends on the
 	// end of the running one.

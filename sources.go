@@ -147,10 +147,10 @@ func (src *source) due() (due time.Time, ok bool) {
 	return src.since.Add(patience), src.connected && src.beat > 0
 }
 
-// checkSilence notes which servers have been silent for too long, and returns those
-// whose connection is to be given up. Like one that is connected anew, such a
-// server counts again when it says that its list is complete: it may have been
-// stopped, and what it lists may be dead.
+// checkSilence notes which servers have been silent for too long, and returns
+// those whose connection is to be given up. Like one that is connected anew,
+// such a server counts again when it says that its list is complete: it may
+// have been stopped, and what it lists may be dead.
 func (s *sources) checkSilence(now time.Time) (lost []*source) {
 	for _, src := range s.all {
 		if due, ok := src.due(); !ok || now.Before(due) {
