@@ -17,12 +17,12 @@ type source struct {
 	url       string
 	connected bool
 	beat      time.Duration // on this connection; zero in the plain form
-	list      []string      // the newest, of any connection; nil before the first
+	list      []string      // the newest, of any connection; nil at first
 	sum       uint64        // of list
 	counts    bool          // list is the server's on this connection
 	complete  bool          // the server has surveyed everyone
 	silent    bool          // the server has missed its beats
-	heard     time.Time     // when the server last sent something; zero if never
+	heard     time.Time     // when it last sent something; zero if never
 	since     time.Time     // when the current silence began
 }
 
