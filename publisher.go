@@ -19,7 +19,7 @@ type publisher struct {
 	subscriptions map[*subscription]struct{}
 	nextBeat      time.Time // when to look for subscribers that are due a beat
 
-	mu       sync.Mutex // guards the fields below and the subscriptions' cursors
+	mu       sync.Mutex // guards the fields below and all cursors
 	log      changelog
 	asOf     time.Time       // when the loop last marked the list as current
 	withheld []*subscription // not sent anything, because asOf was too old
