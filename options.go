@@ -89,11 +89,12 @@ type Options struct {
 	// that it is about. Wait gives running calls half a second to return.
 	Authorize func(service string, from Conn) error
 
-	// Logger receives a record for bad input, once per connection. Nothing is
-	// logged per survey. Records pass through a short queue, so that a logger
-	// that is slow or hangs delays nothing. Records that do not fit are omitted
-	// and counted in the next record. Wait gives the logger half a second to
-	// handle the rest. If nil, [slog.Default] is used.
+	// Logger receives a record for bad input, once per connection, and for
+	// failures to accept connections. Nothing is logged per survey. Records
+	// pass through a short queue, so that a logger that is slow or hangs delays
+	// nothing. Records that do not fit are omitted and counted in the next
+	// record. Wait gives the logger half a second to handle the rest. If nil,
+	// [slog.Default] is used.
 	Logger *slog.Logger
 }
 
