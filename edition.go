@@ -23,7 +23,7 @@ type edition struct {
 }
 
 // openAt sets when the list becomes complete. Until then the server has not
-// surveyed everyone since it started or was stopped.
+// surveyed all clients since it started or was stopped.
 func (e *edition) openAt(at time.Time) { e.opening, e.complete = at, false }
 
 // close makes the list incomplete until openAt sets when it becomes complete.

@@ -46,8 +46,8 @@ func Example() {
 	}
 }
 
-// With port 0 the system chooses the ports, and URLs returns them. Tests can also
-// use inproc and ipc URLs.
+// With port 0 the system chooses the ports, and URLs returns them. Tests can
+// also use inproc and ipc URLs.
 func ExampleDiscoveryServer_URLs() {
 	server, err := gopherdiscovery.Server("tcp://127.0.0.1:0", "tcp://127.0.0.1:0", gopherdiscovery.Options{
 		PollTime: 100 * time.Millisecond,
@@ -243,7 +243,7 @@ func Example_groupcache() {
 		}
 	}()
 
-	// It serves http.DefaultServeMux, where NewHTTPPool has registered the pool.
+	// It serves http.DefaultServeMux, where NewHTTPPool registered the pool.
 	server := &http.Server{Addr: "10.0.0.2:20008", ReadHeaderTimeout: 5 * time.Second}
 	log.Fatal(server.ListenAndServe())
 }

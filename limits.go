@@ -304,7 +304,7 @@ const (
 	maxRefusalDelay = time.Second
 
 	// A server that has refused changes is asked for them again when it is
-	// connected anew and refusalTime has passed.
+	// connected again and refusalTime has passed.
 	refusalTime = time.Minute
 
 	// After a message that breaks the protocol, a subscription uses the plain

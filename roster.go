@@ -283,7 +283,7 @@ func (r *roster[C]) drop(m *member, name string, p *presence) {
 }
 
 // sorted returns the sorted names. The caller must not modify the slice. Only
-// names that have come or gone since the last call are sorted anew.
+// names that have come or gone since the last call are sorted and merged.
 func (r *roster[C]) sorted() []string {
 	var removed, added []string
 	for name := range r.dirty {

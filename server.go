@@ -52,12 +52,12 @@ type Stats struct {
 	Lists   uint64 // lists published
 
 	// Rejected counts dropped messages and connections closed for what they
-	// sent. A message is dropped if it answers no survey, if its name is
-	// invalid or refused by [Options.Authorize], or if it exceeds a limit of
-	// the connection or of the list. A connection is closed if it sends a
-	// message that is too long or malformed, or too many answers between two
-	// surveys, if it is a subscriber's and sends any message, if its
-	// certificate has expired, or if Authorize has withdrawn its name.
+	// sent. A message is dropped if it does not answer a survey of its
+	// connection, if its name is invalid or refused by [Options.Authorize], or
+	// if it exceeds a limit of the connection or of the list. A connection is
+	// closed if it sends a message that is too long or not framed correctly, or
+	// too many answers between two surveys; if a subscriber sends any message;
+	// if its certificate has expired; or if Authorize has withdrawn its name.
 	Rejected uint64
 
 	// Refused counts connections closed before they took part. There were

@@ -20,7 +20,7 @@ type source struct {
 	list      []string      // the newest, of any connection; nil at first
 	sum       uint64        // of list
 	counts    bool          // list is the server's on this connection
-	complete  bool          // the server has surveyed everyone
+	complete  bool          // the server has surveyed all
 	silent    bool          // the server has missed its beats
 	heard     time.Time     // when it last sent something; zero if never
 	since     time.Time     // when the current silence began
