@@ -100,7 +100,7 @@ func (h *history) order(targets []string) []string {
 
 // note takes the result of an attempt.
 func (h *history) note(err error) {
-	if errors.Is(err, errHandshakeTimeout) {
+	if errors.Is(err, errSlowHandshake) {
 		h.mute++
 	} else {
 		h.mute = 0

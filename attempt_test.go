@@ -99,7 +99,7 @@ func TestHistory(t *testing.T) {
 			t.Errorf("order of an attempt: got %s, want %s", got, want)
 		}
 	}
-	mute := fmt.Errorf("%w: timeout", errHandshakeTimeout)
+	mute := fmt.Errorf("%w: timeout", errSlowHandshake)
 	for _, test := range []struct {
 		err  error
 		want time.Duration

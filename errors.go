@@ -28,16 +28,16 @@ var (
 
 // Reasons why a connection is not established.
 var (
-	errNotSP            = errors.New("the other side does not speak the Scalability Protocols")
-	errOtherProtocol    = errors.New("the other side speaks a different Scalability Protocol")
-	errTLS              = errors.New("the other side speaks TLS, but this side does not")
-	errNoTLS            = errors.New("the other side does not speak TLS")
-	errHungUp           = errors.New("the other side closed the connection during the handshake")
-	errHandshakeTimeout = errors.New("the other side did not finish the handshake in time")
-	errGaveWay          = errors.New("the oldest unfinished handshake made room for a new one")
-	errFull             = errors.New("Options.MaxClients connections are already open")
-	errNoChanges        = errors.New("the server does not offer subscriptions in changes")
-	errShortLived       = errors.New("the server closes each connection at once")
+	errNotSP         = errors.New("the other side does not speak the Scalability Protocols")
+	errOtherProtocol = errors.New("the other side speaks a different Scalability Protocol")
+	errTLS           = errors.New("the other side speaks TLS, but this side does not")
+	errNoTLS         = errors.New("the other side does not speak TLS")
+	errHungUp        = errors.New("the other side closed the connection during the handshake")
+	errSlowHandshake = errors.New("the other side did not finish the handshake in time")
+	errGaveWay       = errors.New("the oldest unfinished handshake made room for a new one")
+	errFull          = errors.New("Options.MaxClients connections are already open")
+	errNoChanges     = errors.New("the server does not offer subscriptions in changes")
+	errShortLived    = errors.New("the server closes each connection at once")
 )
 
 // Reasons why a connection is closed, or a message dropped.

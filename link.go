@@ -274,7 +274,7 @@ func explain(err error) error {
 	case errors.Is(err, net.ErrClosed):
 		return errGaveWay
 	case errors.Is(err, os.ErrDeadlineExceeded):
-		return fmt.Errorf("%w: %w", errHandshakeTimeout, err)
+		return fmt.Errorf("%w: %w", errSlowHandshake, err)
 	}
 	return err
 }

@@ -37,7 +37,7 @@ func TestHandshakeOfAServer(t *testing.T) {
 		{"changes", pubSide, greeting(changes) + framed(encodeHave(nil)), false, nil, true, nil, framed(encodeWelcome(2 * time.Second))},
 		{"changes, with a list", pubSide, greeting(changes) + framed(encodeHave(&sum)), false, nil, true, &sum, framed(encodeWelcome(2 * time.Second))},
 		{"changes of surveys", surveyorSide, greeting(changes), false, errOtherProtocol, false, nil, ""},
-		{"no HAVE", pubSide, greeting(changes), false, errHandshakeTimeout, true, nil, framed(encodeWelcome(2 * time.Second))},
+		{"no HAVE", pubSide, greeting(changes), false, errSlowHandshake, true, nil, framed(encodeWelcome(2 * time.Second))},
 		{"no HAVE, and hangs up", pubSide, greeting(changes), true, errHungUp, true, nil, framed(encodeWelcome(2 * time.Second))},
 		{"half a HAVE", pubSide, greeting(changes) + framed(encodeHave(&sum))[:12], true, errHungUp, true, nil, framed(encodeWelcome(2 * time.Second))},
 		{"a HAVE of wrong length", pubSide, greeting(changes) + framed(append(encodeHave(&sum), 0)), false, errMalformed, true, nil, framed(encodeWelcome(2 * time.Second))},
@@ -58,7 +58,7 @@ func TestHandshakeOfAServer(t *testing.T) {
 			patience := 30 * time.Second
 			if test.hangsUp {
 				theirs.CloseWrite()
-			} else if test.want == errHandshakeTimeout {
+			} else if test.want == errSlowHandshake {
 				patience = 20 * ms
 			}
 			if err := l.handshake(nil, patience); !errors.Is(err, test.want) {
@@ -157,9 +157,9 @@ func TestHandshakeOfALateProcess(t *testing.T) {
 		want     error
 	}{
 		{"all has come", greeting(changes) + framed(encodeHave(nil)), 0, nil},
-		{"nothing has come", "", 0, errHandshakeTimeout},
+		{"nothing has come", "", 0, errSlowHandshake},
 		{"a part has come", greeting(changes)[:7], 2, errHungUp},
-		{"all has come, once too often", greeting(changes) + framed(encodeHave(nil)), 3, errHandshakeTimeout},
+		{"all has come, once too often", greeting(changes) + framed(encodeHave(nil)), 3, errSlowHandshake},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			ours, theirs := connected(t)

@@ -50,7 +50,7 @@ func (o outageLog) expect(t *testing.T, want ...string) {
 
 func TestOutageOfManyErrorsIsOneLine(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		errs := []error{errors.New("one"), fmt.Errorf("%w: two", errNotSP), errHandshakeTimeout}
+		errs := []error{errors.New("one"), fmt.Errorf("%w: two", errNotSP), errSlowHandshake}
 		attempts := 0
 		o := newOutageLog()
 		o.dial(func() error {

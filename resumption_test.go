@@ -18,7 +18,7 @@ var (
 	ourServer   = fakeServer{}
 	oldServer   = fakeServer{changes: fmt.Errorf("%w: %w", errNoChanges, io.EOF)}
 	noServer    = fakeServer{errors.New("refused"), errors.New("refused")}
-	muteServer  = fakeServer{fmt.Errorf("%w: %w", errNoChanges, errHandshakeTimeout), errHandshakeTimeout}
+	muteServer  = fakeServer{fmt.Errorf("%w: %w", errNoChanges, errSlowHandshake), errSlowHandshake}
 	closedFirst = fakeServer{fmt.Errorf("%w: %w", errNoChanges, errHungUp), errHungUp}
 )
 
