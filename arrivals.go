@@ -2,42 +2,44 @@ package gopherdiscovery
 
 import "sync"
 
-// arrivals brings the sessions that begin and end, of type S, to the server's loop in order. It never makes a connection wait.
+// arrivals passes the beginnings and ends of sessions, of type S, to the
+// server's loop in order. It never blocks a connection.
 type arrivals[S any] struct {
-	bell bell // rings for the loop
+	bell bell // wakes the loop
 
-	mu    sync.Mutex // guards the fields below
-	moves []move[S]
-	count int // sessions that have begun and not ended
+	mu     sync.Mutex // guards the fields below
+	events []sessionEvent[S]
+	count  int // current sessions
 }
 
-// move is a session that has begun or ended.
-type move[S any] struct {
+// sessionEvent is the beginning or the end of a session.
+type sessionEvent[S any] struct {
 	session S
 	ended   bool
 }
 
-func (a *arrivals[S]) began(s S) { a.add(move[S]{session: s}, 1) }
+func (a *arrivals[S]) began(s S) { a.add(sessionEvent[S]{session: s}, 1) }
 
-func (a *arrivals[S]) ended(s S) { a.add(move[S]{session: s, ended: true}, -1) }
+func (a *arrivals[S]) ended(s S) { a.add(sessionEvent[S]{session: s, ended: true}, -1) }
 
-func (a *arrivals[S]) add(m move[S], count int) {
+func (a *arrivals[S]) add(e sessionEvent[S], count int) {
 	a.mu.Lock()
-	a.moves = append(a.moves, m)
+	a.events = append(a.events, e)
 	a.count += count
 	a.mu.Unlock()
 	a.bell.ring()
 }
 
-// take returns the moves since the last call.
-func (a *arrivals[S]) take() []move[S] {
+// take returns the events since the last call.
+func (a *arrivals[S]) take() []sessionEvent[S] {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	moves := a.moves
-	a.moves = nil
-	return moves
+	events := a.events
+	a.events = nil
+	return events
 }
 
+// len returns the number of sessions that have begun and not ended.
 func (a *arrivals[S]) len() int {
 	a.mu.Lock()
 	defer a.mu.Unlock()

@@ -9,7 +9,7 @@ import (
 func TestArrivalsKeepOrder(t *testing.T) {
 	a := arrivals[string]{bell: newBell()}
 	if a.take() != nil || a.len() != 0 || rang(a.bell) {
-		t.Errorf("before the first: got count %d and moves or a bell", a.len())
+		t.Errorf("before the first: got count %d and events or a bell", a.len())
 	}
 	a.began("one")
 	if !rang(a.bell) || a.len() != 1 {
@@ -20,7 +20,7 @@ func TestArrivalsKeepOrder(t *testing.T) {
 	if !rang(a.bell) || a.len() != 1 {
 		t.Errorf("after the end of one of two: got count %d, want 1 and the bell", a.len())
 	}
-	want := []move[string]{{"one", false}, {"two", false}, {"one", true}}
+	want := []sessionEvent[string]{{"one", false}, {"two", false}, {"one", true}}
 	if got := a.take(); !slices.Equal(got, want) {
 		t.Errorf("got %v, want %v", got, want)
 	}
@@ -28,7 +28,7 @@ func TestArrivalsKeepOrder(t *testing.T) {
 		t.Errorf("got %v a second time", got)
 	}
 	a.ended("two")
-	if got, want := a.take(), []move[string]{{"two", true}}; !slices.Equal(got, want) || a.len() != 0 {
+	if got, want := a.take(), []sessionEvent[string]{{"two", true}}; !slices.Equal(got, want) || a.len() != 0 {
 		t.Errorf("got %v and count %d, want %v and 0", got, a.len(), want)
 	}
 }
@@ -44,7 +44,7 @@ func TestArrivalsMayComeConcurrently(t *testing.T) {
 		})
 	}
 	all.Wait()
-	if moves := a.take(); len(moves) != 150 || a.len() != 50 {
-		t.Errorf("got %d moves and count %d, want 150 and 50", len(moves), a.len())
+	if events := a.take(); len(events) != 150 || a.len() != 50 {
+		t.Errorf("got %d events and count %d, want 150 and 50", len(events), a.len())
 	}
 }

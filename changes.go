@@ -153,7 +153,7 @@ func decodeUpdate(body []byte) (*update, error) {
 
 // decodeNames returns an error unless all names are valid and ascending.
 func decodeNames(joined string) ([]string, error) {
-	names := make([]string, 0, min(countNames(joined), namesAhead))
+	names := make([]string, 0, min(countNames(joined), maxPreallocatedNames))
 	for at := ""; joined != ""; {
 		name, rest, more := strings.Cut(joined, separator)
 		if err := checkService(name); err != nil {

@@ -223,14 +223,14 @@ func TestMalformedListsCostNoMemory(t *testing.T) {
 		t.Errorf("got error %v, want %v", err, errMalformed)
 	}
 	allocated := after.TotalAlloc - before.TotalAlloc
-	if most := uint64(2*len(body) + 16*namesAhead); allocated > most {
+	if most := uint64(2*len(body) + 16*maxPreallocatedNames); allocated > most {
 		t.Errorf("allocated %d bytes for %d, want at most %d", allocated, len(body), most)
 	}
 }
 
 func TestDecodedNamesAreAllThere(t *testing.T) {
 	var want []string
-	for i := range 3 * namesAhead {
+	for i := range 3 * maxPreallocatedNames {
 		want = append(want, fmt.Sprintf("%06d", i))
 	}
 	u, err := decodeUpdate((&update{kind: kindList, names: want}).encode())

@@ -5,11 +5,13 @@ import (
 	"sync"
 	"time"
 
-	"golang.org/x/net/context" //lint:ignore SA1019 the library's signatures have always named it; it is an alias of the standard one
+	//lint:ignore SA1019 an alias of context, in the signatures since 2015
+	"golang.org/x/net/context"
 )
 
-// DiscoveryClient keeps a service in the list of those who are alive, for as long as it is neither cancelled nor closed. Its
-// methods may be called concurrently.
+// A DiscoveryClient keeps a service on the list of live peers until it is
+// canceled or closed. Create one with [Client], [ClientWithSub] or the methods
+// of [Dialer]. Its methods may be called concurrently.
 type DiscoveryClient struct {
 	service string
 	sock    *socket
@@ -18,11 +20,11 @@ type DiscoveryClient struct {
 	cancel  context.CancelFunc
 	done    chan struct{}
 
-	mu     sync.Mutex        // guards the fields below, and the connections' own
+	mu     sync.Mutex        // guards the fields below and fields of responders
 	pulses map[string]*pulse // of the servers, by URL
 }
 
-// newClient makes a client with a subscription, or without if pubsubs is nil.
+// newClient starts a client. If pubsubs is nil, it has no subscription.
 func newClient(ctx context.Context, surveys, pubsubs []address, service string, set settings) (_ *DiscoveryClient, err error) {
 	if err := checkContext(ctx); err != nil {
 		return nil, err
@@ -53,15 +55,20 @@ func newClient(ctx context.Context, surveys, pubsubs []address, service string, 
 	return c, nil
 }
 
-// Peers returns the channel of lists, the same one at each call. It has room for one list: while that waits to be read,
-// a newer one takes its place. Each list is sorted and without duplicates, differs from the one received before, and is the
-// receiver's to keep; an empty one says that nobody is left. The first comes as soon as a server is connected that
-// knows anyone, or has surveyed everyone. It may be older than the client's
-// own join, and lack the client. While no server can be reached the last list
-// stands.
+// Peers returns the channel on which lists are delivered. Each call returns the
+// same channel. The channel holds one list; a newer list replaces one that has
+// not been received yet. Each list is sorted and without duplicates, differs
+// from the list received before, and belongs to the receiver. An empty list
+// means that no peer is left.
 //
-// The channel is for one reader, who must neither send on it nor close it: it is closed when the client ends. The error of a
-// client without a subscription is ErrNoSubscriber.
+// The first list comes as soon as a server is connected that knows any peer or
+// has surveyed all of them. It may lack the client itself, if it is older than
+// the client's join. While no server can be reached, nothing is delivered, and
+// the last list remains valid.
+//
+// The channel is for one reader, which must neither send on it nor close it. It
+// is closed when the client ends. If the client has no subscription, Peers
+// returns [ErrNoSubscriber].
 func (c *DiscoveryClient) Peers() (chan []string, error) {
 	if c.sub == nil {
 		return nil, ErrNoSubscriber
@@ -69,7 +76,8 @@ func (c *DiscoveryClient) Peers() (chan []string, error) {
 	return c.sub.Changes(), nil
 }
 
-// List is [Subscriber.List] of the client's subscription; it is nil without one.
+// List returns the list that was last delivered, like [Subscriber.List]. It
+// returns nil if the client has no subscription.
 func (c *DiscoveryClient) List() []string {
 	if c.sub == nil {
 		return nil
@@ -77,7 +85,8 @@ func (c *DiscoveryClient) List() []string {
 	return c.sub.List()
 }
 
-// Servers is [Subscriber.Servers] of the client's subscription; it is nil without one.
+// Servers returns the state of each server, like [Subscriber.Servers]. It
+// returns nil if the client has no subscription.
 func (c *DiscoveryClient) Servers() []ServerState {
 	if c.sub == nil {
 		return nil
@@ -85,14 +94,19 @@ func (c *DiscoveryClient) Servers() []ServerState {
 	return c.sub.Servers()
 }
 
-// Cancel makes the client leave and returns at once. It may be called more than once and from anywhere.
+// Cancel ends the client without waiting for it. Its service leaves the list,
+// unless another client announces the same name. Cancel never blocks, and may
+// be called more than once.
 func (c *DiscoveryClient) Cancel() { c.cancel() }
 
-// Wait returns when the client has ended: it has left and all it has started is gone, but for goroutines of mangos that are
-// about to return.
+// Wait blocks until the client has ended. Then its connections are closed and
+// its goroutines have ended, except for goroutines of mangos that are about to
+// return and calls of [Dialer.Logger] that have not returned within half a
+// second.
 func (c *DiscoveryClient) Wait() { <-c.done }
 
-// Close cancels the client and waits for its end. It may be called more than once, and always returns nil.
+// Close ends the client and waits for it, like Cancel followed by Wait. It may
+// be called more than once, and always returns nil.
 func (c *DiscoveryClient) Close() error {
 	c.Cancel()
 	c.Wait()
@@ -104,7 +118,7 @@ func (c *DiscoveryClient) run(ctx context.Context) {
 	c.close()
 }
 
-// close is called once, when the client ends or cannot be made.
+// close is called once, when the client ends or newClient fails.
 func (c *DiscoveryClient) close() {
 	c.cancel()
 	c.sock.close()
@@ -115,95 +129,96 @@ func (c *DiscoveryClient) close() {
 	close(c.done)
 }
 
-// open makes an answering session with a server.
+// open returns the session for a new connection to a server.
 func (c *DiscoveryClient) open(p *pipe) session {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.pulses[p.url] == nil {
 		c.pulses[p.url] = new(pulse)
 	}
-	return &answering{client: c, pipe: p, pulse: c.pulses[p.url]}
+	return &responder{client: c, pipe: p, pulse: c.pulses[p.url]}
 }
 
-// answering is a connection to a server that asks for the name.
-type answering struct {
+// responder is the session with a server that surveys the client.
+type responder struct {
 	client *DiscoveryClient
 	pipe   *pipe
 
-	// The client guards the fields below.
-	pulse *pulse    // of the server
-	armed time.Time // when timer fires
-	timer *time.Timer
-	over  bool
+	// The fields below are guarded by client.mu.
+	pulse  *pulse    // of the server
+	fireAt time.Time // when timer fires
+	timer  *time.Timer
+	closed bool
 }
 
-func (a *answering) began() {
-	a.client.mu.Lock()
-	defer a.client.mu.Unlock()
+func (r *responder) began() {
+	r.client.mu.Lock()
+	defer r.client.mu.Unlock()
 	now := time.Now()
-	a.pulse.begin(now)
-	a.armed = a.pulse.due()
-	a.timer = time.AfterFunc(a.armed.Sub(now), a.check)
+	r.pulse.begin(now)
+	r.fireAt = r.pulse.due()
+	r.timer = time.AfterFunc(r.fireAt.Sub(now), r.check)
 }
 
-func (a *answering) received(survey []byte) error {
+func (r *responder) received(survey []byte) error {
 	header, _, err := splitBacktrace(survey)
 	if err != nil {
-		a.pipe.report("survey dropped", "error", err)
+		r.pipe.report("survey dropped", "error", err)
 		return nil
 	}
-	_ = a.pipe.sendNow(append(header[:len(header):len(header)], a.client.service...)) // or the connection ends
-	a.client.mu.Lock()
-	defer a.client.mu.Unlock()
-	if a.over {
+	// If this fails, the connection ends.
+	_ = r.pipe.sendNow(append(header[:len(header):len(header)], r.client.service...))
+	r.client.mu.Lock()
+	defer r.client.mu.Unlock()
+	if r.closed {
 		return nil
 	}
 	now := time.Now()
-	if now.Sub(a.armed) > peerHalt {
-		a.pulse.excuse(now) // check has not, yet
+	if now.Sub(r.fireAt) > peerHalt {
+		r.pulse.excuse(now) // check has not run yet
 	}
-	a.pulse.beat(now)
-	a.armLocked(now)
+	r.pulse.beat(now)
+	r.resetTimerLocked(now)
 	return nil
 }
 
-// armLocked sets the timer to the time when the surveys have stayed away for
-// too long.
-func (a *answering) armLocked(now time.Time) {
-	a.armed = a.pulse.due()
-	a.timer.Reset(a.armed.Sub(now))
+// resetTimerLocked sets the timer to when the connection is to be given up if
+// no survey comes.
+func (r *responder) resetTimerLocked(now time.Time) {
+	r.fireAt = r.pulse.due()
+	r.timer.Reset(r.fireAt.Sub(now))
 }
 
-// check gives the connection up if its server is silent. If it was the client
-// that did not run, or has not read what has come, it waits once more.
-func (a *answering) check() {
-	if a.isSilent() {
-		a.pipe.giveUp(errSilent)
+// check gives up the connection if its server is silent. If the client itself
+// did not run or has not read what has come, check waits once more.
+func (r *responder) check() {
+	if r.isSilent() {
+		r.pipe.giveUp(errSilent)
 	}
 }
 
-func (a *answering) isSilent() bool {
-	a.client.mu.Lock()
-	defer a.client.mu.Unlock()
+func (r *responder) isSilent() bool {
+	r.client.mu.Lock()
+	defer r.client.mu.Unlock()
 	now := time.Now()
-	late := now.Sub(a.armed)
+	late := now.Sub(r.fireAt)
 	switch {
-	case a.over || late < 0:
+	case r.closed || late < 0:
 		return false
-	case late > peerHalt || a.pipe.isBehind():
-		a.pulse.excuse(now)
-		a.armLocked(now)
+	case late > peerHalt || r.pipe.isBehind():
+		r.pulse.excuse(now)
+		r.resetTimerLocked(now)
 		return false
 	}
-	a.pulse.giveUp()
+	r.pulse.giveUp()
 	return true
 }
 
-func (a *answering) say() []byte { return nil }
+func (r *responder) say() []byte { return nil }
 
-func (a *answering) ended() {
-	a.client.mu.Lock()
-	defer a.client.mu.Unlock()
-	a.over = true
-	a.timer.Stop()
+func (r *responder) ended() {
+	r.client.mu.Lock()
+	defer r.client.mu.Unlock()
+	r.closed = true
+	r.timer.Stop()
 }

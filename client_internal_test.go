@@ -19,12 +19,12 @@ func TestClientAnswers(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			core := newFakePipe()
 			client := &DiscoveryClient{service: "name", pulses: make(map[string]*pulse)}
-			answering := client.open(newPipe(core, newEndpoint(respondentSide, quietSettings)))
-			answering.began()
-			defer answering.ended()
+			responder := client.open(newPipe(core, newEndpoint(respondentSide, quietSettings)))
+			responder.began()
+			defer responder.ended()
 			survey := []byte(test.survey)
 			for range 2 {
-				if err := answering.received(survey); err != nil {
+				if err := responder.received(survey); err != nil {
 					t.Errorf("got error %v", err)
 				}
 			}
@@ -44,11 +44,11 @@ func TestClientDropsWhatIsNoSurvey(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		core, lines := newFakePipe(), openGate()
 		e := newEndpoint(respondentSide, settings{log: &asyncLog{logger: slog.New(lines)}})
-		answering := (&DiscoveryClient{service: "name", pulses: make(map[string]*pulse)}).open(newPipe(core, e))
-		answering.began()
-		defer answering.ended()
+		responder := (&DiscoveryClient{service: "name", pulses: make(map[string]*pulse)}).open(newPipe(core, e))
+		responder.began()
+		defer responder.ended()
 		for _, bad := range []string{"", "abc", "\x00\x00\x00\x01", strings.Repeat("\x00\x00\x00\x01", maxHops+1) + "\x80\x00\x00\x01"} {
-			if err := answering.received([]byte(bad)); err != nil {
+			if err := responder.received([]byte(bad)); err != nil {
 				t.Errorf("%q: got error %v, which closes the connection", bad, err)
 			}
 		}
@@ -60,11 +60,11 @@ func TestClientDropsWhatIsNoSurvey(t *testing.T) {
 		if got := lines.take(); !slices.Equal(got, want) {
 			t.Errorf("logged %q, want %q", got, want)
 		}
-		if err := answering.received([]byte("\x80\x00\x00\x01")); err != nil || len(core.take()) != 1 {
+		if err := responder.received([]byte("\x80\x00\x00\x01")); err != nil || len(core.take()) != 1 {
 			t.Errorf("the next survey was not answered: %v", err)
 		}
 		core.Close()
-		if err := answering.received([]byte("\x80\x00\x00\x01")); err != nil {
+		if err := responder.received([]byte("\x80\x00\x00\x01")); err != nil {
 			t.Errorf("got error %v for an answer that cannot be sent, which is no fault of the server", err)
 		}
 	})

@@ -5,44 +5,58 @@ import (
 	"fmt"
 	"log/slog"
 
-	"golang.org/x/net/context" //lint:ignore SA1019 the library's signatures have always named it; it is an alias of the standard one
+	//lint:ignore SA1019 an alias of context, in the signatures since 2015
+	"golang.org/x/net/context"
 )
 
-// Client announces service at the server that surveys on urlServer. It is Dialer.Client with the zero Dialer and a context
-// that never ends.
+// Client announces service to the server that surveys on urlServer. It is like
+// [Dialer.Client] with a zero Dialer and a context that is never canceled.
 func Client(urlServer, service string) (*DiscoveryClient, error) {
 	return new(Dialer).Client(context.Background(), urlServer, service)
 }
 
-// ClientWithSub is like Client and also subscribes to the list on urlPubSub, see Peers.
+// ClientWithSub is like [Client], and also subscribes to the list that a server
+// publishes on urlPubSub. See [DiscoveryClient.Peers].
 func ClientWithSub(urlServer, urlPubSub, service string) (*DiscoveryClient, error) {
 	return new(Dialer).ClientWithSub(context.Background(), urlServer, urlPubSub, service)
 }
 
-// NewSubscriber subscribes to the list that a server publishes on url, until ctx ends or Close. It is
-// Dialer.NewSubscriber with the zero Dialer.
+// NewSubscriber subscribes to the list that a server publishes on url, until
+// ctx is done or the subscriber is closed. It is like [Dialer.NewSubscriber]
+// with a zero Dialer.
 func NewSubscriber(ctx context.Context, url string) (*Subscriber, error) {
 	return new(Dialer).NewSubscriber(ctx, url)
 }
 
-// Dialer says how clients and subscribers connect. The zero value is ready to use, a Dialer is never changed by its
-// methods, and they may be called concurrently.
+// A Dialer contains options for clients and subscribers. The zero value is
+// ready to use. Methods do not modify a Dialer and may be called concurrently.
 type Dialer struct {
-	// TLSConfig is for tls+tcp:// URLs, which need it. An empty ServerName is filled in from the URL. What connects keeps a clone.
+	// TLSConfig is the TLS configuration for tls+tcp:// URLs, which require it.
+	// If its ServerName is empty, the host of each URL is used. Clients and
+	// subscribers keep a clone.
 	TLSConfig *tls.Config
 
-	// Logger takes the log: a server lost or found again, and bad input once per connection. It may be slow or hang, as
-	// Options.Logger may. The default is slog.Default().
+	// Logger receives a record when a server is lost or found again, and for
+	// bad input, once per connection. A logger that is slow or hangs does no
+	// harm, as described for [Options.Logger]. If nil, [slog.Default] is used.
 	Logger *slog.Logger
 }
 
-// Client announces service at the server that surveys on urlServer, until Cancel, Close or the end of ctx. The server need not be
-// there yet: the client connects in the background, and again whenever the connection is lost.
+// Client announces service to the server that surveys on urlServer, until ctx
+// is done, or until [DiscoveryClient.Cancel] or [DiscoveryClient.Close] is
+// called. The server need not be running yet. The client connects in the
+// background, and reconnects whenever the connection is lost.
 //
-// A service name is valid UTF-8 of 1 to 512 bytes without control characters and "|". Clients may share one: it is in
-// the list until the last of them has left.
+// A service name is valid UTF-8 of 1 to 512 bytes, without control characters
+// and without the character "|". Several clients may share a name, which then
+// stays on the list until the last of them has left.
 //
-// Several URLs may be given, separated by commas: the client announces itself at each of the servers. The errors match ErrInvalidURL, ErrInvalidService or ErrInvalidArgument.
+// The argument urlServer may consist of several URLs, separated by commas. The
+// client then announces itself to all of the servers.
+//
+// The error matches [ErrInvalidURL], [ErrInvalidService] or
+// [ErrInvalidArgument]. A server that cannot be reached is not an error. It is
+// logged once, and the client keeps trying.
 func (d *Dialer) Client(ctx context.Context, urlServer, service string) (*DiscoveryClient, error) {
 	surveys, err := d.parse("urlServer", urlServer)
 	if err != nil {
@@ -51,7 +65,9 @@ func (d *Dialer) Client(ctx context.Context, urlServer, service string) (*Discov
 	return newClient(ctx, surveys, nil, service, d.settings())
 }
 
-// ClientWithSub is like Client and also subscribes to the list on urlPubSub, see Peers.
+// ClientWithSub is like [Dialer.Client], and also subscribes to the list that a
+// server publishes on urlPubSub. See [DiscoveryClient.Peers], and
+// [Dialer.NewSubscriber] for several URLs.
 func (d *Dialer) ClientWithSub(ctx context.Context, urlServer, urlPubSub, service string) (*DiscoveryClient, error) {
 	surveys, err := d.parse("urlServer", urlServer)
 	if err != nil {
@@ -67,20 +83,24 @@ func (d *Dialer) ClientWithSub(ctx context.Context, urlServer, urlPubSub, servic
 	return newClient(ctx, surveys, pubsubs, service, d.settings())
 }
 
-// NewSubscriber subscribes to the list that a server publishes on url, until ctx ends or Close. The server need not be
-// there yet: the subscriber connects in the background, and again whenever the connection is lost.
+// NewSubscriber subscribes to the list that a server publishes on url, until
+// ctx is done, or until [Subscriber.Cancel] or [Subscriber.Close] is called.
+// The server need not be running yet. The subscriber connects in the
+// background, and reconnects whenever the connection is lost.
 //
-// A server of this library is asked for changes of the list. Other publishers
-// refuse that at once, and are then asked for whole lists.
+// The subscriber asks each server for changes of the list. Servers of this
+// library send them. Other publishers refuse at once, and the subscriber then
+// asks for whole lists.
 //
-// Several URLs may be given, separated by commas. What is delivered is the
-// union of the newest lists of the servers that are connected. A server that
-// has missed three beats (see Options.PollTime) does not count while another
-// one speaks, and counts again when its list is complete. Its connection is
-// given up after ten beats without a sign of life, but not before 30 seconds.
-// A publisher of whole lists has no beat and may be silent for any time.
+// The argument url may consist of several URLs, separated by commas. The
+// subscriber then delivers the union of the newest lists of all connected
+// servers. A server that has missed three beats does not count while another
+// server speaks, and counts again when its list is complete; see
+// [Options.PollTime] for the beat. The subscriber gives up a connection after
+// ten silent beats, but not before 30 seconds have passed. A publisher of whole
+// lists has no beat and may be silent for any time.
 //
-// The errors match ErrInvalidURL or ErrInvalidArgument.
+// The error matches [ErrInvalidURL] or [ErrInvalidArgument].
 func (d *Dialer) NewSubscriber(ctx context.Context, url string) (*Subscriber, error) {
 	if err := checkContext(ctx); err != nil {
 		return nil, err
@@ -99,7 +119,7 @@ func (d *Dialer) NewSubscriber(ctx context.Context, url string) (*Subscriber, er
 	return s, nil
 }
 
-// parse checks the argument arg, URLs to connect to.
+// parse parses the URLs to connect to that are the argument arg.
 func (d *Dialer) parse(arg, urls string) ([]address, error) {
 	all, err := parseDialURLs(arg, urls)
 	if err != nil {

@@ -2,9 +2,11 @@ package gopherdiscovery
 
 import "slices"
 
-// Diff returns the names that are only in after and those that are only in
-// before, sorted and without duplicates. The arguments may be in any order
-// and are not changed; nil is an empty list.
+// Diff compares two lists. It returns the names that are only in after as
+// joined, and the names that are only in before as left. Both results are
+// sorted and without duplicates, and nil if they are empty. The arguments may
+// be unsorted and may contain duplicates. They are not modified. A nil list is
+// an empty one.
 func Diff(before, after []string) (joined, left []string) {
 	left, joined = compare(sorted(before), sorted(after))
 	return joined, left
@@ -16,8 +18,8 @@ func sorted(list []string) []string {
 	return slices.Compact(list)
 }
 
-// compare returns what is only in before and what is only in after. Here and
-// below lists are sorted and without duplicates.
+// compare returns the names that are only in before, and those that are only
+// in after. All lists are sorted and without duplicates.
 func compare(before, after []string) (removed, added []string) {
 	for len(before) > 0 && len(after) > 0 {
 		switch {
@@ -32,9 +34,10 @@ func compare(before, after []string) (removed, added []string) {
 	return append(removed, before...), append(added, after...)
 }
 
-// edit returns the list without the removed names and with the added ones.
-// It returns false if a name to remove is absent, one to add is present, or
-// one is both.
+// edit returns a copy of list without the names in removed and with those in
+// added. All lists are sorted and without duplicates. It returns false if a
+// name to remove is absent, a name to add is present, or a name is both removed
+// and added.
 func edit(list, removed, added []string) (edited []string, ok bool) {
 	edited = make([]string, 0, max(len(list)-len(removed), 0)+len(added))
 	for len(removed)+len(added) > 0 {

@@ -5,28 +5,31 @@ import (
 	"time"
 )
 
-// edition times the lists: when a change is published, and from when on the list is complete.
+// edition decides when a change of the list is published, and from when on the
+// list is complete. It has no clock: callers pass the time.
 type edition struct {
-	opening  time.Time       // the list is complete from then on; zero until it is known
-	complete bool            // it is
-	changed  time.Time       // the first change since the last list; zero without one
-	urgent   bool            // a name has left: the change does not wait
-	joined   bool            // a newcomer has joined: it waits for others of its batch only
-	took     []time.Duration // how long newcomers took to answer since the last list, sorted
-	lost     time.Time       // when the first connection has ended since the last list; zero without one
-	losing   time.Time       // when the last one has
-	suspect  bool            // so many that most may follow
-	last     time.Time       // when the last list was published
+	opening  time.Time // when the list becomes complete; zero while unknown
+	complete bool
+	last     time.Time // when the last list was published
+
+	// The fields below describe what has happened since the last list.
+	changed     time.Time       // the first change; zero if none
+	immediate   bool            // a name has left, so the change does not wait
+	joined      bool            // a newcomer has answered
+	answerTimes []time.Duration // how long newcomers took to answer, sorted
+	firstLoss   time.Time       // when the first connection ended; zero if none
+	lastLoss    time.Time       // when the last connection ended
+	suspect     bool            // so many have ended that most may follow
 }
 
-// openAt says from when on the list is complete. Until then the server has not asked everyone since it started, or was
-// stopped.
+// openAt sets when the list becomes complete. Until then the server has not
+// surveyed all clients since it started or was stopped.
 func (e *edition) openAt(at time.Time) { e.opening, e.complete = at, false }
 
-// close makes the list incomplete until it is known from when on it is not.
+// close makes the list incomplete until openAt sets when it becomes complete.
 func (e *edition) close() { e.openAt(time.Time{}) }
 
-// open reports whether the list has become complete.
+// open completes the list if its time has come, and reports whether it has.
 func (e *edition) open(now time.Time) bool {
 	if e.complete || e.opening.IsZero() || now.Before(e.opening) {
 		return false
@@ -35,63 +38,65 @@ func (e *edition) open(now time.Time) bool {
 	return true
 }
 
-// join notes that a newcomer has answered, and how long that took.
+// join records that a newcomer has answered, and how long that took.
 func (e *edition) join(took time.Duration) {
 	e.joined = true
-	if len(e.took) < paceSample {
-		at, _ := slices.BinarySearch(e.took, took)
-		e.took = slices.Insert(e.took, at, took)
+	if len(e.answerTimes) < paceSample {
+		at, _ := slices.BinarySearch(e.answerTimes, took)
+		e.answerTimes = slices.Insert(e.answerTimes, at, took)
 	}
 }
 
-// pace is how far apart lists of joins are at least: as long as most newcomers
-// take to answer, if that is long. Then the network is slow or its machines are
-// busy, and the next list makes them busier.
+// pace returns the minimum interval between lists of joins. It is the median of
+// the times that newcomers took to answer, or zero if that is short. If it is
+// long, the network is slow or the machines are busy, and each list makes them
+// busier.
 func (e *edition) pace() time.Duration {
-	if len(e.took) == 0 {
+	if len(e.answerTimes) == 0 {
 		return 0
 	}
-	median := e.took[(len(e.took)-1)/2]
+	median := e.answerTimes[(len(e.answerTimes)-1)/2]
 	if median < shortestPace {
 		return 0
 	}
 	return min(median, longestPace)
 }
 
-// note notes a change of the names.
-func (e *edition) note(now time.Time, urgent bool) {
+// change records a change of the names.
+func (e *edition) change(now time.Time, immediate bool) {
 	if e.changed.IsZero() {
 		e.changed = now
 	}
-	e.urgent = e.urgent || urgent
+	e.immediate = e.immediate || immediate
 }
 
-// lose notes the end of a connection, after a change of the names that it
-// causes. It seldom comes alone, and that most have ended is to be known before
-// the first is told. If no name has changed there is nothing to tell.
+// lose records the end of a connection, after a change of the names that it
+// causes. Ends often come together, and if most connections end, that must be
+// known before the first end is published. If no name has changed, there is
+// nothing to publish.
 func (e *edition) lose(now time.Time, suspect bool) {
 	if e.changed.IsZero() {
 		return
 	}
 	e.suspect = e.suspect || suspect
-	if e.lost.IsZero() {
-		e.lost = now
+	if e.firstLoss.IsZero() {
+		e.firstLoss = now
 	}
-	e.losing = now
+	e.lastLoss = now
 }
 
-// publishAt is when a list is to be published; zero if nothing has changed. While others of a batch of newcomers have not
-// answered, waiting is true.
+// publishAt returns when a list is due, or zero if nothing has changed. The
+// argument says whether some of the last batch of newcomers have not answered.
 func (e *edition) publishAt(waiting bool) time.Time {
 	switch {
 	case e.changed.IsZero():
 		return e.changed
-	case !e.lost.IsZero() && e.complete:
+	case !e.firstLoss.IsZero() && e.complete:
 		if e.suspect {
-			return earliest(e.losing.Add(suspectSettle), e.lost.Add(longestSuspect))
+			return earliest(e.lastLoss.Add(suspectSettle), e.firstLoss.Add(longestSuspect))
 		}
-		return earliest(e.losing.Add(lossSettle), e.lost.Add(longestLoss))
-	case e.urgent:
+		return earliest(e.lastLoss.Add(lossSettle), e.firstLoss.Add(longestLoss))
+	case e.immediate:
 		return e.changed
 	}
 	at, soonest := e.changed, e.last.Add(e.pace())
@@ -106,13 +111,14 @@ func (e *edition) publishAt(waiting bool) time.Time {
 	return at
 }
 
-// due reports whether a list is to be published.
+// due reports whether a list is due.
 func (e *edition) due(now time.Time, waiting bool) bool {
 	at := e.publishAt(waiting)
 	return !at.IsZero() && !now.Before(at)
 }
 
-// deadline is when something is due; zero if nothing is.
+// deadline returns when a list is due or becomes complete, or zero if neither
+// is pending.
 func (e *edition) deadline(waiting bool) time.Time {
 	at := e.publishAt(waiting)
 	if !e.complete && !e.opening.IsZero() && (at.IsZero() || e.opening.Before(at)) {
@@ -121,9 +127,9 @@ func (e *edition) deadline(waiting bool) time.Time {
 	return at
 }
 
-// published notes that a list is published.
+// published records that a list is published now.
 func (e *edition) published(now time.Time) {
 	e.changed, e.last = time.Time{}, now
-	e.urgent, e.joined, e.took = false, false, e.took[:0]
-	e.lost, e.losing, e.suspect = time.Time{}, time.Time{}, false
+	e.immediate, e.joined, e.answerTimes = false, false, e.answerTimes[:0]
+	e.firstLoss, e.lastLoss, e.suspect = time.Time{}, time.Time{}, false
 }

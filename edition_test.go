@@ -41,7 +41,7 @@ func TestEditionOpensAgain(t *testing.T) {
 		t.Error("complete before 9000 ms")
 	}
 	c.expectAt(t, "deadline without a change", e.deadline(false), 9000)
-	e.note(c.at(1500), true)
+	e.change(c.at(1500), true)
 	c.expectAt(t, "deadline of a change", e.deadline(false), 1500)
 }
 
@@ -78,10 +78,10 @@ func TestEditionPublishAt(t *testing.T) {
 			c := newClock()
 			e := openEdition(c)
 			for _, at := range test.changes {
-				e.note(c.at(at), false)
+				e.change(c.at(at), false)
 			}
 			if test.left > 0 {
-				e.note(c.at(test.left), true)
+				e.change(c.at(test.left), true)
 			}
 			e.joined = test.joined
 			for _, took := range test.took {
@@ -100,14 +100,14 @@ func TestEditionPublishAt(t *testing.T) {
 func TestEditionForgetsChangesThatArePublished(t *testing.T) {
 	c := newClock()
 	e := openEdition(c)
-	e.note(c.at(1002), true)
+	e.change(c.at(1002), true)
 	e.joined = true
 	e.published(c.at(1002))
 	c.expectAt(t, "publishAt without a change", e.publishAt(false), -1)
 	if e.due(c.at(1e6), false) {
 		t.Error("due without a change")
 	}
-	e.note(c.at(1003), false)
+	e.change(c.at(1003), false)
 	c.expectAt(t, "publishAt of a further name", e.publishAt(false), 1007)
 }
 
@@ -133,13 +133,13 @@ func TestEditionGathersEnds(t *testing.T) {
 			e := openEdition(c)
 			e.complete = test.complete
 			for _, at := range test.ends {
-				e.note(c.at(at), true)
+				e.change(c.at(at), true)
 				e.lose(c.at(at), test.suspect)
 			}
 			c.expectAt(t, "publishAt", e.publishAt(false), test.want)
 			e.published(c.at(3000))
 			c.expectAt(t, "publishAt once they are told", e.publishAt(false), -1)
-			e.note(c.at(3001), true)
+			e.change(c.at(3001), true)
 			c.expectAt(t, "publishAt of a later change", e.publishAt(false), 3001)
 		})
 	}
@@ -152,11 +152,11 @@ func TestEditionPace(t *testing.T) {
 	for range 1000 {
 		e.join(200 * ms)
 	}
-	if len(e.took) != paceSample || e.pace() != 200*ms {
-		t.Errorf("got a pace of %v from %d times, want 200ms from %d", e.pace(), len(e.took), paceSample)
+	if len(e.answerTimes) != paceSample || e.pace() != 200*ms {
+		t.Errorf("got a pace of %v from %d times, want 200ms from %d", e.pace(), len(e.answerTimes), paceSample)
 	}
 	e.published(time.Now())
-	if len(e.took) != 0 || e.pace() != 0 {
-		t.Errorf("after a list: got a pace of %v from %d times, want none", e.pace(), len(e.took))
+	if len(e.answerTimes) != 0 || e.pace() != 0 {
+		t.Errorf("after a list: got a pace of %v from %d times, want none", e.pace(), len(e.answerTimes))
 	}
 }

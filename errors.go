@@ -5,52 +5,56 @@ import (
 	"fmt"
 )
 
-// Errors of arguments, and of what a client does not have.
+// Errors that callers can match with [errors.Is].
 var (
-	// ErrInvalidURL is matched by the error for a URL that can never work: it is malformed, has no or an impossible port,
-	// or names a scheme that no transport serves.
+	// ErrInvalidURL is matched by the error for a URL that can never work. The
+	// URL is malformed, has no port or an impossible one, names a scheme that
+	// no transport serves, or is given twice.
 	ErrInvalidURL = errors.New("gopherdiscovery: invalid URL")
 
-	// ErrInvalidService is matched by the error for a service name that cannot be announced.
+	// ErrInvalidService is matched by the error for a service name that cannot
+	// be announced. See [Dialer.Client] for the names that can.
 	ErrInvalidService = errors.New("gopherdiscovery: invalid service name")
 
-	// ErrInvalidArgument is matched by the error for an argument that is neither a URL nor a service name: a negative
-	// duration in [Options], or a nil context.
+	// ErrInvalidArgument is matched by the error for an argument that is
+	// neither a URL nor a service name: a nil context, a negative value in
+	// [Options], or a missing TLSConfig that a tls+tcp:// URL needs.
 	ErrInvalidArgument = errors.New("gopherdiscovery: invalid argument")
 
-	// ErrNoSubscriber is what [DiscoveryClient.Peers] returns for a client that was made without a subscription.
+	// ErrNoSubscriber is returned by [DiscoveryClient.Peers] for a client that
+	// was created without a subscription.
 	ErrNoSubscriber = errors.New("gopherdiscovery: the client has no subscription, see ClientWithSub")
 )
 
-// Why a connection is not made.
+// Reasons why a connection is not established.
 var (
 	errNotSP         = errors.New("the other side does not speak the Scalability Protocols")
-	errOtherProtocol = errors.New("the other side speaks another of the Scalability Protocols")
-	errTLS           = errors.New("the other side speaks TLS, this one does not")
+	errOtherProtocol = errors.New("the other side speaks a different Scalability Protocol")
+	errTLS           = errors.New("the other side speaks TLS, but this side does not")
 	errNoTLS         = errors.New("the other side does not speak TLS")
 	errHungUp        = errors.New("the other side closed the connection during the handshake")
 	errSlowHandshake = errors.New("the other side did not finish the handshake in time")
-	errGaveWay       = errors.New("the oldest unfinished handshake gives way to a new one")
-	errFull          = errors.New("there are Options.MaxClients connections")
-	errNoChanges     = errors.New("the server does not offer the list in changes")
+	errGaveWay       = errors.New("the oldest unfinished handshake made room for a new one")
+	errFull          = errors.New("Options.MaxClients connections are already open")
+	errNoChanges     = errors.New("the server does not offer subscriptions in changes")
 	errShortLived    = errors.New("the server closes each connection at once")
 )
 
-// Why a connection is closed, or a message dropped.
+// Reasons why a connection is closed, or a message dropped.
 var (
-	errTooLong         = errors.New("message too long")
-	errExpired         = errors.New("the certificate of the other side has expired")
-	errSilent          = errors.New("the server has fallen silent")
-	errNoMore          = errors.New("the connection may not announce it any more")
-	errEmpty           = errors.New("empty")
-	errNoSurveyID      = errors.New("no survey id")
-	errUnasked         = errors.New("no such survey was sent")
-	errMalformed       = errors.New("malformed message")
-	errListTooLong     = fmt.Errorf("a list of more than %d bytes", maxListLen)
-	errWrongSum        = errors.New("the message is not about the list that was sent before")
-	errSubscriberTalks = errors.New("a message from a subscriber")
-	errTooManyHops     = fmt.Errorf("more than %d hops", maxHops)
-	errTooManyNames    = fmt.Errorf("more than %d names on one connection", maxNames)
-	errTooManyAnswers  = fmt.Errorf("more than %d messages since the last survey", maxAnswers)
-	errListFull        = fmt.Errorf("the list is full: %d names or %d bytes", maxTotalNames, maxListLen)
+	errTooLong        = errors.New("message too long")
+	errExpired        = errors.New("the certificate of the other side has expired")
+	errSilent         = errors.New("the server has fallen silent")
+	errWithdrawn      = errors.New("no longer authorized")
+	errEmpty          = errors.New("empty")
+	errNoSurveyID     = errors.New("no survey id")
+	errUnknownSurvey  = errors.New("no such survey was sent")
+	errMalformed      = errors.New("malformed message")
+	errListTooLong    = fmt.Errorf("the list is longer than %d bytes", maxListLen)
+	errWrongSum       = errors.New("the message does not apply to the list that was sent before")
+	errSubscriberSent = errors.New("unexpected message from a subscriber")
+	errTooManyHops    = fmt.Errorf("more than %d hops", maxHops)
+	errTooManyNames   = fmt.Errorf("more than %d names on one connection", maxNames)
+	errTooManyAnswers = fmt.Errorf("more than %d messages since the last survey", maxAnswers)
+	errListFull       = fmt.Errorf("the list is full: %d names or %d bytes", maxTotalNames, maxListLen)
 )

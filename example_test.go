@@ -21,14 +21,15 @@ import (
 // TestSnippetsAreCompiled.
 
 func Example() {
-	// One process runs the server: on the first URL it asks who is there, on the second it publishes the list.
+	// One process runs the server. It surveys clients on the first URL, and
+	// publishes the list of their names on the second.
 	server, err := gopherdiscovery.Server("tcp://127.0.0.1:40007", "tcp://127.0.0.1:50007", gopherdiscovery.Options{})
 	if err != nil {
 		log.Fatal(err)
 	}
 	defer server.Close()
 
-	// Each of the others announces itself, and reads who is there.
+	// Each of the other processes announces itself and reads the list.
 	client, err := gopherdiscovery.ClientWithSub("tcp://127.0.0.1:40007", "tcp://127.0.0.1:50007", "http://10.0.0.2:8080")
 	if err != nil {
 		log.Fatal(err)
@@ -44,7 +45,8 @@ func Example() {
 	}
 }
 
-// Port 0 and URLs save the choice of ports. A program and its test can also use inproc and ipc URLs.
+// With port 0 the system chooses the ports, and URLs returns them. Tests can
+// also use inproc and ipc URLs.
 func ExampleDiscoveryServer_URLs() {
 	server, err := gopherdiscovery.Server("tcp://127.0.0.1:0", "tcp://127.0.0.1:0", gopherdiscovery.Options{
 		PollTime: 100 * time.Millisecond,
@@ -74,7 +76,8 @@ func ExampleDiscoveryServer_URLs() {
 	// Output: [http://10.0.0.2:8080]
 }
 
-// The server ends with SIGTERM or Ctrl-C: its clients and subscribers are disconnected, and its ports are free.
+// The server ends on SIGTERM or Ctrl-C. Its clients and subscribers are then
+// disconnected, and its ports are free.
 func ExampleServerContext() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
@@ -87,7 +90,7 @@ func ExampleServerContext() {
 	server.Wait()
 }
 
-// The lists are read in a goroutine, which ends with the client.
+// A goroutine reads the lists. It ends with the client.
 func ExampleDiscoveryClient_Peers() {
 	client, err := gopherdiscovery.ClientWithSub("tcp://127.0.0.1:40007", "tcp://127.0.0.1:50007", "http://10.0.0.2:8080")
 	if err != nil {
@@ -105,12 +108,13 @@ func ExampleDiscoveryClient_Peers() {
 		}
 	}()
 
-	// When the program ends, it leaves the list.
+	// Leave the list when the program ends.
 	client.Close()
 	<-read
 }
 
-// A handler that needs the list now and then does not have to read the channel.
+// A handler that needs the list only now and then can call List instead of
+// reading the channel.
 func ExampleSubscriber_List() {
 	sub, err := gopherdiscovery.NewSubscriber(context.Background(), "tcp://127.0.0.1:50007")
 	if err != nil {
@@ -128,7 +132,7 @@ func ExampleSubscriber_List() {
 	})
 }
 
-// A process is healthy while one of its servers can be reached.
+// A process is healthy while it can reach at least one of its servers.
 func ExampleSubscriber_Servers() {
 	sub, err := gopherdiscovery.NewSubscriber(context.Background(), "tcp://10.0.0.1:50007,tcp://10.0.0.2:50007")
 	if err != nil {
@@ -146,7 +150,7 @@ func ExampleSubscriber_Servers() {
 	})
 }
 
-// The context ends the subscriber.
+// The subscriber ends when its context is done.
 func ExampleDialer_NewSubscriber() {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
@@ -193,8 +197,8 @@ func ExampleNewSubscriber() {
 	}
 }
 
-// groupcachePool has what is used here of groupcache.HTTPPool. The library does
-// not depend on groupcache.
+// groupcachePool stands for groupcache.HTTPPool, because the library does not
+// depend on groupcache.
 type groupcachePool struct {
 	Transport func(context.Context) http.RoundTripper
 }
@@ -208,7 +212,8 @@ var groupcache = struct{ NewHTTPPool func(string) *groupcachePool }{newHTTPPool}
 func Example_groupcache() {
 	self := "http://10.0.0.2:20008"
 	pool := groupcache.NewHTTPPool(self)
-	// Longer than a load takes: after it the key of a peer that does not answer is loaded here.
+	// A key whose peer has not answered within the timeout is loaded here. The
+	// timeout must be longer than a load takes.
 	const timeout = 500 * time.Millisecond
 	transport := &http.Transport{
 		DialContext:           (&net.Dialer{Timeout: timeout}).DialContext,
@@ -229,19 +234,20 @@ func Example_groupcache() {
 	}
 	go func() {
 		for list := range peers {
-			if i, found := slices.BinarySearch(list, self); !found { // the first list may be older than our join
+			// The first list may be older than our join.
+			if i, found := slices.BinarySearch(list, self); !found {
 				list = slices.Insert(list, i, self)
 			}
 			pool.Set(list...)
 		}
 	}()
 
-	// It serves http.DefaultServeMux, with which NewHTTPPool has registered the pool.
+	// It serves http.DefaultServeMux, where NewHTTPPool registered the pool.
 	server := &http.Server{Addr: "10.0.0.2:20008", ReadHeaderTimeout: 5 * time.Second}
 	log.Fatal(server.ListenAndServe())
 }
 
-// A client leaves the list before its HTTP server ends.
+// The client leaves the list before its HTTP server shuts down.
 func Example_leave() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
@@ -258,7 +264,7 @@ func Example_leave() {
 
 	<-ctx.Done() // SIGTERM
 	_ = client.Close()
-	time.Sleep(500 * time.Millisecond) // by now all have seen the leave
+	time.Sleep(500 * time.Millisecond) // now all peers know
 
 	graceful, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()

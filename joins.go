@@ -5,14 +5,15 @@ import (
 	"time"
 )
 
-// joins times the surveys of new connections, and remembers which of them have not answered yet.
+// joins decides when to survey new connections, of type C, and remembers which
+// of them have not answered yet.
 type joins[C comparable] struct {
-	interval time.Duration // negative: they wait for the next poll
+	interval time.Duration // Options.JoinInterval; negative means polls only
 
-	newcomers []C // connected, not asked yet
-	next      time.Time
-	asked     map[C]time.Time // those that have not answered yet, and when they were asked
-	batch     map[C]struct{}  // of these, the ones asked last
+	newcomers []C             // connected and not yet surveyed
+	next      time.Time       // the earliest time of the next survey
+	asked     map[C]time.Time // unanswered, with the time of their survey
+	batch     map[C]struct{}  // of these, the ones surveyed last
 }
 
 func newJoins[C comparable](opt Options) joins[C] {
@@ -21,7 +22,8 @@ func newJoins[C comparable](opt Options) joins[C] {
 
 func (j *joins[C]) due(now time.Time) bool { return j.pending() && !now.Before(j.next) }
 
-// deadline is when newcomers are to be asked; zero if there are none.
+// deadline returns when newcomers are due for a survey of their own, or zero if
+// none are.
 func (j *joins[C]) deadline() time.Time {
 	if !j.pending() {
 		return time.Time{}
@@ -38,7 +40,8 @@ func (j *joins[C]) disconnect(c C) {
 	j.newcomers = slices.DeleteFunc(j.newcomers, func(other C) bool { return other == c })
 }
 
-// hear reports whether this is the first answer of a newcomer, and when it was asked.
+// hear records an answer. It reports whether that is the first answer of a
+// newcomer, and when the newcomer was surveyed.
 func (j *joins[C]) hear(c C) (asked time.Time, isNew bool) {
 	asked, isNew = j.asked[c]
 	j.forget(c)
@@ -50,13 +53,14 @@ func (j *joins[C]) forget(c C) {
 	delete(j.batch, c)
 }
 
-// ask returns the newcomers, which are asked now.
+// ask returns the newcomers to survey now.
 func (j *joins[C]) ask(now time.Time) []C {
 	j.next = now.Add(j.interval)
 	return j.take(now)
 }
 
-// take notes that the newcomers are asked, be it by a poll.
+// take records that the newcomers are surveyed now, in a survey of their own or
+// in a poll, and returns them.
 func (j *joins[C]) take(now time.Time) []C {
 	if len(j.newcomers) == 0 {
 		return nil
@@ -71,15 +75,16 @@ func (j *joins[C]) take(now time.Time) []C {
 	return taken
 }
 
-// excuse begins the time of those who have not answered anew: the server itself
-// did not run.
+// excuse restarts the wait for all connections that have not answered. It is
+// called when the server itself did not run.
 func (j *joins[C]) excuse(now time.Time) {
 	for c := range j.asked {
 		j.asked[c] = now
 	}
 }
 
-// answered is when everyone who has been asked has had the given time to answer, at the earliest now.
+// answered returns when all newcomers that were surveyed have had the given
+// time to answer. It is never before now.
 func (j *joins[C]) answered(now time.Time, within time.Duration) time.Time {
 	last := now
 	for _, asked := range j.asked {
@@ -90,5 +95,5 @@ func (j *joins[C]) answered(now time.Time, within time.Duration) time.Time {
 	return last
 }
 
-// waiting reports whether one of those asked last has not answered.
+// waiting reports whether a connection of the last batch has not answered.
 func (j *joins[C]) waiting() bool { return len(j.batch) > 0 }

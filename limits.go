@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// Defaults of the fields of [Options] that are zero.
+// Defaults for zero fields of [Options].
 const (
 	defaultSurveyTime    = time.Second
 	defaultPollTime      = 2 * time.Second
@@ -14,245 +14,301 @@ const (
 	defaultMaxClients    = 10000
 )
 
-// What is accepted on the wire.
+// Limits of what is accepted from the network.
 const (
-	maxServiceLen = 512 // bytes of a name
-	maxHops       = 8   // devices that a survey may have passed
+	maxServiceLen = 512 // bytes in a service name
+	maxHops       = 8   // devices on the path of a survey
 
-	// A survey and an answer are a few hops, an id and at most a name; a list holds all names.
+	// maxSurveyLen is the maximum length of a survey or an answer, in bytes.
+	// Both consist of a few hops, an ID and at most one name.
 	maxSurveyLen = 4 << 10
-	maxListLen   = 64 << 20
-	maxUpdateLen = maxListLen + 32 // of a list or change, with what precedes the names
 
-	// maxNames is how many names may be known behind one connection, a device's for example, and maxTotalNames how many a
-	// server keeps, counted on each connection.
+	// maxListLen is the maximum length of a list, in bytes. A message that
+	// carries a list or a change may also have a header.
+	maxListLen   = 64 << 20
+	maxUpdateLen = maxListLen + 32
+
+	// maxNames is the maximum number of names on one connection, such as that
+	// of a device. maxTotalNames is the maximum for a server, which counts a
+	// name once for each connection.
 	maxNames      = 4096
 	maxTotalNames = 1 << 17
 
-	// maxAnswers is how many messages may come on a connection between two surveys of it: twice the answers of all names
-	// there, since some may be late.
+	// maxAnswers is the maximum number of messages on a connection between two
+	// surveys. It is twice the number of names, because answers may be late.
 	maxAnswers = 2 * maxNames
 
-	// An answer may be as late as this many surveys of its connection.
+	// surveysRemembered is the number of surveys of a connection that may still
+	// be answered.
 	surveysRemembered = 32
 )
 
 // Buffers and queues.
 const (
-	// Surveys and names are short: one read from the system mostly brings a whole message.
+	// readBuffer is the size of a connection's read buffer, in bytes. Surveys
+	// and names are short, so one read usually returns a whole message.
 	readBuffer = 512
 
-	// chunk is how much of a message is allocated ahead of its arrival.
+	// chunk is how many bytes of a message are allocated before they arrive.
 	chunk = 64 << 10
 
-	// namesAhead is how many names there is memory for before it is known that they are valid.
-	namesAhead = 4096
+	// maxPreallocatedNames is the maximum number of names that memory is
+	// allocated for before they are known to be valid.
+	maxPreallocatedNames = 4096
 
-	// maxHandshakeMessage is more than a message of the handshake of a subscription in changes takes.
+	// maxHandshakeMessage is the maximum length of a handshake message of a
+	// subscription in changes, in bytes. All valid ones are shorter.
 	maxHandshakeMessage = 16
 
-	// Messages up to this size are copied behind their length and written at once.
+	// smallMessage is the maximum length of a message, in bytes, that is copied
+	// so that it is written together with its length.
 	smallMessage = 4 << 10
 
-	// sendersFrom is how many connections one goroutine sends to before another helps.
-	sendersFrom = 64
+	// connsPerSender is how many connections one goroutine sends to before
+	// another one helps.
+	connsPerSender = 64
 
-	// answerQueue is how many answers wait for the server's loop before the connections they come from have to.
+	// answerQueue is how many answers wait for the server's loop before the
+	// connections that they come from are blocked.
 	answerQueue = 256
 
-	// logQueue is how many records wait for a logger that is slow. Those beyond it are left out, and counted.
+	// logQueue is how many records wait for a slow logger. Further records are
+	// omitted and counted.
 	logQueue = 64
 
-	// warningsPerSecond bounds what strangers can make a socket log.
+	// warningsPerSecond is the maximum rate of warnings that the network can
+	// cause on one socket.
 	warningsPerSecond = 10
 
-	// callbackGrace is how long the end of a server, client or subscriber waits for functions of the user's that have not
-	// returned: Logger and Authorize.
+	// callbackGrace is how long the end of a server, client or subscriber waits
+	// for calls of Logger and Authorize to return.
 	callbackGrace = 500 * time.Millisecond
 )
 
 // Handshakes and accepting.
 const (
-	// handshakeTime bounds the time to connect, and the time that the other side may keep silent in the handshakes.
+	// handshakeTime is the maximum time to connect, and the maximum time that
+	// the other side may be silent in a handshake.
 	handshakeTime = 5 * time.Second
 
-	// welcomeTime is how long a subscriber that wants changes waits for WELCOME after the hello. It is longer than
-	// handshakeTime: publishers that know no changes do not keep it waiting, but close the connection at once.
+	// welcomeTime is how long a subscriber that asks for changes waits for
+	// WELCOME after the hello. It is longer than handshakeTime, because
+	// publishers that do not offer changes close the connection at once and
+	// cause no wait.
 	welcomeTime = 2 * handshakeTime
 
-	// maxPatience bounds the time that a server may keep silent in a handshake. It begins with handshakeTime and doubles
-	// while the server answers connections but no handshake: it may have many others to serve.
+	// maxPatience is the maximum time that a server may be silent in a
+	// handshake. A dialer begins with handshakeTime and doubles it while the
+	// server accepts connections but completes no handshake: the server may
+	// have many others to serve.
 	maxPatience = 4 * handshakeTime
 
-	// mostExtensions is how often a handshake is given handshakeTime more when it is this process that is late.
-	mostExtensions = 3
+	// maxExtensions is how often a handshake is given another handshakeTime
+	// because this process is late.
+	maxExtensions = 3
 
-	// lastSecond is what a handshake of TLS leaves at least for that of SP.
-	lastSecond = time.Second
+	// minHelloTime is the minimum time that remains for the handshake of SP
+	// after that of TLS.
+	minHelloTime = time.Second
 
-	// maxHandshakes is how many handshakes a listener has under way at once, which is as many as Linux lets wait to be
-	// accepted, and roomPause how long it waits for room when none of them may give way.
+	// maxHandshakes is the maximum number of unfinished handshakes of a
+	// listener. Linux lets as many connections wait to be accepted. roomPause
+	// is the pause before the listener looks again for room when no handshake
+	// may be abandoned.
 	maxHandshakes = 4096
 	roomPause     = 10 * time.Millisecond
 
-	// maxAhead is how many bytes are read of the other side while a handshake waits for its turn.
-	maxAhead = 4 << 10
+	// maxReadAhead is how many bytes are read from the other side while a
+	// handshake waits for its turn.
+	maxReadAhead = 4 << 10
 
-	// begunGrace is how long the other side of a handshake that has begun may keep us waiting before it gives way to others.
+	// begunGrace is how long the other side may be silent in a handshake of TLS
+	// that it has begun before the handshake may be abandoned to make room.
 	begunGrace = time.Second
 
-	// acceptPause is how long a listener waits when the system cannot accept a connection, and acceptQuiet how long it must
-	// have gone well before such an error is logged again.
+	// acceptPause is the pause after the system failed to accept a connection.
+	// acceptQuiet is how long there must be no such failure before the next one
+	// is logged again.
 	acceptPause = 50 * time.Millisecond
 	acceptQuiet = time.Minute
 )
 
 // Connecting, and connections that have died.
 const (
-	// The pause before an attempt to connect grows by half from redialMin to redialMax.
+	// The pause before each attempt to connect grows by half from redialMin to
+	// redialMax.
 	redialMin = 100 * time.Millisecond
 	redialMax = time.Second
 
-	// attemptDelay is how long an address of a name has for itself before the next one is tried beside it (RFC 8305,
-	// section 5: Connection Attempt Delay).
+	// attemptDelay is how long an attempt to connect to one address of a name
+	// runs alone before the next address is tried in parallel. It is the
+	// Connection Attempt Delay of RFC 8305, section 5.
 	attemptDelay = 250 * time.Millisecond
 
-	// steadyMin is how long a connection must stand before the outage that it follows is over. For a server that comes and
-	// goes it doubles with each outage, up to steadyMax, and begins anew after a connection that stood for so long.
+	// steadyMin is how long a connection must last to end the outage before it.
+	// For an unstable server that time doubles with each outage, up to
+	// steadyMax. A connection that lasts for steadyMax resets it.
 	steadyMin = time.Second
 	steadyMax = time.Minute
 
-	// vanishedAfter is how long a connection is kept whose other end acknowledges nothing, or takes nothing. It leaves room
-	// for a bad network: a client that is silent is dropped from the list long before.
+	// vanishedAfter is how long a connection is kept whose other end
+	// acknowledges or reads nothing. That allows for a bad network: a silent
+	// client leaves the list long before.
 	vanishedAfter = 30 * time.Second
 )
 
-// keepAlive finds within 10 seconds that the machine at the other end has vanished without a word. Between two probes and
-// the end of a connection there is room for a network that loses one packet in ten.
+// keepAlive detects within 10 seconds that the machine at the other end has
+// vanished. The number of probes allows for a network that loses one packet in
+// ten.
 var keepAlive = net.KeepAliveConfig{Enable: true, Idle: 3 * time.Second, Interval: time.Second, Count: 7}
 
-// The server's timetable.
+// The timing of the server.
 const (
-	// settleTime is how long a join waits for the other newcomers that were asked with it, and how far apart the lists are
-	// that further names behind known connections cause, so that a burst is a few lists.
+	// settleTime is how long a join waits for other newcomers that were
+	// surveyed with it. It is also the minimum interval between lists with new
+	// names on known connections, so that a burst of names makes a few lists.
 	settleTime = 5 * time.Millisecond
 
-	// Lists of joins are as far apart as newcomers take to answer, if that is shortestPace at least, and at most
-	// longestPace. It is known of paceSample of them.
+	// The interval between lists of joins is the median time that newcomers
+	// take to answer, up to longestPace. A median below shortestPace causes no
+	// wait. The median is of at most paceSample times.
 	paceSample   = 64
 	shortestPace = 50 * time.Millisecond
 	longestPace  = time.Second
 
-	// A poll whose end is noticed lateAfter is given graceTime more: there may be answers that have not been read yet.
+	// A poll whose end is noticed more than lateAfter late is extended by
+	// graceTime or SurveyTime, whichever is shorter, because some answers may
+	// not have been read yet.
 	lateAfter = 50 * time.Millisecond
 	graceTime = 200 * time.Millisecond
 
-	// A server that runs this late was stopped.
+	// A server that runs later than this was stopped.
 	serverHalt = 500 * time.Millisecond
 
-	// mostRestarts is how often a server that is stopped again, or loses most connections again, begins anew before its list
-	// is complete.
-	mostRestarts = 5
+	// maxRestarts is how often a server that is stopped again, or loses most
+	// connections again, restarts the wait for a complete list.
+	maxRestarts = 5
 
-	// mostYields is how often the loop lets others run who may have another end of a connection to tell.
-	mostYields = 8
+	// maxYields is how often the loop yields to goroutines that may have to
+	// report the end of another connection.
+	maxYields = 8
 
-	// The loop runs at least this often, so that it notices when the process was stopped.
+	// serverTick is the maximum time between two runs of the loop. It makes the
+	// loop notice that the process was stopped.
 	serverTick = 250 * time.Millisecond
 
-	// When lossFrom connections, and most of those there were, end within lossWindow, the server's network is the likelier
-	// cause. Those who were there then are remembered for lossMemory.
-	lossFrom   = 3
+	// When at least minLosses connections, and most of all, end within
+	// lossWindow, the server's network is the likelier cause. The names that
+	// were listed before are remembered for lossMemory.
+	minLosses  = 3
 	lossWindow = time.Second
 	lossMemory = 10 * time.Minute
 
-	// Ends are not told until there was no other for lossSettle, or the first is longestLoss ago. Of fewer connections than
-	// gatherFrom one that ends alone does not wait.
-	gatherFrom  = 8
-	lossSettle  = 5 * time.Millisecond
-	longestLoss = 50 * time.Millisecond
+	// Leaves are published when no connection has ended for lossSettle, or
+	// longestLoss after the first end. With fewer than minConnsToGather
+	// connections, a single end is published at once.
+	minConnsToGather = 8
+	lossSettle       = 5 * time.Millisecond
+	longestLoss      = 50 * time.Millisecond
 
-	// When more than one in doubtShare has ended, and at least doubtFrom, most may follow, however busy the machine is that
-	// tells it.
+	// These replace lossSettle and longestLoss when more than one connection in
+	// doubtShare has ended, and at least minToDoubt: most may follow, even if a
+	// busy machine reports their ends slowly.
 	suspectSettle  = 100 * time.Millisecond
 	longestSuspect = time.Second
 
-	// From this many silent names, if they are more than one in doubtShare, a poll is doubted. Eureka's self-preservation
-	// begins with 15 %, which is nearly the same.
-	doubtFrom  = 3
+	// A poll is doubted when at least minToDoubt names are silent, and more
+	// than one in doubtShare. The self-preservation of Eureka begins with 15 %,
+	// which is nearly the same.
+	minToDoubt = 3
 	doubtShare = 7
 
-	// A name is not dropped for silence before it lasted patienceFactor times as long as its slowest answer. Where a packet
-	// in ten is lost, an answer takes 2^n retransmission timeouts once in 10^n times. A time counts less with each poll, by
-	// one part in slowestDecay.
+	// A name is not dropped before its silence has lasted patienceFactor times
+	// as long as its slowest answer. Where one packet in ten is lost, one
+	// answer in 10^n takes 2^n retransmission timeouts. The slowest time decays
+	// with each answer, by one part in slowestDecay.
 	patienceFactor = 64
 	slowestDecay   = 64
 
-	// maxSilence is the longest patience with one name. It is also the least
-	// while many are silent, even if most of them are known to be slow.
-	// maxDoubt is the longest patience with many that used to be faster: by then
-	// it is not an overload that passes.
+	// maxSilence is the maximum patience with one name. It is also the minimum
+	// while many names are silent, even if most of them are known to be slow.
+	// maxDoubt is the maximum patience with many names that used to be faster.
+	// No temporary overload lasts as long.
 	maxSilence = 30 * time.Second
 	maxDoubt   = 2 * time.Minute
 
-	// maxChanges is how many recent changes of the list are kept. Their bytes are bounded too, by those of the list.
+	// maxChanges is the maximum number of recent changes of the list that are
+	// kept. Together they are also no longer than the list, in bytes.
 	maxChanges = 256
 )
 
-// Beats and silence in a subscription in changes.
+// Beats and silence of a subscription in changes.
 const (
-	// The server sends something at least once a beat, which is Options.PollTime within these bounds.
+	// The server sends something at least once a beat. The beat is
+	// Options.PollTime, but at least minBeat and at most maxBeat.
 	minBeat = 50 * time.Millisecond
 	maxBeat = time.Minute
 
-	// Beats are sent up to this part of a beat early, many at a time.
+	// A beat is sent up to a fraction of 1/beatSlack of a beat early, so that
+	// many are sent together.
 	beatSlack = 8
 
-	// A server that misses this many beats does not count while another speaks. A busy machine stutters:
-	// shortestPatience is how long any server may be silent.
+	// A server that misses missedBeats beats does not count while another
+	// server speaks. Any server may be silent for shortestPatience, because
+	// busy machines run late.
 	missedBeats      = 3
 	shortestPatience = time.Second
 
-	// A subscriber whose list an incomplete server has not checked yet is sent no beat for this many beats: far fewer than
-	// would make it give up.
+	// uncheckedBeats is how many beats a subscriber is not sent while an
+	// incomplete server has not yet checked the list that the subscriber holds.
+	// It is far below the number at which the subscriber gives up.
 	uncheckedBeats = 4
 
-	// A connection that is silent for this many beats, and at least for vanishedAfter, is given up.
+	// A connection is given up when it is silent for lostBeats beats, and at
+	// least for vanishedAfter.
 	lostBeats = 10
 
-	// A subscriber or client that notices a silence this late takes itself for the one that did not run.
+	// A subscriber or client that notices a silence later than this did not run
+	// itself for a while, and does not blame the server.
 	peerHalt = 100 * time.Millisecond
 )
 
-// What a client makes of surveys that stay away.
+// How a client reacts when surveys stop.
 const (
-	// The pause between surveys is known once pulsePauses of them were measured. It counts less with each that
-	// follows, by one part in pulseDecay of that: surveys that were queued up say nothing.
+	// The interval between surveys is known when pulsePauses intervals were
+	// measured. Each shorter interval reduces it by one part in pulseDecay of
+	// the shorter one, so that surveys that were queued have little effect.
 	pulsePauses = 2
 	pulseDecay  = 2
 
-	// firstPulse is how long surveys may stay away before their pauses are known, longer than a server is likely to
-	// pause. Each connection that is given up so makes that pulseGrowth times as long, up to longestPulse, so that a server
-	// that asks even less often loses a client for a moment, and a few times at most.
+	// firstPulse is how long surveys may be absent while the interval is
+	// unknown. It is longer than the PollTime of most servers. Each connection
+	// that is given up by it multiplies it by pulseGrowth, up to longestPulse.
+	// So a server that surveys even less often loses a client only for a
+	// moment, and only a few times.
 	firstPulse   = time.Hour
 	pulseGrowth  = 4
 	longestPulse = 24 * time.Hour
 )
 
-// The form of a subscription.
+// The choice of the form of a subscription.
 const (
-	// changesProtocol is what a subscriber that wants changes says it speaks: number 0xFD5 of those that the registry of
-	// the Scalability Protocols keeps for local use, role 1.
+	// changesProtocol is the protocol number in the hello of a subscriber that
+	// asks for changes: protocol 0xFD5, role 1. The registry of the Scalability
+	// Protocols reserves 0xF00 to 0xFFF for local and experimental use.
 	changesProtocol = 0xFD51
 
-	// A publisher that knows no changes closes the connection in milliseconds. A refusal later than maxRefusalDelay may have
-	// other reasons.
+	// A publisher that does not offer changes closes the connection within
+	// milliseconds. A refusal later than maxRefusalDelay may have other
+	// reasons.
 	maxRefusalDelay = time.Second
 
-	// A server that has refused changes is asked for them again after refusalTime, when it is connected anew.
+	// A server that has refused changes is asked for them again when it is
+	// connected again and refusalTime has passed.
 	refusalTime = time.Minute
 
-	// After a message that breaks the protocol a subscription is plain for mistrustTime; that doubles each time, up to
+	// After a message that breaks the protocol, a subscription uses the plain
+	// form for mistrustTime. That time doubles with each such message, up to
 	// maxMistrust.
 	mistrustTime = 10 * time.Minute
 	maxMistrust  = 24 * time.Hour

@@ -126,7 +126,7 @@ func (l *link) handshake(config *tls.Config, patience time.Duration) (err error)
 }
 
 // handshakeTLS performs the TLS handshake. It returns how much of patience is
-// left, but at least lastSecond.
+// left, but at least minHelloTime.
 func (l *link) handshakeTLS(config *tls.Config, patience time.Duration) (left time.Duration, err error) {
 	hs := &tlsHandshakeConn{Conn: l.net, turns: &tlsTurns, protectedUntil: &l.protectedUntil, left: patience}
 	defer hs.end()
@@ -142,7 +142,7 @@ func (l *link) handshakeTLS(config *tls.Config, patience time.Duration) (left ti
 		return 0, err
 	}
 	l.net = tc
-	return max(hs.left, lastSecond), nil
+	return max(hs.left, minHelloTime), nil
 }
 
 // exchangeHello exchanges the 8 bytes with which each side of an SP connection
@@ -247,13 +247,13 @@ func (l *link) receiveShort() ([]byte, error) {
 
 // patientReader reads from a link. If the deadline of the handshake has passed
 // although unread bytes have arrived, this process is late and not the other
-// side. The reader then extends the deadline, at most mostExtensions times.
+// side. The reader then extends the deadline, at most maxExtensions times.
 type patientReader struct{ *link }
 
 func (t patientReader) Read(p []byte) (int, error) {
 	for {
 		n, err := t.net.Read(p)
-		if n > 0 || !errors.Is(err, os.ErrDeadlineExceeded) || t.extensions == mostExtensions || !t.unread() {
+		if n > 0 || !errors.Is(err, os.ErrDeadlineExceeded) || t.extensions == maxExtensions || !t.unread() {
 			return n, err
 		}
 		t.extensions++

@@ -5,46 +5,56 @@ import (
 	"time"
 )
 
-// losses notices that most connections end at once: then the server's network
-// is the likelier cause. It remembers who was there, to know them when they
-// come back.
+// losses detects that most connections end at the same time, which is more
+// likely a failure of the server's network than of the clients. It remembers
+// the names that were listed, to recognize them when they come back. It has no
+// clock: callers pass the time.
 type losses struct {
-	since  time.Time // when the first of those that are counted ended
-	known  int       // how many connections there were then
-	newest int       // the number of the last of them; later ones are not counted
-	ended  int
-	last   time.Time // when the last connection of any ended
-	list   []string  // as it was when the first of those that are counted ended
-	before []string  // of those who were in the list before most ended, the ones who are not back
-	were   int       // how many they were at first
-	until  time.Time // how long they are remembered; zero if few have ended
+	// Connections that end close together are counted.
+	since  time.Time // when the first of them ended
+	known  int       // connections that were open then
+	newest int       // number of the newest of those; later ones do not count
+	ended  int       // of those known, how many have ended
+	list   []string  // the list before the first of them ended
+
+	last time.Time // when any connection last ended
+
+	// missing holds the names that were in the list before most connections
+	// ended and have not come back. They are remembered until a given time,
+	// which is zero if no such loss is remembered.
+	missing        []string
+	missingAtFirst int // the length of missing at the time of the loss
+	until          time.Time
 }
 
-// over reports whether an end is too late to be counted with the others.
-func (l *losses) over(now time.Time) bool { return l.since.IsZero() || now.Sub(l.since) > lossWindow }
+// expired reports whether an end comes too late to be counted with the others.
+func (l *losses) expired(now time.Time) bool {
+	return l.since.IsZero() || now.Sub(l.since) > lossWindow
+}
 
-// begin counts anew, with the connections and the list as they are.
+// begin starts a new count with the current connections and list.
 func (l *losses) begin(now time.Time, known, newest int, list []string) {
 	l.since, l.known, l.newest, l.ended, l.list = now, known, newest, 0, list
 }
 
-// follows reports whether an end comes right after another.
+// follows reports whether an end comes right after another one.
 func (l *losses) follows(now time.Time) bool {
 	return !l.last.IsZero() && now.Sub(l.last) < lossSettle
 }
 
-// suspect reports whether so many have ended that most may follow.
+// suspect reports whether so many connections have ended that most may follow.
 func (l *losses) suspect() bool { return many(l.ended, l.known) }
 
-// end counts the end of the connection with a number, and reports whether most
-// have now ended, and whether it is this one that makes them most.
+// end counts the end of the connection with the given number. It reports
+// whether most connections have now ended, and whether this is the first end of
+// which that is true.
 func (l *losses) end(number int, now time.Time) (most, first bool) {
 	l.last = now
 	if number > l.newest {
 		return false, false
 	}
 	l.ended++
-	enough := max(lossFrom, l.known/2+1)
+	enough := max(minLosses, l.known/2+1)
 	if l.ended < enough {
 		return false, false
 	}
@@ -55,38 +65,41 @@ func (l *losses) end(number int, now time.Time) (most, first bool) {
 	return true, l.ended == enough
 }
 
-// remember remembers the list, and those who are not back from an earlier loss.
+// remember sets missing to the list. It adds the names that are still missing
+// from an earlier loss, unless that makes too many.
 func (l *losses) remember(now time.Time) {
 	var away []string
 	if l.recent(now) {
-		away, _ = compare(l.before, l.list)
+		away, _ = compare(l.missing, l.list)
 	}
 	if len(l.list)+len(away) > maxTotalNames {
 		away = nil
 	}
-	l.before, _ = edit(l.list, nil, away)
-	l.were = len(l.before)
+	l.missing, _ = edit(l.list, nil, away)
+	l.missingAtFirst = len(l.missing)
 }
 
-// recent reports whether many have ended, and may come back.
+// recent reports whether most connections have ended recently, so that their
+// names may come back.
 func (l *losses) recent(now time.Time) bool { return now.Before(l.until) }
 
-// settle forgets those who are in the list, and all once most of them are.
+// settle removes the names in list from the missing ones. It forgets the loss
+// once more than half of the names are back.
 func (l *losses) settle(list []string, now time.Time) {
 	if !l.recent(now) {
 		return
 	}
-	l.before, _ = compare(l.before, list)
-	if 2*len(l.before) < l.were {
+	l.missing, _ = compare(l.missing, list)
+	if 2*len(l.missing) < l.missingAtFirst {
 		l.until = time.Time{}
 	}
 }
 
-// lost reports whether a name that comes now is one of those.
+// lost reports whether name is one of the missing names.
 func (l *losses) lost(name string, now time.Time) bool {
 	if !l.recent(now) {
 		return false
 	}
-	_, found := slices.BinarySearch(l.before, name)
+	_, found := slices.BinarySearch(l.missing, name)
 	return found
 }

@@ -23,7 +23,7 @@ func TestLosses(t *testing.T) {
 			var l losses
 			conns, got := test.known, 0
 			for i, at := range test.ends {
-				if l.over(c.at(at)) {
+				if l.expired(c.at(at)) {
 					l.begin(c.at(at), conns, test.known, []string{"a"})
 				}
 				if most, first := l.end(i+1, c.at(at)); most && got == 0 {

@@ -80,7 +80,7 @@ func (p *pipe) offer() {
 
 // offerAll calls offer for many, with the help of other goroutines.
 func offerAll[S interface{ offer() }](all []S) {
-	helpers := min(len(all)/sendersFrom, runtime.GOMAXPROCS(0)-1)
+	helpers := min(len(all)/connsPerSender, runtime.GOMAXPROCS(0)-1)
 	share := len(all) / (helpers + 1)
 	var group sync.WaitGroup
 	for range helpers {

@@ -105,7 +105,7 @@ func TestPipeOfAClosedEndpoint(t *testing.T) {
 
 // offerAll offers every connection, however they are shared out.
 func TestOfferAll(t *testing.T) {
-	for _, n := range []int{0, 1, sendersFrom - 1, sendersFrom, 2*sendersFrom + 1, 1000} {
+	for _, n := range []int{0, 1, connsPerSender - 1, connsPerSender, 2*connsPerSender + 1, 1000} {
 		all := make([]*offered, n)
 		for i := range all {
 			all[i] = new(offered)

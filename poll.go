@@ -2,17 +2,22 @@ package gopherdiscovery
 
 import "time"
 
-// poll times the surveys of everyone: when one begins, when it ends, and whether the silence that it met is believed.
+// poll decides when a survey of all connections begins and ends, and whether
+// the silence that it has found is believed. It has no clock: callers pass the
+// time.
 type poll struct {
 	surveyTime, recvDeadline, pollTime time.Duration
-	limit                              int // polls in a row that a silent name misses until it is dropped
 
-	next       time.Time // when the next begins; zero while that depends on the one that is running
+	limit int // Options.MissedSurveys
+
+	// next is when the next poll begins. It is zero while that depends on the
+	// end of the running one.
+	next       time.Time
 	running    bool
-	doubted    bool // the last one was
-	start      time.Time
-	lastAnswer time.Time // within the poll
-	grace      time.Time // the poll's end after it was late; zero if it was not
+	doubted    bool      // the last poll was doubted
+	start      time.Time // of the running poll
+	lastAnswer time.Time // during the running poll
+	grace      time.Time // extended end of the poll; zero if not extended
 }
 
 func newPoll(opt Options, now time.Time) poll {
@@ -22,10 +27,11 @@ func newPoll(opt Options, now time.Time) poll {
 	}
 }
 
-// due reports whether a poll is to begin or to end.
+// due reports whether a poll has to begin or to end.
 func (p *poll) due(now time.Time) bool { return !now.Before(p.deadline()) }
 
-// deadline is when the poll that is running ends at the latest, or the next begins.
+// deadline returns the latest end of the running poll or, between polls, the
+// start of the next.
 func (p *poll) deadline() time.Time {
 	if !p.running {
 		return p.next
@@ -40,8 +46,8 @@ func (p *poll) deadline() time.Time {
 	return end
 }
 
-// overtaken reports whether the next poll is to begin although this one is
-// still running.
+// overtaken reports whether the next poll is due while this one is still
+// running.
 func (p *poll) overtaken(now time.Time) bool {
 	return p.running && !p.next.IsZero() && !now.Before(p.next)
 }
@@ -52,8 +58,9 @@ func (p *poll) begin(now time.Time) {
 	p.start, p.lastAnswer = now, now
 }
 
-// tooLate reports whether the end of the poll is noticed so late that answers may not have been read yet, and then gives it
-// more time, once.
+// tooLate reports whether the end of the poll is noticed so late that some
+// answers may not have been read yet. In that case it extends the poll, but
+// only once.
 func (p *poll) tooLate(now time.Time) bool {
 	if !p.grace.IsZero() || now.Sub(p.deadline()) <= lateAfter {
 		return false
@@ -62,10 +69,11 @@ func (p *poll) tooLate(now time.Time) bool {
 	return true
 }
 
-// end ends the poll, and reports whether it is doubted: when many names that
-// used to be faster are silent at once, on connections that stand, the server,
-// its network or an overload is the likelier cause. The first time another poll
-// follows at once; an overload would be the worse for more.
+// end ends the poll and reports whether it is doubted. It is doubted when many
+// names that used to be faster are silent at once although their connections
+// are open: the likelier cause is then the server, its network or an overload.
+// After the first doubted poll in a row, the next one follows at once. Later
+// ones do not, because more polls would make an overload worse.
 func (p *poll) end(now time.Time, unexpected, known int) (doubted bool) {
 	p.running = false
 	again := p.doubted
@@ -80,13 +88,13 @@ func (p *poll) end(now time.Time, unexpected, known int) (doubted bool) {
 	return p.doubted
 }
 
-// many reports whether so many of the names that are known are silent that it
-// is hardly for reasons of their own.
-func many(silent, known int) bool { return silent >= doubtFrom && doubtShare*silent > known }
+// many reports whether so many of the known names or connections are silent or
+// gone that a common cause is likely.
+func many(silent, known int) bool { return silent >= minToDoubt && doubtShare*silent > known }
 
-// restart makes the next poll begin in PollTime, as after the server's start.
-// One that is running goes on until then: otherwise those that hang would stay
-// for as long as there are reasons to restart.
+// restart schedules the next poll in PollTime, as after the start of the
+// server. A running poll continues until then. Otherwise repeated restarts
+// would keep hung clients on the list.
 func (p *poll) restart(now time.Time) { p.next = now.Add(p.pollTime) }
 
 // abandon ends the poll without a result.

@@ -89,8 +89,8 @@ func TestPollIsDoubted(t *testing.T) {
 	}{
 		{"no name is known", 0, 0, false},
 		{"all have answered", 0, 4, false},
-		{"all of fewer than doubtFrom", doubtFrom - 1, doubtFrom - 1, false},
-		{"all of doubtFrom", doubtFrom, doubtFrom, true},
+		{"all of fewer than minToDoubt", minToDoubt - 1, minToDoubt - 1, false},
+		{"all of minToDoubt", minToDoubt, minToDoubt, true},
 		{"one in doubtShare", 4, 4 * doubtShare, false},
 		{"more than one in doubtShare", 4, 4*doubtShare - 1, true},
 		{"fewer of many", 142, 1000, false},

@@ -7,21 +7,22 @@ import (
 	"time"
 )
 
-// publisher is the PUB side. It hands the subscribers that come and go to the server's loop, which decides when the list is
-// published; from then on each subscriber is sent what it lacks as soon as its connection can take it.
+// publisher is the PUB side of a server. It passes subscribers that come and go
+// to the server's loop, which decides when to publish the list. Each subscriber
+// is then sent what it lacks as soon as its connection can take it.
 type publisher struct {
 	sock     *socket
 	arrivals arrivals[*subscription]
 	beat     time.Duration
 
-	// Only the server's loop uses these.
+	// Only the server's loop uses these fields.
 	subscriptions map[*subscription]struct{}
-	nextBeat      time.Time // when to look for subscribers that are owed a beat
+	nextBeat      time.Time // when to look for subscribers that are due a beat
 
-	mu       sync.Mutex // guards the fields below, and the cursors in the log
+	mu       sync.Mutex // guards the fields below and all cursors
 	log      changelog
-	asOf     time.Time       // when the server's loop last took in what had happened
-	withheld []*subscription // were to be sent something long after that
+	asOf     time.Time       // when the loop last marked the list as current
+	withheld []*subscription // not sent anything, because asOf was too old
 }
 
 func newPublisher(opt Options, set settings, loop bell) *publisher {
@@ -40,31 +41,34 @@ func (p *publisher) open(on *pipe) session {
 	return &subscription{publisher: p, pipe: on, cursor: newCursor(plain, have, time.Now())}
 }
 
-// vouch tells when the server's loop took in what had happened. It returns the
-// subscribers that were to be sent something, but so long after the last time
-// that the process may have been stopped in between. Meanwhile another server
-// may have told them better.
-func (p *publisher) vouch(now time.Time) (withheld []*subscription) {
+// markCurrent records that the server's loop has handled all events, so that
+// the list is current. It returns the subscribers that were not sent anything
+// since the last call, because the process may have been stopped and the list
+// was no longer known to be true. Another server may have sent them a newer
+// one.
+func (p *publisher) markCurrent(now time.Time) (withheld []*subscription) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	withheld, p.withheld, p.asOf = p.withheld, nil, now
 	return withheld
 }
 
-// take takes in the subscribers that have come and gone, and returns those that have come.
+// take records the subscribers that have come and gone, and returns those that
+// have come.
 func (p *publisher) take() (came []*subscription) {
-	for _, m := range p.arrivals.take() {
-		if m.ended {
-			delete(p.subscriptions, m.session)
+	for _, e := range p.arrivals.take() {
+		if e.ended {
+			delete(p.subscriptions, e.session)
 		} else {
-			p.subscriptions[m.session] = struct{}{}
-			came = append(came, m.session)
+			p.subscriptions[e.session] = struct{}{}
+			came = append(came, e.session)
 		}
 	}
 	return came
 }
 
-// publish takes the list as it is now.
+// publish sends the list, or what has changed in it, to all subscribers if
+// anything is new.
 func (p *publisher) publish(list []string, complete bool) {
 	p.mu.Lock()
 	isNew := p.log.publish(list, complete)
@@ -74,7 +78,8 @@ func (p *publisher) publish(list []string, complete bool) {
 	}
 }
 
-// keepBeat sends a beat to those that were sent nothing else for so long.
+// keepBeat sends a beat to the subscribers that were sent nothing for the
+// length of a beat.
 func (p *publisher) keepBeat(now time.Time) {
 	if now.Before(p.nextBeat) {
 		return
@@ -95,19 +100,20 @@ func (p *publisher) keepBeat(now time.Time) {
 	offerAll(quiet)
 }
 
-// subscription is a connection that lists or changes are sent to.
+// subscription is the session with a subscriber.
 type subscription struct {
 	publisher *publisher
 	pipe      *pipe
-	cursor    cursor // guarded by the publisher
+	cursor    cursor // guarded by publisher.mu
 }
 
 func (s *subscription) began() { s.publisher.arrivals.began(s) }
 
-// received is called for what a subscriber must not do: say something.
-func (s *subscription) received([]byte) error { return errSubscriberTalks }
+// received returns an error, because a subscriber must not send messages.
+func (s *subscription) received([]byte) error { return errSubscriberSent }
 
-// say says nothing that the server's loop may not know to be true any more.
+// say returns the next message. It returns nil, and wakes the server's loop, if
+// the list has not been marked as current for so long that it may be wrong.
 func (s *subscription) say() []byte {
 	p := s.publisher
 	p.mu.Lock()

@@ -36,13 +36,13 @@ func newTestPublisher(t *testing.T, poll time.Duration) *publisher {
 	t.Helper()
 	p := newPublisher(Options{PollTime: poll}, quietSettings, newBell())
 	t.Cleanup(p.sock.close)
-	p.vouch(time.Now())
+	p.markCurrent(time.Now())
 	return p
 }
 
 // loop does what the server's loop does when nothing has happened.
 func (p *publisher) loop() {
-	offerAll(p.vouch(time.Now()))
+	offerAll(p.markCurrent(time.Now()))
 	p.keepBeat(time.Now())
 }
 
@@ -264,18 +264,18 @@ func TestPublisherWithholdsWhatMayBeOld(t *testing.T) {
 		if len(p.arrivals.bell) == 0 {
 			t.Error("the loop is not woken")
 		}
-		withheld := p.vouch(time.Now())
+		withheld := p.markCurrent(time.Now())
 		p.publish(longNames("b c w x y z"), true)
 		plain.expect(t, "when the loop has looked, plain", "plain b c w x y z")
 		changes.expect(t, "when the loop has looked", "change! -a")
 		offerAll(withheld)
-		offerAll(p.vouch(time.Now()))
+		offerAll(p.markCurrent(time.Now()))
 		plain.expect(t, "when it was sent all, plain")
 		changes.expect(t, "when it was sent all")
 		time.Sleep(time.Second)
 		p.keepBeat(time.Now())
 		changes.expect(t, "a late beat")
-		offerAll(p.vouch(time.Now()))
+		offerAll(p.markCurrent(time.Now()))
 		changes.expect(t, "when the loop has looked again", "beat!")
 	})
 }
@@ -284,8 +284,8 @@ func TestPublisherWithholdsWhatMayBeOld(t *testing.T) {
 func TestSubscribersMustNotTalk(t *testing.T) {
 	s := newTestPublisher(t, time.Second).subscribe(newFakePipe(), false, nil)
 	for _, body := range []string{"", "hello", string(encodeHave(nil))} {
-		if err := s.subscription.received([]byte(body)); err != errSubscriberTalks {
-			t.Errorf("%q: got error %v, want %v", body, err, errSubscriberTalks)
+		if err := s.subscription.received([]byte(body)); err != errSubscriberSent {
+			t.Errorf("%q: got error %v, want %v", body, err, errSubscriberSent)
 		}
 	}
 }

@@ -2,22 +2,31 @@ package gopherdiscovery
 
 import "time"
 
-// pulse is how far apart the surveys of a server are. A client learns from it
-// that they have stayed away for so long that something between it and the
-// server must be dead, although the connection stands. It has no clock.
+// pulse measures the intervals between the surveys of a server. From them a
+// client tells when surveys have been absent for so long that the path to the
+// server must be dead, although the connection is still open. It has no clock:
+// callers pass the time.
 type pulse struct {
-	last   time.Time     // survey on the connection, or before the first its begin
-	asked  bool          // a survey has come on it
-	pause  time.Duration // between two surveys, the longest, old ones counting less
-	pauses int           // that were measured
-	fresh  int           // of these, the ones on the connection
-	lost   int           // connections in a row that were given up before their own pauses were known
+	// last is when the last survey came on the current connection, or when the
+	// connection began, if none has.
+	last  time.Time
+	asked bool // a survey has come on the current connection
+
+	// pause is the longest interval between two surveys. Older intervals count
+	// less.
+	pause  time.Duration
+	pauses int // intervals measured
+	fresh  int // of these, the ones on the current connection
+
+	// lost is the number of connections in a row that were given up before
+	// enough intervals were measured on them.
+	lost int
 }
 
-// begin begins a connection.
+// begin starts a new connection.
 func (p *pulse) begin(now time.Time) { p.last, p.asked, p.fresh = now, false, 0 }
 
-// beat notes a survey.
+// beat records a survey.
 func (p *pulse) beat(now time.Time) {
 	if p.asked {
 		pause := now.Sub(p.last)
@@ -31,10 +40,11 @@ func (p *pulse) beat(now time.Time) {
 	p.last, p.asked = now, true
 }
 
-// due is when the connection is to be given up. While its own pauses are
-// unknown the patience is longer: the server may have been told to ask less
-// often. It grows with each time that it was too short, for a server may also
-// ask once and never again.
+// due returns when to give up the connection if no survey comes. The wait is
+// longer while few intervals were measured on the current connection, because
+// the server may have been reconfigured to survey less often. It grows with
+// each connection that was given up too early: a server may also survey a
+// connection once and never again.
 func (p *pulse) due() time.Time {
 	patience, grow := firstPulse, p.lost
 	if p.pauses >= pulsePauses {
@@ -49,11 +59,11 @@ func (p *pulse) due() time.Time {
 	return p.last.Add(patience)
 }
 
-// excuse begins the silence anew, and measures none: the client itself did not
-// run.
+// excuse restarts the wait and measures no interval. It is called when the
+// client itself did not run.
 func (p *pulse) excuse(now time.Time) { p.last, p.asked = now, false }
 
-// giveUp notes that the connection is given up.
+// giveUp records that the connection is given up.
 func (p *pulse) giveUp() {
 	if p.fresh < pulsePauses {
 		p.lost++

@@ -6,54 +6,63 @@ import (
 	"time"
 )
 
-// roster knows who is alive: which names were heard on which connections, of type C, and who is still to be heard in the
-// poll that is running. Behind a connection there may be a device with many names. A roster has no socket, no clock and no
-// goroutine.
+// roster records which names are alive on which connections, of type C, and
+// which of them have not yet answered the running poll. A connection may lead
+// to a device with many names behind it. A roster has no socket, no clock and
+// no goroutine.
 type roster[C comparable] struct {
 	conns map[C]*member
-	count int // of connections that have come
+	count int // connections ever added
 	names map[string]*known
-	size  int      // of the list on the wire, in bytes
-	total int      // names, counted on each connection
-	list  []string // the names, sorted, but for those that have changed since
-	dirty map[string]struct{}
+	size  int                 // of the list on the wire, in bytes
+	total int                 // names, counted once for each connection
+	list  []string            // as sorted returned it last
+	dirty map[string]struct{} // names that may have come or gone since
 
-	poll    int // the number of the poll
+	poll    int // the number of the last poll
 	unheard int // connections and names that have not answered it
 }
 
-// member is what is known of a connection.
+// member is the state of a connection.
 type member struct {
-	number  int // in the order in which they came
-	heardIn int // the last poll in which it answered, or in which it came
+	number  int // counts connections in the order in which they came
+	heardIn int // the last poll that it answered or in which it came
 	names   map[string]*presence
 	dropped dropped
 }
 
-// dropped is the name that was dropped last for its silence, and when it was
-// first asked in vain. If it answers after all, that is how long it takes.
+// dropped is the name that was last dropped for its silence, and the time of
+// the first survey that it did not answer. If it answers after all, the time
+// since then is how long it takes to answer.
 type dropped struct {
 	name  string
 	asked time.Time
 }
 
-// known is a name in the list. Connections share its string.
+// known is a name in the list. All connections with the name share its string.
 type known struct {
 	name  string
-	conns int // on which it is known
+	conns int // connections with the name
 }
 
-// presence is what is known of a name on a connection.
+// presence is the state of a name on a connection.
 type presence struct {
-	heardIn int           // the last poll in which it answered
-	silent  int           // polls that it has not answered in a row
-	missed  int           // of these, the ones since the last that was doubted
-	doubted bool          // it has missed a poll that was doubted, and not been heard since
-	asked   time.Time     // when it was first asked since it was heard; zero if it has answered
-	slowest time.Duration // the longest that it took to answer, old times counting less
+	heardIn int // the last poll that it answered
+	silent  int // polls in a row that it has not answered
+	missed  int // of these, the ones since the last doubted poll
+
+	// doubted reports whether a poll was doubted since the last answer.
+	doubted bool
+
+	// asked is when the first survey since the last answer was sent, or zero if
+	// that is answered.
+	asked time.Time
+
+	// slowest is the longest time that an answer took. Older times count less.
+	slowest time.Duration
 }
 
-// answers notes that the name was heard.
+// answers records an answer.
 func (p *presence) answers(now time.Time) {
 	p.silent, p.missed, p.doubted = 0, 0, false
 	if !p.asked.IsZero() {
@@ -62,25 +71,26 @@ func (p *presence) answers(now time.Time) {
 	p.asked = time.Time{}
 }
 
-// took notes how long an answer took. Beyond the longest patience that makes no
-// difference, but would be remembered for longer.
+// took records how long an answer took. Times beyond maxSilence make no
+// difference and would only be remembered for longer.
 func (p *presence) took(d time.Duration) {
 	p.slowest = max(min(d, maxSilence), p.slowest-p.slowest/slowestDecay)
 }
 
-// patience is how long the silence of the name lasts at least before it is
-// dropped. It follows the slowest of its answers, as TCP's retransmission
-// timeout does the round trip (RFC 6298).
+// patience returns the minimum silence of the name before it is dropped. It
+// follows the slowest answer, as the retransmission timeout of TCP follows the
+// round-trip time (RFC 6298).
 func (p *presence) patience() time.Duration {
 	if p.doubted {
-		return maxSilence // the network comes back for some later than for others
+		return maxSilence // the network may recover later for some names
 	}
 	return min(patienceFactor*p.slowest, maxSilence)
 }
 
-// expected reports whether the name may well answer later: it has taken as
-// long before. No silence beyond half the longest patience is expected, so that
-// a poll is doubted well before the first of many that hang together is dropped.
+// expected reports whether the silence of the name is no surprise, because an
+// answer has taken as long before. A silence beyond half of maxSilence is
+// always a surprise. So when many names hang together, a poll is doubted well
+// before the first of them is dropped.
 func (p *presence) expected(now time.Time) bool {
 	return now.Sub(p.asked) <= min(p.slowest, maxSilence/2)
 }
@@ -89,13 +99,13 @@ func newRoster[C comparable]() *roster[C] {
 	return &roster[C]{conns: make(map[C]*member), names: make(map[string]*known), list: []string{}, dirty: make(map[string]struct{})}
 }
 
-// connect adds a connection. It owes no answer to a poll that is running.
+// connect adds a connection. It owes no answer to the running poll.
 func (r *roster[C]) connect(c C) {
 	r.count++
 	r.conns[c] = &member{number: r.count, heardIn: r.poll, names: make(map[string]*presence)}
 }
 
-// disconnect removes a connection, with the names that are on no other.
+// disconnect removes a connection, and the names that no other connection has.
 func (r *roster[C]) disconnect(c C) {
 	m := r.conns[c]
 	if m == nil {
@@ -110,7 +120,7 @@ func (r *roster[C]) disconnect(c C) {
 	delete(r.conns, c)
 }
 
-// owes reports whether a name has been asked and not been heard since.
+// owes reports whether a name on the connection owes an answer.
 func (m *member) owes() bool {
 	for _, p := range m.names {
 		if !p.asked.IsZero() {
@@ -120,7 +130,8 @@ func (m *member) owes() bool {
 	return false
 }
 
-// excuse begins all silences anew: the server itself did not run.
+// excuse restarts the silence of all names. It is called when the server itself
+// did not run.
 func (r *roster[C]) excuse(now time.Time) {
 	for _, m := range r.conns {
 		for _, p := range m.names {
@@ -131,8 +142,9 @@ func (r *roster[C]) excuse(now time.Time) {
 	}
 }
 
-// hear notes an answer, and of a new name that it took some time. An answer from a connection that has ended changes nothing.
-// The error tells why a new name is one too many.
+// hear records an answer. Of a new name it also records how long the answer
+// took. An answer from a connection that has ended is ignored. The error says
+// which limit a new name exceeds.
 func (r *roster[C]) hear(c C, name string, now time.Time, took time.Duration) error {
 	m := r.conns[c]
 	if m == nil {
@@ -155,7 +167,7 @@ func (r *roster[C]) hear(c C, name string, now time.Time, took time.Duration) er
 	case r.total == maxTotalNames, r.names[name] == nil && r.size+len(separator)+len(name) > maxListLen:
 		return errListFull
 	default:
-		if name == m.dropped.name { // it was not hung but slow
+		if name == m.dropped.name { // slow, not hung
 			took = now.Sub(m.dropped.asked)
 		}
 		p = &presence{heardIn: r.poll}
@@ -165,7 +177,7 @@ func (r *roster[C]) hear(c C, name string, now time.Time, took time.Duration) er
 	return nil
 }
 
-// startPoll makes everyone owe an answer.
+// startPoll begins a poll, which all connections and names owe an answer.
 func (r *roster[C]) startPoll(now time.Time) {
 	r.poll++
 	r.unheard = len(r.conns)
@@ -180,7 +192,8 @@ func (r *roster[C]) startPoll(now time.Time) {
 }
 
 // silent returns how many names have not answered the poll, how many of these
-// used to be faster, and how many are known, counted on each connection.
+// used to answer faster, and how many are known. All are counted once for each
+// connection.
 func (r *roster[C]) silent(now time.Time) (silent, unexpected, known int) {
 	for _, m := range r.conns {
 		known += len(m.names)
@@ -197,8 +210,8 @@ func (r *roster[C]) silent(now time.Time) (silent, unexpected, known int) {
 	return silent, unexpected, known
 }
 
-// strained reports whether many names were slow lately. Then those that were
-// fast so far may be the next to be slow.
+// strained reports whether many names were slow recently. If so, names that
+// were fast so far may become slow next.
 func (r *roster[C]) strained() bool {
 	slow, known := 0, 0
 	for _, m := range r.conns {
@@ -212,10 +225,11 @@ func (r *roster[C]) strained() bool {
 	return many(slow, known)
 }
 
-// endPoll returns how many names have missed the poll, and drops those that
-// have now missed limit polls in a row and kept silent for longer than they ever
-// did, and at least for atLeast. A poll that is doubted is missed by no name,
-// and the count begins anew; but no silence of limit polls lasts without end.
+// endPoll ends a poll and returns how many names have missed it. It drops the
+// names that have now missed limit polls in a row and whose silence is longer
+// than their patience and atLeast. A doubted poll counts as missed by no name
+// and resets the counts of missed polls. A silence of limit polls and maxDoubt
+// ends in any case.
 func (r *roster[C]) endPoll(now time.Time, limit int, atLeast time.Duration, doubted bool) (missed int) {
 	for _, m := range r.conns {
 		for name, p := range m.names {
@@ -240,7 +254,7 @@ func (r *roster[C]) endPoll(now time.Time, limit int, atLeast time.Duration, dou
 	return missed
 }
 
-// add returns the name as it is known.
+// add adds a name and returns the shared string of it.
 func (r *roster[C]) add(name string) string {
 	k := r.names[name]
 	if k == nil {
@@ -268,8 +282,8 @@ func (r *roster[C]) drop(m *member, name string, p *presence) {
 	}
 }
 
-// sorted returns the names, which the caller must not change. Only those that
-// have come or gone since the last call are sorted.
+// sorted returns the sorted names. The caller must not modify the slice. Only
+// names that have come or gone since the last call are sorted and merged.
 func (r *roster[C]) sorted() []string {
 	var removed, added []string
 	for name := range r.dirty {
@@ -290,7 +304,7 @@ func (r *roster[C]) sorted() []string {
 	return r.list
 }
 
-// all returns the connections, in no order.
+// all returns the connections in no particular order.
 func (r *roster[C]) all() []C {
 	return slices.Collect(maps.Keys(r.conns))
 }

@@ -2,27 +2,29 @@ package gopherdiscovery
 
 import "time"
 
-// schedule decides when to ask which connections, of type C, and when to publish the list. It is a roster with a timetable,
-// and like the roster a pure one: events and the time go in, actions come out. It alone detects that the process was stopped.
+// schedule decides when to survey which connections, of type C, and when to
+// publish the list. It adds the timing to a roster. Like the roster it has no
+// socket, no clock and no goroutine: events and the time go in, actions come
+// out. It is the only place that detects that the process was stopped.
 type schedule[C comparable] struct {
 	*roster[C]
-	poll     poll
-	joins    joins[C]
-	edition  edition
-	losses   losses
-	told     bool      // whether the list was complete when next was called last
-	wakeAt   time.Time // when next wanted to be called; at first at once
-	greetAt  time.Time // subscribers who come have to wait until then
-	restarts int       // since the list was complete
+	poll        poll
+	joins       joins[C]
+	edition     edition
+	losses      losses
+	wasComplete bool      // as of the last call of next
+	wakeAt      time.Time // when to call next again
+	greetAt     time.Time // new subscribers wait until then
+	restarts    int       // since the list was last complete
 }
 
-// actions is what a schedule wants done: surveys sent, a list published.
+// actions are what the server has to do next.
 type actions[C comparable] struct {
-	survey  []C  // ask these, and no others
-	poll    bool // ask everyone
-	publish bool // the list may be new, or newly complete or not
-	missed  int  // names that have missed the poll that ended
-	doubted bool // the poll that ended is not counted
+	survey  []C  // survey these connections
+	poll    bool // survey all connections
+	publish bool // the list or its completeness may have changed
+	missed  int  // names that missed the poll that has just ended
+	doubted bool // that poll does not count
 }
 
 func newSchedule[C comparable](opt Options, now time.Time) *schedule[C] {
@@ -39,7 +41,7 @@ func (s *schedule[C]) disconnect(c C, now time.Time) {
 	if m == nil {
 		return
 	}
-	if s.losses.over(now) {
+	if s.losses.expired(now) {
 		s.losses.begin(now, len(s.conns), s.count, s.sorted())
 	}
 	follows := s.losses.follows(now)
@@ -47,8 +49,8 @@ func (s *schedule[C]) disconnect(c C, now time.Time) {
 	suspect := most || s.poll.doubted && m.owes()
 	before := len(s.names)
 	s.roster.disconnect(c)
-	s.note(before, now, true)
-	if s.losses.known >= gatherFrom || follows && s.losses.known >= lossFrom {
+	s.recordChange(before, now, true)
+	if s.losses.known >= minConnsToGather || follows && s.losses.known >= minLosses {
 		s.edition.lose(now, s.losses.suspect())
 	}
 	s.joins.disconnect(c)
@@ -59,15 +61,16 @@ func (s *schedule[C]) disconnect(c C, now time.Time) {
 	}
 }
 
-// resubscribe is called when a subscriber comes that has a list, or may have
-// one.
+// resubscribe records that a subscriber has connected that has a list, or may
+// have one. After a loss of most connections it restarts, because the
+// subscriber may be back before the clients are.
 func (s *schedule[C]) resubscribe(now time.Time) {
 	if s.losses.recent(now) {
 		s.recover(now)
 	}
 }
 
-// hear returns why a name is one too many.
+// hear records an answer. It returns an error if the name exceeds a limit.
 func (s *schedule[C]) hear(c C, name string, now time.Time) error {
 	before := len(s.names)
 	var took time.Duration
@@ -76,7 +79,7 @@ func (s *schedule[C]) hear(c C, name string, now time.Time) error {
 		s.edition.join(took)
 	}
 	err := s.roster.hear(c, name, now, took)
-	s.note(before, now, false)
+	s.recordChange(before, now, false)
 	if len(s.names) > before && s.losses.lost(name, now) {
 		s.recover(now)
 	}
@@ -84,15 +87,17 @@ func (s *schedule[C]) hear(c C, name string, now time.Time) error {
 	return err
 }
 
-// note notes whether an event has changed the names. An event adds names or removes them, never both.
-func (s *schedule[C]) note(before int, now time.Time, urgent bool) {
+// recordChange records a change of the names, if their number differs from
+// before. An event either adds names or removes them, so their number tells.
+func (s *schedule[C]) recordChange(before int, now time.Time, immediate bool) {
 	if len(s.names) != before {
-		s.edition.note(now, urgent)
+		s.edition.change(now, immediate)
 	}
 }
 
-// next returns what is due, and when to call again if nothing happens until then. Events must be taken in before: what
-// has not been heard by now counts as missed.
+// next returns what is due, and when to call it again if nothing happens
+// before. All pending events must be recorded first: an answer that is not
+// recorded by now counts as missed.
 func (s *schedule[C]) next(now time.Time) (do actions[C], wake time.Time) {
 	if s.poll.overtaken(now) {
 		s.poll.abandon()
@@ -116,8 +121,8 @@ func (s *schedule[C]) next(now time.Time) (do actions[C], wake time.Time) {
 		s.edition.published(now)
 		do.publish = true
 	}
-	if s.told != s.edition.complete {
-		s.told = s.edition.complete
+	if s.wasComplete != s.edition.complete {
+		s.wasComplete = s.edition.complete
 		do.publish = true
 	}
 	s.wakeAt = earliest(s.wake(), now.Add(serverTick))
@@ -127,36 +132,40 @@ func (s *schedule[C]) next(now time.Time) (do actions[C], wake time.Time) {
 	return do, s.wakeAt
 }
 
-// waited tells when the loop runs again after it had nothing to do. If that is much later than next wanted, the process was
-// stopped, within the loop's work or after it.
-func (s *schedule[C]) waited(from, now time.Time) {
+// woke records that the loop runs again after it was idle. If that is much
+// later than next asked for, the process was stopped, in the loop's work or
+// while it was idle.
+func (s *schedule[C]) woke(idleSince, now time.Time) {
 	switch {
 	case now.Sub(s.wakeAt) > serverHalt:
 		s.resume(now)
-	case now.Sub(s.wakeAt) > lateAfter && now.Sub(from) > lateAfter && now.Sub(s.greetAt) > serverHalt:
-		// Perhaps it was stopped for a moment. The ends of connections in that time are told before those who come now.
+	case now.Sub(s.wakeAt) > lateAfter && now.Sub(idleSince) > lateAfter && now.Sub(s.greetAt) > serverHalt:
+		// The process may have been stopped for a moment. The ends of
+		// connections in that time are published before new subscribers are
+		// served.
 		s.greetAt = now.Add(graceTime)
 	}
 }
 
-// mayGreet reports whether subscribers who come may be sent the list. It waits
-// until the ends of connections are told that came before them: nobody is to
-// see a dead name again that others have taken off the list.
+// mayGreet reports whether new subscribers may be sent the list. They wait
+// until earlier ends of connections are published, so that they do not receive
+// a dead name that they have already seen leave through another server.
 func (s *schedule[C]) mayGreet(now time.Time) bool {
-	return !now.Before(s.greetAt) && (s.edition.lost.IsZero() || s.edition.due(now, s.joins.waiting()))
+	return !now.Before(s.greetAt) && (s.edition.firstLoss.IsZero() || s.edition.due(now, s.joins.waiting()))
 }
 
-// restart makes the list incomplete, as after the server's start, until all who may be on their way back have had PollTime to
-// come and have been asked. Those who come in time never left.
+// restart makes the list incomplete, as after the start of the server. It
+// becomes complete again after clients have had PollTime to reconnect and have
+// been surveyed. Clients that reconnect in time stay on the list throughout.
 func (s *schedule[C]) restart(now time.Time) {
 	s.edition.close()
 	s.poll.restart(now)
 }
 
-// restartAgain restarts even if the list is incomplete. It returns false instead when that happens again and again: the list
-// is not incomplete without end.
+// restartAgain restarts even if the list is incomplete. After maxRestarts it
+// returns false instead, so that the list is not incomplete forever.
 func (s *schedule[C]) restartAgain(now time.Time) bool {
-	if s.restarts == mostRestarts {
+	if s.restarts == maxRestarts {
 		return false
 	}
 	s.restarts++
@@ -164,16 +173,18 @@ func (s *schedule[C]) restartAgain(now time.Time) bool {
 	return true
 }
 
-// recover restarts after a mass loss, unless the list is incomplete anyway.
+// recover restarts after a loss of most connections, unless the list is already
+// incomplete.
 func (s *schedule[C]) recover(now time.Time) {
 	if s.edition.complete {
 		s.restart(now)
 	}
 }
 
-// resume is called when the server was stopped for a while. Those who have lost their connections meanwhile come back behind
-// the ends of these, and a poll that was running has not asked them. It does not wait for them without end when it is stopped
-// again and again.
+// resume is called when the server was stopped for a while. Clients may have
+// lost their connections in the meantime and reconnect after the ends of these
+// are recorded, and a running poll has not surveyed them. When the server is
+// stopped repeatedly, the list still becomes complete after maxRestarts.
 func (s *schedule[C]) resume(now time.Time) {
 	s.roster.excuse(now)
 	s.joins.excuse(now)
@@ -188,7 +199,8 @@ func (s *schedule[C]) beginPoll(now time.Time) {
 	s.poll.begin(now)
 	s.joins.take(now)
 	if s.edition.opening.IsZero() {
-		// The list waits for everyone who may still answer, but not for those who have had their time and kept silent.
+		// The list waits for all newcomers that still have time to answer,
+		// but not for those whose time is over.
 		s.edition.openAt(s.joins.answered(now, s.poll.surveyTime))
 	}
 }
@@ -202,21 +214,21 @@ func (s *schedule[C]) endPoll(now time.Time, do *actions[C]) {
 		silent, unexpected, known = s.silent(now)
 	}
 	if !s.edition.complete && !s.edition.opening.IsZero() {
-		s.edition.openAt(now) // everyone was asked since the list is incomplete
+		s.edition.openAt(now) // all were surveyed since the list is incomplete
 	}
 	do.doubted = s.poll.end(now, unexpected, known)
 	if s.unheard > 0 {
 		var patience time.Duration
 		if many(silent, known) || s.roster.strained() {
-			patience = maxSilence // with the fast too, where many are slow
+			patience = maxSilence // for fast names too when many are slow
 		}
 		before := len(s.names)
 		do.missed = s.roster.endPoll(now, s.poll.limit, patience, do.doubted)
-		s.note(before, now, true)
+		s.recordChange(before, now, true)
 	}
 }
 
-// wake is when something will be due.
+// wake returns when something will be due next.
 func (s *schedule[C]) wake() time.Time {
 	at := s.poll.deadline()
 	for _, other := range []time.Time{s.joins.deadline(), s.edition.deadline(s.joins.waiting())} {

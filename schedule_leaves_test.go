@@ -67,7 +67,7 @@ func TestScheduleMayGreet(t *testing.T) {
 		}
 	}
 	s.expect(2105, "publish 2 3; wake 4000")
-	s.waited(s.at(2105), s.at(5000))
+	s.woke(s.at(2105), s.at(5000))
 	for _, test := range []struct {
 		at   int
 		want bool
@@ -144,7 +144,7 @@ func TestScheduleForgetsLateFirstAnswers(t *testing.T) {
 			s.connect(1)
 			s.expect(0, "ask 1; wake 2000")
 			if test.halted {
-				s.waited(s.at(0), s.at(test.answer))
+				s.woke(s.at(0), s.at(test.answer))
 			}
 			s.hear(test.answer, 1, "a")
 			if got := s.conns[1].names["a"].slowest; got != test.want {
@@ -204,7 +204,7 @@ func TestScheduleMassLossAgain(t *testing.T) {
 func TestScheduleManyMassLosses(t *testing.T) {
 	s := crowd(t)
 	id, now := 4, 2100
-	for range mostRestarts {
+	for range maxRestarts {
 		for range 4 {
 			s.disconnect(id-4, s.at(now))
 			s.connect(id)

@@ -255,7 +255,7 @@ func TestScheduleAfterAHalt(t *testing.T) {
 			if test.polling {
 				s.expect(4000, "poll; wake 5000")
 			}
-			s.waited(s.at(4000), s.at(34000))
+			s.woke(s.at(4000), s.at(34000))
 			s.expect(34000, "publish incomplete a b; wake 36000")
 			s.hear(34001, 1, "a")
 			s.disconnect(2, s.at(34001))
@@ -274,7 +274,7 @@ func TestScheduleAfterAHalt(t *testing.T) {
 func TestScheduleAfterAHaltAtTheStart(t *testing.T) {
 	s := newScript(t, Options{})
 	s.expect(0, "wake 2000")
-	s.waited(s.at(0), s.at(9000))
+	s.woke(s.at(0), s.at(9000))
 	s.expect(9000, "wake 11000")
 	s.connect(1)
 	s.expect(9001, "ask 1; wake 11000")
@@ -287,7 +287,7 @@ func TestScheduleAfterAHaltAtTheStart(t *testing.T) {
 // runs for the first time.
 func TestScheduleAfterAHaltBeforeItsFirstRun(t *testing.T) {
 	s := newScript(t, Options{})
-	s.waited(s.at(3000), s.at(3000))
+	s.woke(s.at(3000), s.at(3000))
 	s.expect(3000, "wake 5000")
 	s.connect(1)
 	s.expect(3001, "ask 1; wake 5000")
@@ -304,13 +304,13 @@ func TestScheduleAfterManyHalts(t *testing.T) {
 	s.hear(1, 1, "a")
 	s.expect(1, "publish incomplete a; wake 2000")
 	now := 2000
-	for range mostRestarts {
-		s.waited(s.at(now), s.at(now+600))
+	for range maxRestarts {
+		s.woke(s.at(now), s.at(now+600))
 		now += 600
 		s.expect(now, fmt.Sprintf("wake %d", now+2000))
 		now += 2000
 	}
-	s.waited(s.at(now), s.at(now+600))
+	s.woke(s.at(now), s.at(now+600))
 	s.expect(now+600, fmt.Sprintf("poll; publish a; wake %d", now+1600))
 }
 
@@ -333,7 +333,7 @@ func TestScheduleTellsHalts(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			// At 2000, it wants to be called within 250 ms.
 			s := running(t, Options{})
-			s.waited(s.at(test.from), s.at(test.till))
+			s.woke(s.at(test.from), s.at(test.till))
 			if s.edition.complete == test.halt {
 				t.Errorf("got halt %t, want %t", !s.edition.complete, test.halt)
 			}

@@ -7,65 +7,86 @@ import (
 	"sync"
 	"time"
 
-	"golang.org/x/net/context" //lint:ignore SA1019 the library's signatures have always named it; it is an alias of the standard one
+	//lint:ignore SA1019 an alias of context, in the signatures since 2015
+	"golang.org/x/net/context"
 )
 
-// DiscoveryServer finds out which clients are alive and tells their names to everyone who subscribes. Its methods may be
-// called concurrently.
+// A DiscoveryServer surveys its clients to find out which of them are alive,
+// and publishes the list of their names to all subscribers. Create one with
+// [Server] or [ServerContext]. Its methods may be called concurrently.
 type DiscoveryServer struct {
 	surveyor  *surveyor
 	publisher *publisher
 	bell      bell // rings when a connection has come or gone
 	log       *asyncLog
 	surveyURL string // as bound
-	pubsubURL string
+	pubsubURL string // as bound
 	cancel    context.CancelFunc
 	done      chan struct{}
 
 	mu    sync.Mutex // guards the fields below
-	list  []string   // published last
-	stats Stats      // what the loop counts
+	list  []string   // as last published
+	stats Stats      // the counters of the loop
 }
 
-// Stats holds counters since the server's start. Clients, Subscribers, Services and Complete are current values.
+// Stats holds counters since the start of a server. Clients, Subscribers,
+// Services and Complete are current values.
 type Stats struct {
 	Clients     int // connections on the survey URL
 	Subscribers int // connections on the pub/sub URL
 	Services    int // names in the list
 
-	// Complete reports whether the server has surveyed everyone since it started, or was stopped and continued. Until then
-	// its list may lack clients that are alive.
+	// Complete reports whether the server has surveyed all clients since it
+	// started or, if the process was stopped, since it continued. Until then
+	// the list may lack clients that are alive.
 	Complete bool
 
-	Polls   uint64 // surveys of everyone
-	Doubted uint64 // of these, not counted as missed by anyone: see Options.MissedSurveys
+	Polls uint64 // surveys of all clients
+
+	// Doubted counts the polls that count as missed by no client, because too
+	// many clients were silent at once. See [Options.MissedSurveys].
+	Doubted uint64
+
 	Answers uint64 // valid answers to surveys
-	Missed  uint64 // surveys missed, counted per name
+	Missed  uint64 // surveys missed, counted once for each name
 	Lists   uint64 // lists published
 
-	// Rejected counts messages dropped: an answer to no survey, an invalid name, one that Authorize refuses, one beyond the
-	// limits of a connection or of the list. It also counts connections closed because of what they said: too long a
-	// message, no message of the protocol, too many answers between two surveys, any message of a subscriber; and
-	// those closed because a certificate has expired, or because Authorize has withdrawn a name.
+	// Rejected counts dropped messages and connections closed for what they
+	// sent. A message is dropped if it does not answer a survey of its
+	// connection, if its name is invalid or refused by [Options.Authorize], or
+	// if it exceeds a limit of the connection or of the list. A connection is
+	// closed if it sends a message that is too long or not framed correctly, or
+	// too many answers between two surveys; if a subscriber sends any message;
+	// if its certificate has expired; or if Authorize has withdrawn its name.
 	Rejected uint64
 
-	// Refused counts connections closed before they took part: over MaxClients, with no handshake in time or none that
-	// fits, or to make room for others.
+	// Refused counts connections closed before they took part. There were
+	// [Options.MaxClients] already, the handshake failed or took too long, or
+	// the connection made room for others.
 	Refused uint64
 
-	// AcceptErrors counts failures to accept a connection, as a rule because the process has no file descriptor left.
+	// AcceptErrors counts failures to accept a connection. Usually the process
+	// has run out of file descriptors.
 	AcceptErrors uint64
 }
 
-// Server starts a server that surveys its clients on urlServer and publishes the list of their names on urlPubSub, until
-// Cancel or Close. It is ServerContext with a context that never ends.
+// Server starts a server that surveys its clients on urlServer and publishes
+// the list of their names on urlPubSub. It is like [ServerContext] with a
+// context that is never canceled.
 func Server(urlServer, urlPubSub string, opt Options) (*DiscoveryServer, error) {
 	return ServerContext(context.Background(), urlServer, urlPubSub, opt)
 }
 
-// ServerContext is like Server; the server also ends with ctx. Both addresses are bound when it returns; port 0 lets the
-// system choose, see URLs. When it fails nothing is left behind. The errors match ErrInvalidURL or ErrInvalidArgument, or
-// tell why an address could not be bound.
+// ServerContext starts a server that surveys its clients on urlServer and
+// publishes the list of their names on urlPubSub. The server runs until ctx is
+// done, or until [DiscoveryServer.Cancel] or [DiscoveryServer.Close] is called.
+//
+// Both addresses are bound when ServerContext returns. With port 0 the system
+// chooses the port; see [DiscoveryServer.URLs].
+//
+// The error matches [ErrInvalidURL] or [ErrInvalidArgument], or wraps the
+// reason why an address could not be bound. After an error no address is bound
+// and no goroutine is left.
 func ServerContext(ctx context.Context, urlServer, urlPubSub string, opt Options) (_ *DiscoveryServer, err error) {
 	if err := checkContext(ctx); err != nil {
 		return nil, err
@@ -110,19 +131,21 @@ func ServerContext(ctx context.Context, urlServer, urlPubSub string, opt Options
 	return s, nil
 }
 
-// Services returns the list as published last, sorted; it is empty before the first. The slice is the caller's.
+// Services returns the list that was last published, sorted. Before the first
+// it is empty. The slice belongs to the caller.
 func (s *DiscoveryServer) Services() []string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return append([]string{}, s.list...)
 }
 
-// URLs returns the two URLs as bound: a port 0 comes back as the port that the system chose.
+// URLs returns the two URLs of the server as bound. A port 0 is replaced by the
+// port that the system chose.
 func (s *DiscoveryServer) URLs() (server, pubsub string) {
 	return s.surveyURL, s.pubsubURL
 }
 
-// Stats returns the server's counters.
+// Stats returns the current counters of the server.
 func (s *DiscoveryServer) Stats() Stats {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -138,14 +161,18 @@ func (s *DiscoveryServer) Stats() Stats {
 	return stats
 }
 
-// Cancel makes the server end and returns at once. It may be called more than once and from anywhere.
+// Cancel ends the server without waiting for it. It never blocks, and may be
+// called more than once.
 func (s *DiscoveryServer) Cancel() { s.cancel() }
 
-// Wait returns when the server has ended: its addresses are free and all it has started is gone, but for goroutines of mangos
-// that are about to return.
+// Wait blocks until the server has ended. Then its addresses are free, its
+// connections are closed and its goroutines have ended, except for goroutines
+// of mangos that are about to return and calls of [Options.Authorize] and
+// [Options.Logger] that have not returned within half a second.
 func (s *DiscoveryServer) Wait() { <-s.done }
 
-// Close cancels the server and waits for its end. It may be called more than once, and always returns nil.
+// Close ends the server and waits for it, like Cancel followed by Wait. It may
+// be called more than once, and always returns nil.
 func (s *DiscoveryServer) Close() error {
 	s.Cancel()
 	s.Wait()
@@ -164,9 +191,9 @@ func (s *DiscoveryServer) run(ctx context.Context, plan *schedule[*respondent]) 
 	defer s.cancel()
 	timer := time.NewTimer(0)
 	defer timer.Stop()
-	var waited []answer
+	var received []answer
 	for {
-		waited = waited[:0]
+		received = received[:0]
 		idle := time.Now()
 		select {
 		case <-ctx.Done():
@@ -174,48 +201,54 @@ func (s *DiscoveryServer) run(ctx context.Context, plan *schedule[*respondent]) 
 		case <-s.bell:
 		case <-timer.C:
 		case a := <-s.surveyor.answers:
-			waited = append(waited, a)
+			received = append(received, a)
 		}
 		now := time.Now()
-		plan.waited(idle, now)
-		came := s.takeEvents(plan, waited, now)
+		plan.woke(idle, now)
+		came := s.takeEvents(plan, received, now)
 		do, wake := plan.next(now)
 		s.act(do, plan)
-		offerAll(append(came, s.publisher.vouch(now)...)) // not before the list is published: it may be new since a halt
+		// This comes after the list is published, because the list may have
+		// changed while the process was stopped.
+		offerAll(append(came, s.publisher.markCurrent(now)...))
 		s.publisher.keepBeat(now)
 		timer.Reset(time.Until(earliest(wake, s.publisher.nextBeat)))
 	}
 }
 
-// takeEvents brings the plan up to date, with the waited answers before those that still wait. It takes them all, so that a
-// burst becomes one list and no answer that waits counts as missed, but not without end if they come as fast. It returns the
-// subscribers that have come.
-func (s *DiscoveryServer) takeEvents(plan *schedule[*respondent], waited []answer, now time.Time) (came []*subscription) {
-	for range mostYields {
+// takeEvents passes all events to the plan. Answers that were already received
+// come before those that are still queued. It takes all events, so that a burst
+// becomes one list and no queued answer counts as missed. The number of rounds
+// is limited in case events come as fast as they are taken. It returns the new
+// subscribers.
+func (s *DiscoveryServer) takeEvents(plan *schedule[*respondent], received []answer, now time.Time) (came []*subscription) {
+	for range maxYields {
 		ended := false
-		for _, m := range s.surveyor.arrivals.take() {
-			if m.ended {
-				plan.disconnect(m.session, now)
+		for _, e := range s.surveyor.arrivals.take() {
+			if e.ended {
+				plan.disconnect(e.session, now)
 			} else {
-				plan.connect(m.session)
+				plan.connect(e.session)
 			}
-			ended = ended || m.ended
+			ended = ended || e.ended
 		}
 		if !ended {
 			break
 		}
-		runtime.Gosched() // one end seldom comes alone, and that most have ended is to be known before the first is told
+		// Ends often come together, and if most connections end, that must be
+		// known before the first end is published.
+		runtime.Gosched()
 	}
 	for range maxAnswers {
 		select {
 		case a := <-s.surveyor.answers:
-			waited = append(waited, a)
+			received = append(received, a)
 			continue
 		default:
 		}
 		break
 	}
-	for _, a := range waited {
+	for _, a := range received {
 		if err := plan.hear(a.from, a.name, now); err != nil {
 			s.surveyor.reject(a.from, err)
 		}
@@ -232,7 +265,8 @@ func (s *DiscoveryServer) takeEvents(plan *schedule[*respondent], waited []answe
 	return came
 }
 
-// act records a list before it sends it, so that Services already includes any list that a subscriber has received.
+// act does what is due. It records a list before it sends it, so that Services
+// already includes any list that a subscriber has received.
 func (s *DiscoveryServer) act(do actions[*respondent], plan *schedule[*respondent]) {
 	s.record(do, plan)
 	if do.poll {

@@ -11,7 +11,7 @@ type surveyed interface {
 	connect(id int)
 	disconnect(id int, now time.Time)
 	answer(id int, now time.Time)
-	waited(from, now time.Time)
+	woke(from, now time.Time)
 	// act returns which clients to survey, which have left the list and joined
 	// it, and when to call it again.
 	act(now time.Time) (ask, left, joined []int, wake time.Time)
@@ -34,7 +34,7 @@ func simSurvey(t *trace, d surveyed) *score {
 			return s
 		}
 		now := simStart.Add(at)
-		d.waited(simStart.Add(idle), now)
+		d.woke(simStart.Add(idle), now)
 		for events.next() <= at {
 			switch kind, id := events.pop(); kind {
 			case simJoins:
@@ -159,7 +159,7 @@ func (f *fixedLimit) answer(id int, now time.Time) {
 	f.lastAnswer = now
 }
 
-func (f *fixedLimit) waited(_, _ time.Time) {}
+func (f *fixedLimit) woke(_, _ time.Time) {}
 
 func (f *fixedLimit) act(now time.Time) (ask, left, joined []int, wake time.Time) {
 	ask, joined = f.newcomers, f.joined

@@ -5,25 +5,25 @@ import (
 	"time"
 )
 
-// sources is what a subscriber knows from its servers, one for each URL. Like
-// the server's roster it has no socket, no clock and no goroutine.
+// sources holds what a subscriber knows from its servers, one for each URL.
+// Like the server's roster it has no socket, no clock and no goroutine.
 type sources struct {
 	all     []*source
-	settled bool // a complete list was known
+	settled bool // the last union came from a complete list
 }
 
-// source is one server: the list that it has sent, and how it is connected.
+// source is the state of one server: its list, and its connection.
 type source struct {
 	url       string
 	connected bool
 	beat      time.Duration // on this connection; zero in the plain form
-	list      []string      // the newest, perhaps of an earlier connection; nil before the first
-	sum       uint64
-	counts    bool      // the list is the server's on this connection
-	complete  bool      // the server says that it has surveyed everyone
-	silent    bool      // the server has missed its beats
-	heard     time.Time // when it sent something last; zero if never
-	since     time.Time // when its silence began, as far as that counts
+	list      []string      // the newest, of any connection; nil at first
+	sum       uint64        // of list
+	counts    bool          // list is the server's on this connection
+	complete  bool          // the server has surveyed all
+	silent    bool          // the server has missed its beats
+	heard     time.Time     // when it last sent something; zero if never
+	since     time.Time     // when the current silence began
 }
 
 func newSources(urls []address) *sources {
@@ -34,8 +34,8 @@ func newSources(urls []address) *sources {
 	return s
 }
 
-// at returns the source at a URL. Should none have it, it is one that counts
-// for nothing.
+// at returns the source with a URL. If there is none, it returns a new one that
+// is not part of s.
 func (s *sources) at(url string) *source {
 	for _, src := range s.all {
 		if src.url == url {
@@ -45,29 +45,28 @@ func (s *sources) at(url string) *source {
 	return &source{url: url}
 }
 
-// connect begins a connection in changes, or with beat 0 in the plain form.
+// connect records a new connection. In the plain form, beat is zero.
 func (src *source) connect(beat time.Duration, now time.Time) {
 	src.connected, src.beat, src.since = true, beat, now
 	src.counts, src.complete, src.silent = false, false, false
 }
 
-// disconnect ends the connection. What it has brought does not count any
-// more, but the next connection may go on from there.
+// disconnect records the end of the connection. Its list no longer counts, but
+// the next connection may continue from it.
 func (src *source) disconnect() { src.connected, src.counts, src.complete = false, false, false }
 
-// speaks notes that the server has sent something.
-func (src *source) speaks(now time.Time) { src.heard, src.since, src.silent = now, now, false }
+// markHeard records that the server has sent something.
+func (src *source) markHeard(now time.Time) { src.heard, src.since, src.silent = now, now, false }
 
-// replace takes a list in the plain form, which is sent complete or not at
-// all.
+// replace takes a list in the plain form. Such a list is always complete.
 func (src *source) replace(list []string, now time.Time) {
-	src.speaks(now)
+	src.markHeard(now)
 	src.list, src.sum = list, sumOf(list)
 	src.counts, src.complete = true, true
 }
 
-// take takes a message of a subscription in changes. After an error nothing
-// that the connection brings can be trusted.
+// take takes a message of a subscription in changes. After an error, nothing
+// else on the connection can be trusted.
 func (src *source) take(u *update, now time.Time) error {
 	list, sum := src.list, src.sum
 	switch u.kind {
@@ -89,15 +88,15 @@ func (src *source) take(u *update, now time.Time) error {
 	if wireSize(u.added) > 0 && wireSize(list) > maxListLen {
 		return errListTooLong
 	}
-	src.speaks(now)
+	src.markHeard(now)
 	src.list, src.sum, src.complete = list, sum, u.complete
 	src.counts = src.counts || u.complete || u.kind == kindList
 	return nil
 }
 
-// union returns the names in any server's list. It returns nil when nothing
-// is known that is newer than before: no server counts, or only such as have
-// just started, after others that had a complete list.
+// union returns the names in the lists of all servers that count. It returns
+// nil if there is nothing new: when no server counts, or when all that count
+// are incomplete and the last union came from a complete list.
 func (s *sources) union() []string {
 	var counted []*source
 	complete := false
@@ -114,7 +113,8 @@ func (s *sources) union() []string {
 	var all []string
 	for i, src := range counted {
 		if i == 0 {
-			all = src.list[:len(src.list):len(src.list)] // mostly all servers agree, or there is one
+			// Usually there is one server, or all servers agree.
+			all = src.list[:len(src.list):len(src.list)]
 		} else if !slices.Equal(all, src.list) {
 			all = append(all, src.list...)
 			slices.Sort(all)
@@ -124,8 +124,8 @@ func (s *sources) union() []string {
 	return all
 }
 
-// deadline is when the next server may have been silent for too long; zero if
-// none can be.
+// deadline returns when the next server will have been silent for too long, or
+// zero if none is expected to speak.
 func (s *sources) deadline() time.Time {
 	var first time.Time
 	for _, src := range s.all {
@@ -136,9 +136,10 @@ func (s *sources) deadline() time.Time {
 	return first
 }
 
-// due is when a silent server does not count any more, and then when its
-// connection is given up. In the plain form a server may be silent without
-// end.
+// due returns when a server has been silent for so long that it no longer
+// counts or, if that has passed, that its connection is given up. It returns
+// false if the server is not connected, or sends the plain form and may be
+// silent for any time.
 func (src *source) due() (due time.Time, ok bool) {
 	patience := max(missedBeats*src.beat, shortestPatience)
 	if src.silent {
@@ -147,11 +148,11 @@ func (src *source) due() (due time.Time, ok bool) {
 	return src.since.Add(patience), src.connected && src.beat > 0
 }
 
-// listen notes which servers have been silent for too long, and returns those
-// whose connection is to be given up. Like one that is connected anew, such a
-// server counts again when it says that its list is complete: it may have been
-// stopped, and what it lists may be dead.
-func (s *sources) listen(now time.Time) (lost []*source) {
+// checkSilence finds the servers that have been silent for too long, which no
+// longer count, and returns those whose connection is to be given up. A silent
+// server counts again when it sends that its list is complete, like one that
+// has just connected: it may have been stopped, and its names may be dead.
+func (s *sources) checkSilence(now time.Time) (lost []*source) {
 	for _, src := range s.all {
 		if due, ok := src.due(); !ok || now.Before(due) {
 			continue
@@ -165,8 +166,8 @@ func (s *sources) listen(now time.Time) (lost []*source) {
 	return lost
 }
 
-// excuse begins the silence of all servers anew: the subscriber itself did
-// not run for a while.
+// excuse restarts the silence of all servers. It is called when the subscriber
+// itself did not run for a while.
 func (s *sources) excuse(now time.Time) {
 	for _, src := range s.all {
 		src.since = now

@@ -38,7 +38,7 @@ func TestSilentServerCountsWhenItIsComplete(t *testing.T) {
 	take(other, &update{kind: kindList, names: []string{"a"}, complete: true})
 	expect("a", "dead")
 	now = now.Add(time.Second)
-	if lost := s.listen(now); len(lost) > 0 {
+	if lost := s.checkSilence(now); len(lost) > 0 {
 		t.Errorf("%d connections are given up after 3 s, want none", len(lost))
 	}
 	expect("a")

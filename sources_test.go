@@ -287,18 +287,18 @@ func TestSilence(t *testing.T) {
 			c.expectAt(t, "deadline of a server that has said nothing yet", s.deadline(), test.silent)
 			mustTake(t, src, listOf(true, "a"), c.at(100))
 			c.expectAt(t, "deadline after a message", s.deadline(), 100+test.silent)
-			if lost := s.listen(c.at(100 + test.silent - 1)); len(lost) > 0 || src.silent {
+			if lost := s.checkSilence(c.at(100 + test.silent - 1)); len(lost) > 0 || src.silent {
 				t.Error("silent a millisecond early")
 			}
-			if lost := s.listen(c.at(100 + test.silent)); len(lost) > 0 || !src.silent {
+			if lost := s.checkSilence(c.at(100 + test.silent)); len(lost) > 0 || !src.silent {
 				t.Errorf("got silent %t, and %d to be given up, want true and none", src.silent, len(lost))
 			}
 			expectUnion(t, "silent", s)
 			c.expectAt(t, "deadline of a silent server", s.deadline(), 100+test.again)
-			if lost := s.listen(c.at(100 + test.again - 1)); len(lost) > 0 {
+			if lost := s.checkSilence(c.at(100 + test.again - 1)); len(lost) > 0 {
 				t.Error("given up a millisecond early")
 			}
-			if lost := s.listen(c.at(100 + test.again)); len(lost) != 1 || lost[0] != src {
+			if lost := s.checkSilence(c.at(100 + test.again)); len(lost) != 1 || lost[0] != src {
 				t.Errorf("%d servers are given up, want this one", len(lost))
 			}
 			c.expectAt(t, "deadline of one that is given up", s.deadline(), 100+2*test.again)
@@ -307,7 +307,7 @@ func TestSilence(t *testing.T) {
 			c.expectAt(t, "deadline when it speaks again", s.deadline(), 200+test.again+test.silent)
 			src.disconnect()
 			c.expectAt(t, "deadline after the connection", s.deadline(), -1)
-			if lost := s.listen(c.at(1e8)); len(lost) > 0 || src.silent {
+			if lost := s.checkSilence(c.at(1e8)); len(lost) > 0 || src.silent {
 				t.Error("a connection that has ended is silent")
 			}
 		})
@@ -321,7 +321,7 @@ func TestPlainServersMayBeSilent(t *testing.T) {
 	s.all[0].connect(0, c.at(0))
 	s.all[0].replace([]string{"a"}, c.at(0))
 	c.expectAt(t, "deadline", s.deadline(), -1)
-	if lost := s.listen(c.at(1e9)); len(lost) > 0 {
+	if lost := s.checkSilence(c.at(1e9)); len(lost) > 0 {
 		t.Error("given up")
 	}
 	expectUnion(t, "after days", s, "a")
@@ -334,18 +334,18 @@ func TestSilenceOfSeveral(t *testing.T) {
 		s.all[i].connect(beat, c.at(0))
 	}
 	c.expectAt(t, "deadline", s.deadline(), 3000)
-	s.listen(c.at(3000))
+	s.checkSilence(c.at(3000))
 	c.expectAt(t, "deadline when one is silent", s.deadline(), 6000)
-	s.listen(c.at(6000))
+	s.checkSilence(c.at(6000))
 	if got := []bool{s.all[0].silent, s.all[1].silent, s.all[2].silent}; !slices.Equal(got, []bool{true, true, false}) {
 		t.Errorf("silent: got %v, want the first two", got)
 	}
 	s.excuse(c.at(29000)) // the subscriber did not run
-	if lost := s.listen(c.at(30000)); len(lost) > 0 {
+	if lost := s.checkSilence(c.at(30000)); len(lost) > 0 {
 		t.Errorf("%d are given up for a silence that is excused", len(lost))
 	}
 	c.expectAt(t, "deadline after the excuse", s.deadline(), 59000)
-	if lost := s.listen(c.at(59000)); !slices.Equal(lost, s.all[:2]) {
+	if lost := s.checkSilence(c.at(59000)); !slices.Equal(lost, s.all[:2]) {
 		t.Errorf("%d are given up, want the first two", len(lost))
 	}
 	s.all[0].connect(time.Second, c.at(60000))

@@ -5,43 +5,47 @@ import (
 	"sync"
 	"time"
 
-	"golang.org/x/net/context" //lint:ignore SA1019 the library's signatures have always named it; it is an alias of the standard one
+	//lint:ignore SA1019 an alias of context, in the signatures since 2015
+	"golang.org/x/net/context"
 )
 
-// Subscriber receives the list of those who are alive without being in it. Its methods may be called concurrently.
+// A Subscriber receives the list of live peers without being on it. Create one
+// with [NewSubscriber] or [Dialer.NewSubscriber]. Its methods may be called
+// concurrently.
 type Subscriber struct {
 	sock    *socket
-	log     *asyncLog // nil when it is a client's
+	log     *asyncLog // nil if the subscriber is part of a client
 	changes chan []string
-	bell    bell // rings when run has to look earlier
+	bell    bell // rings when run has to check earlier than at wakeAt
 	cancel  context.CancelFunc
 	done    chan struct{}
 
 	mu      sync.Mutex // guards the fields below
 	sources *sources
-	current map[*source]*following // of those that are connected
-	armed   time.Time              // when run looks again by itself; zero for never
+	current map[*source]*feed // of the connected sources
+	wakeAt  time.Time         // when run checks for silence; zero for never
 	out     delivery
-	over    bool // nothing is delivered any more
+	closed  bool // nothing more is delivered
 }
 
-// ServerState tells what a subscriber knows of one of its servers.
+// ServerState is the state of a server as a subscriber knows it.
 type ServerState struct {
-	// URL is the server's pub/sub URL.
+	// URL is the pub/sub URL of the server.
 	URL string
 
-	// Connected reports whether the server can be reached now.
+	// Connected reports whether the subscriber is connected to the server.
 	Connected bool
 
-	// Heard is when the server sent something last, and zero if it never has.
-	// A server sends something every Options.PollTime, but at most once in 50
-	// milliseconds and at least once a minute, except at first while it is
-	// incomplete. Other publishers, such as those of 2015, and inproc, send a
-	// list only when it changes.
+	// Heard is when the server last sent something, or zero if it never has. A
+	// server sends something at least every [Options.PollTime], limited to a
+	// range from 50 milliseconds to one minute, except at first while its list
+	// is incomplete. Publishers of whole lists, such as those of 2015, and all
+	// publishers over inproc send a list only when it changes.
 	Heard time.Time
 
-	// Complete reports whether the server has surveyed everyone since it started. Until then its list may lack peers that
-	// are alive. It is false while the server is not connected.
+	// Complete reports whether the server has surveyed all clients since it
+	// started. Until then its list may lack peers that are alive. It is false
+	// while the server is not connected.
 	Complete bool
 }
 
@@ -51,7 +55,7 @@ func newSubscriber(pubsubs []address, set settings) (*Subscriber, error) {
 		bell:    newBell(),
 		done:    make(chan struct{}),
 		sources: newSources(pubsubs),
-		current: make(map[*source]*following),
+		current: make(map[*source]*feed),
 	}
 	set.lost = "no server is connected, the last list stands"
 	set.found = "a server is connected again"
@@ -68,33 +72,42 @@ func (s *Subscriber) start(ctx context.Context) {
 	go s.run(ctx)
 }
 
-// Changes returns the channel of lists, the same one at each call; see [DiscoveryClient.Peers] for what comes out of it.
-// It is for one reader, who must neither send on it nor close it: it is closed when the subscriber ends.
+// Changes returns the channel on which lists are delivered. Each call returns
+// the same channel. See [DiscoveryClient.Peers] for when lists are delivered.
+// The channel is for one reader, which must neither send on it nor close it. It
+// is closed when the subscriber ends.
 func (s *Subscriber) Changes() chan []string { return s.changes }
 
-// List returns the list that was delivered last, whether or not it has been received, and nil before the first. Calling it
-// takes nothing from the channel of lists. The slice is the caller's.
+// List returns the list that was last delivered, whether or not it has been
+// received from the channel. Before the first list it returns nil. It takes
+// nothing from the channel. The slice belongs to the caller.
 func (s *Subscriber) List() []string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return slices.Clone(s.out.last)
 }
 
-// Cancel makes the subscriber end and returns at once. It may be called more than once and from anywhere.
+// Cancel ends the subscriber without waiting for it. It never blocks, and may
+// be called more than once.
 func (s *Subscriber) Cancel() { s.cancel() }
 
-// Wait returns when the subscriber has ended, which it does with its context or by Cancel or Close: all it has started is gone,
-// but for goroutines of mangos that are about to return.
+// Wait blocks until the subscriber has ended, which it does when its context is
+// done or Cancel or Close is called. Then its connections are closed and its
+// goroutines have ended, except for goroutines of mangos that are about to
+// return and calls of [Dialer.Logger] that have not returned within half a
+// second.
 func (s *Subscriber) Wait() { <-s.done }
 
-// Close cancels the subscriber and waits for its end. It may be called more than once, and always returns nil.
+// Close ends the subscriber and waits for it, like Cancel followed by Wait. It
+// may be called more than once, and always returns nil.
 func (s *Subscriber) Close() error {
 	s.Cancel()
 	s.Wait()
 	return nil
 }
 
-// Servers returns the state of each server, in the order of their URLs, for health checks.
+// Servers returns the state of each server, in the order of the URLs. It is
+// meant for health checks.
 func (s *Subscriber) Servers() []ServerState {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -105,34 +118,34 @@ func (s *Subscriber) Servers() []ServerState {
 	return states
 }
 
-// open makes the session with a server.
+// open returns the session for a new connection to a server.
 func (s *Subscriber) open(p *pipe) session {
-	return &following{subscriber: s, pipe: p, source: s.sources.at(p.url)}
+	return &feed{subscriber: s, pipe: p, source: s.sources.at(p.url)}
 }
 
-// following is a connection to a server that sends lists or changes.
-type following struct {
+// feed is the session with a server that sends lists or changes.
+type feed struct {
 	subscriber *Subscriber
 	pipe       *pipe
-	source     *source // guarded by the subscriber
+	source     *source // guarded by subscriber.mu
 }
 
-func (f *following) began() {
+func (f *feed) began() {
 	f.subscriber.change(func(now time.Time) {
 		f.subscriber.current[f.source] = f
 		f.source.connect(f.pipe.beat(), now)
 	})
 }
 
-func (f *following) ended() {
+func (f *feed) ended() {
 	f.subscriber.change(func(time.Time) {
 		delete(f.subscriber.current, f.source)
 		f.source.disconnect()
 	})
 }
 
-// received delivers what comes of a message, before the next one is read.
-func (f *following) received(body []byte) (err error) {
+// received takes a message and delivers the list that results.
+func (f *feed) received(body []byte) (err error) {
 	if f.pipe.beat() == 0 {
 		f.receivedList(body)
 		return nil
@@ -154,12 +167,12 @@ func (f *following) received(body []byte) (err error) {
 }
 
 // receivedList takes a list in the plain form.
-func (f *following) receivedList(body []byte) {
+func (f *feed) receivedList(body []byte) {
 	list, invalid := decodeList(body)
 	if invalid > 0 {
 		f.pipe.report("invalid names left out of a list", "names", invalid)
 		if len(list) == 0 {
-			return // whatever that was, it does not say that nobody is left
+			return // not a list, and in particular not an empty one
 		}
 	}
 	f.subscriber.change(func(now time.Time) {
@@ -170,25 +183,25 @@ func (f *following) receivedList(body []byte) {
 	})
 }
 
-func (f *following) say() []byte { return nil }
+func (f *feed) say() []byte { return nil }
 
-// change changes what is known of a server, and delivers the list if it is
-// another one now. It rings for run only when a deadline has come nearer: one
-// that moves away is noticed when the old one passes.
+// change calls do, which may change the sources, and delivers the list if it
+// has changed. It wakes run only if the deadline is now earlier. A deadline
+// that is now later is noticed when the old one passes.
 func (s *Subscriber) change(do func(now time.Time)) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	do(time.Now())
-	if list := s.sources.union(); list != nil && !s.over {
+	if list := s.sources.union(); list != nil && !s.closed {
 		s.out.deliver(s.changes, list)
 	}
 	due := s.sources.deadline()
-	if !due.IsZero() && (s.armed.IsZero() || due.Before(s.armed)) {
+	if !due.IsZero() && (s.wakeAt.IsZero() || due.Before(s.wakeAt)) {
 		s.bell.ring()
 	}
 }
 
-// run watches for servers that have fallen silent.
+// run gives up connections to silent servers until ctx is done.
 func (s *Subscriber) run(ctx context.Context) {
 	defer close(s.done)
 	defer close(s.changes)
@@ -203,7 +216,7 @@ func (s *Subscriber) run(ctx context.Context) {
 		case <-s.bell:
 		case <-timer.C:
 		}
-		lost, deadline := s.listen()
+		lost, deadline := s.checkSilence()
 		for _, f := range lost {
 			f.pipe.giveUp(errSilent)
 		}
@@ -213,11 +226,11 @@ func (s *Subscriber) run(ctx context.Context) {
 	}
 }
 
-// listen returns the connections to be given up, and when to call it again;
-// zero if only on the bell.
-func (s *Subscriber) listen() (lost []*following, deadline time.Time) {
+// checkSilence returns the connections to be given up, and when to call it
+// again. The time is zero if only the bell has to cause that.
+func (s *Subscriber) checkSilence() (lost []*feed, deadline time.Time) {
 	s.change(func(now time.Time) {
-		if !s.armed.IsZero() && now.Sub(s.armed) > peerHalt {
+		if !s.wakeAt.IsZero() && now.Sub(s.wakeAt) > peerHalt {
 			s.sources.excuse(now)
 		}
 		for src, f := range s.current {
@@ -225,32 +238,34 @@ func (s *Subscriber) listen() (lost []*following, deadline time.Time) {
 				src.since = now
 			}
 		}
-		for _, src := range s.sources.listen(now) {
+		for _, src := range s.sources.checkSilence(now) {
 			lost = append(lost, s.current[src])
 		}
-		s.armed = s.sources.deadline()
-		deadline = s.armed
+		s.wakeAt = s.sources.deadline()
+		deadline = s.wakeAt
 	})
 	return lost, deadline
 }
 
-// close ends the connections. That they end is not news.
+// close ends the connections. Their end delivers no list.
 func (s *Subscriber) close() {
-	s.change(func(time.Time) { s.over = true })
+	s.change(func(time.Time) { s.closed = true })
 	s.sock.close()
 	if s.log != nil {
 		s.log.close()
 	}
 }
 
-// delivery is what the sender on a channel with room for one list knows about it.
+// delivery is what the sender knows of a channel that holds one list. All lists
+// are nil at first.
 type delivery struct {
-	last  []string // delivered last; nil before the first
-	taken []string // the last list that was received from the channel; nil before the first
-	sent  []string // the last list that was put there; nil when it was taken back
+	last  []string // delivered last
+	taken []string // received last, as far as is known
+	sent  []string // put into the channel last; nil if taken back
 }
 
-// deliver puts a list into the channel in place of one that waits there, unless it equals what the receiver has.
+// deliver puts a list into the channel, in place of one that waits there,
+// unless the receiver already has an equal list.
 func (d *delivery) deliver(changes chan []string, list []string) {
 	if d.last != nil && slices.Equal(d.last, list) {
 		return

@@ -60,11 +60,11 @@ func TestDeliveredListsAreFresh(t *testing.T) {
 	}
 }
 
-// newFollowing returns a connection in changes to a server, without a network.
-func newFollowing() *following {
+// newFeed returns a connection in changes to a server, without a network.
+func newFeed() *feed {
 	sources := newTestSources(1)
-	s := &Subscriber{changes: make(chan []string, 1), bell: newBell(), sources: sources, current: make(map[*source]*following)}
-	f := &following{s, &pipe{link: &link{beat: time.Second, resumption: new(resumption)}}, sources.all[0]}
+	s := &Subscriber{changes: make(chan []string, 1), bell: newBell(), sources: sources, current: make(map[*source]*feed)}
+	f := &feed{s, &pipe{link: &link{beat: time.Second, resumption: new(resumption)}}, sources.all[0]}
 	f.began()
 	return f
 }
@@ -86,7 +86,7 @@ func TestFollowingKeepsAccount(t *testing.T) {
 		{"a beat without a list", []*update{beatOf(true)}, true, nil},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			f := newFollowing()
+			f := newFeed()
 			var err error
 			for _, u := range test.messages {
 				err = f.received(u.encode())
@@ -104,7 +104,7 @@ func TestFollowingKeepsAccount(t *testing.T) {
 
 // Messages that are still read from a connection that has ended change nothing.
 func TestFollowingOfAnEndedConnection(t *testing.T) {
-	f := newFollowing()
+	f := newFeed()
 	f.ended()
 	if err := f.received(listOf(true, "a").encode()); err != nil {
 		t.Fatal(err)
@@ -115,7 +115,7 @@ func TestFollowingOfAnEndedConnection(t *testing.T) {
 }
 
 func TestFollowingIgnoresLaterKinds(t *testing.T) {
-	f := newFollowing()
+	f := newFeed()
 	if err := f.received([]byte{0x80}); err != nil || f.pipe.link.resumption.plain(time.Now()) {
 		t.Errorf("got error %v, want none", err)
 	}

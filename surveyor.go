@@ -9,13 +9,14 @@ import (
 	"sync/atomic"
 )
 
-// surveyor is the SURVEYOR side: it asks connections, and hands what happens on them to the server's loop in order.
+// surveyor is the SURVEYOR side of a server. It surveys connections, and passes
+// their beginnings, answers and ends to the server's loop.
 type surveyor struct {
 	sock      *socket
-	authorize func(service string, from Conn) error // nil admits all
+	authorize func(service string, from Conn) error // nil admits every name
 	arrivals  arrivals[*respondent]
 	answers   chan answer
-	surveyID  uint32 // for the server's loop
+	surveyID  uint32 // of the last survey; only the server's loop uses it
 
 	answered atomic.Uint64 // valid answers
 	rejected atomic.Uint64 // messages dropped
@@ -46,7 +47,7 @@ func (s *surveyor) open(p *pipe) session {
 	return r
 }
 
-// ask sends a survey.
+// ask sends a survey to all the given connections.
 func (s *surveyor) ask(all []*respondent) {
 	s.surveyID++
 	id := s.surveyID | surveyIDBit
@@ -56,20 +57,24 @@ func (s *surveyor) ask(all []*respondent) {
 	offerAll(all)
 }
 
-// reject counts a message that is dropped, and reports the first of its connection.
+// reject counts a message that is dropped. It logs the first one of each
+// connection.
 func (s *surveyor) reject(r *respondent, err error) {
 	s.rejected.Add(1)
 	r.pipe.report("answer dropped", "error", err)
 }
 
-// respondent is a connection that is asked.
+// respondent is the session with a client.
 type respondent struct {
-	surveyor   *surveyor
-	pipe       *pipe
-	authorized map[string]bool // names that Authorize has admitted; only for received, and nil without Authorize
+	surveyor *surveyor
+	pipe     *pipe
+
+	// authorized holds the names that Authorize has admitted. It is nil without
+	// Authorize. Only received uses it.
+	authorized map[string]bool
 
 	mu      sync.Mutex // guards the fields below
-	surveys []uint32   // the ids that were sent to it last
+	surveys []uint32   // IDs of the last surveys, the newest last
 	said    int        // messages since the last survey
 	asked   bool       // the last survey has been sent
 }
@@ -78,7 +83,8 @@ func (r *respondent) began() { r.surveyor.arrivals.began(r) }
 
 func (r *respondent) offer() { r.pipe.offer() }
 
-// say sends the last survey. Of a connection that cannot take it only the newest waits.
+// say returns the newest survey if it has not been sent. If the connection
+// could not take older ones in time, these are never sent.
 func (r *respondent) say() []byte {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -89,11 +95,12 @@ func (r *respondent) say() []byte {
 	return encodeSurvey(r.surveys[len(r.surveys)-1])
 }
 
-// received takes an answer. While the loop is behind it makes the connection wait.
+// received takes an answer. It blocks the connection while the server's loop is
+// behind.
 func (r *respondent) received(body []byte) error {
 	name, err := r.check(body)
 	switch {
-	case errors.Is(err, errTooManyAnswers), errors.Is(err, errNoMore):
+	case errors.Is(err, errTooManyAnswers), errors.Is(err, errWithdrawn):
 		return err
 	case err != nil:
 		r.surveyor.reject(r, err)
@@ -109,7 +116,8 @@ func (r *respondent) received(body []byte) error {
 
 func (r *respondent) ended() { r.surveyor.arrivals.ended(r) }
 
-// check returns the name that an answer brings, if it may be in a list.
+// check returns the name in an answer, or an error if the name cannot be
+// listed.
 func (r *respondent) check(body []byte) (name string, err error) {
 	if !r.count() {
 		return "", errTooManyAnswers
@@ -119,7 +127,7 @@ func (r *respondent) check(body []byte) (name string, err error) {
 		return "", err
 	}
 	if !r.wasAsked(id) {
-		return "", errUnasked
+		return "", errUnknownSurvey
 	}
 	name = string(said)
 	if err := checkService(name); err != nil {
@@ -131,7 +139,8 @@ func (r *respondent) check(body []byte) (name string, err error) {
 	return name, nil
 }
 
-// permit asks Authorize. The error matches errNoMore when the connection was allowed to announce the name before.
+// permit calls Authorize. The error matches errWithdrawn if Authorize has
+// admitted the name on this connection before.
 func (r *respondent) permit(name string) (err error) {
 	authorize := r.surveyor.authorize
 	if authorize == nil {
@@ -141,7 +150,7 @@ func (r *respondent) permit(name string) (err error) {
 	r.pipe.endpoint.callUser(func() { err = authorize(name, from) })
 	switch {
 	case err != nil && r.authorized[name]:
-		return fmt.Errorf("%w: %w", errNoMore, err)
+		return fmt.Errorf("%w: %w", errWithdrawn, err)
 	case err == nil && len(r.authorized) < maxNames:
 		r.authorized[name] = true
 	}

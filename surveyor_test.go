@@ -31,7 +31,7 @@ func TestAnswersAreChecked(t *testing.T) {
 	}{
 		{"good", answerTo(someSurvey, "a"), nil, ""},
 		{"no id", []byte("abc"), errNoSurveyID, "no survey id"},
-		{"another survey", answerTo(someSurvey+1, "a"), errUnasked, "no such survey"},
+		{"another survey", answerTo(someSurvey+1, "a"), errUnknownSurvey, "no such survey"},
 		{"empty name", answerTo(someSurvey, ""), errEmpty, "empty"},
 		{"long name", answerTo(someSurvey, long), nil, "513 bytes"},
 		{"separator", answerTo(someSurvey, "a|b"), nil, `contains "|"`},
@@ -120,15 +120,15 @@ func TestAuthorizeIsAskedForEachAnswer(t *testing.T) {
 	if name, err := r.check(answerTo(someSurvey, "a")); name != "a" || err != nil {
 		t.Errorf("allowed: got %q, %v, want a", name, err)
 	}
-	if _, err := r.check(answerTo(someSurvey, "b")); !errors.Is(err, refused) || errors.Is(err, errNoMore) {
+	if _, err := r.check(answerTo(someSurvey, "b")); !errors.Is(err, refused) || errors.Is(err, errWithdrawn) {
 		t.Errorf("refused from the start: got error %v, want %v", err, refused)
 	}
 	if err := r.received(answerTo(someSurvey, "b")); err != nil {
 		t.Errorf("refused from the start: got error %v, which closes the connection", err)
 	}
 	delete(allowed, "a")
-	if err := r.received(answerTo(someSurvey, "a")); !errors.Is(err, errNoMore) || !errors.Is(err, refused) {
-		t.Errorf("not allowed any more: got error %v, want %v and %v", err, errNoMore, refused)
+	if err := r.received(answerTo(someSurvey, "a")); !errors.Is(err, errWithdrawn) || !errors.Is(err, refused) {
+		t.Errorf("not allowed any more: got error %v, want %v and %v", err, errWithdrawn, refused)
 	}
 	if r.pipe.endpoint.inCallbacks != 0 {
 		t.Error("a call of Authorize that has returned still counts")
@@ -153,7 +153,7 @@ func TestSurveysArePosted(t *testing.T) {
 		t.Errorf("posted % x, want % x", got, want)
 	}
 	one.ended()
-	if moves := s.arrivals.take(); len(moves) != 2 || moves[0].ended || !moves[1].ended || s.arrivals.len() != 0 {
-		t.Errorf("got moves %v, want the beginning and the end of one", moves)
+	if events := s.arrivals.take(); len(events) != 2 || events[0].ended || !events[1].ended || s.arrivals.len() != 0 {
+		t.Errorf("got events %v, want the beginning and the end of one", events)
 	}
 }

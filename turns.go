@@ -173,7 +173,7 @@ func (s *tlsHandshakeConn) watch() (gone <-chan struct{}, stop func()) {
 	go func() {
 		defer close(stopped)
 		var said bytes.Buffer
-		_, err := io.CopyN(&said, s.Conn, maxAhead)
+		_, err := io.CopyN(&said, s.Conn, maxReadAhead)
 		s.ahead = said.Bytes()
 		if err != nil && !errors.Is(err, os.ErrDeadlineExceeded) {
 			close(left)

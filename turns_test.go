@@ -156,7 +156,7 @@ func TestLittleIsReadAhead(t *testing.T) {
 		go func() {
 			_, _ = theirs.Write(make([]byte, 1))
 			// This blocks until the connection is closed.
-			_, _ = theirs.Write(make([]byte, 100*maxAhead))
+			_, _ = theirs.Write(make([]byte, 100*maxReadAhead))
 		}()
 		go func() {
 			time.Sleep(time.Minute)
@@ -165,8 +165,8 @@ func TestLittleIsReadAhead(t *testing.T) {
 		if _, err := s.Read(make([]byte, 1)); err != nil {
 			t.Fatal(err)
 		}
-		if got := cap(s.ahead); got > 2*maxAhead {
-			t.Errorf("%d bytes were read ahead, want at most about %d", got, maxAhead)
+		if got := cap(s.ahead); got > 2*maxReadAhead {
+			t.Errorf("%d bytes were read ahead, want at most about %d", got, maxReadAhead)
 		}
 		s.end()
 		_ = s.Close()

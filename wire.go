@@ -82,7 +82,7 @@ func decodeList(body []byte) (names []string, invalid int) {
 	// In a clean list only the length of a name can be wrong.
 	clean := utf8.ValidString(list) && !hasControl(list)
 	// There may be far fewer valid names than separators.
-	names = make([]string, 0, min(countNames(list), namesAhead))
+	names = make([]string, 0, min(countNames(list), maxPreallocatedNames))
 	for name := range strings.SplitSeq(list, separator) {
 		if (clean && name != "" && len(name) <= maxServiceLen) || checkService(name) == nil {
 			names = append(names, name)
