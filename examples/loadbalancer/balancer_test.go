@@ -124,7 +124,9 @@ func request(t *testing.T, method, url, body string) (code int, text string, err
 	if err != nil {
 		t.Fatal(err)
 	}
-	r.Close = true // on a connection that was used before the client would repeat the request by itself
+	// On a connection that was used before, the client would repeat the request
+	// by itself.
+	r.Close = true
 	answer, err := http.DefaultClient.Do(r)
 	if err != nil {
 		return 0, "", err
