@@ -177,7 +177,7 @@ func (r *responder) received(survey []byte) error {
 	if now.Sub(r.fireAt) > peerHalt {
 		r.pulse.excuse(now) // check has not run yet
 	}
-	r.pulse.beat(now)
+	r.pulse.surveyed(now)
 	r.resetTimerLocked(now)
 	return nil
 }

@@ -26,8 +26,8 @@ type pulse struct {
 // begin starts a new connection.
 func (p *pulse) begin(now time.Time) { p.last, p.asked, p.fresh = now, false, 0 }
 
-// beat records a survey.
-func (p *pulse) beat(now time.Time) {
+// surveyed records a survey.
+func (p *pulse) surveyed(now time.Time) {
 	if p.asked {
 		pause := now.Sub(p.last)
 		p.pause = max(pause, p.pause-pause/pulseDecay)

@@ -29,7 +29,7 @@ func TestPulse(t *testing.T) {
 			var p pulse
 			p.begin(c.at(0))
 			for _, at := range test.surveys {
-				p.beat(c.at(at))
+				p.surveyed(c.at(at))
 			}
 			c.expectAt(t, "due", p.due(), test.want)
 		})
@@ -41,11 +41,11 @@ func TestPulseIsExcused(t *testing.T) {
 	var p pulse
 	p.begin(c.at(0))
 	for _, at := range []int{0, 2000, 4000} {
-		p.beat(c.at(at))
+		p.surveyed(c.at(at))
 	}
 	p.excuse(c.at(50000))
 	c.expectAt(t, "due", p.due(), 80000)
-	p.beat(c.at(60000))
+	p.surveyed(c.at(60000))
 	c.expectAt(t, "due after a survey that waited", p.due(), 90000)
 }
 
@@ -56,12 +56,12 @@ func TestPulseOfTheNextConnection(t *testing.T) {
 	var p pulse
 	p.begin(c.at(0))
 	for _, at := range []int{0, 4000, 8000} {
-		p.beat(c.at(at))
+		p.surveyed(c.at(at))
 	}
 	p.giveUp()
 	p.begin(c.at(50000))
 	c.expectAt(t, "due on the second connection", p.due(), 50000+4*40000)
-	p.beat(c.at(60000))
+	p.surveyed(c.at(60000))
 	c.expectAt(t, "due after a survey", p.due(), 60000+4*40000)
 	p.giveUp()
 	p.begin(c.at(300000))
@@ -76,7 +76,7 @@ func TestPulseOfAServerThatAsksOnce(t *testing.T) {
 	now := 0
 	for i, hours := range []int{1, 4, 16, 24, 24} {
 		p.begin(c.at(now))
-		p.beat(c.at(now))
+		p.surveyed(c.at(now))
 		now += hours * hour
 		c.expectAt(t, "due", p.due(), now)
 		if t.Failed() {
@@ -86,7 +86,7 @@ func TestPulseOfAServerThatAsksOnce(t *testing.T) {
 	}
 	p.begin(c.at(now))
 	for i := range 3 {
-		p.beat(c.at(now + i*2000))
+		p.surveyed(c.at(now + i*2000))
 	}
 	p.begin(c.at(now + 5000))
 	c.expectAt(t, "due once it asks often", p.due(), now+5000+4*30000)

@@ -2,8 +2,6 @@ package gopherdiscovery
 
 import (
 	"encoding/binary"
-	"errors"
-	"fmt"
 	"slices"
 	"strings"
 	"unicode/utf8"
@@ -30,24 +28,6 @@ var (
 	pubSide        = side{0x20, 0x21, "pub", "sub", maxSurveyLen, true}
 	subSide        = side{0x21, 0x20, "sub", "pub", maxUpdateLen, true}
 )
-
-// checkService returns the reason why a name cannot be announced, or nil. The
-// reason names no argument, since callers know whose name it is.
-func checkService(name string) error {
-	switch {
-	case name == "":
-		return errEmpty
-	case len(name) > maxServiceLen:
-		return fmt.Errorf("%d bytes long, at most %d are allowed", len(name), maxServiceLen)
-	case !utf8.ValidString(name):
-		return errors.New("not valid UTF-8")
-	case strings.Contains(name, separator):
-		return fmt.Errorf("contains %q", separator)
-	case hasControl(name):
-		return errors.New("contains a control character")
-	}
-	return nil
-}
 
 // wireSize returns the size of names in a list, in bytes, each with a
 // separator.
@@ -92,22 +72,6 @@ func decodeList(body []byte) (names []string, invalid int) {
 	}
 	slices.Sort(names)
 	return slices.Compact(names), invalid
-}
-
-// hasControl is strings.ContainsFunc with unicode.IsControl for valid UTF-8. It
-// does not decode runes, because every peer checks every list. Control
-// characters above ASCII, U+0080 to U+009F, are encoded as 0xC2 and a second
-// byte below 0xA0.
-func hasControl(s string) bool {
-	for i := range len(s) {
-		switch c := s[i]; {
-		case c < ' ' || c == 0x7F:
-			return true
-		case c == 0xC2 && i+1 < len(s) && s[i+1] < 0xA0:
-			return true
-		}
-	}
-	return false
 }
 
 // splitBacktrace splits a survey after its id. The header must be returned

@@ -48,7 +48,7 @@ type crowdReport struct {
 //	FAULTS_OVERLOAD=4000 go test -run TestOverload -v .
 func TestOverload(t *testing.T) {
 	peers := overloadPeers(t)
-	s := newSite(t)
+	s := newSite(t, defaults)
 	r := runPeers(t, s, peers)
 	// This is ten times as long as on two idle processors.
 	most := time.Duration(peers) * 150 * time.Second / 4000

@@ -12,7 +12,7 @@ import (
 	"github.com/dahernan/gopherdiscovery"
 )
 
-// site is a server with default options, and peers that reach it on paths.
+// site is a server, and peers that reach it on paths.
 type site struct {
 	*monitor
 	t      *testing.T
@@ -20,11 +20,11 @@ type site struct {
 	server *process
 }
 
-func newSite(t *testing.T) *site {
+func newSite(t *testing.T, timing timing) *site {
 	t.Helper()
 	host := fmt.Sprintf("127.253.%d.%d", os.Getpid()%256, lastHost.Add(1))
 	s := &site{monitor: newMonitor(), t: t}
-	s.order = order{Server: true, Survey: "tcp://" + host + ":10000", PubSub: "tcp://" + host + ":20000", Timing: defaults}
+	s.order = order{Server: true, Survey: "tcp://" + host + ":10000", PubSub: "tcp://" + host + ":20000", Timing: timing}
 	s.server = s.launch("server", s.order)
 	s.eventually(func() string {
 		if s.server.state().Services == nil {
@@ -129,7 +129,7 @@ func TestBadPath(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
-			s := newSite(t)
+			s := newSite(t, defaults)
 			surveys, lists := newPath(t, s.order.Survey), newPath(t, s.order.PubSub)
 			if test.first {
 				surveys.worsen()
@@ -156,7 +156,9 @@ func TestBadPath(t *testing.T) {
 // one is told anything.
 func TestAllConnectionsCut(t *testing.T) {
 	t.Parallel()
-	s := newSite(t)
+	// The cut is longer than PollTime, which is the time that all have to return:
+	// a pause before the next attempt, and what a busy machine adds.
+	s := newSite(t, timing{PollTime: 4 * time.Second, SurveyTime: time.Second, MissedSurveys: 2})
 	surveys, lists := newPath(t, s.order.Survey), newPath(t, s.order.PubSub)
 	all := names("cut", 60)
 	subscribers := s.launch("subscribers", order{PubSub: lists.url, Subscribers: 20})
@@ -183,7 +185,7 @@ func TestAllConnectionsCut(t *testing.T) {
 func TestDeadFlow(t *testing.T) {
 	long(t)
 	t.Parallel()
-	s := newSite(t)
+	s := newSite(t, defaults)
 	surveys, lists := newPath(t, s.order.Survey), newPath(t, s.order.PubSub)
 	all := names("near", 10)
 	victim := order{Survey: surveys.url, PubSub: lists.url, Clients: []string{"victim"}}
