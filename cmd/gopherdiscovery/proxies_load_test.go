@@ -100,6 +100,20 @@ func (s *site) awaitAnswerOf(name string) {
 	s.await(func(status int, body string) bool { return status == http.StatusOK && body == name })
 }
 
+// awaitSteady returns when 100 answers in a row came from a backend. On a busy
+// machine a worker of nginx that is to end answers some requests by the
+// configuration that had no backend.
+func (s *site) awaitSteady() {
+	s.Helper()
+	inARow := 0
+	s.await(func(status int, _ string) bool {
+		if inARow++; status != http.StatusOK {
+			inARow = 0
+		}
+		return inARow == 100
+	})
+}
+
 // workers is how many requests there are at a time under load.
 const workers = 4
 

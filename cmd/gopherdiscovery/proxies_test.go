@@ -124,6 +124,7 @@ func testProxy(t *testing.T, p proxy) {
 	a, b := startBackend(t, server, "a"), startBackend(t, server, "b")
 	site.awaitAnswerOf("a")
 	site.awaitAnswerOf("b")
+	site.awaitSteady()
 
 	load := site.load()
 	c := startBackend(t, server, "c")
