@@ -31,11 +31,16 @@ func (e *edition) close() { e.openAt(time.Time{}) }
 
 // open completes the list if its time has come, and reports whether it has.
 func (e *edition) open(now time.Time) bool {
-	if e.complete || e.opening.IsZero() || now.Before(e.opening) {
+	if !e.opens(now) {
 		return false
 	}
 	e.complete = true
 	return true
+}
+
+// opens reports whether the list is about to become complete.
+func (e *edition) opens(now time.Time) bool {
+	return !e.complete && !e.opening.IsZero() && !now.Before(e.opening)
 }
 
 // join records that a newcomer has answered, and how long that took.

@@ -204,6 +204,11 @@ const (
 	lossWindow = time.Second
 	lossMemory = 10 * time.Minute
 
+	// The list stays incomplete for returnWindow more when one of those names
+	// has come back so lately, and others have not. It is the longest pause
+	// between two attempts to connect.
+	returnWindow = redialMax
+
 	// Leaves are published when no connection has ended for lossSettle, or
 	// longestLoss after the first end. With fewer than minConnsToGather
 	// connections, a single end is published at once.

@@ -25,6 +25,7 @@ type losses struct {
 	missing        []string
 	missingAtFirst int // the length of missing at the time of the loss
 	until          time.Time
+	returned       time.Time // when one of them came back last
 }
 
 // expired reports whether an end comes too late to be counted with the others.
@@ -95,11 +96,24 @@ func (l *losses) settle(list []string, now time.Time) {
 	}
 }
 
-// lost reports whether name is one of the missing names.
+// lost reports whether name, which joins, is one of the missing names.
 func (l *losses) lost(name string, now time.Time) bool {
 	if !l.recent(now) {
 		return false
 	}
 	_, found := slices.BinarySearch(l.missing, name)
+	if found {
+		l.returned = now
+	}
 	return found
+}
+
+// returning reports whether a missing name has come back lately, and others are
+// still not in the list.
+func (l *losses) returning(list []string, now time.Time) bool {
+	if !l.recent(now) || now.Sub(l.returned) > returnWindow {
+		return false
+	}
+	away, _ := compare(l.missing, list)
+	return len(away) > 0
 }

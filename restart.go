@@ -65,6 +65,16 @@ func (s *schedule[C]) restartAgain(now time.Time) bool {
 	return true
 }
 
+// waitForReturns makes the list stay incomplete for a little longer, when names
+// have come back lately that were lost with most connections, and others have
+// not. They may be about to connect.
+func (s *schedule[C]) waitForReturns(now time.Time) {
+	if s.edition.opens(now) && s.restarts < maxRestarts && s.losses.returning(s.sorted(), now) {
+		s.restarts++
+		s.edition.openAt(now.Add(returnWindow))
+	}
+}
+
 // recover restarts after a loss of most connections, unless the list is already
 // incomplete.
 func (s *schedule[C]) recover(now time.Time) {

@@ -103,6 +103,7 @@ func (s *schedule[C]) next(now time.Time) (do actions[C], wake time.Time) {
 	if s.joins.due(now) {
 		do.survey = s.joins.ask(now)
 	}
+	s.waitForReturns(now)
 	opened := s.edition.open(now)
 	if opened {
 		s.restarts = 0

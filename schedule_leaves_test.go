@@ -261,3 +261,63 @@ func TestScheduleMassLossInALongSurvey(t *testing.T) {
 	s.expect(2100, "publish incomplete 3; wake 4100")
 	s.expect(4100, "poll; publish 3; wake 64100")
 }
+
+// When most connections were lost, and the names come back one after the other,
+// the list stays incomplete until none has come back for a while, but not
+// without end.
+func TestScheduleWaitsForReturns(t *testing.T) {
+	s := crowd(t)
+	for i := range 3 {
+		s.disconnect(i, s.at(2100))
+	}
+	s.expect(2100, "publish incomplete 3; wake 4100")
+	s.connect(5)
+	s.expect(4050, "ask 5; wake 4100")
+	s.hear(4060, 5, "1")
+	s.expect(4060, "publish incomplete 1 3; wake 4100")
+	s.expect(4100, "poll; wake 5100")
+	s.hear(4101, 3, "3")
+	s.hear(4101, 5, "1")
+	s.expect(4101, "wake 5101") // 0 and 2 may be on their way
+	s.connect(6)
+	s.expect(5090, "ask 6; wake 5101")
+	s.hear(5095, 6, "0")
+	s.expect(5095, "publish incomplete 0 1 3; wake 5101")
+	s.expect(5101, "wake 6101")
+	s.expect(6101, "poll; publish 0 1 3; wake 7101")
+}
+
+func TestScheduleDoesNotWaitForReturnsWithoutEnd(t *testing.T) {
+	s := newScript(t, Options{})
+	for id := range 40 {
+		s.connect(id)
+	}
+	s.next(s.at(0))
+	for id := range 40 {
+		s.hear(1, id, fmt.Sprint(id))
+	}
+	s.next(s.at(2000))
+	for id := range 40 {
+		s.hear(2001, id, fmt.Sprint(id))
+	}
+	s.next(s.at(2001))
+	for id := range 40 {
+		s.disconnect(id, s.at(2100))
+	}
+	complete := 0
+	for at, back := 2100, 0; at < 20000 && complete == 0; at += 50 {
+		if at%500 == 0 && back < 38 {
+			s.connect(100 + back)
+			s.next(s.at(at))
+			s.hear(at, 100+back, fmt.Sprint(back))
+			back++
+		}
+		s.next(s.at(at))
+		if s.edition.complete {
+			complete = at
+		}
+	}
+	if complete < 6000 || complete > 11000 {
+		t.Errorf("complete at %d ms, want about 6 seconds after 2100 ms, since others come back", complete)
+	}
+}
