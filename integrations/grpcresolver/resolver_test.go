@@ -136,6 +136,7 @@ func TestEachListIsReported(t *testing.T) {
 	join(t, urlServer, "10.0.0.2:50051")
 	join(t, urlServer, "grpc://10.0.0.2:50051")
 	join(t, urlServer, "no address")
+	awaitNames(t, urlPubSub, 4)
 	r.ResolveNow(resolver.ResolveNowOptions{})
 	cc.await(t, "10.0.0.1:50051", "10.0.0.2:50051")
 	_ = a.Close()
@@ -150,6 +151,22 @@ func TestEachListIsReported(t *testing.T) {
 	if n := strings.Count(log.String(), "no address"); n != 1 {
 		t.Errorf("the log has %d lines about the name without an address, want 1:\n%s", n, &log)
 	}
+}
+
+// awaitNames returns when a list has n names.
+func awaitNames(t *testing.T, urlPubSub string, n int) {
+	t.Helper()
+	sub, err := quiet.NewSubscriber(t.Context(), urlPubSub)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer sub.Close()
+	for list := range sub.Changes() {
+		if len(list) == n {
+			return
+		}
+	}
+	t.Fatalf("no list with %d names", n)
 }
 
 // slowConn takes its time for the first state.
