@@ -58,6 +58,9 @@ func TestSubscribersResume(t *testing.T) {
 // The list of a subscriber does not grow without limit, however many changes a
 // server sends.
 func TestListsThatGrowWithoutEnd(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes seconds")
+	}
 	before := measure()
 	p := newPublisher(t)
 	sub := subscribeTo(t, quiet, p.url())
@@ -109,6 +112,9 @@ func TestChangesThatDoNotEnd(t *testing.T) {
 // A publisher that accepts any subscriber, but does not know changes, is given
 // ten seconds to welcome one.
 func TestPublishersThatNeverWelcome(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes seconds")
+	}
 	t.Parallel()
 	logger, book := newLogger()
 	p := newPublisher(t)

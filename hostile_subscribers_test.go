@@ -71,6 +71,9 @@ func TestSubscribersThatSayTheWrongThing(t *testing.T) {
 // A subscriber that stops in the middle of its hello or its first message is
 // given the time of a handshake and no longer.
 func TestSubscribersThatStopHalfway(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes seconds")
+	}
 	t.Parallel()
 	server := startServer(t, quickOptions)
 	_, pubsub := server.URLs()

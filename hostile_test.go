@@ -85,6 +85,9 @@ func expectHealthy(t *testing.T, server *gopherdiscovery.DiscoveryServer, d *gop
 // Thousands of connections, plain and TLS, on both URLs never complete a
 // handshake.
 func TestConnectionsThatNeverShakeHands(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes seconds")
+	}
 	attacks := map[string][]byte{
 		"mute":           nil,
 		"half-open":      hello(protoRespondent)[:3],
@@ -148,6 +151,9 @@ func TestConnectionsThatNeverShakeHands(t *testing.T) {
 // A connection that sends nothing, or one byte a second, is closed at the
 // handshake's deadline.
 func TestHandshakeDeadline(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes seconds")
+	}
 	t.Parallel()
 	server := startServer(t, quickOptions)
 	survey, pubsub := server.URLs()
@@ -176,6 +182,9 @@ func TestHandshakeDeadline(t *testing.T) {
 
 // A client whose server accepts but never answers gives up and tries again.
 func TestDialerLeavesAMuteServer(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes seconds")
+	}
 	t.Parallel()
 	mute, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -203,6 +212,9 @@ func TestDialerLeavesAMuteServer(t *testing.T) {
 
 // Respondents that speak the right protocol, but misuse it, do no harm.
 func TestHostileRespondents(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes seconds")
+	}
 	server := startServer(t, quickOptions)
 	survey, _ := server.URLs()
 	announce(t, server, "good")
@@ -414,6 +426,9 @@ func TestLogIsThrottled(t *testing.T) {
 
 // The handshakes of TLS and SP share one deadline.
 func TestTLSHandshakeDeadline(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes seconds")
+	}
 	t.Parallel()
 	a := newAuthority(t)
 	opt := quickOptions

@@ -168,6 +168,9 @@ func TestNanomsgAndNNGPeers(t *testing.T) {
 }
 
 func TestNanomsgAndNNGServers(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes seconds")
+	}
 	for _, cat := range []struct {
 		name         string
 		survey, list func(url string) []string

@@ -104,6 +104,9 @@ func (w *witness) after(at time.Time) time.Time {
 // Publishers other than ours refuse changes silently and keep running. The
 // subscriber then asks for whole lists without a pause.
 func TestForeignPublishersRefuseChanges(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes seconds")
+	}
 	const (
 		promptly    = 300 * time.Millisecond
 		redialPause = 75 * time.Millisecond // the shortest

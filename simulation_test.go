@@ -30,6 +30,9 @@ var simDetectors = []struct {
 // With SIMULATION=long in the environment the test prints how all detectors do
 // in four hours of each world.
 func TestSimulation(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes seconds")
+	}
 	if os.Getenv("SIMULATION") == "long" {
 		simCompare(4 * time.Hour)
 		return

@@ -232,6 +232,9 @@ func TestTake(t *testing.T) {
 // A server's list takes memory for its names, but not for the messages that
 // brought them.
 func TestChangesLeaveNoMemoryBehind(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes seconds")
+	}
 	const many, rounds = 2000, 50
 	now := newClock().at(0)
 	var crowd []string
