@@ -17,22 +17,29 @@ func TestScheduleLeaveAlone(t *testing.T) {
 	s.expect(2102, "publish b; wake 4000")
 }
 
-// Leaves that follow each other closely are published in one list, but do not
-// wait for more than 50 ms.
-func TestScheduleLeavesAreGathered(t *testing.T) {
+// throng returns a schedule with n connections and as many names. Its first
+// list has been published at 2000, and its first poll has ended at 2001.
+func throng(t *testing.T, n int) *script {
 	s := newScript(t, Options{})
-	for id := range 100 {
+	for id := range n {
 		s.connect(id)
 	}
 	s.next(s.at(0))
-	for id := range 100 {
+	for id := range n {
 		s.hear(1, id, fmt.Sprint(id))
 	}
 	s.next(s.at(2000))
-	for id := range 100 {
+	for id := range n {
 		s.hear(2001, id, fmt.Sprint(id))
 	}
 	s.next(s.at(2001))
+	return s
+}
+
+// Leaves that follow each other closely are published in one list, but do not
+// wait for more than 50 ms.
+func TestScheduleLeavesAreGathered(t *testing.T) {
+	s := throng(t, 100)
 	s.disconnect(0, s.at(3000))
 	s.disconnect(1, s.at(3004))
 	if do, _ := s.next(s.at(3008)); do.publish {
@@ -288,19 +295,7 @@ func TestScheduleWaitsForReturns(t *testing.T) {
 }
 
 func TestScheduleDoesNotWaitForReturnsWithoutEnd(t *testing.T) {
-	s := newScript(t, Options{})
-	for id := range 40 {
-		s.connect(id)
-	}
-	s.next(s.at(0))
-	for id := range 40 {
-		s.hear(1, id, fmt.Sprint(id))
-	}
-	s.next(s.at(2000))
-	for id := range 40 {
-		s.hear(2001, id, fmt.Sprint(id))
-	}
-	s.next(s.at(2001))
+	s := throng(t, 40)
 	for id := range 40 {
 		s.disconnect(id, s.at(2100))
 	}
