@@ -85,7 +85,10 @@ func (p *path) mend() {
 func (p *path) cut() time.Time {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	_ = p.listener.Close()
+	if p.listener != nil {
+		_ = p.listener.Close()
+		p.listener = nil
+	}
 	now := time.Now()
 	for f := range p.flows {
 		close(f.closed)
