@@ -264,6 +264,11 @@ const (
 	missedBeats      = 3
 	shortestPatience = time.Second
 
+	// staleGrace is how long the first message after a silence does not count
+	// while another server counts. In that time a server that was stopped says
+	// that its list is incomplete.
+	staleGrace = 500 * time.Millisecond
+
 	// uncheckedBeats is how many beats a subscriber is not sent while an
 	// incomplete server has not yet checked the list that the subscriber holds.
 	// It is far below the number at which the subscriber gives up.

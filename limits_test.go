@@ -54,6 +54,7 @@ var documentedLimits = map[string]any{
 	"maxBeat":          maxBeat,
 	"missedBeats":      missedBeats,
 	"shortestPatience": shortestPatience,
+	"staleGrace":       staleGrace,
 	"lostBeats":        lostBeats,
 	"firstPulse":       firstPulse,
 	"longestPulse":     longestPulse,

@@ -22,6 +22,7 @@ type source struct {
 	counts    bool          // list is the server's on this connection
 	complete  bool          // the server has surveyed all
 	silent    bool          // the server has missed its beats
+	returned  bool          // it has sent one message since, which does not count yet
 	heard     time.Time     // when it last sent something; zero if never
 	since     time.Time     // when the current silence began
 }
@@ -48,7 +49,7 @@ func (s *sources) at(url string) *source {
 // connect records a new connection. In the plain form, beat is zero.
 func (src *source) connect(beat time.Duration, now time.Time) {
 	src.connected, src.beat, src.since = true, beat, now
-	src.counts, src.complete, src.silent = false, false, false
+	src.counts, src.complete, src.silent, src.returned = false, false, false, false
 }
 
 // disconnect records the end of the connection. Its list no longer counts, but
@@ -56,7 +57,9 @@ func (src *source) connect(beat time.Duration, now time.Time) {
 func (src *source) disconnect() { src.connected, src.counts, src.complete = false, false, false }
 
 // markHeard records that the server has sent something.
-func (src *source) markHeard(now time.Time) { src.heard, src.since, src.silent = now, now, false }
+func (src *source) markHeard(now time.Time) {
+	src.heard, src.since, src.silent, src.returned = now, now, false, false
+}
 
 // replace takes a list in the plain form. Such a list is always complete.
 func (src *source) replace(list []string, now time.Time) {
@@ -66,8 +69,10 @@ func (src *source) replace(list []string, now time.Time) {
 }
 
 // take takes a message of a subscription in changes. After an error, nothing
-// else on the connection can be trusted.
-func (src *source) take(u *update, now time.Time) error {
+// else on the connection can be trusted. While another server counts, the first
+// message after a silence does not count for staleGrace or until the next one:
+// the server may have been stopped while it was sending.
+func (s *sources) take(src *source, u *update, now time.Time) error {
 	list, sum := src.list, src.sum
 	switch u.kind {
 	case kindList:
@@ -88,9 +93,11 @@ func (src *source) take(u *update, now time.Time) error {
 	if wireSize(u.added) > 0 && wireSize(list) > maxListLen {
 		return errListTooLong
 	}
+	returned := src.silent && slices.ContainsFunc(s.all, func(other *source) bool { return other.counts })
 	src.markHeard(now)
 	src.list, src.sum, src.complete = list, sum, u.complete
-	src.counts = src.counts || u.complete || u.kind == kindList
+	src.returned = returned
+	src.counts = src.counts || (u.complete || u.kind == kindList) && !returned
 	return nil
 }
 
@@ -101,7 +108,7 @@ func (s *sources) union() []string {
 	var counted []*source
 	complete := false
 	for _, src := range s.all {
-		if src.counts && !src.silent {
+		if src.counts {
 			counted = append(counted, src)
 			complete = complete || src.complete
 		}
@@ -137,12 +144,16 @@ func (s *sources) deadline() time.Time {
 }
 
 // due returns when a server has been silent for so long that it no longer
-// counts or, if that has passed, that its connection is given up. It returns
-// false if the server is not connected, or sends the plain form and may be
-// silent for any time.
+// counts or, if that has passed, that its connection is given up. Of a server
+// that has returned it returns when its message counts. It returns false if the
+// server is not connected, or sends the plain form and may be silent for any
+// time.
 func (src *source) due() (due time.Time, ok bool) {
 	patience := max(missedBeats*src.beat, shortestPatience)
-	if src.silent {
+	switch {
+	case src.returned:
+		patience = staleGrace
+	case src.silent:
 		patience = max(lostBeats*src.beat, vanishedAfter)
 	}
 	return src.since.Add(patience), src.connected && src.beat > 0
@@ -152,9 +163,14 @@ func (src *source) due() (due time.Time, ok bool) {
 // longer count, and returns those whose connection is to be given up. A silent
 // server counts again when it sends that its list is complete, like one that
 // has just connected: it may have been stopped, and its names may be dead.
+// checkSilence also counts the servers that have returned.
 func (s *sources) checkSilence(now time.Time) (lost []*source) {
 	for _, src := range s.all {
 		if due, ok := src.due(); !ok || now.Before(due) {
+			continue
+		}
+		if src.returned {
+			src.returned, src.counts = false, src.complete
 			continue
 		}
 		if src.silent {

@@ -36,9 +36,9 @@ func changeOf(complete bool, list, removed, added []string) *update {
 	}
 }
 
-func mustTake(t *testing.T, src *source, u *update, now time.Time) {
+func mustTake(t *testing.T, s *sources, src *source, u *update, now time.Time) {
 	t.Helper()
-	if err := src.take(u, now); err != nil {
+	if err := s.take(src, u, now); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -71,23 +71,23 @@ func TestUnionOfOneServer(t *testing.T) {
 	expectUnion(t, "not connected", s)
 	src.connect(time.Second, now)
 	expectUnion(t, "connected", s)
-	mustTake(t, src, listOf(false, "a"), now)
+	mustTake(t, s, src, listOf(false, "a"), now)
 	expectUnion(t, "an incomplete list", s, "a")
-	mustTake(t, src, listOf(false), now)
+	mustTake(t, s, src, listOf(false), now)
 	expectUnion(t, "an incomplete empty list", s, nobody...)
 	src.disconnect()
 	expectUnion(t, "disconnected", s)
 	src.connect(time.Second, now)
-	mustTake(t, src, listOf(true), now)
+	mustTake(t, s, src, listOf(true), now)
 	expectUnion(t, "a complete empty list", s, nobody...)
-	mustTake(t, src, listOf(true, "a", "b"), now)
+	mustTake(t, s, src, listOf(true, "a", "b"), now)
 	expectUnion(t, "a complete list", s, "a", "b")
 	src.disconnect()
 	expectUnion(t, "disconnected after a complete list", s)
 	src.connect(time.Second, now)
-	mustTake(t, src, listOf(false, "b"), now)
+	mustTake(t, s, src, listOf(false, "b"), now)
 	expectUnion(t, "an incomplete list after a complete one", s)
-	mustTake(t, src, beatOf(true, "b"), now)
+	mustTake(t, s, src, beatOf(true, "b"), now)
 	expectUnion(t, "a complete list again", s, "b")
 	src.connect(0, now)
 	expectUnion(t, "connected in the plain form", s)
@@ -102,25 +102,27 @@ func TestUnionOfServers(t *testing.T) {
 		src.connect(time.Second, now)
 	}
 	roomy := append(make([]string, 0, 8), "a")
-	mustTake(t, s.all[0], &update{kind: kindList, names: roomy}, now)
-	mustTake(t, s.all[1], listOf(false, "b"), now)
+	mustTake(t, s, s.all[0], &update{kind: kindList, names: roomy}, now)
+	mustTake(t, s, s.all[1], listOf(false, "b"), now)
 	expectUnion(t, "two incomplete lists", s, "a", "b")
-	mustTake(t, s.all[1], beatOf(true, "b"), now)
+	mustTake(t, s, s.all[1], beatOf(true, "b"), now)
 	expectUnion(t, "one of them complete", s, "a", "b")
-	mustTake(t, s.all[2], listOf(true, "a", "c"), now)
+	mustTake(t, s, s.all[2], listOf(true, "a", "c"), now)
 	expectUnion(t, "three lists", s, "a", "b", "c")
 	if got := roomy[:2]; !slices.Equal(got, []string{"a", ""}) {
 		t.Errorf("the union was made in the memory of a server's list: %q", got)
 	}
 	s.all[1].disconnect()
 	expectUnion(t, "without the second", s, "a", "c")
-	s.all[2].silent = true
+	s.all[2].silent, s.all[2].counts = true, false
 	expectUnion(t, "nothing complete, after what was", s)
-	mustTake(t, s.all[0], beatOf(true, "a"), now)
+	mustTake(t, s, s.all[0], beatOf(true, "a"), now)
 	expectUnion(t, "the first one complete", s, "a")
-	mustTake(t, s.all[2], beatOf(true, "a", "c"), now)
-	expectUnion(t, "the third speaks again", s, "a", "c")
-	mustTake(t, s.all[0], listOf(true, "a", "c"), now)
+	mustTake(t, s, s.all[2], beatOf(true, "a", "c"), now)
+	expectUnion(t, "the third speaks again", s, "a")
+	mustTake(t, s, s.all[2], beatOf(true, "a", "c"), now)
+	expectUnion(t, "and once more", s, "a", "c")
+	mustTake(t, s, s.all[0], listOf(true, "a", "c"), now)
 	expectUnion(t, "servers that agree", s, "a", "c")
 }
 
@@ -145,11 +147,11 @@ func TestListOfAnEarlierConnection(t *testing.T) {
 			s := newTestSources(1)
 			src := s.all[0]
 			src.connect(time.Second, now)
-			mustTake(t, src, listOf(false, list...), now)
+			mustTake(t, s, src, listOf(false, list...), now)
 			src.disconnect()
 			src.connect(time.Second, now)
 			expectUnion(t, "before the server speaks", s)
-			mustTake(t, src, test.update, now)
+			mustTake(t, s, src, test.update, now)
 			expectUnion(t, "after it", s, test.want...)
 		})
 	}
@@ -191,10 +193,10 @@ func TestTakeRefuses(t *testing.T) {
 			src := s.all[0]
 			src.connect(time.Second, clock.at(0))
 			if test.first != nil {
-				mustTake(t, src, test.first, clock.at(1))
+				mustTake(t, s, src, test.first, clock.at(1))
 			}
 			before := *src
-			if err := src.take(test.second, clock.at(2)); !errors.Is(err, test.want) {
+			if err := s.take(src, test.second, clock.at(2)); !errors.Is(err, test.want) {
 				t.Errorf("got error %v, want %v", err, test.want)
 			}
 			if src.sum != before.sum || src.heard != before.heard || src.complete != before.complete || !slices.Equal(src.list, before.list) {
@@ -206,7 +208,8 @@ func TestTakeRefuses(t *testing.T) {
 
 func TestTake(t *testing.T) {
 	clock := newClock()
-	src := &source{url: "0"}
+	s := newTestSources(1)
+	src := s.all[0]
 	src.connect(time.Second, clock.at(0))
 	for i, test := range []struct {
 		update *update
@@ -220,7 +223,7 @@ func TestTake(t *testing.T) {
 		{beatOf(true), nobody},
 		{listOf(true, "z"), []string{"z"}},
 	} {
-		mustTake(t, src, test.update, clock.at(i))
+		mustTake(t, s, src, test.update, clock.at(i))
 		if src.list == nil || !slices.Equal(src.list, test.want) || src.sum != sumByHand(test.want...) || src.complete != test.update.complete {
 			t.Errorf("message %d: got %q with sum %#x, complete %t, want %q with %#x, %t",
 				i, src.list, src.sum, src.complete, test.want, sumByHand(test.want...), test.update.complete)
@@ -241,9 +244,10 @@ func TestChangesLeaveNoMemoryBehind(t *testing.T) {
 	for i := range many {
 		crowd = append(crowd, fmt.Sprintf("%0*d", maxServiceLen, i))
 	}
-	src := &source{url: "0"}
+	s := newTestSources(1)
+	src := s.all[0]
 	src.connect(time.Second, now)
-	mustTake(t, src, listOf(true), now)
+	mustTake(t, s, src, listOf(true), now)
 	decoded := func(u *update) *update {
 		u, err := decodeUpdate(u.encode())
 		if err != nil {
@@ -256,8 +260,8 @@ func TestChangesLeaveNoMemoryBehind(t *testing.T) {
 	runtime.ReadMemStats(&before)
 	for i := range rounds {
 		one := fmt.Sprintf("x%03d", i)
-		mustTake(t, src, decoded(changeOf(true, src.list, nil, append(slices.Clone(crowd), one))), now)
-		mustTake(t, src, decoded(changeOf(true, src.list, append(slices.Clone(crowd), one), []string{fmt.Sprintf("y%03d", i)})), now)
+		mustTake(t, s, src, decoded(changeOf(true, src.list, nil, append(slices.Clone(crowd), one))), now)
+		mustTake(t, s, src, decoded(changeOf(true, src.list, append(slices.Clone(crowd), one), []string{fmt.Sprintf("y%03d", i)})), now)
 	}
 	runtime.GC()
 	runtime.ReadMemStats(&after)
@@ -288,7 +292,7 @@ func TestSilence(t *testing.T) {
 			c.expectAt(t, "deadline without a connection", s.deadline(), -1)
 			src.connect(test.beat, c.at(0))
 			c.expectAt(t, "deadline of a server that has said nothing yet", s.deadline(), test.silent)
-			mustTake(t, src, listOf(true, "a"), c.at(100))
+			mustTake(t, s, src, listOf(true, "a"), c.at(100))
 			c.expectAt(t, "deadline after a message", s.deadline(), 100+test.silent)
 			if lost := s.checkSilence(c.at(100 + test.silent - 1)); len(lost) > 0 || src.silent {
 				t.Error("silent a millisecond early")
@@ -305,7 +309,7 @@ func TestSilence(t *testing.T) {
 				t.Errorf("%d servers are given up, want this one", len(lost))
 			}
 			c.expectAt(t, "deadline of one that is given up", s.deadline(), 100+2*test.again)
-			mustTake(t, src, beatOf(true, "a"), c.at(200+test.again))
+			mustTake(t, s, src, beatOf(true, "a"), c.at(200+test.again))
 			expectUnion(t, "the server speaks again", s, "a")
 			c.expectAt(t, "deadline when it speaks again", s.deadline(), 200+test.again+test.silent)
 			src.disconnect()

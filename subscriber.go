@@ -154,7 +154,7 @@ func (f *feed) received(body []byte) (err error) {
 	if u != nil {
 		f.subscriber.change(func(now time.Time) {
 			if f.subscriber.current[f.source] == f {
-				if err = f.source.take(u, now); err == nil {
+				if err = f.subscriber.sources.take(f.source, u, now); err == nil {
 					f.pipe.hold(f.source.sum)
 				}
 			}

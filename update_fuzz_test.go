@@ -110,7 +110,8 @@ func FuzzTake(f *testing.F) {
 	f.Add("\x04a|b|c\x01\x09b|d\x01\x00\x01\xc9d\x01\x0ca\x01\x08")
 	f.Add("\x01a|b\x01\x04\x01\x01a|b\x01\x01a|b\x01\xc1b")
 	f.Fuzz(func(t *testing.T, script string) {
-		src := &source{url: "fuzzer"}
+		s := newTestSources(1)
+		src := s.all[0]
 		src.connect(time.Second, time.Time{})
 		for part := range strings.SplitSeq(script, "\x01") {
 			if part == "" {
@@ -119,7 +120,7 @@ func FuzzTake(f *testing.F) {
 			before := *src
 			u, err := decodeUpdate(fuzzedMessage(src, part))
 			if u != nil {
-				err = src.take(u, time.Time{})
+				err = s.take(src, u, time.Time{})
 			}
 			if err != nil && (!slices.Equal(src.list, before.list) || src.sum != before.sum || src.counts != before.counts) {
 				t.Errorf("%q: after the error %v the list is %q, it was %q", part, err, src.list, before.list)
