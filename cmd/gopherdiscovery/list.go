@@ -35,12 +35,17 @@ func listCommand() *ffcli.Command {
 		if err != nil {
 			return err
 		}
-		list, err := look(ctx, dialer, *pubsub, *timeout)
-		if err != nil {
-			return err
-		}
-		return printer{os.Stdout, *inJSON}.list(list)
+		return printList(ctx, dialer, *pubsub, *timeout, printer{os.Stdout, *inJSON})
 	})
+}
+
+// printList prints what look returns.
+func printList(ctx context.Context, dialer *gopherdiscovery.Dialer, urls string, timeout time.Duration, print printer) error {
+	list, err := look(ctx, dialer, urls, timeout)
+	if err != nil {
+		return err
+	}
+	return print.list(list)
 }
 
 // look returns what all servers together list, or those that have sent a

@@ -30,9 +30,12 @@ func TestList(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
 			args := slices.Concat([]string{"-timeout", clitest.Patience.String()}, test.args)
-			stdout, stderr, code := startCommand(t, "list", args...).Wait()
-			if code != 0 || stdout != test.want || stderr != "" {
-				t.Errorf("exit code %d, stdout %q, stderr %q, want 0, %q and nothing", code, stdout, stderr, test.want)
+			for _, command := range [][]string{{"list"}, {"watch", "-once"}} {
+				args := slices.Concat(command[1:], args)
+				stdout, stderr, code := startCommand(t, command[0], args...).Wait()
+				if code != 0 || stdout != test.want || stderr != "" {
+					t.Errorf("%s: exit code %d, stdout %q, stderr %q, want 0, %q and nothing", command[0], code, stdout, stderr, test.want)
+				}
 			}
 		})
 	}

@@ -13,7 +13,7 @@ import (
 )
 
 const aboutWatch = `Watch prints who joins and who leaves, as it happens, until SIGTERM or Ctrl-C. Several URLs, separated by commas,
-are servers whose lists are taken together.
+are servers whose lists are taken together. With -once it prints who is there, as the command list does.
 
 With -template it writes files instead, such as the backends of a proxy, and with COMMAND it runs that at each change, with
 the change on standard input as -json prints it. It does so from complete lists only: a server that has just started first
@@ -42,10 +42,14 @@ func watchCommand() *ffcli.Command {
 		if err != nil {
 			return err
 		}
-		if w.acts() {
+		print := printer{os.Stdout, *inJSON}
+		switch {
+		case w.acts():
 			return w.watch(ctx, flags, dialer, *pubsub)
+		case w.once:
+			return printList(ctx, dialer, *pubsub, w.timeout, print)
 		}
-		return watch(ctx, dialer, *pubsub, printer{os.Stdout, *inJSON})
+		return watch(ctx, dialer, *pubsub, print)
 	})
 }
 

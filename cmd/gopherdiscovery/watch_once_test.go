@@ -89,7 +89,7 @@ func TestWatchBadFlags(t *testing.T) {
 		{[]string{"-check", "true", "--", "true"}, "-check needs -template"},
 		{[]string{"-exec", "true", "--", "true"}, "-exec needs -template"},
 		{[]string{"-dry", "--", "true"}, "-dry needs -template"},
-		{[]string{"-once"}, "-once needs -template or a command"},
+		{[]string{"-once", "-min", "1"}, "-min needs -template or a command"},
 		{[]string{"-min", "1"}, "-min needs -template or a command"},
 		{[]string{"-wait", "1s"}, "-wait needs -template or a command"},
 		{[]string{"-exec-timeout", "1s"}, "-exec-timeout needs -template or a command"},
