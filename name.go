@@ -7,6 +7,9 @@ import (
 	"unicode/utf8"
 )
 
+// separator stands between the names of a list, and in no name.
+const separator = "|"
+
 // checkService returns the reason why a name cannot be announced, or nil. The
 // reason names no argument, since callers know whose name it is.
 func checkService(name string) error {

@@ -5,17 +5,16 @@ import "time"
 // schedule decides when to survey which connections, of type C, and when to
 // publish the list. It adds the timing to a roster. Like the roster it has no
 // socket, no clock and no goroutine: events and the time go in, actions come
-// out. It alone detects that the process was stopped, see restart.go.
+// out. It alone detects that the process was stopped, see restarts.
 type schedule[C comparable] struct {
 	*roster[C]
 	poll        poll
 	joins       joins[C]
 	edition     edition
 	losses      losses
+	restarts    restarts
 	wasComplete bool      // as of the last call of next
 	wakeAt      time.Time // when to call next again
-	greetAt     time.Time // new subscribers wait until then
-	restarts    int       // since the list was last complete
 }
 
 // actions are what the server has to do next.
@@ -28,7 +27,34 @@ type actions[C comparable] struct {
 }
 
 func newSchedule[C comparable](opt Options, now time.Time) *schedule[C] {
-	return &schedule[C]{roster: newRoster[C](), poll: newPoll(opt, now), joins: newJoins[C](opt), wakeAt: now}
+	s := &schedule[C]{roster: newRoster[C](), poll: newPoll(opt, now), joins: newJoins[C](opt), wakeAt: now}
+	s.restarts = restarts{poll: &s.poll, edition: &s.edition, losses: &s.losses}
+	return s
+}
+
+// woke records that the loop runs again after it was idle. If the process was
+// stopped meanwhile, no client is blamed for its silence in that time.
+func (s *schedule[C]) woke(idleSince, now time.Time) {
+	if s.restarts.woke(s.wakeAt, idleSince, now) {
+		s.roster.excuse(now)
+		s.joins.excuse(now)
+	}
+}
+
+// mayGreet reports whether new subscribers may be sent the list. They wait
+// until earlier ends of connections are published, so that they do not receive
+// a dead name that they have already seen leave through another server.
+func (s *schedule[C]) mayGreet(now time.Time) bool {
+	return !now.Before(s.restarts.greetAt) && (s.edition.firstLoss.IsZero() || s.edition.due(now, s.joins.waiting()))
+}
+
+// resubscribe records that a subscriber has connected that has a list, or may
+// have one. After a loss of most connections the schedule restarts, because the
+// subscriber may be back before the clients are.
+func (s *schedule[C]) resubscribe(now time.Time) {
+	if s.losses.recent(now) {
+		s.restarts.recover(now)
+	}
 }
 
 func (s *schedule[C]) connect(c C) {
@@ -55,9 +81,9 @@ func (s *schedule[C]) disconnect(c C, now time.Time) {
 	}
 	s.joins.disconnect(c)
 	if first {
-		s.restartAgain(now)
+		s.restarts.again(now)
 	} else if suspect {
-		s.recover(now)
+		s.restarts.recover(now)
 	}
 }
 
@@ -72,7 +98,7 @@ func (s *schedule[C]) hear(c C, name string, now time.Time) error {
 	err := s.roster.hear(c, name, now, took)
 	s.recordChange(before, now, false)
 	if len(s.names) > before && s.losses.lost(name, now) {
-		s.recover(now)
+		s.restarts.recover(now)
 	}
 	s.poll.lastAnswer = now
 	return err
@@ -103,10 +129,12 @@ func (s *schedule[C]) next(now time.Time) (do actions[C], wake time.Time) {
 	if s.joins.due(now) {
 		do.survey = s.joins.ask(now)
 	}
-	s.waitForReturns(now)
+	if s.edition.opens(now) {
+		s.restarts.waitForReturns(s.sorted(), now)
+	}
 	opened := s.edition.open(now)
 	if opened {
-		s.restarts = 0
+		s.restarts.count = 0
 		s.losses.settle(s.sorted(), now)
 	}
 	if opened || s.edition.due(now, s.joins.waiting()) {
@@ -118,8 +146,8 @@ func (s *schedule[C]) next(now time.Time) (do actions[C], wake time.Time) {
 		do.publish = true
 	}
 	s.wakeAt = earliest(s.wake(), now.Add(serverTick))
-	if s.greetAt.After(now) {
-		s.wakeAt = earliest(s.wakeAt, s.greetAt)
+	if s.restarts.greetAt.After(now) {
+		s.wakeAt = earliest(s.wakeAt, s.restarts.greetAt)
 	}
 	return do, s.wakeAt
 }

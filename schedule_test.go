@@ -337,7 +337,7 @@ func TestScheduleTellsHalts(t *testing.T) {
 			if s.edition.complete == test.halt {
 				t.Errorf("got halt %t, want %t", !s.edition.complete, test.halt)
 			}
-			if got := s.greetAt.Equal(s.at(test.till + 200)); got != test.wait {
+			if got := s.restarts.greetAt.Equal(s.at(test.till + 200)); got != test.wait {
 				t.Errorf("newcomers wait: got %t, want %t", got, test.wait)
 			}
 		})

@@ -7,10 +7,7 @@ import (
 	"unicode/utf8"
 )
 
-const (
-	separator   = "|"
-	surveyIDBit = 1 << 31
-)
+const surveyIDBit = 1 << 31
 
 // side is one side of one of the two Scalability Protocols that we speak.
 type side struct {
