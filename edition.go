@@ -17,9 +17,9 @@ type edition struct {
 	immediate   bool            // a name has left, so the change does not wait
 	joined      bool            // a newcomer has answered
 	answerTimes []time.Duration // how long newcomers took to answer, sorted
-	firstLoss   time.Time       // when the first connection ended; zero if none
-	lastLoss    time.Time       // when the last connection ended
-	suspect     bool            // so many have ended that most may follow
+	lost        int             // connections that have ended
+	firstLoss   time.Time       // when the first of them ended; zero if none
+	lastLoss    time.Time       // when the last of them ended
 }
 
 // openAt sets when the list becomes complete. Until then the server has not
@@ -79,11 +79,11 @@ func (e *edition) change(now time.Time, immediate bool) {
 // causes. Ends often come together, and if most connections end, that must be
 // known before the first end is published. If no name has changed, there is
 // nothing to publish.
-func (e *edition) lose(now time.Time, suspect bool) {
+func (e *edition) lose(now time.Time) {
 	if e.changed.IsZero() {
 		return
 	}
-	e.suspect = e.suspect || suspect
+	e.lost++
 	if e.firstLoss.IsZero() {
 		e.firstLoss = now
 	}
@@ -97,10 +97,10 @@ func (e *edition) publishAt(waiting bool) time.Time {
 	case e.changed.IsZero():
 		return e.changed
 	case !e.firstLoss.IsZero() && e.complete:
-		if e.suspect {
-			return earliest(e.lastLoss.Add(suspectSettle), e.firstLoss.Add(longestSuspect))
+		if e.lost > 1 {
+			return earliest(e.lastLoss.Add(burstSettle), e.firstLoss.Add(longestBurst))
 		}
-		return earliest(e.lastLoss.Add(lossSettle), e.firstLoss.Add(longestLoss))
+		return e.lastLoss.Add(lossSettle)
 	case e.immediate:
 		return e.changed
 	}
@@ -136,5 +136,5 @@ func (e *edition) deadline(waiting bool) time.Time {
 func (e *edition) published(now time.Time) {
 	e.changed, e.last = time.Time{}, now
 	e.immediate, e.joined, e.answerTimes = false, false, e.answerTimes[:0]
-	e.firstLoss, e.lastLoss, e.suspect = time.Time{}, time.Time{}, false
+	e.lost, e.firstLoss, e.lastLoss = 0, time.Time{}, time.Time{}
 }

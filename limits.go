@@ -209,18 +209,14 @@ const (
 	// between two attempts to connect.
 	returnWindow = redialMax
 
-	// Leaves are published when no connection has ended for lossSettle, or
-	// longestLoss after the first end. With fewer than minConnsToGather
-	// connections, a single end is published at once.
+	// The end of a connection is published after lossSettle, or at once with
+	// fewer than minConnsToGather connections. If more have ended by then, most
+	// may follow, and a busy machine reports their ends slowly: the list waits
+	// until no connection has ended for burstSettle, but at most longestBurst.
 	minConnsToGather = 8
 	lossSettle       = 5 * time.Millisecond
-	longestLoss      = 50 * time.Millisecond
-
-	// These replace lossSettle and longestLoss when more than one connection in
-	// doubtShare has ended, and at least minToDoubt: most may follow, even if a
-	// busy machine reports their ends slowly.
-	suspectSettle  = 100 * time.Millisecond
-	longestSuspect = time.Second
+	burstSettle      = 100 * time.Millisecond
+	longestBurst     = time.Second
 
 	// A poll is doubted when at least minToDoubt names are silent, and more
 	// than one in doubtShare. The self-preservation of Eureka begins with 15 %,

@@ -43,9 +43,6 @@ func (l *losses) follows(now time.Time) bool {
 	return !l.last.IsZero() && now.Sub(l.last) < lossSettle
 }
 
-// suspect reports whether so many connections have ended that most may follow.
-func (l *losses) suspect() bool { return many(l.ended, l.known) }
-
 // end counts the end of the connection with the given number. It reports
 // whether most connections have now ended, and whether this is the first end of
 // which that is true.

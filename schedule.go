@@ -77,7 +77,7 @@ func (s *schedule[C]) disconnect(c C, now time.Time) {
 	s.roster.disconnect(c)
 	s.recordChange(before, now, true)
 	if s.losses.known >= minConnsToGather || follows && s.losses.known >= minLosses {
-		s.edition.lose(now, s.losses.suspect())
+		s.edition.lose(now)
 	}
 	s.joins.disconnect(c)
 	if first {

@@ -36,26 +36,27 @@ func throng(t *testing.T, n int) *script {
 	return s
 }
 
-// Leaves that follow each other closely are published in one list, but do not
-// wait for more than 50 ms.
+// A leave waits 5 ms for another one, and several wait for more: until there
+// has been none for 100 ms, but not for more than a second.
 func TestScheduleLeavesAreGathered(t *testing.T) {
 	s := throng(t, 100)
-	s.disconnect(0, s.at(3000))
-	s.disconnect(1, s.at(3004))
-	if do, _ := s.next(s.at(3008)); do.publish {
-		t.Error("published 4 ms after the last leave, want 5 ms")
-	}
-	if do, _ := s.next(s.at(3009)); !do.publish {
-		t.Error("not published 5 ms after the last leave")
-	}
-	for i := range 11 {
-		s.disconnect(2+i, s.at(3100+4*i))
-		if do, _ := s.next(s.at(3100 + 4*i)); do.publish {
-			t.Errorf("published %d ms after the first of many leaves, want 50 ms", 4*i)
+	expect := func(at int, published bool) {
+		t.Helper()
+		if do, _ := s.next(s.at(at)); do.publish != published {
+			t.Errorf("at %d ms: published %t, want %t", at, do.publish, published)
 		}
 	}
-	if do, _ := s.next(s.at(3150)); !do.publish {
-		t.Error("not published 50 ms after the first of many leaves")
+	s.disconnect(0, s.at(3000))
+	expect(3004, false)
+	expect(3005, true)
+	s.disconnect(1, s.at(3100))
+	s.disconnect(2, s.at(3104))
+	expect(3203, false)
+	expect(3204, true)
+	s.disconnect(3, s.at(5000))
+	for i := range 12 {
+		s.disconnect(4+i, s.at(5004+90*i))
+		expect(5004+90*i, 90*i+4 >= 1000)
 	}
 }
 
