@@ -28,7 +28,8 @@ type link struct {
 	endpoint       *endpoint
 	ipc            bool
 	in             *bufio.Reader
-	extensions     int // of the handshake's deadline, so far
+	readBy         time.Time // the handshake's deadline for the other side
+	extensions     int       // of readBy, so far
 	close          func() error
 	protectedUntil atomic.Int64 // see handshake
 
@@ -108,7 +109,7 @@ func (l *link) handshake(config *tls.Config, patience time.Duration) (err error)
 			return explain(err)
 		}
 	}
-	if err := l.net.SetReadDeadline(time.Now().Add(patience)); err != nil {
+	if err := l.setReadDeadline(patience); err != nil {
 		return err
 	}
 	l.in = bufio.NewReaderSize(patientReader{l}, readBuffer)
@@ -191,7 +192,7 @@ func (l *link) welcome(patience time.Duration) error {
 	if err := l.sendShort(encodeWelcome(l.endpoint.beat)); err != nil {
 		return err
 	}
-	if err := l.net.SetReadDeadline(time.Now().Add(patience)); err != nil {
+	if err := l.setReadDeadline(patience); err != nil {
 		return err
 	}
 	body, err := l.receiveShort()
@@ -204,7 +205,7 @@ func (l *link) welcome(patience time.Duration) error {
 // subscribe starts a subscription in changes on the subscriber's side. The
 // error matches errNoChanges if the publisher sends no WELCOME.
 func (l *link) subscribe(patience time.Duration) error {
-	if err := l.net.SetReadDeadline(time.Now().Add(patience)); err != nil {
+	if err := l.setReadDeadline(patience); err != nil {
 		return err
 	}
 	body, err := l.receiveShort()
@@ -218,6 +219,12 @@ func (l *link) subscribe(patience time.Duration) error {
 		return explain(err)
 	}
 	return l.net.SetDeadline(time.Time{})
+}
+
+// setReadDeadline sets for how long the other side may be silent.
+func (l *link) setReadDeadline(patience time.Duration) error {
+	l.readBy = time.Now().Add(patience)
+	return l.net.SetReadDeadline(l.readBy)
 }
 
 // setWriteDeadline gives the next write of the handshake a full handshakeTime,
@@ -245,9 +252,10 @@ func (l *link) receiveShort() ([]byte, error) {
 	return body, l.read(body)
 }
 
-// patientReader reads from a link. If the deadline of the handshake has passed
-// although unread bytes have arrived, this process is late and not the other
-// side. The reader then extends the deadline, at most maxExtensions times.
+// patientReader reads from a link. If the deadline of the handshake has long
+// passed although unread bytes have arrived, this process is late and not the
+// other side. The reader then extends the deadline, at most maxExtensions times.
+// Bytes that arrive at the last moment are read, but extend nothing.
 type patientReader struct{ *link }
 
 func (t patientReader) Read(p []byte) (int, error) {
@@ -257,7 +265,11 @@ func (t patientReader) Read(p []byte) (int, error) {
 			return n, err
 		}
 		t.extensions++
-		if err := t.net.SetReadDeadline(time.Now().Add(handshakeTime)); err != nil {
+		extension := handshakeTime
+		if time.Since(t.readBy) < lateAfter {
+			extension = lateAfter
+		}
+		if err := t.setReadDeadline(extension); err != nil {
 			return 0, err
 		}
 	}

@@ -6,6 +6,8 @@ import (
 	"encoding/binary"
 	"errors"
 	"io"
+	"net"
+	"os"
 	"testing"
 	"time"
 )
@@ -174,6 +176,51 @@ func TestHandshakeOfALateProcess(t *testing.T) {
 			l.extensions = test.extensions
 			if err := l.handshake(nil, -time.Second); !errors.Is(err, test.want) {
 				t.Errorf("got error %v, want %v", err, test.want)
+			}
+		})
+	}
+}
+
+// expiredConn has bytes that have arrived and were not read by its deadline.
+type expiredConn struct {
+	net.Conn
+	deadline time.Time // set after that
+}
+
+func (c *expiredConn) Read([]byte) (int, error) {
+	if c.deadline.IsZero() {
+		return 0, os.ErrDeadlineExceeded
+	}
+	return 0, io.EOF
+}
+
+func (c *expiredConn) SetReadDeadline(t time.Time) error {
+	c.deadline = t
+	return nil
+}
+
+func (c *expiredConn) unread() bool { return true }
+
+// Bytes that arrive when the time of a handshake is just up are not the fault
+// of this process. A side that sends a byte now and then gains nothing.
+func TestHandshakeAtTheLastMoment(t *testing.T) {
+	for _, test := range []struct {
+		name string
+		late time.Duration
+		want time.Duration
+	}{
+		{"in time", -time.Hour, lateAfter},
+		{"late", time.Hour, handshakeTime},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			c := new(expiredConn)
+			l := &link{net: c, bare: c, readBy: time.Now().Add(-test.late)}
+			before := time.Now()
+			if _, err := (patientReader{l}).Read(nil); err != io.EOF {
+				t.Errorf("got error %v, want EOF", err)
+			}
+			if got := c.deadline.Sub(before); got < test.want || got > test.want+time.Since(before) {
+				t.Errorf("the deadline is extended by %v, want %v", got, test.want)
 			}
 		})
 	}
