@@ -21,6 +21,7 @@ type changelog struct {
 
 	// Encoded messages about the current list, which subscribers share.
 	whole     []byte       // LIST; nil until it is needed
+	digest    []byte       // DIGEST; nil until it is needed
 	steps     map[int]step // from a position to the current list
 	stepBytes int
 }
@@ -51,6 +52,8 @@ type cursor struct {
 	complete bool      // it was told that the list is complete
 	beat     bool      // it must be sent something, if only a beat
 	skipped  int       // beats withheld while its list is unchecked
+	resumed  time.Time // when its list was recognized by the sum; zero once verified
+	verify   bool      // it must be sent the digest of the list
 	lastSent time.Time // when it was sent something, or a beat was due
 }
 
@@ -72,7 +75,7 @@ func (l *changelog) publish(list []string, complete bool) bool {
 		return false
 	}
 	l.complete = complete
-	l.whole, l.steps = nil, nil
+	l.whole, l.digest, l.steps = nil, nil, nil
 	if changed {
 		c := change{before: l.sum, removed: removed, added: added, bytes: wireSize(removed) + wireSize(added)}
 		l.list = list
@@ -103,6 +106,9 @@ func (l *changelog) next(c *cursor, now time.Time) []byte {
 	}
 	if c.have != nil {
 		c.position, c.have = l.find(*c.have), nil
+		if c.position != nowhere {
+			c.resumed = now
+		}
 	}
 	if c.position == nowhere && !l.complete && len(l.list) == 0 {
 		return nil
@@ -112,7 +118,7 @@ func (l *changelog) next(c *cursor, now time.Time) []byte {
 	c.position, c.sum, c.complete, c.beat = l.position, l.sum, l.complete, false
 	c.holds = c.holds || l.complete
 	if !due {
-		return nil
+		return l.digestIfDue(c)
 	}
 	c.lastSent = now
 	if c.plain {
@@ -129,6 +135,19 @@ func (c *cursor) beatIfDue(now time.Time) []byte {
 	}
 	c.complete, c.beat, c.lastSent = false, false, now
 	return (&update{kind: kindBeat, sum: c.sum}).encode()
+}
+
+// digestIfDue returns the digest of the current list, which the subscriber has,
+// if it must verify that. Otherwise it returns nil.
+func (l *changelog) digestIfDue(c *cursor) []byte {
+	if !c.verify {
+		return nil
+	}
+	c.verify, c.resumed = false, time.Time{}
+	if l.digest == nil {
+		l.digest = (&update{kind: kindDigest, ignored: digestOf(l.encodedList()[2:])}).encode()
+	}
+	return l.digest
 }
 
 // find returns the position of the list with the sum, or nowhere.
@@ -213,6 +232,14 @@ func (l *changelog) encodedList() []byte {
 		l.whole = (&update{kind: kindList, complete: l.complete, names: l.list}).encode()
 	}
 	return l.whole
+}
+
+// unverified reports whether the subscriber's list was recognized by its sum a
+// beat ago. If so, next will send the digest after everything else. Many
+// subscribers may return at once, so their answers come first.
+func (c *cursor) unverified(now time.Time, beat time.Duration) bool {
+	c.verify = c.verify || !c.resumed.IsZero() && now.Sub(c.resumed) >= beat
+	return c.verify
 }
 
 // quiet reports whether the subscriber has been sent nothing for about a beat.

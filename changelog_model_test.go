@@ -53,7 +53,9 @@ func (m *modelSubscriber) apply(t *testing.T, message []byte) string {
 		m.complete = true
 		return "plain list"
 	}
-	m.complete = message[1] == 1
+	if message[0] < 0x80 {
+		m.complete = message[1] == 1
+	}
 	switch message[0] {
 	case 3:
 		replace(m.split(t, string(message[2:])))
@@ -84,6 +86,11 @@ func (m *modelSubscriber) apply(t *testing.T, message []byte) string {
 			t.Fatalf("a beat with sum %#x, the subscriber has %q", number(2), m.list())
 		}
 		return "beat"
+	case 0x80:
+		if digestByHand(m.list()) != string(message[1:]) {
+			t.Fatalf("the digest of another list, the subscriber has %q", m.list())
+		}
+		return "digest"
 	}
 	t.Fatalf("a message of kind %d", message[0])
 	return ""
@@ -167,7 +174,7 @@ func (m *model) read(t *testing.T, s *modelSubscriber) {
 	kind := "nothing"
 	beat, had, held := s.cursor.beat, s.cursor.have, s.cursor.holds && !m.log.complete
 	position := s.cursor.position
-	message := m.log.next(&s.cursor, time.Time{})
+	message := m.log.next(&s.cursor, time.Unix(1, 0))
 	if message != nil {
 		kind = s.apply(t, message)
 	}
@@ -208,10 +215,15 @@ func (m *model) read(t *testing.T, s *modelSubscriber) {
 	if s.complete != m.log.complete {
 		t.Fatalf("after %s: complete %t, want %t", kind, s.complete, m.log.complete)
 	}
-	if beat && message == nil && !s.cursor.plain {
+	if beat && (message == nil || kind == "digest") && !s.cursor.plain {
 		t.Fatal("a beat was due, and not sent")
 	}
-	if again := m.log.next(&s.cursor, time.Time{}); again != nil {
+	again := m.log.next(&s.cursor, time.Unix(1, 0))
+	if again != nil && s.apply(t, again) == "digest" {
+		m.seen["digest"]++
+		again = m.log.next(&s.cursor, time.Unix(1, 0))
+	}
+	if again != nil {
 		t.Fatalf("after %s: there is more to say: % x", kind, again)
 	}
 }
@@ -235,12 +247,14 @@ func TestChangelogAgreesWithAModel(t *testing.T) {
 			m.connect(s)
 		case 7:
 			s.cursor.beat = true
+		case 8:
+			s.cursor.unverified(time.Unix(2, 0), time.Second)
 		default:
 			m.read(t, s)
 		}
 	}
 	for _, kind := range []string{
-		"plain list", "list", "change", "beat", "nothing",
+		"plain list", "list", "change", "beat", "digest", "nothing",
 		"change of several lists", "nothing for there and back", "nothing while incomplete",
 		"beat for one who comes with a list", "change for one who comes with a list", "list for one who comes with a list",
 		"list in place of forgotten changes", "list in place of a longer change",

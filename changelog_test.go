@@ -1,6 +1,7 @@
 package gopherdiscovery
 
 import (
+	"crypto/sha256"
 	"fmt"
 	"slices"
 	"strings"
@@ -27,6 +28,12 @@ func letters(names []string) (all string) {
 	return all
 }
 
+// digestByHand computes the same as digestOf from the names.
+func digestByHand(names []string) string {
+	digest := sha256.Sum256([]byte(strings.Join(names, "|")))
+	return string(digest[:])
+}
+
 // told describes a message, with an exclamation mark if the list is complete.
 func told(t *testing.T, message []byte, plain bool) string {
 	t.Helper()
@@ -44,7 +51,7 @@ func told(t *testing.T, message []byte, plain bool) string {
 	if err != nil {
 		t.Fatalf("% x: %v", message, err)
 	}
-	what := map[byte]string{kindList: "list", kindChange: "change", kindBeat: "beat"}[u.kind]
+	what := map[byte]string{kindList: "list", kindChange: "change", kindBeat: "beat", kindDigest: "digest"}[u.kind]
 	if u.complete {
 		what += "!"
 	}
@@ -60,7 +67,8 @@ func told(t *testing.T, message []byte, plain bool) string {
 
 // A script publishes lists (complete ones end in an exclamation mark), connects
 // a subscriber that asks for "plain" lists or for "changes" and may already
-// have a list, says that a "beat" is due, and reads the "next" message.
+// have a list, says that a "beat" is due, lets the subscriber "verify" its list
+// after a beat, and reads the "next" message.
 func TestNext(t *testing.T) {
 	for _, test := range []struct{ name, script, want string }{
 		{"plain: no list yet", "plain, next", "nothing"},
@@ -111,12 +119,23 @@ func TestNext(t *testing.T) {
 		{"has the empty list of before", "publish! a b, changes none, next", "list! a b"},
 		{"has a list that is forgotten", "publish! a b c, publish! d e f, publish! g, changes a b c, next", "list! g"},
 		{"had the present list before", "publish! a b c, publish! a b, publish! a b c, changes a b c, next", "beat!"},
+		{"has the present list, and verifies it", "publish! a b, changes a b, next, verify, next, next", "beat!, digest, nothing"},
+		{"has a list of before, and verifies", "publish! a b c, publish! a b, changes a b c, next, verify, next", "change! -c, digest"},
+		{"verifies after a change", "publish! a b c, changes a b c, next, verify, publish! a b, next, next", "beat!, change! -c, digest"},
+		{"verifies after a beat", "publish! a, changes a, next, verify, beat, next, next", "beat!, beat!, digest"},
+		{"verifies once", "publish! a, changes a, next, verify, next, verify, next", "beat!, digest, nothing"},
+		{"verifies when the list is complete", "changes a, publish a, verify, next, publish! a, next, verify, next", "nothing, beat!, digest"},
+		{"verifies after a halt", "publish! a, changes a, next, publish a, verify, next, publish! a, next, next", "beat!, nothing, digest, nothing"},
+		{"has no list, and nothing to verify", "publish! a, changes, next, verify, next", "list! a, nothing"},
+		{"has an unknown list, and nothing to verify", "publish! a, changes x, next, verify, next", "list! a, nothing"},
+		{"plain: has nothing to verify", "publish! a, plain, next, verify, next", "plain a, nothing"},
 		{"has read what is forgotten", "publish! a b c, changes, next, publish! d e f, publish! g, next", "list! a b c, list! g"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			var l changelog
 			var c cursor
 			var got []string
+			clock, at := newClock(), 0
 			for _, step := range strings.Split(test.script, ", ") {
 				do, what, _ := strings.Cut(step, " ")
 				switch do {
@@ -134,8 +153,15 @@ func TestNext(t *testing.T) {
 					}
 				case "beat":
 					c.beat = true
+				case "verify":
+					at += 1000
+					c.unverified(clock.at(at), time.Second)
 				case "next":
-					got = append(got, told(t, l.next(&c, time.Time{}), c.plain))
+					message := l.next(&c, clock.at(at))
+					got = append(got, told(t, message, c.plain))
+					if want := digestByHand(l.list); got[len(got)-1] == "digest" && string(message[1:]) != want {
+						t.Errorf("got the digest % x, want % x", message[1:], want)
+					}
 				default:
 					t.Fatalf("unknown step %q", step)
 				}

@@ -52,6 +52,7 @@ var (
 	errMalformed      = errors.New("malformed message")
 	errListTooLong    = fmt.Errorf("the list is longer than %d bytes", maxListLen)
 	errWrongSum       = errors.New("the message does not apply to the list that was sent before")
+	errOtherList      = errors.New("the subscriber's list is not the server's, although it has the same sum")
 	errSubscriberSent = errors.New("unexpected message from a subscriber")
 	errTooManyHops    = fmt.Errorf("more than %d hops", maxHops)
 	errTooManyNames   = fmt.Errorf("more than %d names on one connection", maxNames)

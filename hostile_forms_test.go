@@ -1,6 +1,7 @@
 package gopherdiscovery_test
 
 import (
+	"crypto/sha256"
 	"encoding/binary"
 	"fmt"
 	"net"
@@ -52,6 +53,51 @@ func TestSubscribersResume(t *testing.T) {
 	_ = c.send([]byte("\x04\x01" + sum("b", "d") + sum("b") + "d\x00"))
 	if before := await(t, sub.Changes(), "b"); len(before) > 0 {
 		t.Errorf("got the lists %q in between", before)
+	}
+}
+
+// A subscriber that resumes with the wrong list, which has the same sum as the
+// right one, finds out by the digest. It gets the right list, still in changes,
+// and the application sees nothing in between.
+func TestSubscribersVerifyTheirList(t *testing.T) {
+	t.Parallel()
+	logger, book := newLogger()
+	p := newPublisher(t)
+	sub := subscribeTo(t, &gopherdiscovery.Dialer{Logger: logger}, p.url())
+	digest := func(list string) []byte {
+		d := sha256.Sum256([]byte(list))
+		return append([]byte{0x80}, d[:]...)
+	}
+	c, _ := p.acceptChanges()
+	_ = c.send([]byte("\x03\x01client40|client60"))
+	_ = c.send(digest("it came on this connection")) // not needed
+	_ = c.send([]byte("\x05\x01" + sum("client73", "client75")))
+	await(t, sub.Changes(), "client40", "client60")
+	c.Close()
+	for _, test := range []struct{ have, list, digest string }{
+		{"\x02" + sum("client73", "client75"), "client40|client60", "client40|client60"},
+		{"\x02" + sum("client73", "client75"), "client40|client60", "client73|client75"},
+	} {
+		c, have := p.acceptChanges()
+		if have != test.have {
+			t.Errorf("the subscriber says % x, want % x", have, test.have)
+		}
+		_ = c.send([]byte("\x05\x01" + sum("client73", "client75")))
+		_ = c.send(digest(test.digest))
+		if test.list == test.digest {
+			c.Close()
+		}
+	}
+	c, have := p.acceptChanges()
+	if have != "\x02" {
+		t.Errorf("the subscriber says % x, want that it has no list", have)
+	}
+	_ = c.send([]byte("\x03\x01client73|client75"))
+	if before := await(t, sub.Changes(), "client73", "client75"); len(before) > 0 {
+		t.Errorf("got the lists %q in between", before)
+	}
+	if strings.Contains(book.String(), "connection closed") {
+		t.Errorf("logged:\n%s\nwant no complaint about the server", book)
 	}
 }
 

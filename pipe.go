@@ -252,6 +252,10 @@ func (p *pipe) hold(sum uint64) {
 	}
 }
 
+// forget records that the list is wrong, so that the next connection does not
+// continue from it.
+func (p *pipe) forget() { p.link.resumption.forget() }
+
 // distrust records that the server has broken the protocol of changes.
 func (p *pipe) distrust() { p.link.resumption.distrust() }
 

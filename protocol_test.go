@@ -2,6 +2,7 @@ package gopherdiscovery_test
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
 	"fmt"
@@ -24,6 +25,7 @@ const (
 	kindList    = 3
 	kindChange  = 4
 	kindBeat    = 5
+	kindDigest  = 0x80
 
 	flagComplete = 1
 )
@@ -128,6 +130,12 @@ func splitNames(part string) ([]string, error) {
 // apply returns the list that results from a message of the server. It is
 // strict.
 func apply(held []string, body []byte) ([]string, error) {
+	if body[0] == kindDigest {
+		if want := sha256.Sum256([]byte(strings.Join(held, "|"))); !bytes.Equal(body[1:], want[:]) {
+			return nil, fmt.Errorf("digest % x, want % x of %q", body[1:], want, held)
+		}
+		return held, nil
+	}
 	kind, flags, rest := body[0], body[1], body[2:]
 	if flags&^flagComplete != 0 {
 		return nil, fmt.Errorf("flags %#02x", flags)

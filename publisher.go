@@ -79,25 +79,26 @@ func (p *publisher) publish(list []string, complete bool) {
 }
 
 // keepBeat sends a beat to the subscribers that were sent nothing for the
-// length of a beat.
+// length of a beat, and a digest to those that have to verify their list.
 func (p *publisher) keepBeat(now time.Time) {
 	if now.Before(p.nextBeat) {
 		return
 	}
 	p.nextBeat = now.Add(p.beat)
-	var quiet []*subscription
+	var due []*subscription
 	p.mu.Lock()
 	for s := range p.subscriptions {
 		if s.cursor.plain {
 			continue
 		}
-		if s.cursor.quiet(now, p.beat) {
-			quiet = append(quiet, s)
+		unverified := s.cursor.unverified(now, p.beat)
+		if s.cursor.quiet(now, p.beat) || unverified {
+			due = append(due, s)
 		}
 		p.nextBeat = earliest(p.nextBeat, s.cursor.nextBeat(p.beat))
 	}
 	p.mu.Unlock()
-	offerAll(quiet)
+	offerAll(due)
 }
 
 // subscription is the session with a subscriber.

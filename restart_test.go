@@ -108,6 +108,41 @@ func TestNamesChangeDuringARestart(t *testing.T) {
 	})
 }
 
+// During a restart the list becomes another one with the same sum. The server
+// takes the subscriber's list for its own at first, but not for long.
+func TestTheSameSumAfterARestart(t *testing.T) {
+	gopherdiscovery.FakeTime(t, func(t *testing.T) {
+		w := newTown(t)
+		server := w.server(0)
+		lists := newRecord(w.subscriber("sub", 0).Changes())
+		before := []*gopherdiscovery.DiscoveryClient{w.client("client40", 0), w.client("client60", 0)}
+		time.Sleep(10 * time.Second)
+		lists.forget()
+		server.Close()
+		for _, c := range before {
+			c.Close()
+		}
+		w.client("client73", 0)
+		w.client("client75", 0)
+		w.server(0)
+		time.Sleep(2 * time.Second)
+		if kinds, _ := w.lastTo("sub", 0); !bytes.Equal(kinds, []byte{welcome, beat}) {
+			t.Fatalf("after the restart the server has sent kinds %v, want WELCOME and BEAT", kinds)
+		}
+		lists.expect(t)
+		time.Sleep(2*time.Second + 100*time.Millisecond) // a beat, and the pause before it dials
+		lists.mu.Lock()
+		if len(lists.got) != 1 || lists.got[0].list != "client73 client75" {
+			t.Errorf("delivered %v, want the list of the two clients that are there", lists.got)
+		}
+		lists.mu.Unlock()
+		kinds, _ := w.lastTo("sub", 0)
+		if !bytes.Equal(kinds, []byte{welcome, list}) {
+			t.Errorf("on the next connection the server has sent kinds %v, want WELCOME and LIST", kinds)
+		}
+	})
+}
+
 // A subscriber that was away for a moment is sent what has changed in the
 // meantime.
 func TestReconnectCostsWhatChanged(t *testing.T) {

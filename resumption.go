@@ -20,6 +20,13 @@ func (r *resumption) hold(sum uint64) {
 	r.held = &sum
 }
 
+// forget records that the subscriber holds no list.
+func (r *resumption) forget() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.held = nil
+}
+
 // have returns the sum of the list that the subscriber holds, or nil.
 func (r *resumption) have() *uint64 {
 	r.mu.Lock()

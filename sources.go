@@ -1,6 +1,8 @@
 package gopherdiscovery
 
 import (
+	"bytes"
+	"crypto/sha256"
 	"slices"
 	"time"
 )
@@ -19,6 +21,7 @@ type source struct {
 	beat      time.Duration // on this connection; zero in the plain form
 	list      []string      // the newest, of any connection; nil at first
 	sum       uint64        // of list
+	resumed   bool          // on this connection only the sum has identified list
 	counts    bool          // list is the server's on this connection
 	complete  bool          // the server has surveyed all
 	silent    bool          // the server has missed its beats
@@ -50,6 +53,7 @@ func (s *sources) at(url string) *source {
 func (src *source) connect(beat time.Duration, now time.Time) {
 	src.connected, src.beat, src.since = true, beat, now
 	src.counts, src.complete, src.silent, src.returned = false, false, false, false
+	src.resumed = src.list != nil
 }
 
 // disconnect records the end of the connection. Its list no longer counts, but
@@ -61,6 +65,11 @@ func (src *source) markHeard(now time.Time) {
 	src.heard, src.since, src.silent, src.returned = now, now, false, false
 }
 
+// forget drops the list, so that nothing continues from it.
+func (src *source) forget() {
+	src.list, src.sum, src.counts, src.complete, src.resumed = nil, 0, false, false, false
+}
+
 // replace takes a list in the plain form. Such a list is always complete.
 func (src *source) replace(list []string, now time.Time) {
 	src.markHeard(now)
@@ -69,10 +78,15 @@ func (src *source) replace(list []string, now time.Time) {
 }
 
 // take takes a message of a subscription in changes. After an error, nothing
-// else on the connection can be trusted. While another server counts, the first
+// else on the connection can be trusted. It is errOtherList if the list, which an
+// earlier connection has left, turns out to be a different one. While another server counts, the first
 // message after a silence does not count for staleGrace or until the next one:
 // the server may have been stopped while it was sending.
 func (s *sources) take(src *source, u *update, now time.Time) error {
+	if u.kind >= kindIgnored {
+		src.markHeard(now)
+		return src.verify(u)
+	}
 	list, sum := src.list, src.sum
 	switch u.kind {
 	case kindList:
@@ -96,8 +110,21 @@ func (s *sources) take(src *source, u *update, now time.Time) error {
 	returned := src.silent && slices.ContainsFunc(s.all, func(other *source) bool { return other.counts })
 	src.markHeard(now)
 	src.list, src.sum, src.complete = list, sum, u.complete
+	src.resumed = src.resumed && u.kind != kindList
 	src.returned = returned
 	src.counts = src.counts || (u.complete || u.kind == kindList) && !returned
+	return nil
+}
+
+// verify compares the list with a digest, unless it is known to be right.
+func (src *source) verify(u *update) error {
+	if u.kind != kindDigest || len(u.ignored) != sha256.Size || !src.resumed {
+		return nil
+	}
+	if !bytes.Equal(u.ignored, digestOf(encodeList(src.list))) {
+		return errOtherList
+	}
+	src.resumed = false
 	return nil
 }
 

@@ -206,6 +206,62 @@ func TestTakeRefuses(t *testing.T) {
 	}
 }
 
+// A list that an earlier connection has left is verified once. A list that came
+// on the connection is known to be right.
+func TestVerify(t *testing.T) {
+	digest := func(names ...string) *update {
+		return &update{kind: kindDigest, ignored: []byte(digestByHand(names))}
+	}
+	right, wrong := digest("a", "b"), digest("a")
+	other := digest("a")
+	other.kind++
+	short := &update{kind: kindDigest, ignored: right.ignored[1:]}
+	list := []string{"a", "b"}
+	for _, test := range []struct {
+		name   string
+		script []*update
+		want   error
+	}{
+		{"right", []*update{beatOf(true, list...), right}, nil},
+		{"wrong", []*update{beatOf(true, list...), wrong}, errOtherList},
+		{"wrong at once", []*update{wrong}, errOtherList},
+		{"right after a change", []*update{changeOf(true, list, nil, []string{"c"}), digest("a", "b", "c")}, nil},
+		{"wrong after a change", []*update{changeOf(true, list, nil, []string{"c"}), right}, errOtherList},
+		{"once is enough", []*update{right, wrong}, nil},
+		{"after a list there is nothing to verify", []*update{listOf(true, "x"), wrong}, nil},
+		{"another kind", []*update{other}, nil},
+		{"too short", []*update{short, {kind: kindDigest}}, nil},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			clock := newClock()
+			s := newTestSources(1)
+			src := s.all[0]
+			src.connect(time.Second, clock.at(0))
+			mustTake(t, s, src, listOf(true, list...), clock.at(0))
+			src.disconnect()
+			src.connect(time.Second, clock.at(0))
+			last := len(test.script) - 1
+			for i, u := range test.script[:last] {
+				mustTake(t, s, src, u, clock.at(i))
+			}
+			before := *src
+			if err := s.take(src, test.script[last], clock.at(last+1)); err != test.want {
+				t.Errorf("got error %v, want %v", err, test.want)
+			}
+			if src.sum != before.sum || src.counts != before.counts || src.complete != before.complete || !slices.Equal(src.list, before.list) {
+				t.Error("the digest has changed the list")
+			}
+			clock.expectAt(t, "heard", src.heard, last+1)
+			if test.want != nil {
+				src.forget()
+				if err := s.take(src, beatOf(true), clock.at(last+2)); err != errWrongSum {
+					t.Errorf("a beat after the list is forgotten: got error %v, want %v", err, errWrongSum)
+				}
+			}
+		})
+	}
+}
+
 func TestTake(t *testing.T) {
 	clock := newClock()
 	s := newTestSources(1)

@@ -1,6 +1,7 @@
 package gopherdiscovery
 
 import (
+	"errors"
 	"slices"
 	"sync"
 	"time"
@@ -151,17 +152,32 @@ func (f *feed) received(body []byte) (err error) {
 		return nil
 	}
 	u, err := decodeUpdate(body)
-	if u != nil {
-		f.subscriber.change(func(now time.Time) {
-			if f.subscriber.current[f.source] == f {
-				if err = f.subscriber.sources.take(f.source, u, now); err == nil {
-					f.pipe.hold(f.source.sum)
-				}
-			}
-		})
+	if err == nil {
+		f.subscriber.change(func(now time.Time) { err = f.take(u, now) })
+	}
+	if errors.Is(err, errOtherList) {
+		f.pipe.giveUp(err)
+		return nil
 	}
 	if err != nil {
 		f.pipe.distrust()
+	}
+	return err
+}
+
+// take takes a message of a subscription in changes, with the subscriber's
+// mutex held.
+func (f *feed) take(u *update, now time.Time) error {
+	if f.subscriber.current[f.source] != f {
+		return nil
+	}
+	err := f.subscriber.sources.take(f.source, u, now)
+	switch {
+	case err == nil && f.source.list != nil:
+		f.pipe.hold(f.source.sum)
+	case errors.Is(err, errOtherList):
+		f.source.forget()
+		f.pipe.forget()
 	}
 	return err
 }

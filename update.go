@@ -1,6 +1,7 @@
 package gopherdiscovery
 
 import (
+	"crypto/sha256"
 	"encoding/binary"
 	"fmt"
 	"hash/fnv"
@@ -17,7 +18,8 @@ const (
 	kindList    = 0x03 // server: flags, names
 	kindChange  = 0x04 // server: flags, sums before and after, names
 	kindBeat    = 0x05 // server: flags, sum
-	kindIgnored = 0x80 // this and higher kinds are left to later versions
+	kindDigest  = 0x80 // server: digest
+	kindIgnored = 0x80 // this and higher kinds may be ignored
 )
 
 const (
@@ -34,11 +36,12 @@ type update struct {
 	names    []string
 	removed  []string
 	added    []string
+	ignored  []byte // what follows a kind that may be ignored
 }
 
-// sumOf returns the sum modulo 2^64 of the FNV-1a hashes of the names. It
-// guards against accidents, not attacks: a peer that may choose names can make
-// two lists with the same sum.
+// sumOf returns the sum modulo 2^64 of the FNV-1a hashes of the names. Two
+// lists can have the same sum: if names differ only in a digit or two, this may
+// happen by chance, and a peer that may choose names can cause it. See digestOf.
 func sumOf(names []string) (sum uint64) {
 	hash := fnv.New64a()
 	var buffer [maxServiceLen]byte
@@ -48,6 +51,13 @@ func sumOf(names []string) (sum uint64) {
 		sum += hash.Sum64()
 	}
 	return sum
+}
+
+// digestOf returns the SHA-256 digest of a list in the plain form. In contrast
+// to the sum it is different for each list.
+func digestOf(list []byte) []byte {
+	digest := sha256.Sum256(list)
+	return digest[:]
 }
 
 func encodeWelcome(beat time.Duration) []byte {
@@ -96,6 +106,9 @@ func (u *update) flags() byte {
 }
 
 func (u *update) encode() []byte {
+	if u.kind >= kindIgnored {
+		return append([]byte{u.kind}, u.ignored...)
+	}
 	message := []byte{u.kind, u.flags()}
 	switch u.kind {
 	case kindList:
@@ -112,11 +125,10 @@ func (u *update) encode() []byte {
 	return message
 }
 
-// decodeUpdate returns nil without an error for a message to ignore.
 func decodeUpdate(body []byte) (*update, error) {
 	switch {
 	case len(body) > 0 && body[0] >= kindIgnored:
-		return nil, nil
+		return &update{kind: body[0], ignored: body[1:]}, nil
 	case len(body) < 2 || body[1]&^flagComplete != 0:
 		return nil, errMalformed
 	}

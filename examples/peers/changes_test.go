@@ -3,6 +3,7 @@
 package peers_test
 
 import (
+	"crypto/sha256"
 	"encoding/binary"
 	"fmt"
 	"hash/fnv"
@@ -156,6 +157,37 @@ func TestChanges(t *testing.T) {
 			s.quit(t, 1)
 		})
 	}
+}
+
+// A list that has the same sum as the server's is dropped when the server says
+// that it is another one. The peer still asks for changes.
+func TestDigest(t *testing.T) {
+	t.Parallel()
+	const wrong, right = "client40|client60", "client73|client75"
+	digest := func(names string) string {
+		d := sha256.Sum256([]byte(names))
+		return "\x80" + string(d[:])
+	}
+	s := startChanges(t, "tcp://127.0.0.1:0")
+	c := s.welcome(t, "\x02")
+	c.send(t, list(1, wrong))
+	c.send(t, digest(right)) // after a list it is ignored
+	s.expect(t, wrong)
+	c.Close()
+	c = s.welcome(t, have(right))
+	c.send(t, beat(1, wrong))
+	c.send(t, digest(wrong))
+	c.send(t, digest(right)) // only the first one counts
+	c.Close()
+	c = s.welcome(t, have(wrong))
+	c.send(t, beat(1, right))
+	c.send(t, digest(right)[:32])
+	c.send(t, digest(right))
+	c.awaitEnd(t)
+	c = s.welcome(t, "\x02")
+	c.send(t, list(1, right))
+	s.expect(t, right)
+	s.quit(t, 2)
 }
 
 // manyNames returns n names of 512 bytes.

@@ -6,6 +6,7 @@ The messages on its two connections are described in docs/protocol.md.
 """
 
 import argparse
+import hashlib
 import os
 import random
 import re
@@ -22,7 +23,9 @@ SURVEY_LIMIT, LIST_LIMIT, NAME_LIMIT = 4 << 10, 64 << 20, 512
 CONTROL = re.compile("[\x00-\x1f\x7f-\x9f]")
 
 # Message kinds of a subscription in changes, and the flag of a complete list.
-WELCOME, HAVE, LIST, CHANGE, BEAT, IGNORED = 1, 2, 3, 4, 5, 0x80
+# Those from IGNORED on may be ignored.
+WELCOME, HAVE, LIST, CHANGE, BEAT = 1, 2, 3, 4, 5
+IGNORED = DIGEST = 0x80
 FORMAT = 1
 COMPLETE = 1
 
@@ -62,6 +65,10 @@ class Refused(ConnectionError):
 
 class BadMessage(ConnectionError):
     """The server violates the protocol."""
+
+
+class OtherList(ConnectionError):
+    """The held list is not the server's, although it has the same sum."""
 
 
 class Address:
@@ -203,6 +210,7 @@ class Held:
     def __init__(self):
         self.names = None  # or sorted, without duplicates
         self.known_sum = None
+        self.unsure = False  # the server knows the list only by its sum
 
     def replace(self, names, known_sum=None):
         self.names, self.known_sum = names, known_sum
@@ -214,11 +222,14 @@ class Held:
 
     def have(self):
         """Return the message that tells the server which list this is."""
+        self.unsure = self.names is not None
         return struct.pack(">B", HAVE) if self.names is None else struct.pack(">BQ", HAVE, self.sum())
 
     def take(self, body):
         """Apply a message, and report whether it makes the list count."""
         kind, size = body[0] if body else 0, len(body)
+        if kind == DIGEST and size == 33:
+            self.verify(body[1:])
         if kind >= IGNORED:
             return False
         if kind not in (LIST, CHANGE, BEAT):
@@ -230,6 +241,7 @@ class Held:
             raise BadMessage(f"the server sent the flags {flags:#04x}")
         if kind == LIST:
             self.replace(self.parse(body[2:]))
+            self.unsure = False
         elif kind == CHANGE:
             self.change(*struct.unpack_from(">QQ", body, 2), body[18:])
         else:
@@ -239,6 +251,13 @@ class Held:
     def check(self, expected):
         if self.names is None or self.sum() != expected:
             raise BadMessage("the server means another list")
+
+    def verify(self, digest):
+        """Drop the list if it is another one than the server's."""
+        if self.unsure and hashlib.sha256(b"|".join(self.names)).digest() != digest:
+            self.replace(None)
+            raise OtherList("the list is not the server's, although it has the same sum")
+        self.unsure = False
 
     def change(self, before, after, difference):
         self.check(before)
