@@ -18,7 +18,7 @@ type edition struct {
 	joined      bool            // a newcomer has answered
 	answerTimes []time.Duration // how long newcomers took to answer, sorted
 	lost        int             // connections that have ended
-	firstLoss   time.Time       // when the first of them ended; zero if none
+	firstLoss   time.Time       // when the first of them ended
 	lastLoss    time.Time       // when the last of them ended
 }
 
@@ -84,7 +84,7 @@ func (e *edition) lose(now time.Time) {
 		return
 	}
 	e.lost++
-	if e.firstLoss.IsZero() {
+	if e.lost == 1 {
 		e.firstLoss = now
 	}
 	e.lastLoss = now
@@ -96,7 +96,7 @@ func (e *edition) publishAt(waiting bool) time.Time {
 	switch {
 	case e.changed.IsZero():
 		return e.changed
-	case !e.firstLoss.IsZero() && e.complete:
+	case e.lost > 0 && e.complete:
 		if e.lost > 1 {
 			return earliest(e.lastLoss.Add(burstSettle), e.firstLoss.Add(longestBurst))
 		}

@@ -18,7 +18,8 @@ type memoryStream struct {
 	writes  []memoryWrite
 	taken   int // how much of sent has been read
 	frozen  bool
-	dazed   bool // the reader does not read
+	dazed   bool          // the reader does not read
+	trickle time.Duration // each byte takes this long; zero for no time
 	// halted makes tryWrite block, although it must not: the writer is stopped.
 	halted   bool
 	cut      bool
@@ -62,6 +63,12 @@ func (s *memoryStream) read(b []byte) (int, error) {
 			return 0, nil
 		case s.dazed:
 		case !s.frozen && s.taken < len(s.sent):
+			if s.trickle > 0 {
+				b = b[:1]
+				s.mu.Unlock()
+				time.Sleep(s.trickle)
+				s.mu.Lock()
+			}
 			n := copy(b, s.sent[s.taken:])
 			s.taken += n
 			s.changed.Broadcast()
@@ -76,7 +83,7 @@ func (s *memoryStream) read(b []byte) (int, error) {
 func (s *memoryStream) unread() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return !s.frozen && s.taken < len(s.sent)
+	return !s.frozen && s.trickle == 0 && s.taken < len(s.sent)
 }
 
 func (s *memoryStream) write(b []byte) (n int, err error) {

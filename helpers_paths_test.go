@@ -1,5 +1,7 @@
 package gopherdiscovery
 
+import "time"
+
 // Deaden stops delivery on the existing connections to a name, although both
 // ends stay open. Later connections work, as if something on the path had
 // forgotten the old ones.
@@ -18,6 +20,14 @@ func (m *Memory) Revive(name string) { m.daze(name, false) }
 func (m *Memory) daze(name string, dazed bool) {
 	for _, c := range m.Conns(name) {
 		c.down.change(func() { c.down.dazed = dazed })
+	}
+}
+
+// Trickle makes each byte from the server take a while to arrive at the peers
+// behind a name.
+func (m *Memory) Trickle(name string, each time.Duration) {
+	for _, c := range m.Conns(name) {
+		c.down.change(func() { c.down.trickle = each })
 	}
 }
 

@@ -32,6 +32,8 @@ type link struct {
 	extensions     int       // of readBy, so far
 	close          func() error
 	protectedUntil atomic.Int64 // see handshake
+	made           time.Time
+	lastRead       atomic.Int64 // nanoseconds since made; dialed links only
 
 	changes    bool          // the subscription is in changes
 	have       *uint64       // sum of the list the subscriber had; nil if none
@@ -86,7 +88,7 @@ func (l *link) unread() bool {
 // newLink returns a link that the endpoint owns. If the endpoint is closed it
 // closes nc and returns nil.
 func newLink(nc net.Conn, e *endpoint, a address) *link {
-	l := &link{net: nc, bare: nc, endpoint: e, ipc: !a.isTCP(), reported: new(atomic.Bool)}
+	l := &link{net: nc, bare: nc, endpoint: e, ipc: !a.isTCP(), made: time.Now(), reported: new(atomic.Bool)}
 	l.close = sync.OnceValue(func() error {
 		err := nc.Close()
 		e.disown(l)
@@ -252,7 +254,7 @@ func (l *link) receiveShort() ([]byte, error) {
 	return body, l.read(body)
 }
 
-// patientReader reads from a link. If the deadline of the handshake has long
+// patientReader reads from a link, and records when it has read something. If the deadline of the handshake has long
 // passed although unread bytes have arrived, this process is late and not the
 // other side. The reader then extends the deadline, at most maxExtensions times.
 // Bytes that arrive at the last moment are read, but extend nothing.
@@ -261,6 +263,9 @@ type patientReader struct{ *link }
 func (t patientReader) Read(p []byte) (int, error) {
 	for {
 		n, err := t.net.Read(p)
+		if n > 0 && t.outage != nil {
+			t.lastRead.Store(int64(time.Since(t.made)))
+		}
 		if n > 0 || !errors.Is(err, os.ErrDeadlineExceeded) || t.extensions == maxExtensions || !t.unread() {
 			return n, err
 		}

@@ -217,6 +217,15 @@ func (p *pipe) drop(err error) {
 // late, and not the other side.
 func (p *pipe) isBehind() bool { return p.link != nil && p.link.unread() }
 
+// lastRead returns when something was last read from a server, which may be part
+// of a message. It is zero if that is unknown.
+func (p *pipe) lastRead() time.Time {
+	if p.link == nil {
+		return time.Time{}
+	}
+	return p.link.made.Add(time.Duration(p.link.lastRead.Load()))
+}
+
 // giveUp closes the connection to a server that has been silent for too long.
 // It reports err as the cause of the outage that follows.
 func (p *pipe) giveUp(err error) {

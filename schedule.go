@@ -45,7 +45,7 @@ func (s *schedule[C]) woke(idleSince, now time.Time) {
 // until earlier ends of connections are published, so that they do not receive
 // a dead name that they have already seen leave through another server.
 func (s *schedule[C]) mayGreet(now time.Time) bool {
-	return !now.Before(s.restarts.greetAt) && (s.edition.firstLoss.IsZero() || s.edition.due(now, s.joins.waiting()))
+	return !now.Before(s.restarts.greetAt) && (s.edition.lost == 0 || s.edition.due(now, s.joins.waiting()))
 }
 
 // resubscribe records that a subscriber has connected that has a list, or may

@@ -2,6 +2,7 @@ package gopherdiscovery_test
 
 import (
 	"bytes"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -75,6 +76,29 @@ func TestSilentServerDoesNotCount(t *testing.T) {
 		w.Thaw("lists0")
 		synctest.Wait()
 		lists.expectAllWithin(t, "sub", 20*time.Second, "a b c")
+		if got := len(w.Conns("lists0/sub")); got != 1 {
+			t.Errorf("got %d connections to the server, want 1", got)
+		}
+	})
+}
+
+// A message that takes longer to arrive than a server may be silent is no
+// silence.
+func TestSlowMessageIsNoSilence(t *testing.T) {
+	gopherdiscovery.FakeTime(t, func(t *testing.T) {
+		w := newTown(t)
+		w.server(0)
+		w.server(1)
+		lists := newRecord(w.subscriber("sub", 0, 1).Changes())
+		w.client("a", 0)
+		w.client("b", 0, 1)
+		time.Sleep(10 * time.Second)
+		lists.forget()
+		w.Trickle("lists0/sub", time.Second)
+		long := strings.Repeat("x", 100)
+		w.client(long, 0)
+		time.Sleep(3 * time.Minute)
+		lists.expectWithin(t, 2*time.Minute, 3*time.Minute, "a b "+long)
 		if got := len(w.Conns("lists0/sub")); got != 1 {
 			t.Errorf("got %d connections to the server, want 1", got)
 		}

@@ -70,6 +70,13 @@ func (src *source) forget() {
 	src.list, src.sum, src.counts, src.complete, src.resumed = nil, 0, false, false, false
 }
 
+// extend ends a silence for the time being, because part of a message has come.
+func (src *source) extend(read time.Time) {
+	if read.After(src.since) && !src.returned {
+		src.since = read
+	}
+}
+
 // replace takes a list in the plain form. Such a list is always complete.
 func (src *source) replace(list []string, now time.Time) {
 	src.markHeard(now)

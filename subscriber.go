@@ -250,6 +250,7 @@ func (s *Subscriber) checkSilence() (lost []*feed, deadline time.Time) {
 			s.sources.excuse(now)
 		}
 		for src, f := range s.current {
+			src.extend(f.pipe.lastRead())
 			if due, ok := src.due(); ok && !now.Before(due) && f.pipe.isBehind() {
 				src.since = now
 			}
