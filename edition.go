@@ -14,6 +14,7 @@ type edition struct {
 
 	// The fields below describe what has happened since the last list.
 	changed     time.Time       // the first change; zero if none
+	names       int             // how many there are, as of the last change
 	immediate   bool            // a name has left, so the change does not wait
 	joined      bool            // a newcomer has answered
 	answerTimes []time.Duration // how long newcomers took to answer, sorted
@@ -55,7 +56,7 @@ func (e *edition) join(took time.Duration) {
 // pace returns the minimum interval between lists of joins. It is the median of
 // the times that newcomers took to answer, or zero if that is short. If it is
 // long, the network is slow or the machines are busy, and each list makes them
-// busier.
+// busier, a long list more than a short one.
 func (e *edition) pace() time.Duration {
 	if len(e.answerTimes) == 0 {
 		return 0
@@ -64,11 +65,14 @@ func (e *edition) pace() time.Duration {
 	if median < shortestPace {
 		return 0
 	}
-	return min(median, longestPace)
+	// All peers together do work for each name of each list.
+	names := time.Duration(max(e.names, paceNames))
+	return min(min(median, shortListPace)*names/paceNames*names/paceNames, longestPace)
 }
 
-// change records a change of the names.
-func (e *edition) change(now time.Time, immediate bool) {
+// change records a change of the names, of which there are now so many.
+func (e *edition) change(now time.Time, names int, immediate bool) {
+	e.names = names
 	if e.changed.IsZero() {
 		e.changed = now
 	}

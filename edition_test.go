@@ -41,13 +41,14 @@ func TestEditionOpensAgain(t *testing.T) {
 		t.Error("complete before 9000 ms")
 	}
 	c.expectAt(t, "deadline without a change", e.deadline(false), 9000)
-	e.change(c.at(1500), true)
+	e.change(c.at(1500), 1, true)
 	c.expectAt(t, "deadline of a change", e.deadline(false), 1500)
 }
 
 func TestEditionPublishAt(t *testing.T) {
 	for _, test := range []struct {
 		name    string
+		names   int   // how many there are
 		changes []int // when names came
 		left    int   // when one left; 0 for never
 		joined  bool  // one of the names is a newcomer's
@@ -69,6 +70,11 @@ func TestEditionPublishAt(t *testing.T) {
 		{name: "a slow newcomer and a fast one", changes: []int{1002}, joined: true, took: []int{5000, 49}, want: 1002},
 		{name: "a fast newcomer among slow ones", changes: []int{1002}, joined: true, took: []int{50, 1, 70}, want: 1050},
 		{name: "very slow newcomers", changes: []int{1002}, joined: true, took: []int{5000, 5000}, want: 2000},
+		{name: "a slow newcomer to a list of usual length", names: 1000, changes: []int{1002}, joined: true, took: []int{300}, want: 1300},
+		{name: "a slow newcomer to a long list", names: 2000, changes: []int{1002}, joined: true, took: []int{300}, want: 2200},
+		{name: "a slow newcomer to a very long list", names: maxTotalNames, changes: []int{1002}, joined: true, took: []int{300}, want: 4000},
+		{name: "a very slow newcomer to a long list", names: 1100, changes: []int{1002}, joined: true, took: []int{5000}, want: 2210},
+		{name: "a fast newcomer to a long list", names: 4000, changes: []int{1002}, joined: true, took: []int{49}, want: 1002},
 		{name: "a slow newcomer and a leave", changes: []int{1002}, left: 1003, joined: true, took: []int{5000}, want: 1002},
 		{name: "a name has left", left: 1002, want: 1002},
 		{name: "a name has left, others are waited for", left: 1002, waiting: true, want: 1002},
@@ -78,10 +84,10 @@ func TestEditionPublishAt(t *testing.T) {
 			c := newClock()
 			e := openEdition(c)
 			for _, at := range test.changes {
-				e.change(c.at(at), false)
+				e.change(c.at(at), test.names, false)
 			}
 			if test.left > 0 {
-				e.change(c.at(test.left), true)
+				e.change(c.at(test.left), test.names, true)
 			}
 			e.joined = test.joined
 			for _, took := range test.took {
@@ -100,14 +106,14 @@ func TestEditionPublishAt(t *testing.T) {
 func TestEditionForgetsChangesThatArePublished(t *testing.T) {
 	c := newClock()
 	e := openEdition(c)
-	e.change(c.at(1002), true)
+	e.change(c.at(1002), 1, true)
 	e.joined = true
 	e.published(c.at(1002))
 	c.expectAt(t, "publishAt without a change", e.publishAt(false), -1)
 	if e.due(c.at(1e6), false) {
 		t.Error("due without a change")
 	}
-	e.change(c.at(1003), false)
+	e.change(c.at(1003), 1, false)
 	c.expectAt(t, "publishAt of a further name", e.publishAt(false), 1007)
 }
 
@@ -130,13 +136,13 @@ func TestEditionGathersEnds(t *testing.T) {
 			e := openEdition(c)
 			e.complete = test.complete
 			for _, at := range test.ends {
-				e.change(c.at(at), true)
+				e.change(c.at(at), 1, true)
 				e.lose(c.at(at))
 			}
 			c.expectAt(t, "publishAt", e.publishAt(false), test.want)
 			e.published(c.at(3000))
 			c.expectAt(t, "publishAt once they are told", e.publishAt(false), -1)
-			e.change(c.at(3001), true)
+			e.change(c.at(3001), 1, true)
 			c.expectAt(t, "publishAt of a later change", e.publishAt(false), 3001)
 		})
 	}

@@ -170,11 +170,14 @@ const (
 	settleTime = 5 * time.Millisecond
 
 	// The interval between lists of joins is the median time that newcomers
-	// take to answer, up to longestPace. A median below shortestPace causes no
-	// wait. The median is of at most paceSample times.
-	paceSample   = 64
-	shortestPace = 50 * time.Millisecond
-	longestPace  = time.Second
+	// take to answer, up to shortListPace. Beyond paceNames names it grows with
+	// the square of their number, up to longestPace. A median below shortestPace
+	// causes no wait. The median is of at most paceSample times.
+	paceSample    = 64
+	shortestPace  = 50 * time.Millisecond
+	shortListPace = time.Second
+	paceNames     = 1000
+	longestPace   = 3 * time.Second
 
 	// A poll whose end is noticed more than lateAfter late is extended by
 	// graceTime or SurveyTime, whichever is shorter, because some answers may

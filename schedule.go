@@ -108,7 +108,7 @@ func (s *schedule[C]) hear(c C, name string, now time.Time) error {
 // before. An event either adds names or removes them, so their number tells.
 func (s *schedule[C]) recordChange(before int, now time.Time, immediate bool) {
 	if len(s.names) != before {
-		s.edition.change(now, immediate)
+		s.edition.change(now, len(s.names), immediate)
 	}
 }
 

@@ -2,8 +2,10 @@ package gopherdiscovery
 
 import (
 	"errors"
+	"runtime"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	//lint:ignore SA1019 an alias of context, in the signatures since 2015
@@ -145,8 +147,24 @@ func (f *feed) ended() {
 	})
 }
 
+// listTurns are held while a list is worked on, one for each processor. If a
+// process has thousands of subscribers, the others wait for these locks and not
+// for a processor, so that handshakes and answers to surveys are not late.
+var (
+	listTurns = make([]sync.Mutex, runtime.GOMAXPROCS(0))
+	lastTurn  atomic.Uint64
+)
+
+// nextTurn returns the lock to hold, in turn.
+func nextTurn() *sync.Mutex { return &listTurns[lastTurn.Add(1)%uint64(len(listTurns))] }
+
 // received takes a message and delivers the list that results.
 func (f *feed) received(body []byte) (err error) {
+	if len(body) > beatSize {
+		turn := nextTurn()
+		turn.Lock()
+		defer turn.Unlock()
+	}
 	if f.pipe.beat() == 0 {
 		f.receivedList(body)
 		return nil

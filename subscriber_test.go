@@ -120,3 +120,38 @@ func TestFollowingIgnoresLaterKinds(t *testing.T) {
 		t.Errorf("got error %v, want none", err)
 	}
 }
+
+// While others work on lists a feed waits for its turn, except for messages
+// that change no list.
+func TestListsWaitForTheirTurn(t *testing.T) {
+	f := newFeed()
+	if err := f.received((&update{kind: kindList, names: []string{"a"}}).encode()); err != nil {
+		t.Fatal(err)
+	}
+	for i := range listTurns {
+		listTurns[i].Lock()
+	}
+	if err := f.received((&update{kind: kindBeat, sum: sumByHand("a")}).encode()); err != nil {
+		t.Error(err)
+	}
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		err := f.received((&update{kind: kindChange, before: sumByHand("a"), sum: sumByHand("a", "b"), added: []string{"b"}}).encode())
+		if err != nil {
+			t.Error(err)
+		}
+	}()
+	select {
+	case <-done:
+		t.Error("a change was taken while no turn was free")
+	case <-time.After(20 * ms):
+	}
+	for i := range listTurns {
+		listTurns[i].Unlock()
+	}
+	<-done
+	if got := f.subscriber.List(); !slices.Equal(got, []string{"a", "b"}) {
+		t.Errorf("got the list %q", got)
+	}
+}

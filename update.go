@@ -24,6 +24,7 @@ const (
 
 const (
 	changesFormat = 1 // the version of the format of these messages
+	beatSize      = 10
 	flagComplete  = 1 // the server has surveyed everyone since it started
 )
 
