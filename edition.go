@@ -56,7 +56,8 @@ func (e *edition) join(took time.Duration) {
 // pace returns the minimum interval between lists of joins. It is the median of
 // the times that newcomers took to answer, or zero if that is short. If it is
 // long, the network is slow or the machines are busy, and each list makes them
-// busier, a long list more than a short one.
+// busier. All peers together do work for each name of each list, so with many
+// names it is longer.
 func (e *edition) pace() time.Duration {
 	if len(e.answerTimes) == 0 {
 		return 0
@@ -65,9 +66,8 @@ func (e *edition) pace() time.Duration {
 	if median < shortestPace {
 		return 0
 	}
-	// All peers together do work for each name of each list.
-	names := time.Duration(max(e.names, paceNames))
-	return min(min(median, shortListPace)*names/paceNames*names/paceNames, longestPace)
+	excess, names := min(median, shortListPace)-shortestPace, time.Duration(max(e.names, paceNames))
+	return min(shortestPace+excess*names/paceNames*names/paceNames, longestPace)
 }
 
 // change records a change of the names, of which there are now so many.

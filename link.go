@@ -254,10 +254,11 @@ func (l *link) receiveShort() ([]byte, error) {
 	return body, l.read(body)
 }
 
-// patientReader reads from a link, and records when it has read something. If the deadline of the handshake has long
-// passed although unread bytes have arrived, this process is late and not the
-// other side. The reader then extends the deadline, at most maxExtensions times.
-// Bytes that arrive at the last moment are read, but extend nothing.
+// patientReader reads from a link, and records when it has read something. If
+// the deadline of the handshake has long passed although unread bytes have
+// arrived, this process is late and not the other side. The reader then extends
+// the deadline, at most maxExtensions times. Bytes that arrive at the last
+// moment are read, but extend nothing.
 type patientReader struct{ *link }
 
 func (t patientReader) Read(p []byte) (int, error) {

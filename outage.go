@@ -99,6 +99,8 @@ func diagnose(err error) string {
 		return "something else listens where the server should"
 	case errors.Is(err, errSilent), errors.Is(err, errShortLived):
 		return "cannot keep a connection to the server"
+	case errors.Is(err, errOtherList):
+		return "the list has to be fetched again"
 	}
 	return "cannot reach the server"
 }

@@ -217,8 +217,8 @@ func (p *pipe) drop(err error) {
 // late, and not the other side.
 func (p *pipe) isBehind() bool { return p.link != nil && p.link.unread() }
 
-// lastRead returns when something was last read from a server, which may be part
-// of a message. It is zero if that is unknown.
+// lastRead returns when something was last read from a server, which may be
+// part of a message. It is zero if that is unknown.
 func (p *pipe) lastRead() time.Time {
 	if p.link == nil {
 		return time.Time{}

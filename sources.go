@@ -85,12 +85,14 @@ func (src *source) replace(list []string, now time.Time) {
 }
 
 // take takes a message of a subscription in changes. After an error, nothing
-// else on the connection can be trusted. It is errOtherList if the list, which an
-// earlier connection has left, turns out to be a different one. While another server counts, the first
-// message after a silence does not count for staleGrace or until the next one:
-// the server may have been stopped while it was sending.
+// else on the connection can be trusted. The error is errOtherList if the list,
+// which an earlier connection has left, turns out to be a different one. While
+// another server counts, the first message after a silence does not count for
+// staleGrace or until the next one: the server may have been stopped while it
+// was sending.
 func (s *sources) take(src *source, u *update, now time.Time) error {
 	if u.kind >= kindIgnored {
+		src.counts = src.counts || src.returned && src.complete
 		src.markHeard(now)
 		return src.verify(u)
 	}
@@ -99,12 +101,18 @@ func (s *sources) take(src *source, u *update, now time.Time) error {
 	case kindList:
 		list, sum = u.names, sumOf(u.names)
 	case kindChange:
-		var ok bool
-		list, ok = edit(src.list, u.removed, u.added)
-		sum += sumOf(u.added) - sumOf(u.removed)
-		if !ok || u.before != src.sum {
+		if u.before != sum {
 			return errWrongSum
 		}
+		var ok bool
+		list, ok = edit(src.list, u.removed, u.added)
+		switch {
+		case !ok && src.resumed:
+			return errOtherList
+		case !ok:
+			return errWrongSum
+		}
+		sum += sumOf(u.added) - sumOf(u.removed)
 		fallthrough
 	case kindBeat:
 		if src.list == nil || u.sum != sum {

@@ -66,6 +66,7 @@ func TestFirstMessageAfterASilence(t *testing.T) {
 		{"and nothing else", true, nil, staleGrace, dead},
 		{"and that the list is incomplete", true, beatOf(false, dead...), time.Hour, list},
 		{"and that the list is complete", true, beatOf(true, dead...), 0, dead},
+		{"and a message to ignore", true, &update{kind: kindIgnored}, 0, dead},
 		{"and no other server counts", false, nil, 0, dead},
 	} {
 		t.Run(test.name, func(t *testing.T) {

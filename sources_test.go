@@ -227,6 +227,9 @@ func TestVerify(t *testing.T) {
 		{"wrong at once", []*update{wrong}, errOtherList},
 		{"right after a change", []*update{changeOf(true, list, nil, []string{"c"}), digest("a", "b", "c")}, nil},
 		{"wrong after a change", []*update{changeOf(true, list, nil, []string{"c"}), right}, errOtherList},
+		{"a change of the other list", []*update{changeOf(true, list, []string{"c"}, nil)}, errOtherList},
+		{"a change of the right list", []*update{right, changeOf(true, list, []string{"c"}, nil)}, errWrongSum},
+		{"a change of a list with another sum", []*update{changeOf(true, []string{"c"}, []string{"c"}, nil)}, errWrongSum},
 		{"once is enough", []*update{right, wrong}, nil},
 		{"after a list there is nothing to verify", []*update{listOf(true, "x"), wrong}, nil},
 		{"another kind", []*update{other}, nil},
@@ -245,14 +248,17 @@ func TestVerify(t *testing.T) {
 				mustTake(t, s, src, u, clock.at(i))
 			}
 			before := *src
-			if err := s.take(src, test.script[last], clock.at(last+1)); err != test.want {
+			err := s.take(src, test.script[last], clock.at(last+1))
+			if err != test.want {
 				t.Errorf("got error %v, want %v", err, test.want)
 			}
 			if src.sum != before.sum || src.counts != before.counts || src.complete != before.complete || !slices.Equal(src.list, before.list) {
 				t.Error("the digest has changed the list")
 			}
-			clock.expectAt(t, "heard", src.heard, last+1)
-			if test.want != nil {
+			if u := test.script[last]; u.kind >= kindIgnored {
+				clock.expectAt(t, "heard", src.heard, last+1)
+			}
+			if test.want == errOtherList {
 				src.forget()
 				if err := s.take(src, beatOf(true), clock.at(last+2)); err != errWrongSum {
 					t.Errorf("a beat after the list is forgotten: got error %v, want %v", err, errWrongSum)

@@ -5,7 +5,6 @@ import (
 	"runtime"
 	"slices"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	//lint:ignore SA1019 an alias of context, in the signatures since 2015
@@ -147,23 +146,17 @@ func (f *feed) ended() {
 	})
 }
 
-// listTurns are held while a list is worked on, one for each processor. If a
-// process has thousands of subscribers, the others wait for these locks and not
-// for a processor, so that handshakes and answers to surveys are not late.
-var (
-	listTurns = make([]sync.Mutex, runtime.GOMAXPROCS(0))
-	lastTurn  atomic.Uint64
-)
-
-// nextTurn returns the lock to hold, in turn.
-func nextTurn() *sync.Mutex { return &listTurns[lastTurn.Add(1)%uint64(len(listTurns))] }
+// listTurns holds a value for each list that is worked on, at most as many as
+// there are processors. With thousands of subscribers in a process, most wait
+// here instead of competing for a processor, so that handshakes and answers to
+// surveys are not late.
+var listTurns = make(chan struct{}, runtime.GOMAXPROCS(0))
 
 // received takes a message and delivers the list that results.
 func (f *feed) received(body []byte) (err error) {
 	if len(body) > beatSize {
-		turn := nextTurn()
-		turn.Lock()
-		defer turn.Unlock()
+		listTurns <- struct{}{}
+		defer func() { <-listTurns }()
 	}
 	if f.pipe.beat() == 0 {
 		f.receivedList(body)

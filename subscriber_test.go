@@ -128,8 +128,8 @@ func TestListsWaitForTheirTurn(t *testing.T) {
 	if err := f.received((&update{kind: kindList, names: []string{"a"}}).encode()); err != nil {
 		t.Fatal(err)
 	}
-	for i := range listTurns {
-		listTurns[i].Lock()
+	for range cap(listTurns) {
+		listTurns <- struct{}{}
 	}
 	if err := f.received((&update{kind: kindBeat, sum: sumByHand("a")}).encode()); err != nil {
 		t.Error(err)
@@ -147,8 +147,8 @@ func TestListsWaitForTheirTurn(t *testing.T) {
 		t.Error("a change was taken while no turn was free")
 	case <-time.After(20 * ms):
 	}
-	for i := range listTurns {
-		listTurns[i].Unlock()
+	for range cap(listTurns) {
+		<-listTurns
 	}
 	<-done
 	if got := f.subscriber.List(); !slices.Equal(got, []string{"a", "b"}) {

@@ -23,9 +23,9 @@ const (
 )
 
 const (
-	changesFormat = 1 // the version of the format of these messages
-	beatSize      = 10
-	flagComplete  = 1 // the server has surveyed everyone since it started
+	changesFormat = 1  // the version of the format of these messages
+	beatSize      = 10 // the length of BEAT, in bytes
+	flagComplete  = 1  // the server has surveyed everyone since it started
 )
 
 // update is a message that the server sends after WELCOME.
@@ -42,7 +42,8 @@ type update struct {
 
 // sumOf returns the sum modulo 2^64 of the FNV-1a hashes of the names. Two
 // lists can have the same sum: if names differ only in a digit or two, this may
-// happen by chance, and a peer that may choose names can cause it. See digestOf.
+// happen by chance, and a peer that may choose names can cause it. See
+// digestOf.
 func sumOf(names []string) (sum uint64) {
 	hash := fnv.New64a()
 	var buffer [maxServiceLen]byte

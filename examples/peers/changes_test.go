@@ -187,7 +187,17 @@ func TestDigest(t *testing.T) {
 	c = s.welcome(t, "\x02")
 	c.send(t, list(1, right))
 	s.expect(t, right)
-	s.quit(t, 2)
+	c.Close()
+	c = s.welcome(t, have(right))
+	c.send(t, change(1, wrong, "client40", "client60", ""))
+	c.awaitEnd(t)
+	c = s.welcome(t, "\x02")
+	c.send(t, list(1, "client40"))
+	s.expect(t, "client40")
+	s.peer.end(syscall.SIGTERM)
+	if code, stderr := s.peer.wait(); code != 0 || strings.Count(stderr, "the same sum") != 2 {
+		t.Errorf("exit code %d, stderr %q, want 0 and two wrong lists", code, stderr)
+	}
 }
 
 // manyNames returns n names of 512 bytes.

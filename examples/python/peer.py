@@ -255,9 +255,12 @@ class Held:
     def verify(self, digest):
         """Drop the list if it is another one than the server's."""
         if self.unsure and hashlib.sha256(b"|".join(self.names)).digest() != digest:
-            self.replace(None)
-            raise OtherList("the list is not the server's, although it has the same sum")
+            self.drop()
         self.unsure = False
+
+    def drop(self):
+        self.replace(None)
+        raise OtherList("the list is not the server's, although it has the same sum")
 
     def change(self, before, after, difference):
         self.check(before)
@@ -266,6 +269,8 @@ class Held:
             raise BadMessage("the server sent a change without a zero byte")
         removed, added, names = self.parse(removed), self.parse(added), set(self.names)
         if not names.issuperset(removed) or not names.isdisjoint(added):
+            if self.unsure:
+                self.drop()
             raise BadMessage("the server removed a name that was not there, or added one that was")
         if (self.sum() - sum_of(removed) + sum_of(added)) % (1 << 64) != after:
             raise BadMessage("the server's change leads to another list")
