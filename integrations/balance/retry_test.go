@@ -241,8 +241,8 @@ func TestLoadWhileBackendsComeAndGo(t *testing.T) {
 	publish()
 	ctx, stop := context.WithCancel(t.Context())
 	var sending sync.WaitGroup
-	var sent atomic.Int32
-	for range 8 {
+	var sent [8]atomic.Int32
+	for i := range sent {
 		sending.Go(func() {
 			for ctx.Err() == nil {
 				response, err := client.Do(newRequest(t, http.MethodPost, "text"))
@@ -255,19 +255,26 @@ func TestLoadWhileBackendsComeAndGo(t *testing.T) {
 					t.Errorf("response %q, error %v, want text", text, err)
 				}
 				_ = response.Body.Close()
-				sent.Add(1)
+				sent[i].Add(1)
 			}
 		})
+	}
+	// sentTwice waits until each sender has sent a request that it began now or
+	// later. One that is begun may still go to a backend that has left.
+	sentTwice := func() {
+		for i := range sent {
+			for before := sent[i].Load(); sent[i].Load() < before+2 && !t.Failed(); {
+				if _, err := client.Head("http://backends/"); err != nil {
+					t.Errorf("error %v, want none", err)
+				}
+			}
+		}
 	}
 	for range 10 {
 		gone := backends[0]
 		backends = append(backends[1:], start())
 		publish()
-		for before := sent.Load(); sent.Load() < before+50 && !t.Failed(); {
-			if _, err := client.Head("http://backends/"); err != nil {
-				t.Errorf("error %v, want none", err)
-			}
-		}
+		sentTwice()
 		gone.Close() // waits for what it has
 	}
 	stop()
