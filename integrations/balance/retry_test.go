@@ -17,7 +17,7 @@ import (
 func TestRetryWhereThatIsSafe(t *testing.T) {
 	t.Parallel()
 	kinds := map[string]string{
-		"refuses":          refuse(t),
+		"refuses":          refuse,
 		"breaks off TLS":   strings.Replace(hangUp(t, ""), "http", "https", 1),
 		"hangs up":         hangUp(t, ""),
 		"begins to answer": hangUp(t, "HTTP/1.1 2"),
