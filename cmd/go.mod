@@ -4,11 +4,11 @@ go 1.25.0
 
 require (
 	github.com/coreos/go-systemd/v22 v22.7.0
-	// At a release these become the versions of the library and of its internal
-	// module that it is released with, which must be tagged first. Until then
+	// At a release these become the versions of the library and of internal/cli,
+	// which it is released with and which must be tagged first. Until then
 	// go.work takes their place.
 	github.com/dahernan/gopherdiscovery v0.0.0
-	github.com/dahernan/gopherdiscovery/internal v0.0.0
+	github.com/dahernan/gopherdiscovery/internal/cli v0.0.0
 	github.com/envoyproxy/go-control-plane/envoy v1.37.0
 	github.com/peterbourgon/ff/v3 v3.4.0
 	github.com/prometheus/client_golang v1.24.1

@@ -5,7 +5,7 @@ go 1.25.0
 require (
 	github.com/dahernan/gopherdiscovery v0.0.0
 	github.com/dahernan/gopherdiscovery/integrations v0.0.0
-	github.com/dahernan/gopherdiscovery/internal v0.0.0
+	github.com/dahernan/gopherdiscovery/internal/cli v0.0.0
 	github.com/golang/groupcache v0.0.0-20241129210726-2c02b8208cf8
 )
 
@@ -19,5 +19,5 @@ require (
 replace (
 	github.com/dahernan/gopherdiscovery => ../
 	github.com/dahernan/gopherdiscovery/integrations => ../integrations
-	github.com/dahernan/gopherdiscovery/internal => ../internal
+	github.com/dahernan/gopherdiscovery/internal/cli => ../internal/cli
 )

@@ -7,7 +7,7 @@ import (
 	"time"
 
 	"github.com/dahernan/gopherdiscovery"
-	"github.com/dahernan/gopherdiscovery/internal/clitest"
+	"github.com/dahernan/gopherdiscovery/internal/cli/clitest"
 )
 
 func TestList(t *testing.T) {

@@ -9,7 +9,7 @@ import (
 	"testing"
 
 	"github.com/dahernan/gopherdiscovery"
-	"github.com/dahernan/gopherdiscovery/internal/clitest"
+	"github.com/dahernan/gopherdiscovery/internal/cli/clitest"
 )
 
 func TestMain(m *testing.M) { clitest.Main(m, main) }

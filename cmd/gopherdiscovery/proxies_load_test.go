@@ -18,7 +18,7 @@ import (
 	"time"
 
 	subprocess "github.com/dahernan/gopherdiscovery/cmd/gopherdiscovery/internal/run"
-	"github.com/dahernan/gopherdiscovery/internal/clitest"
+	"github.com/dahernan/gopherdiscovery/internal/cli/clitest"
 )
 
 // freeAddress returns an address for a program that cannot choose a port by

@@ -11,7 +11,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/dahernan/gopherdiscovery/internal/clitest"
+	"github.com/dahernan/gopherdiscovery/internal/cli/clitest"
 )
 
 func TestServeShowsTheList(t *testing.T) {

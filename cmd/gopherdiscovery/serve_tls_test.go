@@ -12,7 +12,7 @@ import (
 
 	"github.com/dahernan/gopherdiscovery"
 	"github.com/dahernan/gopherdiscovery/internal/cli"
-	"github.com/dahernan/gopherdiscovery/internal/clitest"
+	"github.com/dahernan/gopherdiscovery/internal/cli/clitest"
 )
 
 var tlsURLs = []string{"-server", "tls+tcp://127.0.0.1:0", "-pubsub", "tls+tcp://127.0.0.1:0"}

@@ -12,7 +12,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/dahernan/gopherdiscovery/internal/clitest"
+	"github.com/dahernan/gopherdiscovery/internal/cli/clitest"
 )
 
 func TestServeNotifiesSystemd(t *testing.T) {

@@ -11,7 +11,7 @@ import (
 	"time"
 
 	"github.com/dahernan/gopherdiscovery"
-	"github.com/dahernan/gopherdiscovery/internal/clitest"
+	"github.com/dahernan/gopherdiscovery/internal/cli/clitest"
 )
 
 // addresses is a template with one address a line.

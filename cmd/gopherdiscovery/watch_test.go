@@ -8,7 +8,7 @@ import (
 	"testing"
 
 	"github.com/dahernan/gopherdiscovery"
-	"github.com/dahernan/gopherdiscovery/internal/clitest"
+	"github.com/dahernan/gopherdiscovery/internal/cli/clitest"
 )
 
 func TestWatchPrintsChanges(t *testing.T) {

@@ -7,7 +7,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/dahernan/gopherdiscovery/internal/clitest"
+	"github.com/dahernan/gopherdiscovery/internal/cli/clitest"
 )
 
 func TestMain(m *testing.M) { clitest.Main(m, main) }

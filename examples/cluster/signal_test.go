@@ -9,7 +9,7 @@ import (
 	"syscall"
 	"testing"
 
-	"github.com/dahernan/gopherdiscovery/internal/clitest"
+	"github.com/dahernan/gopherdiscovery/internal/cli/clitest"
 )
 
 func TestSignal(t *testing.T) {

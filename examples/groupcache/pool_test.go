@@ -17,7 +17,7 @@ import (
 	"github.com/golang/groupcache/consistenthash"
 
 	"github.com/dahernan/gopherdiscovery"
-	"github.com/dahernan/gopherdiscovery/internal/clitest"
+	"github.com/dahernan/gopherdiscovery/internal/cli/clitest"
 )
 
 // pool is a discovery server, and caches that run as processes.

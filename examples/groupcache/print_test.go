@@ -11,7 +11,7 @@ import (
 	"time"
 
 	"github.com/dahernan/gopherdiscovery/examples/internal/peer"
-	"github.com/dahernan/gopherdiscovery/internal/clitest"
+	"github.com/dahernan/gopherdiscovery/internal/cli/clitest"
 )
 
 // A cache whose output no one reads still follows the list, and prints the

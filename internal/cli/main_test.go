@@ -7,7 +7,7 @@ import (
 	"testing"
 
 	"github.com/dahernan/gopherdiscovery/internal/cli"
-	"github.com/dahernan/gopherdiscovery/internal/clitest"
+	"github.com/dahernan/gopherdiscovery/internal/cli/clitest"
 )
 
 func TestMain(m *testing.M) { clitest.Main(m, func() { cli.Main("program", program) }) }

@@ -13,7 +13,7 @@ import (
 	"time"
 
 	"github.com/dahernan/gopherdiscovery/internal/cli"
-	"github.com/dahernan/gopherdiscovery/internal/clitest"
+	"github.com/dahernan/gopherdiscovery/internal/cli/clitest"
 )
 
 func parse(t *testing.T, args ...string) *cli.Flags {

@@ -14,7 +14,7 @@ import (
 
 	"github.com/dahernan/gopherdiscovery"
 	"github.com/dahernan/gopherdiscovery/cmd/gopherdiscovery/internal/web"
-	"github.com/dahernan/gopherdiscovery/internal/clitest"
+	"github.com/dahernan/gopherdiscovery/internal/cli/clitest"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }

@@ -1,4 +1,4 @@
-module github.com/dahernan/gopherdiscovery/internal
+module github.com/dahernan/gopherdiscovery/internal/cli
 
 go 1.25.0
 
