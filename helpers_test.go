@@ -9,9 +9,11 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"math/big"
+	mathrand "math/rand/v2"
 	"net"
 	"os"
 	"slices"
@@ -181,10 +183,17 @@ func newLogger() (*slog.Logger, *logBook) {
 	return slog.New(slog.NewTextHandler(book, nil)), book
 }
 
-// reserve returns a URL with a port that was free a moment ago.
+// reserve returns a URL that can be bound, left and bound again. The port was
+// free a moment ago. Where all of 127.0.0.0/8 is this machine, on Linux for
+// example, the host is an address that nothing else uses: no test, program or
+// connection takes the port while nobody listens.
 func reserve(t testing.TB) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	host := fmt.Sprintf("127.%d.%d.%d", 1+mathrand.IntN(250), mathrand.IntN(256), 1+mathrand.IntN(254))
+	l, err := net.Listen("tcp", host+":0")
+	if err != nil {
+		l, err = net.Listen("tcp", "127.0.0.1:0")
+	}
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -60,7 +60,7 @@ func TestChannelsAreClosedAfterWait(t *testing.T) {
 // After Wait the addresses can be bound again, and a server started on them
 // works.
 func TestAddressesAreFreeAfterWait(t *testing.T) {
-	server := startServer(t, quickOptions)
+	server := startServerAt(t, reserve(t), reserve(t), quickOptions)
 	survey, pubsub := server.URLs()
 	client, peers := join(t, server, "client1")
 	await(t, peers, "client1")
@@ -177,6 +177,7 @@ func TestServerClosesWithConnectionsInAnyState(t *testing.T) {
 func TestChurn(t *testing.T) {
 	a := newAuthority(t)
 	opt, d := tlsPair(t, a, "peer")
+	d.TLSConfig.ServerName = "server"
 	duration := 2 * time.Second
 	if testing.Short() {
 		duration /= 10

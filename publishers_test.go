@@ -37,6 +37,11 @@ func publishingProgram(t *testing.T, url, name string, args ...string) (bound st
 	}
 	stderr := new(logBook)
 	lines, _ := programWith(t, stderr, name, append(args, url)...)
+	t.Cleanup(func() {
+		if t.Failed() {
+			t.Logf("stderr of %s: %s", name, stderr)
+		}
+	})
 	return url, func() (all string) {
 		for len(lines) > 0 {
 			all += <-lines + "\n"

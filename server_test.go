@@ -58,7 +58,7 @@ func TestTakenAddress(t *testing.T) {
 }
 
 func TestServerCancelled(t *testing.T) {
-	server := startServer(t, quickOptions)
+	server := startServerAt(t, reserve(t), reserve(t), quickOptions)
 	_, peers := join(t, server, "client1")
 	await(t, peers, "client1")
 	server.Cancel()

@@ -264,7 +264,7 @@ func TestBadServerLists(t *testing.T) {
 }
 
 func TestSeveralServersOverTCP(t *testing.T) {
-	one, two := startServer(t, quickOptions), startServer(t, quickOptions)
+	one, two := startServerAt(t, reserve(t), reserve(t), quickOptions), startServerAt(t, reserve(t), reserve(t), quickOptions)
 	surveyOne, listsOne := one.URLs()
 	surveyTwo, listsTwo := two.URLs()
 	client, err := quiet.ClientWithSub(context.Background(), surveyOne+","+surveyTwo, listsOne+","+listsTwo, "a")
