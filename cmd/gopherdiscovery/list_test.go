@@ -45,15 +45,14 @@ func TestList(t *testing.T) {
 // answers. Where somebody does it is long enough.
 func TestListWithoutServers(t *testing.T) {
 	t.Parallel()
-	closed := closedPort(t)
 	t.Run("none", func(t *testing.T) {
 		t.Parallel()
-		startCommand(t, "list", "-timeout", "100ms", "-log-level", "error", "-pubsub", closed).WantFailure(1, "gopherdiscovery: -pubsub "+closed, "100ms")
+		startCommand(t, "list", "-timeout", "100ms", "-log-level", "error", "-pubsub", closedPort).WantFailure(1, "gopherdiscovery: -pubsub "+closedPort, "100ms")
 	})
 	t.Run("one of two", func(t *testing.T) {
 		t.Parallel()
 		_, pubsub := startServer(t, "a")
-		stdout, stderr, code := startCommand(t, "list", "-timeout", "5s", "-pubsub", closed+","+pubsub).Wait()
+		stdout, stderr, code := startCommand(t, "list", "-timeout", "5s", "-pubsub", closedPort+","+pubsub).Wait()
 		if code != 0 || stdout != "a\n" || !strings.Contains(stderr, "some may be missing") {
 			t.Errorf("exit code %d, stdout %q, stderr %q, want 0, the list and a warning", code, stdout, stderr)
 		}

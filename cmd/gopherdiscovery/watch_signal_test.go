@@ -29,7 +29,7 @@ func TestWatchSignal(t *testing.T) {
 // A list that was not printed must not look like one that is empty.
 func TestListInterrupted(t *testing.T) {
 	t.Parallel()
-	p := startCommand(t, "list", "-timeout", clitest.Patience.String(), "-pubsub", closedPort(t))
+	p := startCommand(t, "list", "-timeout", clitest.Patience.String(), "-pubsub", closedPort)
 	p.Stderr.Await(`cannot reach the server.*connection refused`)
 	p.Signal(syscall.SIGINT)
 	stdout, stderr, code := p.Wait()
@@ -40,7 +40,7 @@ func TestListInterrupted(t *testing.T) {
 
 func TestWatchUnreachableServer(t *testing.T) {
 	t.Parallel()
-	p := startCommand(t, "watch", "-pubsub", closedPort(t))
+	p := startCommand(t, "watch", "-pubsub", closedPort)
 	p.Stderr.Await(`cannot reach the server.*connection refused`)
 	p.Signal(syscall.SIGTERM)
 	if stdout, _, code := p.Wait(); code != 0 || stdout != "" {

@@ -64,16 +64,12 @@ func hangUp(t *testing.T, answer string) string {
 	return s.URL
 }
 
-// refuse returns the URL of a backend that refuses connections.
-func refuse(t *testing.T) string {
-	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer listener.Close()
-	return "http://" + listener.Addr().String()
-}
+// These are where nothing listens. A port that was just closed could be another
+// test's by now.
+const (
+	refuse       = "http://127.0.0.1:1"
+	refuseAsWell = "http://127.0.0.1:2"
+)
 
 // listenLinkLocal listens on an IPv6 address with a zone.
 func listenLinkLocal(t *testing.T) (address string, listener net.Listener) {
@@ -173,7 +169,7 @@ func TestCounts(t *testing.T) {
 		codes  []int // of two requests, in any order; 0 is a partial answer
 		want   status
 	}{
-		"refuses":          {refuse(t), "POST", []int{200, 200}, status{Requests: 2, Retried: 1}},
+		"refuses":          {refuse, "POST", []int{200, 200}, status{Requests: 2, Retried: 1}},
 		"hangs up":         {hangUp(t, ""), "GET", []int{200, 200}, status{Requests: 2, Retried: 1}},
 		"hangs up on POST": {hangUp(t, ""), "POST", []int{200, 502}, status{Requests: 2, Failed: 1}},
 		"answers in part": {
@@ -218,7 +214,7 @@ func TestNobodyIsThere(t *testing.T) {
 	if code, _, _ := request(t, "GET", proxy, ""); code != http.StatusServiceUnavailable {
 		t.Errorf("without a name that is a URL: answer %d, want 503", code)
 	}
-	setBackends(lb, refuse(t), refuse(t))
+	setBackends(lb, refuse, refuseAsWell)
 	if code, _, _ := request(t, "GET", proxy, ""); code != http.StatusBadGateway {
 		t.Errorf("with backends that are down: answer %d, want 502", code)
 	}
