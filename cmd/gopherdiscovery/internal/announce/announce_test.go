@@ -139,7 +139,7 @@ func TestLeaveBeforeTheSignal(t *testing.T) {
 	for sig, name := range map[syscall.Signal]string{syscall.SIGTERM: "TERM", syscall.SIGQUIT: "QUIT"} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			const grace = 100 * time.Millisecond
+			const grace = 3 * time.Second // more than a busy machine needs for a signal
 			s := tell(t, announce.Program{Grace: grace, KillAfter: time.Hour}, loop)
 			wantBoth(s, "join", "ready")
 			s.signals <- sig
