@@ -25,8 +25,8 @@ func TestSlowClientsStay(t *testing.T) {
 		w.hinder("a3", 1500*time.Millisecond) // over the poll at 10 s
 		chance := rand.New(rand.NewPCG(1, 2))
 		for range 200 {
-			time.Sleep(time.Duration(chance.IntN(int(20 * time.Second))))
-			w.hinder("a3", time.Duration(chance.IntN(int(20*time.Second))))
+			time.Sleep(time.Duration(chance.Int64N(int64(20 * time.Second))))
+			w.hinder("a3", time.Duration(chance.Int64N(int64(20*time.Second))))
 		}
 		lists.expect(t)
 		if got := len(w.Conns("survey0/a3")); got != 1 {
@@ -70,7 +70,7 @@ func TestSlowCrowdStays(t *testing.T) {
 				for range 20 {
 					for _, i := range chance.Perm(5) {
 						name := fmt.Sprint("a", 5*part+i)
-						w.hinder(name, time.Duration(chance.IntN(int(20*time.Second))))
+						w.hinder(name, time.Duration(chance.Int64N(int64(20*time.Second))))
 						// The next client may be the same one.
 						time.Sleep(time.Millisecond)
 					}
