@@ -3,8 +3,12 @@ package main
 import (
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
 
 	"github.com/dahernan/gopherdiscovery/bench/internal/measure"
 )
@@ -13,39 +17,48 @@ import (
 // list, so that only the server is measured. Its methods must not be called
 // concurrently.
 type Light struct {
-	form          Form
-	survey        string // address of the server
-	names         []string
-	watch         *measure.Watch
+	form    Form
+	survey  string // address of the server
+	names   []string
+	watch   *measure.Watch
+	started atomic.Bool // everyone has had the full list
+
+	mu            sync.Mutex // guards the fields below
 	respondents   []*respondent
 	subscriptions []*subscription
 }
 
-// LightPeers says which peers to connect.
+// LightPeers says which peers to start.
 type LightPeers struct {
 	Survey, PubSub string // addresses of the server
 	N              int
 	Plain          bool // subscribe in plain lists, whatever the server knows
 }
 
-// Connect connects peers, waits until each of them has the full list, and
-// stores the form of their subscriptions in f.
-func (l *Light) Connect(peers LightPeers, f *Form) error {
+// LightStart is the result of a cold start.
+type LightStart struct {
+	Form Form
+	Took time.Duration
+}
+
+// ColdStart starts all peers at once, as after a power cut, and measures how
+// long it takes until each of them has the full list. Until then a peer whose
+// connection fails or ends connects again, as those of the library do.
+func (l *Light) ColdStart(peers LightPeers, start *LightStart) error {
 	l.survey, l.names, l.watch = peers.Survey, measure.Names(peers.N), measure.NewWatch(peers.N)
 	l.respondents, l.subscriptions = make([]*respondent, peers.N), make([]*subscription, peers.N)
 	var err error
 	if l.form, err = chooseForm(peers); err != nil {
 		return err
 	}
-	*f = l.form
+	start.Form = l.form
 	all := l.watch.Expect(l.form.value(l.names...))
-	if err := each(peers.N, l.announce); err != nil {
-		return err
+	for i := range peers.N {
+		go l.persist("respondent", func() error { return l.announce(i) })
+		go l.persist("subscription", func() error { return l.subscribe(i, peers.PubSub) })
 	}
-	if err := each(peers.N, func(i int) error { return l.subscribe(i, peers.PubSub) }); err != nil {
-		return err
-	}
-	_, err = all.Wait(measure.Timeout)
+	start.Took, err = all.Wait(measure.Timeout)
+	l.started.Store(true)
 	return err
 }
 
@@ -67,35 +80,48 @@ func chooseForm(peers LightPeers) (Form, error) {
 	return inChanges, nil
 }
 
+// announce lets peer i announce its name until the connection ends.
 func (l *Light) announce(i int) error {
 	r, err := announce(l.survey, l.names[i])
 	if err != nil {
 		return err
 	}
+	defer r.Close()
+	l.mu.Lock()
 	l.respondents[i] = r
-	go l.keep("respondent", r.run)
-	return nil
+	l.mu.Unlock()
+	return r.run()
 }
 
+// subscribe lets peer i follow the list until the connection ends.
 func (l *Light) subscribe(i int, addr string) error {
-	watch := l.watch
-	s, err := subscribe(addr, l.form, func(value uint64) { watch.See(i, value) })
+	s, err := subscribe(addr, l.form, func(value uint64) { l.watch.See(i, value) })
 	if err != nil {
 		return err
 	}
+	defer s.Close()
+	l.mu.Lock()
 	l.subscriptions[i] = s
+	l.mu.Unlock()
 	if err := s.welcome(); err != nil {
-		return fmt.Errorf("subscription: %w", err)
+		return err
 	}
-	go l.keep("subscription", s.run)
-	return nil
+	return s.run()
 }
 
-// keep runs a connection, which must not end before it is closed here.
-func (l *Light) keep(what string, run func() error) {
-	watch := l.watch
-	if err := run(); !errors.Is(err, net.ErrClosed) {
-		watch.Fail(fmt.Errorf("%s: %w", what, err))
+// persist connects, and connects again when the connection has ended. After the
+// start it must not end before it is closed here.
+func (l *Light) persist(what string, connect func() error) {
+	for failures := 0; ; failures++ {
+		err := connect()
+		if errors.Is(err, net.ErrClosed) {
+			return
+		}
+		if l.started.Load() {
+			l.watch.Fail(fmt.Errorf("%s: %w", what, err))
+			return
+		}
+		time.Sleep(redialDelay(failures, rand.Float64()))
 	}
 }
 
@@ -142,7 +168,11 @@ func (n *newcomer) Join(name string) error {
 	if n.respondent, err = announce(n.light.survey, name); err != nil {
 		return err
 	}
-	go n.light.keep("newcomer", n.respondent.run)
+	go func() {
+		if err := n.respondent.run(); !errors.Is(err, net.ErrClosed) {
+			n.light.watch.Fail(fmt.Errorf("newcomer: %w", err))
+		}
+	}()
 	return nil
 }
 

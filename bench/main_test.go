@@ -59,8 +59,13 @@ func TestEverythingIsMeasured(t *testing.T) {
 					t.Errorf("%d %s were measured, want %d", got, what, cfg.rounds)
 				}
 			}
-			if got := len(library.coldStart); got != coldStarts {
-				t.Errorf("%d cold starts were measured, want %d", got, coldStarts)
+			for what, got := range map[string]int{
+				"of light peers": len(light.coldStart),
+				"of the library": len(library.coldStart),
+			} {
+				if got != coldStarts {
+					t.Errorf("%d cold starts %s were measured, want %d", got, what, coldStarts)
+				}
 			}
 			if plain && light.form != inLists {
 				t.Errorf("the light peers subscribed %s, want %s", light.form, inLists)

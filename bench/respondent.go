@@ -3,6 +3,7 @@ package main
 import (
 	"encoding/binary"
 	"fmt"
+	"time"
 )
 
 // maxSurvey is the longest survey: 8 words of devices, and the id.
@@ -26,7 +27,13 @@ func announce(addr, name string) (*respondent, error) {
 
 // run answers surveys until the connection ends.
 func (r *respondent) run() error {
+	if err := r.SetReadDeadline(time.Now().Add(handshakeTime)); err != nil {
+		return err
+	}
 	if err := r.awaitHello(protoSurveyor); err != nil {
+		return err
+	}
+	if err := r.SetReadDeadline(time.Time{}); err != nil {
 		return err
 	}
 	answer := make([]byte, 0, headerLen+maxSurvey+len(r.name))

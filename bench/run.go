@@ -21,11 +21,13 @@ const coldStarts = 3
 
 // lightResult is what was measured with light peers.
 type lightResult struct {
-	form     Form
-	floor    measure.Times
-	changes  LightChanges
-	idle     time.Duration // processor time of the server per second
-	resident int64         // bytes of the server for the peers
+	form      Form
+	coldStart measure.Times
+	refused   []uint64 // connections in each cold start
+	floor     measure.Times
+	changes   LightChanges
+	idle      time.Duration // processor time of the server per second
+	resident  int64         // bytes of the server for the peers
 }
 
 // clusterResult is what was measured with a cluster in one process.
@@ -106,45 +108,91 @@ func startLibrary(cfg config) startFunc {
 }
 
 // measureLight measures n light peers, in one process, and a server in another.
+// For each cold start there are new processes, and those of the last one serve
+// for the rest.
 func measureLight(ctx context.Context, cfg config, n int) (result lightResult, err error) {
-	server, err := child.Start(roleServer)
+	for range coldStarts - 1 {
+		p, err := startLight(ctx, cfg, n, &result)
+		if err = errors.Join(err, p.close()); err != nil {
+			return result, err
+		}
+	}
+	p, err := startLight(ctx, cfg, n, &result)
+	defer func() { err = errors.Join(err, p.close()) }()
 	if err != nil {
 		return result, err
 	}
-	defer func() { err = errors.Join(err, server.Close()) }()
-	light, err := child.Start(roleLight)
-	if err != nil {
-		return result, err
-	}
-	defer func() { err = errors.Join(err, light.Close()) }()
-
-	var bound Addresses
-	var before, after int64
+	server, light := p.server, p.light
+	var after int64
 	var used time.Duration
-	peers := LightPeers{N: n, Plain: cfg.plain}
-	steps := []func() error{
-		func() error { return server.Call(ctx, "Start", ServerOptions{cfg.pollTime, n}, &bound) },
-		func() error { return server.Call(ctx, "Resident", struct{}{}, &before) },
-		func() error {
-			peers.Survey, peers.PubSub = bound.Survey, bound.PubSub
-			return light.Call(ctx, "Connect", peers, &result.form)
-		},
+	err = inOrder(
 		func() error { return server.Call(ctx, "Complete", struct{}{}, &struct{}{}) },
 		func() error { return light.Call(ctx, "Changes", cfg.rounds, &result.changes) },
 		func() error { return server.Call(ctx, "Idle", cfg.idle, &used) },
 		func() error { return server.Call(ctx, "Resident", struct{}{}, &after) },
 		func() error { return light.Call(ctx, "Disconnect", struct{}{}, &struct{}{}) },
 		func() error { return server.Call(ctx, "Drain", struct{}{}, &struct{}{}) },
-		func() error { return light.Call(ctx, "Floor", FloorRun{bound.Floor, n, cfg.rounds}, &result.floor) },
+		func() error { return light.Call(ctx, "Floor", FloorRun{p.bound.Floor, n, cfg.rounds}, &result.floor) },
 		func() error { return server.Call(ctx, "Close", struct{}{}, &struct{}{}) },
+	)
+	result.idle, result.resident = perSecond(used, cfg.idle), after-p.resident
+	return result, err
+}
+
+// lightPair is a server and light peers, each in a process of their own.
+type lightPair struct {
+	server, light *child.Process
+	bound         Addresses
+	resident      int64 // bytes of the server before the peers came
+}
+
+// startLight starts a server and n light peers, and adds the cold start to the
+// result. The pair must be closed, even after an error.
+func startLight(ctx context.Context, cfg config, n int, result *lightResult) (p lightPair, err error) {
+	if p.server, err = child.Start(roleServer); err != nil {
+		return p, err
 	}
-	for _, step := range steps {
-		if err := step(); err != nil {
-			return result, err
+	if p.light, err = child.Start(roleLight); err != nil {
+		return p, err
+	}
+	var start LightStart
+	var refused uint64
+	err = inOrder(
+		func() error { return p.server.Call(ctx, "Start", ServerOptions{cfg.pollTime, n}, &p.bound) },
+		func() error { return p.server.Call(ctx, "Resident", struct{}{}, &p.resident) },
+		func() error {
+			peers := LightPeers{N: n, Plain: cfg.plain, Survey: p.bound.Survey, PubSub: p.bound.PubSub}
+			return p.light.Call(ctx, "ColdStart", peers, &start)
+		},
+		func() error { return p.server.Call(ctx, "Refused", struct{}{}, &refused) },
+	)
+	if err != nil {
+		return p, err
+	}
+	result.form = start.Form
+	result.coldStart = append(result.coldStart, start.Took)
+	result.refused = append(result.refused, refused)
+	return p, nil
+}
+
+// close ends the processes.
+func (p lightPair) close() (err error) {
+	for _, process := range []*child.Process{p.light, p.server} {
+		if process != nil {
+			err = errors.Join(err, process.Close())
 		}
 	}
-	result.idle, result.resident = perSecond(used, cfg.idle), after-before
-	return result, nil
+	return err
+}
+
+// inOrder calls the steps until one of them fails, and returns its error.
+func inOrder(steps ...func() error) error {
+	for _, step := range steps {
+		if err := step(); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // measureCluster measures a cluster of n peers in a child.

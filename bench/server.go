@@ -81,6 +81,13 @@ func (s *Server) Complete(struct{}, *struct{}) error {
 	return await(s.server, "not complete", func(stats gopherdiscovery.Stats) bool { return stats.Complete })
 }
 
+// Refused counts the connections that the server has closed before they took
+// part.
+func (s *Server) Refused(_ struct{}, n *uint64) error {
+	*n = s.server.Stats().Refused
+	return nil
+}
+
 // Drain waits until no one is connected.
 func (s *Server) Drain(struct{}, *struct{}) error {
 	return await(s.server, "not without connections", func(stats gopherdiscovery.Stats) bool {

@@ -67,6 +67,10 @@ func (t *table) light() {
 		return func(n int) measure.Times { return f(t.all.light[n]) }
 	}
 	t.row("floor, median", func(n int) string { return milliseconds(t.all.light[n].floor.Median()) })
+	t.row("cold start, median", func(n int) string { return t.time(n, t.all.light[n].coldStart.Median()) })
+	t.lightRow("cold start, connections refused", func(_ int, r lightResult) string {
+		return strings.Trim(fmt.Sprint(r.refused), "[]")
+	})
 	t.times("join", get(func(r lightResult) measure.Times { return r.changes.Join }))
 	t.times("leave", get(func(r lightResult) measure.Times { return r.changes.Leave }))
 	t.lightRow("bytes per change and subscriber", func(_ int, r lightResult) string {

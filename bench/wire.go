@@ -22,6 +22,13 @@ const (
 // handshakeTime bounds the time to connect and shake hands.
 const handshakeTime = 5 * time.Second
 
+// The pause before a peer connects again grows by half from redialMin to
+// redialMax, as that of the library.
+const (
+	redialMin = 100 * time.Millisecond
+	redialMax = time.Second
+)
+
 // headerLen is the length of the header of each message, which holds the length
 // of the message.
 const headerLen = 8
@@ -58,6 +65,19 @@ func dialBare(addr string, buffer int) (*link, error) {
 		return nil, err
 	}
 	return &link{conn, bufio.NewReaderSize(conn, buffer)}, nil
+}
+
+// redialDelay returns the pause before the next attempt after so many failures.
+// A random number, chance, from 0 to 1 takes away up to a quarter.
+func redialDelay(failures int, chance float64) time.Duration {
+	delay := redialMin
+	for range failures {
+		if delay = delay * 3 / 2; delay >= redialMax {
+			delay = redialMax
+			break
+		}
+	}
+	return time.Duration(float64(delay) * (1 - chance/4))
 }
 
 func hello(proto uint16) []byte {
