@@ -22,10 +22,10 @@ type handshake struct {
 	url  string // of the listener
 
 	// protectedUntil is when the handshake may give way, as Unix time in
-	// nanoseconds. It never gives way while it computes or waits for its turn.
-	// Once TLS has begun, it gives way only when the other side has kept it
-	// waiting for begunGrace. After the last message of TLS, and while only
-	// HAVE is missing from a subscription in changes, it does not give way.
+	// nanoseconds. It never gives way before this process has got around to it,
+	// while it computes or waits for its turn, or after the hello. It gives way
+	// only when the other side has kept it waiting for helloGrace, or for
+	// begunGrace once TLS has begun.
 	protectedUntil *atomic.Int64
 
 	place *list.Element // in the list; nil if it is not in it
@@ -99,11 +99,27 @@ func (h *handshakes) oldest(url string, now time.Time, evenProtected bool) (olde
 		s := at.Value.(*handshake)
 		switch {
 		case url != "" && s.url != url:
-		case s.protectedUntil.Load() <= now.UnixNano() && !s.conn.unread():
+		case s.keepsWaiting(now):
 			return s
 		case oldest == nil && evenProtected:
 			oldest = s
 		}
 	}
 	return oldest
+}
+
+// keepsWaiting reports whether the other side keeps us waiting for so long that
+// the handshake may give way. If bytes have arrived that have not been read,
+// this process is late. Then it does not ask the system again for helloGrace,
+// because there may be thousands of such handshakes.
+func (s *handshake) keepsWaiting(now time.Time) bool {
+	until := s.protectedUntil.Load()
+	if until > now.UnixNano() {
+		return false
+	}
+	if !s.conn.unread() {
+		return true
+	}
+	s.protectedUntil.CompareAndSwap(until, now.Add(helloGrace).UnixNano())
+	return false
 }

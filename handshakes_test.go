@@ -2,6 +2,7 @@ package gopherdiscovery
 
 import (
 	"math"
+	"net"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -12,6 +13,7 @@ import (
 type closing struct {
 	close  func()
 	behind bool // some bytes have not been read yet
+	asked  int  // how often it was asked for such bytes
 }
 
 func (c *closing) Close() error {
@@ -19,7 +21,10 @@ func (c *closing) Close() error {
 	return nil
 }
 
-func (c *closing) unread() bool { return c.behind }
+func (c *closing) unread() bool {
+	c.asked++
+	return c.behind
+}
 
 // A handshake that waits for us, or has sent bytes that we have not read, does
 // not give way while there is one that keeps us waiting.
@@ -27,7 +32,7 @@ func TestWhoGivesWay(t *testing.T) {
 	var all handshakes
 	closed := ""
 	add := func(name, url string, spared, behind bool) {
-		s := &handshake{conn: &closing{func() { closed += name }, behind}, url: url, protectedUntil: new(atomic.Int64)}
+		s := &handshake{conn: &closing{close: func() { closed += name }, behind: behind}, url: url, protectedUntil: new(atomic.Int64)}
 		if spared {
 			s.protectedUntil.Store(time.Now().Add(time.Hour).UnixNano())
 		}
@@ -88,4 +93,62 @@ func TestNoRoomForAHandshake(t *testing.T) {
 			t.Errorf("%d have given way and %d are under way, want 1 and %d", gaveWay, all.list.Len(), maxHandshakes+1)
 		}
 	})
+}
+
+// If this process is late, the system is asked about each handshake only once
+// in helloGrace, although new connections look for room much more often.
+func TestLateProcessAsksTheSystemRarely(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var all handshakes
+		conn := &closing{close: func() {}, behind: true}
+		all.add(t.Context(), &handshake{conn: conn, protectedUntil: new(atomic.Int64)})
+		for range 10 {
+			all.giveWay("", false)
+			time.Sleep(helloGrace / 10)
+		}
+		if conn.asked != 1 {
+			t.Errorf("asked %d times in %v, want once", conn.asked, helloGrace)
+		}
+		conn.behind = false
+		if !all.giveWay("", false) {
+			t.Error("did not give way although nothing is unread any more")
+		}
+	})
+}
+
+// BenchmarkGiveWay measures how long a new connection looks for room while as
+// many handshakes as there may be have bytes that this process has not read.
+func BenchmarkGiveWay(b *testing.B) {
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer ln.Close()
+	e := newEndpoint(pubSide, quietSettings)
+	var all handshakes
+	for range maxHandshakes {
+		peer, err := net.Dial("tcp", ln.Addr().String())
+		if err != nil {
+			b.Fatal(err)
+		}
+		defer peer.Close()
+		nc, err := ln.Accept()
+		if err != nil {
+			b.Fatal(err)
+		}
+		l := newLink(nc, e, address{scheme: "tcp"})
+		defer l.Close()
+		if _, err := peer.Write([]byte{0}); err != nil {
+			b.Fatal(err)
+		}
+		for !l.unread() {
+			time.Sleep(ms)
+		}
+		all.add(b.Context(), &handshake{conn: l, protectedUntil: &l.protectedUntil})
+	}
+	for b.Loop() {
+		if all.giveWay("", false) {
+			b.Fatal("a handshake gave way although its bytes have arrived")
+		}
+	}
 }

@@ -122,8 +122,11 @@ const (
 	// handshake waits for its turn.
 	maxReadAhead = 4 << 10
 
-	// begunGrace is how long the other side may be silent in a handshake of TLS
-	// that it has begun before the handshake may be abandoned to make room.
+	// helloGrace is how long the other side may be silent in a handshake before
+	// the handshake may be abandoned to make room. begunGrace is the same once
+	// it has begun a handshake of TLS. To keep others waiting with silent
+	// connections takes maxHandshakes of them in each helloGrace.
+	helloGrace = 100 * time.Millisecond
 	begunGrace = time.Second
 
 	// acceptPause is the pause after the system failed to accept a connection.

@@ -22,6 +22,8 @@ var documentedLimits = map[string]any{
 	"defaultMaxClients":    defaultMaxClients,
 
 	"maxHandshakes": maxHandshakes,
+	"helloGrace":    helloGrace,
+	"begunGrace":    begunGrace,
 	"handshakeTime": handshakeTime,
 	"maxPatience":   maxPatience,
 	"welcomeTime":   welcomeTime,

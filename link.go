@@ -114,12 +114,15 @@ func (l *link) handshake(config *tls.Config, patience time.Duration) (err error)
 	if err := l.setReadDeadline(patience); err != nil {
 		return err
 	}
+	if config == nil {
+		l.protectedUntil.Store(time.Now().Add(helloGrace).UnixNano())
+	}
 	l.in = bufio.NewReaderSize(patientReader{l}, readBuffer)
 	if err := l.exchangeHello(); err != nil {
 		return explain(err)
 	}
+	l.protectedUntil.Store(math.MaxInt64)
 	if l.changes && l.outage == nil {
-		l.protectedUntil.Store(math.MaxInt64)
 		if err := l.welcome(patience); err != nil {
 			return explain(err)
 		}

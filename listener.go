@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"log/slog"
+	"math"
 	"net"
 	"slices"
 	"time"
@@ -113,6 +114,7 @@ func (l *listener) begin(c *link) {
 	if !l.endpoint.enter(1) {
 		return
 	}
+	c.protectedUntil.Store(math.MaxInt64) // until this process gets around to it
 	s := &handshake{conn: c, url: l.url(), protectedUntil: &c.protectedUntil}
 	l.endpoint.handshakes.add(l.endpoint.ctx, s)
 	go l.handshake(c, s)

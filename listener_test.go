@@ -6,6 +6,7 @@ import (
 	"net"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
@@ -97,6 +98,48 @@ func TestListenerRefusesOneTooMany(t *testing.T) {
 	if _, err := l.accept(); err != nil {
 		t.Errorf("with room again: got error %v", err)
 	}
+}
+
+// When there are as many handshakes as there may be, the next connection waits
+// until one has ended, or the oldest has kept the server waiting for
+// helloGrace. Peers that are only slow are not turned away.
+func TestListenerGivesPeersTime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		set := quietSettings
+		set.handshakes = new(handshakes)
+		l := newListener(newEndpoint(pubSide, set), address{"tcp", "localhost:0"})
+		defer l.endpoint.end()
+		defer l.endpoint.shut()
+		begin := func() net.Conn {
+			ours, theirs := net.Pipe()
+			go io.CopyN(io.Discard, theirs, 8)
+			l.begin(newLink(ours, l.endpoint, l.address))
+			return theirs
+		}
+		slow := begin()
+		for range maxHandshakes - 1 {
+			begin()
+		}
+		time.AfterFunc(helloGrace-time.Millisecond, func() {
+			_, _ = slow.Write([]byte{0, 'S', 'P', 0, 0, 0x21, 0, 0})
+		})
+		start := time.Now()
+		begin()
+		if took := time.Since(start); took != helloGrace {
+			t.Errorf("one more began after %v, want %v", took, helloGrace)
+		}
+		if _, err := l.accept(); err != nil {
+			t.Error(err)
+		}
+		if got := l.endpoint.refused.Load(); got != 0 {
+			t.Errorf("%d connections were refused, want 0", got)
+		}
+		begin()
+		synctest.Wait()
+		if got := l.endpoint.refused.Load(); got != 1 {
+			t.Errorf("%d connections were refused when all were silent for %v, want 1", got, helloGrace)
+		}
+	})
 }
 
 func isTimeoutError(err error) bool {

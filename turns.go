@@ -121,9 +121,11 @@ func (s *tlsHandshakeConn) Read(b []byte) (n int, err error) {
 	}
 	s.giveTurn()
 	start := time.Now()
+	grace := helloGrace
 	if s.begun {
-		s.protectedUntil.Store(start.Add(begunGrace).UnixNano())
+		grace = begunGrace
 	}
+	s.protectedUntil.Store(start.Add(grace).UnixNano())
 	_ = s.SetReadDeadline(start.Add(s.left))
 	n, err = s.Conn.Read(b)
 	s.left -= time.Since(start)

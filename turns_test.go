@@ -174,15 +174,21 @@ func TestLittleIsReadAhead(t *testing.T) {
 }
 
 // A handshake does not give way while it computes or waits for its turn, nor
-// right after it has begun.
+// before the other side has had some time.
 func TestWhenAHandshakeIsSpared(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s, theirs := newTLSHandshake(&turns{free: 1})
-		if got := s.protectedUntil.Load(); got != 0 {
-			t.Errorf("before it has begun it is spared until %d", got)
+		read := make(chan error)
+		go func() {
+			_, err := s.Read(make([]byte, 1))
+			read <- err
+		}()
+		synctest.Wait()
+		if got, want := s.protectedUntil.Load(), time.Now().Add(helloGrace).UnixNano(); got != want {
+			t.Errorf("before it has begun it is spared until %d, want %d", got, want)
 		}
-		go func() { _, _ = theirs.Write(make([]byte, 1)) }()
-		if _, err := s.Read(make([]byte, 1)); err != nil {
+		_, _ = theirs.Write(make([]byte, 1))
+		if err := <-read; err != nil {
 			t.Fatal(err)
 		}
 		if got := s.protectedUntil.Load(); got != math.MaxInt64 {
