@@ -1,0 +1,151 @@
+package membership
+
+import (
+	"slices"
+	"testing"
+	"time"
+)
+
+func testJoins(interval time.Duration) joins[string] {
+	return newJoins[string](Config{JoinInterval: interval, SurveyTime: 300 * ms})
+}
+
+func TestJoinsAreAskedJoinIntervalApart(t *testing.T) {
+	c := newClock()
+	j := testJoins(20 * ms)
+	c.expectAt(t, "due without newcomers", j.dueAt(), -1)
+	if j.isDue(c.at(0)) {
+		t.Error("due without newcomers")
+	}
+	j.connect("a")
+	if !j.isDue(c.at(0)) {
+		t.Error("the first newcomer has to wait")
+	}
+	if got := j.ask(c.at(0)); !slices.Equal(got, []string{"a"}) {
+		t.Errorf("asked %q, want a", got)
+	}
+	c.expectAt(t, "due once all are asked", j.dueAt(), -1)
+	j.connect("b")
+	j.connect("c")
+	c.expectAt(t, "due for the next newcomers", j.dueAt(), 20)
+	if j.isDue(c.at(19)) || !j.isDue(c.at(20)) {
+		t.Error("the next newcomers are not due at 20 ms exactly")
+	}
+	if got := j.ask(c.at(23)); !slices.Equal(got, []string{"b", "c"}) {
+		t.Errorf("asked %q, want b and c", got)
+	}
+	j.connect("d")
+	c.expectAt(t, "due after a late survey", j.dueAt(), 43)
+	j.shift(time.Second)
+	c.expectAt(t, "due after a stop", j.dueAt(), 1043)
+	if got := j.ask(c.at(1043)); !slices.Equal(got, []string{"d"}) {
+		t.Errorf("after a stop: asked %q, want d", got)
+	}
+}
+
+// With a negative interval, newcomers are surveyed in the next poll.
+func TestJoinsWithoutInterval(t *testing.T) {
+	c := newClock()
+	j := testJoins(-1)
+	j.connect("a")
+	if j.isDue(c.at(1e6)) || j.areComingIn(c.at(0)) {
+		t.Error("due or coming in, although newcomers cause no survey")
+	}
+	c.expectAt(t, "due", j.dueAt(), -1)
+	if got := j.askAll(c.at(2000)); !slices.Equal(got, []string{"a"}) {
+		t.Errorf("the poll asked %q, want a", got)
+	}
+	if !j.areWaited() || !j.areComingIn(c.at(2299)) || !first(j.hear("a")) {
+		t.Error("the newcomer that the poll has asked is not waited for")
+	}
+}
+
+// Only the newcomers that were asked last are waited for.
+func TestJoinsBatch(t *testing.T) {
+	c := newClock()
+	j := testJoins(20 * ms)
+	j.connect("a")
+	j.connect("b")
+	if j.areWaited() {
+		t.Error("waiting for newcomers that were not asked")
+	}
+	j.ask(c.at(0))
+	if !first(j.hear("a")) || !j.areWaited() {
+		t.Error("after one of two: not its first answer, or the other is not waited for")
+	}
+	if first(j.hear("a")) || first(j.hear("stranger")) {
+		t.Error("a second answer, or one of a stranger, is that of a newcomer")
+	}
+	j.connect("c")
+	j.ask(c.at(20))
+	if !first(j.hear("c")) || j.areWaited() {
+		t.Error("b, which was asked before, is still waited for")
+	}
+	if !first(j.hear("b")) {
+		t.Error("the late answer of b is not its first")
+	}
+	j.connect("d")
+	j.ask(c.at(40))
+	if j.askAll(c.at(50)) != nil || !j.areWaited() {
+		t.Error("a poll without newcomers ends the wait for the batch")
+	}
+}
+
+func TestJoinsForgetWhatDisconnects(t *testing.T) {
+	c := newClock()
+	j := testJoins(20 * ms)
+	j.connect("a")
+	j.ask(c.at(0))
+	j.disconnect("a")
+	if j.areWaited() || first(j.hear("a")) || j.areComingIn(c.at(10)) {
+		t.Error("a connection that was asked and has ended is still waited for")
+	}
+	j.connect("b")
+	j.connect("c")
+	j.disconnect("b")
+	if got := j.ask(c.at(20)); !slices.Equal(got, []string{"c"}) {
+		t.Errorf("asked %q, want only c, which is still there", got)
+	}
+	j.connect("d")
+	if first(j.hear("d")) {
+		t.Error("a newcomer that was not asked has answered")
+	}
+	j.disconnect("d")
+	if j.arePending() || j.isDue(c.at(100)) {
+		t.Error("a survey is due for a connection that has ended")
+	}
+}
+
+// A newcomer is coming in until it has answered or has had SurveyTime.
+func TestJoinsComeIn(t *testing.T) {
+	c := newClock()
+	j := testJoins(20 * ms)
+	for _, step := range []struct {
+		at   int
+		act  func()
+		want bool
+	}{
+		{0, func() {}, false},
+		{10, func() { j.connect("a") }, true},
+		{10, func() { j.ask(c.at(10)) }, true},
+		{309, func() {}, true},
+		{310, func() {}, false},
+		{400, func() { j.connect("b"); j.ask(c.at(400)) }, true},
+		{450, func() { j.connect("c"); j.ask(c.at(450)) }, true},
+		{500, func() { j.hear("c") }, true},
+		{600, func() { j.shift(100 * ms) }, true},
+		{799, func() {}, true},
+		{800, func() {}, false},
+		{900, func() { j.connect("d"); j.ask(c.at(900)); j.connect("e"); j.ask(c.at(950)) }, true},
+		{1249, func() { j.hear("d") }, true},
+		{1250, func() {}, false},
+	} {
+		step.act()
+		if got := j.areComingIn(c.at(step.at)); got != step.want {
+			t.Errorf("at %d ms: got %t, want %t", step.at, got, step.want)
+		}
+	}
+}
+
+// first drops the time from the results of hear.
+func first(_ time.Time, isNew bool) bool { return isNew }

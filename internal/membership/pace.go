@@ -1,0 +1,89 @@
+package membership
+
+import (
+	"slices"
+	"time"
+)
+
+// pace decides when a change of the list is published. Leaves are published at
+// once, and joins so that a burst of them makes few lists. It has no clock:
+// callers pass the time.
+type pace struct {
+	last time.Time // when the last list was published
+
+	// The fields below describe what has happened since the last list.
+	changed     time.Time       // the first change; zero if none
+	lastChanged time.Time       // the last change
+	names       int             // how many there are, as of the last change
+	immediate   bool            // a name has left, so the change does not wait
+	joined      bool            // a newcomer has answered
+	answerTimes []time.Duration // how long newcomers took to answer, sorted
+}
+
+// join records that a newcomer has answered, and how long that took.
+func (p *pace) join(took time.Duration) {
+	p.joined = true
+	if len(p.answerTimes) < paceSample {
+		at, _ := slices.BinarySearch(p.answerTimes, took)
+		p.answerTimes = slices.Insert(p.answerTimes, at, took)
+	}
+}
+
+// answerTime returns the median of the times that newcomers took to answer, but
+// at most shortListPace.
+func (p *pace) answerTime() time.Duration {
+	if len(p.answerTimes) == 0 {
+		return 0
+	}
+	return min(p.answerTimes[(len(p.answerTimes)-1)/2], shortListPace)
+}
+
+// interval returns the minimum interval between lists of joins while newcomers
+// keep coming. It is the time that they took to answer, or zero if that is
+// short. If it is long, the network is slow or the machines are busy, and each
+// list makes them busier. All peers together do work for each name of each
+// list, so with many names it is longer.
+func (p *pace) interval() time.Duration {
+	median := p.answerTime()
+	if median < shortestPace {
+		return 0
+	}
+	excess, names := median-shortestPace, time.Duration(max(p.names, paceNames))
+	return min(shortestPace+excess*names/paceNames*names/paceNames, longestPace)
+}
+
+// change records a change of the names, of which there are now so many.
+func (p *pace) change(now time.Time, names int, immediate bool) {
+	p.names, p.lastChanged = names, now
+	if p.changed.IsZero() {
+		p.changed = now
+	}
+	p.immediate = p.immediate || immediate
+}
+
+// dueAt returns when a list is due, or zero if nothing has changed. The
+// argument says whether some of the last batch of newcomers have not answered.
+func (p *pace) dueAt(waiting bool) time.Time {
+	if p.changed.IsZero() || p.immediate {
+		return p.changed
+	}
+	// If none has come for as long as they took to answer, no more follow.
+	at, soonest := p.changed, earliest(p.last.Add(p.interval()), p.lastChanged.Add(p.answerTime()))
+	if waiting {
+		at = at.Add(settleTime)
+	} else if !p.joined {
+		soonest = p.last.Add(settleTime)
+	}
+	return latest(at, soonest)
+}
+
+// isDue reports whether a list is due.
+func (p *pace) isDue(now time.Time, waiting bool) bool {
+	at := p.dueAt(waiting)
+	return !at.IsZero() && !now.Before(at)
+}
+
+// published records that a list is published now.
+func (p *pace) published(now time.Time) {
+	*p = pace{last: now, answerTimes: p.answerTimes[:0]}
+}

@@ -1,0 +1,87 @@
+package membership
+
+import "time"
+
+// poll decides when a survey of all connections begins and ends. It has no
+// clock: callers pass the time.
+type poll struct {
+	surveyTime, recvDeadline, pollTime time.Duration
+
+	next       time.Time // when the next poll begins; not used while one runs
+	running    bool
+	start      time.Time // of the running poll
+	lastAnswer time.Time // during the running poll
+	grace      time.Time // extended end of the poll; zero if not extended
+}
+
+func newPoll(c Config, now time.Time) poll {
+	return poll{
+		surveyTime: c.SurveyTime, recvDeadline: c.RecvDeadline, pollTime: c.PollTime,
+		next: now.Add(c.PollTime),
+	}
+}
+
+// isDue reports whether a poll has to begin or to end.
+func (p *poll) isDue(now time.Time) bool { return !now.Before(p.dueAt()) }
+
+// dueAt returns the latest end of the running poll or, between polls, the start
+// of the next.
+func (p *poll) dueAt() time.Time {
+	switch {
+	case !p.running:
+		return p.next
+	case !p.grace.IsZero():
+		return p.grace
+	}
+	return earliest(p.start.Add(p.surveyTime), p.lastAnswer.Add(p.recvDeadline))
+}
+
+func (p *poll) begin(now time.Time) {
+	p.running = true
+	p.grace = time.Time{}
+	p.start, p.lastAnswer = now, now
+}
+
+// extend reports whether the end of the poll is noticed so late that some
+// answers may not have been read yet. In that case it extends the poll, but
+// only once.
+func (p *poll) extend(now time.Time) bool {
+	if !p.grace.IsZero() || now.Sub(p.dueAt()) <= lateAfter {
+		return false
+	}
+	p.grace = now.Add(min(p.surveyTime, graceTime))
+	return true
+}
+
+func (p *poll) end(now time.Time) {
+	p.running = false
+	p.next = now.Add(p.pollTime)
+}
+
+// shift moves everything by the length of a stop.
+func (p *poll) shift(by time.Duration) {
+	for _, at := range []*time.Time{&p.next, &p.start, &p.lastAnswer, &p.grace} {
+		shift(at, by)
+	}
+}
+
+// shift moves a time, unless it is zero.
+func shift(at *time.Time, by time.Duration) {
+	if !at.IsZero() {
+		*at = at.Add(by)
+	}
+}
+
+func earliest(a, b time.Time) time.Time {
+	if b.Before(a) {
+		return b
+	}
+	return a
+}
+
+func latest(a, b time.Time) time.Time {
+	if b.After(a) {
+		return b
+	}
+	return a
+}

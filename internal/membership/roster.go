@@ -1,0 +1,279 @@
+package membership
+
+import (
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/dahernan/gopherdiscovery/internal/wire"
+)
+
+// roster records which names are on the list, which connections, of type C,
+// announce them, and which have not yet answered the running poll. A connection
+// may lead to a device with many names behind it.
+type roster[C comparable] struct {
+	conns     map[C]*member
+	names     map[string]*entry // on the list
+	announced int               // of names, those that a connection announces
+	size      int               // of the list on the wire, in bytes
+	total     int               // names, counted once for each connection
+
+	list  []string            // as sorted returned it last
+	dirty map[string]struct{} // names that may have come or gone since
+
+	poll    int // the number of the last poll
+	unheard int // connections and names that have not answered it
+
+	overdueAt time.Time // when a silence that may end then is too long; zero if none
+}
+
+// member is the state of a connection.
+type member struct {
+	host    string // the remote host
+	heardIn int    // the last poll that it answered or in which it came
+	names   map[string]*presence
+	checked bool // an answer is being checked, so later ones are not read yet
+
+	// unjudged is true if the last poll ended during a check. It is judged when
+	// the next one begins.
+	unjudged bool
+
+	dropped dropped
+}
+
+// dropped is the name that was last dropped for its silence, and the time of
+// the first survey that it did not answer. If it answers after all, the time
+// since then is how long it takes to answer.
+type dropped struct {
+	name  string
+	asked time.Time
+}
+
+// entry is a name on the list. All connections with the name share its string.
+type entry struct {
+	name  string
+	conns int // connections that announce it
+}
+
+func newRoster[C comparable]() roster[C] {
+	return roster[C]{conns: make(map[C]*member), names: make(map[string]*entry), list: []string{}, dirty: make(map[string]struct{})}
+}
+
+// connect adds a connection. It owes no answer to the running poll.
+func (r *roster[C]) connect(c C, host string) {
+	r.conns[c] = &member{host: host, heardIn: r.poll, names: make(map[string]*presence)}
+}
+
+// disconnect removes a connection. It returns the names that no other
+// connection announces, which stay on the list.
+func (r *roster[C]) disconnect(c C) (ended []string) {
+	m := r.conns[c]
+	if m == nil {
+		return nil
+	}
+	if m.heardIn != r.poll {
+		r.unheard--
+	}
+	for name, p := range m.names {
+		if r.withdraw(m, name, p) {
+			ended = append(ended, name)
+		}
+	}
+	delete(r.conns, c)
+	return ended
+}
+
+// leave removes a name from a connection, and from the list unless another
+// connection announces it. It reports whether the list has changed.
+func (r *roster[C]) leave(c C, name string) (changed bool) {
+	m := r.conns[c]
+	if m == nil {
+		return false
+	}
+	m.checked = false
+	p := m.names[name]
+	return p != nil && r.drop(m, name, p)
+}
+
+// hear records an answer. Of a new name it also records how long the answer
+// took. It reports whether no other connection announces the name. An answer
+// from a connection that has ended is ignored. The error says which limit a new
+// name exceeds.
+func (r *roster[C]) hear(c C, name string, now time.Time, took time.Duration) (isNew bool, err error) {
+	m := r.conns[c]
+	if m == nil {
+		return false, nil
+	}
+	m.checked = false
+	r.heard(m)
+	p := m.names[name]
+	switch {
+	case p != nil:
+		r.answered(p, now)
+		return false, nil
+	case len(m.names) == MaxNames:
+		return false, ErrTooManyNames
+	case r.total == MaxTotalNames, r.names[name] == nil && r.size+1+len(name) > MaxListLen:
+		return false, ErrListFull
+	}
+	if name == m.dropped.name { // slow, not hung
+		took = now.Sub(m.dropped.asked)
+	}
+	p = &presence{heardIn: r.poll}
+	p.took(took)
+	e := r.add(name)
+	m.names[e.name] = p
+	return e.conns == 1, nil
+}
+
+// check records that an answer is being checked, which may take long. It counts
+// as heard. Until the end of the check the connection is silent for no fault of
+// its own.
+func (r *roster[C]) check(c C, name string, now time.Time) {
+	m := r.conns[c]
+	if m == nil {
+		return
+	}
+	m.checked = true
+	r.heard(m)
+	if p := m.names[name]; p != nil {
+		r.answered(p, now)
+	}
+}
+
+// checkEnded records that the answer of a connection was refused.
+func (r *roster[C]) checkEnded(c C) {
+	if m := r.conns[c]; m != nil {
+		m.checked = false
+	}
+}
+
+func (r *roster[C]) heard(m *member) {
+	if m.heardIn != r.poll {
+		m.heardIn = r.poll
+		r.unheard--
+	}
+}
+
+func (r *roster[C]) answered(p *presence, now time.Time) {
+	if p.heardIn != r.poll {
+		p.heardIn = r.poll
+		r.unheard--
+	}
+	p.answers(now)
+}
+
+// startPoll begins a poll, which all connections and names owe an answer, except
+// those that wait for a check.
+func (r *roster[C]) startPoll(now time.Time) {
+	last := r.poll
+	r.poll++
+	r.unheard = 0
+	for _, m := range r.conns {
+		if m.checked {
+			m.heardIn = r.poll
+		} else {
+			r.unheard += 1 + len(m.names)
+		}
+		for _, p := range m.names {
+			switch {
+			case m.checked:
+				p.heardIn, p.silent, p.asked = r.poll, 0, time.Time{}
+				continue
+			case m.unjudged && p.heardIn != last:
+				p.silent++
+			}
+			if p.asked.IsZero() {
+				p.asked = now
+			}
+		}
+		m.unjudged = false
+	}
+}
+
+// add adds an announcement of a name.
+func (r *roster[C]) add(name string) *entry {
+	e := r.names[name]
+	if e == nil {
+		e = &entry{name: name}
+		r.names[name] = e
+		r.size += 1 + len(name)
+		r.dirty[name] = struct{}{}
+	}
+	if e.conns == 0 {
+		r.announced++
+	}
+	e.conns++
+	r.total++
+	return e
+}
+
+// withdraw removes an announcement of a name, and reports whether it was the
+// last one.
+func (r *roster[C]) withdraw(m *member, name string, p *presence) (last bool) {
+	if p.heardIn != r.poll {
+		r.unheard--
+	}
+	delete(m.names, name)
+	r.total--
+	e := r.names[name]
+	e.conns--
+	if e.conns > 0 {
+		return false
+	}
+	r.announced--
+	return true
+}
+
+// drop removes an announcement of a name, and the name from the list if that
+// was the last one. It reports whether the list has changed.
+func (r *roster[C]) drop(m *member, name string, p *presence) (changed bool) {
+	if !r.withdraw(m, name, p) {
+		return false
+	}
+	r.remove(name)
+	return true
+}
+
+// remove removes a name from the list that no connection announces.
+func (r *roster[C]) remove(name string) {
+	delete(r.names, name)
+	r.size -= 1 + len(name)
+	r.dirty[name] = struct{}{}
+}
+
+// sorted returns the sorted names. The caller must not modify the slice. Only
+// names that have come or gone since the last call are sorted and merged.
+func (r *roster[C]) sorted() []string {
+	var removed, added []string
+	for name := range r.dirty {
+		_, was := slices.BinarySearch(r.list, name)
+		switch is := r.names[name] != nil; {
+		case is && !was:
+			added = append(added, name)
+		case was && !is:
+			removed = append(removed, name)
+		}
+	}
+	clear(r.dirty)
+	if len(removed)+len(added) > 0 {
+		slices.Sort(removed)
+		slices.Sort(added)
+		r.list, _ = wire.Edit(r.list, removed, added)
+	}
+	return r.list
+}
+
+// all returns the connections in no particular order.
+func (r *roster[C]) all() []C { return slices.Collect(maps.Keys(r.conns)) }
+
+// shift moves the beginnings of all silences by the length of a stop.
+func (r *roster[C]) shift(by time.Duration) {
+	shift(&r.overdueAt, by)
+	for _, m := range r.conns {
+		shift(&m.dropped.asked, by)
+		for _, p := range m.names {
+			shift(&p.asked, by)
+		}
+	}
+}

@@ -1,0 +1,228 @@
+package membership
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+)
+
+// testRoster returns a roster with connections from hosts of their own.
+func testRoster(ids ...int) *roster[int] {
+	r := newRoster[int]()
+	for _, id := range ids {
+		r.connect(id, fmt.Sprint("host", id))
+	}
+	return &r
+}
+
+func TestRosterNamesOnSeveralConnections(t *testing.T) {
+	r := testRoster(1, 2)
+	now := newClock().start
+	for _, step := range []struct {
+		id    int
+		name  string
+		isNew bool
+	}{{1, "b", true}, {1, "a", true}, {1, "a", false}, {2, "b", false}, {3, "stranger", false}} {
+		if isNew, err := r.hear(step.id, step.name, now, 0); isNew != step.isNew || err != nil {
+			t.Errorf("%d announces %s: got new %t, %v, want %t", step.id, step.name, isNew, err, step.isNew)
+		}
+	}
+	for _, step := range []struct {
+		gone int
+		want string
+	}{{3, ""}, {1, "a"}, {1, ""}, {2, "b"}} {
+		if got := strings.Join(r.disconnect(step.gone), " "); got != step.want {
+			t.Errorf("after the end of connection %d: got %q without a connection, want %q", step.gone, got, step.want)
+		}
+	}
+	if got := r.sorted(); !slices.Equal(got, []string{"a", "b"}) {
+		t.Errorf("got %q, want both names until they are removed", got)
+	}
+	r.remove("a")
+	if got := r.sorted(); !slices.Equal(got, []string{"b"}) {
+		t.Errorf("got %q, want b", got)
+	}
+}
+
+func TestRosterPolls(t *testing.T) {
+	r := testRoster(1, 2)
+	c := newClock()
+	r.hear(1, "one", c.at(0), 0)
+	r.hear(2, "two", c.at(0), 0)
+	r.hear(2, "three", c.at(0), 0)
+	r.startPoll(c.at(0))
+	if r.unheard != 5 { // two connections, three names
+		t.Fatalf("unheard: got %d, want 5", r.unheard)
+	}
+	r.hear(1, "one", c.at(0), 0)
+	r.connect(3, "host3") // owes no answer to this poll
+	r.hear(2, "two", c.at(0), 0)
+	r.hear(3, "late", c.at(0), 0)
+	if r.unheard != 1 {
+		t.Fatalf("unheard: got %d, want 1, the name three", r.unheard)
+	}
+	for i, want := range []struct {
+		missed  int
+		doubted bool
+		list    string
+	}{
+		{1, false, "late one three two"},
+		{0, true, "late one three two"}, // all four are silent
+	} {
+		missed, doubted, _ := r.endPoll(c.at(1000), 2)
+		if list := strings.Join(r.sorted(), " "); missed != want.missed || doubted != want.doubted || list != want.list {
+			t.Errorf("poll %d: got %d missed, doubted %t, %q, want %+v", i+1, missed, doubted, list, want)
+		}
+		r.startPoll(c.at(1000))
+	}
+	r.hear(1, "one", c.at(1000), 0)
+	if _, _, changed := r.endPoll(c.at(29999), 2); changed {
+		t.Error("changed before 30 s are over")
+	}
+	c.expectAt(t, "overdue", r.overdueAt, 30000)
+	r.startPoll(c.at(30000))
+	r.hear(1, "one", c.at(30000), 0)
+	if _, _, changed := r.endPoll(c.at(30000), 2); !changed || strings.Join(r.sorted(), " ") != "late one two" {
+		t.Errorf("got %q, want all but three: the others were asked later", r.sorted())
+	}
+	c.expectAt(t, "overdue", r.overdueAt, 31000)
+}
+
+// A name that was dropped for its silence, and is heard again on the same
+// connection, was slow rather than hung.
+func TestRosterLearnsFromADrop(t *testing.T) {
+	c := newClock()
+	for _, test := range []struct {
+		name      string
+		heard     int
+		stop      int
+		reconnect bool
+		want      time.Duration
+	}{
+		{"after 10 s", 12000, 0, false, 10 * time.Second},
+		{"after an hour", 3600000, 0, false, maxSilence},
+		{"after 10 s, 9 of them in a stop", 12000, 9000, false, time.Second},
+		{"on a new connection", 12000, 0, true, 0},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			r := testRoster(1)
+			r.hear(1, "a", c.at(0), 0)
+			r.startPoll(c.at(2000))
+			if _, _, changed := r.endPoll(c.at(3000), 1); !changed || len(r.sorted()) > 0 {
+				t.Fatalf("after a missed poll: got %q, want none", r.sorted())
+			}
+			r.shift(time.Duration(test.stop) * ms)
+			if test.reconnect {
+				r.disconnect(1)
+				r.connect(1, "host1")
+			}
+			r.hear(1, "a", c.at(test.heard), 0)
+			if got := r.conns[1].names["a"].slowest; got != test.want {
+				t.Errorf("got %v as its slowest answer, want %v", got, test.want)
+			}
+		})
+	}
+}
+
+// The sorted list is updated by its changes, whether it is asked for after each
+// of them or after many. A list that was returned does not change.
+func TestRosterSortsChangesOnly(t *testing.T) {
+	rng := rand.New(rand.NewPCG(5, 6))
+	r := testRoster()
+	var kept, copied []string
+	for step := range 2000 {
+		for range rng.IntN(30) {
+			switch id := rng.IntN(10); {
+			case rng.IntN(8) > 0:
+				r.hear(id, fmt.Sprint(rng.IntN(200)), time.Time{}, 0)
+			case r.conns[id] == nil:
+				r.connect(id, "")
+			default:
+				for _, name := range r.disconnect(id) {
+					r.remove(name)
+				}
+			}
+		}
+		got := r.sorted()
+		if want := slices.Sorted(maps.Keys(r.names)); got == nil || !slices.Equal(got, want) {
+			t.Fatalf("step %d: got %q, want %q", step, got, want)
+		}
+		if !slices.Equal(kept, copied) {
+			t.Fatalf("step %d: the list returned before has become %q, it was %q", step, kept, copied)
+		}
+		kept, copied = got, slices.Clone(got)
+		if len(r.dirty) > 0 {
+			t.Fatalf("step %d: %d names are still to be sorted", step, len(r.dirty))
+		}
+	}
+}
+
+// The memory that connections can take is bounded, however many there are, and
+// whether they bring the same names or different ones.
+func TestRosterIsBounded(t *testing.T) {
+	t.Run("names", func(t *testing.T) {
+		r := testRoster()
+		refused := 0
+		for id := range MaxTotalNames/MaxNames + 2 {
+			r.connect(id, "")
+			for n := range MaxNames {
+				if _, err := r.hear(id, fmt.Sprintf("%d-%d", id, n), time.Time{}, 0); err != nil {
+					refused++
+				}
+			}
+		}
+		if refused != 2*MaxNames || len(r.sorted()) != MaxTotalNames {
+			t.Errorf("%d names were refused and %d are listed, want %d and %d", refused, len(r.sorted()), 2*MaxNames, MaxTotalNames)
+		}
+		if _, err := r.hear(0, "one more", time.Time{}, 0); !errors.Is(err, ErrTooManyNames) {
+			t.Errorf("one more name of a connection: got %v, want %v", err, ErrTooManyNames)
+		}
+		if _, err := r.hear(MaxTotalNames/MaxNames, "0-0", time.Time{}, 0); !errors.Is(err, ErrListFull) {
+			t.Errorf("a known name: got %v, want %v", err, ErrListFull)
+		}
+		r.disconnect(0)
+		if _, err := r.hear(MaxTotalNames/MaxNames, "0-0", time.Time{}, 0); err != nil {
+			t.Errorf("after a connection has ended: got %v", err)
+		}
+	})
+	t.Run("bytes", func(t *testing.T) {
+		r := testRoster()
+		name := strings.Repeat("n", MaxListLen/MaxNames-6)
+		for id := range 2 {
+			r.connect(id, "")
+			for n := range MaxNames {
+				_, err := r.hear(id, fmt.Sprintf("%s%d%04d", name, id, n), time.Time{}, 0)
+				if want := id > 0; errors.Is(err, ErrListFull) != want {
+					t.Fatalf("name %d of connection %d: got %v, want an error %t", n, id, err, want)
+				}
+			}
+		}
+		if _, err := r.hear(1, fmt.Sprintf("%s%d%04d", name, 0, 7), time.Time{}, 0); err != nil {
+			t.Errorf("a name that is listed: got %v", err)
+		}
+		r.leave(0, fmt.Sprintf("%s%d%04d", name, 0, 8))
+		if _, err := r.hear(1, "small", time.Time{}, 0); err != nil {
+			t.Errorf("after a leave: got %v", err)
+		}
+	})
+}
+
+func TestRefusedNames(t *testing.T) {
+	s := newScript(t, Config{})
+	s.connect(0, 1)
+	s.expect(0, "ask 1; wake 2000")
+	for n := range MaxNames {
+		s.hear(1, 1, fmt.Sprint(n))
+	}
+	if err := s.Hear(1, "one more", s.at(1)); !errors.Is(err, ErrTooManyNames) {
+		t.Errorf("got %v, want %v", err, ErrTooManyNames)
+	}
+	if s.Next(s.at(1)); len(s.List()) != MaxNames {
+		t.Errorf("got %d names, want %d", len(s.List()), MaxNames)
+	}
+}

@@ -1,0 +1,233 @@
+package membership
+
+import "time"
+
+// Config holds the settings of a server. All times are positive, except that a
+// negative JoinInterval surveys newcomers only in polls.
+type Config struct {
+	SurveyTime, RecvDeadline, PollTime time.Duration // of a poll
+	JoinInterval                       time.Duration // between surveys of newcomers
+	ReturnTime                         time.Duration // for clients to come back
+	MissedSurveys                      int           // polls
+}
+
+// Schedule decides when to survey which connections, of type C, who is on the
+// list, and when to publish it. All events must be recorded before a call of
+// Next: an answer that is not recorded by then counts as missed.
+type Schedule[C comparable] struct {
+	roster     roster[C]
+	poll       poll
+	joins      joins[C]
+	departures departures
+	pace       pace
+	start      start
+	limit      int       // polls that a silent client may miss
+	wakeAt     time.Time // when to call Next again
+	arrived    time.Time // when something last came in
+	handshakes Handshakes
+}
+
+// Actions are what the server has to do next.
+type Actions[C comparable] struct {
+	Survey  []C  // survey these connections
+	Poll    bool // survey all connections
+	Publish bool // the list or its completeness may have changed
+	Missed  int  // names that missed the poll that has just ended
+	Doubted bool // that poll counts as missed by none
+
+	// Returned reports whether names leave that have had time to return: after
+	// a mass departure, or after the server was stopped.
+	Returned bool
+}
+
+// Handshakes is the state of the handshakes at the survey URL.
+type Handshakes struct {
+	Waiting bool      // one waits for this process
+	Late    time.Time // when one last ended that had to wait for long; zero if none
+	Began   time.Time // when the last one began; zero if none
+}
+
+// New returns a schedule that starts now.
+func New[C comparable](c Config, now time.Time) *Schedule[C] {
+	return &Schedule[C]{
+		roster: newRoster[C](), poll: newPoll(c, now), joins: newJoins[C](c), departures: newDepartures(c),
+		start: newStart(c, now), limit: c.MissedSurveys, wakeAt: now,
+	}
+}
+
+// Woke records that the caller runs again. If that is much later than Next has
+// asked for, the process was stopped. That time is no silence of any client,
+// and has not passed for anything else. Woke returns the length of the stop, or
+// zero if there was none.
+func (s *Schedule[C]) Woke(now time.Time) (stopped time.Duration) {
+	late := now.Sub(s.wakeAt)
+	if late <= stopTime {
+		return 0
+	}
+	s.roster.shift(late)
+	s.poll.shift(late)
+	s.joins.shift(late)
+	s.departures.stop(now, late)
+	s.start.stop(now, late)
+	return late
+}
+
+// Connect records a new connection from a remote host. The host is empty if
+// that is unknown.
+func (s *Schedule[C]) Connect(c C, host string, now time.Time) {
+	s.arrived = now
+	s.roster.connect(c, host)
+	s.joins.connect(c)
+}
+
+// Disconnect records the end of a connection.
+func (s *Schedule[C]) Disconnect(c C, now time.Time) {
+	s.joins.disconnect(c)
+	listed := len(s.roster.names)
+	s.departures.end(s.roster.disconnect(c), listed, now)
+	s.countAnnounced()
+}
+
+// Hear records an answer. It returns an error if the name exceeds a limit.
+func (s *Schedule[C]) Hear(c C, name string, now time.Time) error {
+	var took time.Duration
+	if asked, isNew := s.joins.hear(c); isNew {
+		took = now.Sub(asked)
+		s.pace.join(took)
+		s.arrived = now
+	}
+	s.poll.lastAnswer = now
+	listed := len(s.roster.names)
+	isNew, err := s.roster.hear(c, name, now, took)
+	if isNew {
+		s.arrived = now
+		s.departures.announce(name, now)
+	}
+	if len(s.roster.names) > listed {
+		s.pace.change(now, len(s.roster.names), false)
+	}
+	return err
+}
+
+// Leave records that a connection does not announce a name any more, because
+// its client has said so or may not announce it.
+func (s *Schedule[C]) Leave(c C, name string, now time.Time) {
+	if s.roster.leave(c, name) {
+		s.left(now)
+	}
+}
+
+// Check records that an answer of a connection is being checked. Nothing else
+// of the connection is read until Hear, Leave or CheckEnded.
+func (s *Schedule[C]) Check(c C, name string, now time.Time) { s.roster.check(c, name, now) }
+
+// CheckEnded records that the answer that was being checked is dropped.
+func (s *Schedule[C]) CheckEnded(c C) { s.roster.checkEnded(c) }
+
+// Handshakes records the state of the handshakes. It must be called before Next
+// while NeedsHandshakes reports true, and before AreComingIn.
+func (s *Schedule[C]) Handshakes(h Handshakes) { s.handshakes = h }
+
+// NeedsHandshakes reports whether something waits for clients that may be
+// coming in.
+func (s *Schedule[C]) NeedsHandshakes() bool {
+	return !s.start.complete || s.departures.areReturning()
+}
+
+// left records that a name has left the list.
+func (s *Schedule[C]) left(now time.Time) {
+	s.pace.change(now, len(s.roster.names), true)
+	s.countAnnounced()
+}
+
+func (s *Schedule[C]) countAnnounced() {
+	s.departures.nobody = s.departures.nobody || s.roster.announced == 0
+}
+
+// Next returns what is due, and when to call it again if nothing happens
+// before.
+func (s *Schedule[C]) Next(now time.Time) (do Actions[C], wake time.Time) {
+	if !s.poll.running && s.poll.isDue(now) {
+		do.Poll = true
+		s.poll.begin(now)
+		s.roster.startPoll(now)
+		s.joins.askAll(now)
+	}
+	if s.poll.running && (s.roster.unheard == 0 || s.poll.isDue(now) && !s.poll.extend(now)) {
+		s.endPoll(now, &do)
+	}
+	if at := s.roster.overdueAt; !at.IsZero() && !now.Before(at) && s.roster.dropSilent(now, s.limit, maxSilence) {
+		s.left(now)
+	}
+	if s.joins.isDue(now) {
+		do.Survey = s.joins.ask(now)
+	}
+	comingIn := s.AreComingIn(now)
+	var departed []string
+	departed, do.Returned = s.departures.due(now, comingIn)
+	for _, name := range departed {
+		s.roster.remove(name)
+		s.left(now)
+	}
+	completes := s.start.isDue(now, comingIn)
+	if completes {
+		s.start.complete = true
+	}
+	if completes || s.pace.isDue(now, s.joins.areWaited()) {
+		s.pace.published(now)
+		do.Publish = true
+	}
+	s.wakeAt = earliest(s.nextDue(now), now.Add(tick))
+	return do, s.wakeAt
+}
+
+func (s *Schedule[C]) endPoll(now time.Time, do *Actions[C]) {
+	s.poll.end(now)
+	var changed bool
+	do.Missed, do.Doubted, changed = s.roster.endPoll(now, s.limit)
+	if changed {
+		s.left(now)
+	}
+}
+
+// nextDue returns when something will be due next. What is due and has to wait
+// for clients that are coming in is looked at again after checkTime.
+func (s *Schedule[C]) nextDue(now time.Time) time.Time {
+	at := s.poll.dueAt()
+	for _, due := range []time.Time{s.roster.overdueAt, s.joins.dueAt(), s.pace.dueAt(s.joins.areWaited())} {
+		if !due.IsZero() {
+			at = earliest(at, due)
+		}
+	}
+	for _, due := range []time.Time{s.departures.dueAt(), s.start.dueAt()} {
+		switch {
+		case due.IsZero():
+		case due.After(now):
+			at = earliest(at, due)
+		default:
+			at = earliest(at, now.Add(checkTime))
+		}
+	}
+	return at
+}
+
+// AreComingIn reports whether clients are about to connect or to answer for the
+// first time, and wait for this server.
+func (s *Schedule[C]) AreComingIn(now time.Time) bool {
+	h := s.handshakes
+	return h.Waiting || !h.Late.IsZero() && now.Sub(h.Late) < herdTime || s.joins.areComingIn(now)
+}
+
+// Arrived returns when something last came in: a connection, a handshake, or a
+// name that no other connection announces. It is zero if nothing has.
+func (s *Schedule[C]) Arrived() time.Time { return latest(s.arrived, s.handshakes.Began) }
+
+// IsComplete reports whether the list is complete: clients that were there
+// before the server started have had time to return.
+func (s *Schedule[C]) IsComplete() bool { return s.start.complete }
+
+// List returns the sorted names. The caller must not modify the slice.
+func (s *Schedule[C]) List() []string { return s.roster.sorted() }
+
+// All returns all connections, in no particular order.
+func (s *Schedule[C]) All() []C { return s.roster.all() }

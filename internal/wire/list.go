@@ -1,0 +1,53 @@
+// Package wire has what both ends of a connection agree on. It has no socket,
+// no clock and no goroutine.
+package wire
+
+import "slices"
+
+// Compare returns the names that are only in before, and those that are only
+// in after. All lists are sorted and without duplicates.
+func Compare(before, after []string) (removed, added []string) {
+	for len(before) > 0 && len(after) > 0 {
+		switch {
+		case before[0] == after[0]:
+			before, after = before[1:], after[1:]
+		case before[0] < after[0]:
+			removed, before = append(removed, before[0]), before[1:]
+		default:
+			added, after = append(added, after[0]), after[1:]
+		}
+	}
+	return append(removed, before...), append(added, after...)
+}
+
+// Edit returns a copy of list without the names in removed and with those in
+// added. All lists are sorted and without duplicates. It returns false if a
+// name to remove is absent, a name to add is present, or a name is both removed
+// and added.
+func Edit(list, removed, added []string) (edited []string, ok bool) {
+	edited = make([]string, 0, max(len(list)-len(removed), 0)+len(added))
+	for len(removed)+len(added) > 0 {
+		remove := len(added) == 0 || len(removed) > 0 && removed[0] <= added[0]
+		next := &added
+		if remove {
+			next = &removed
+		}
+		if len(removed) > 0 && len(added) > 0 && removed[0] == added[0] {
+			return nil, false
+		}
+		name := (*next)[0]
+		*next = (*next)[1:]
+		at, found := slices.BinarySearch(list, name)
+		if found != remove {
+			return nil, false
+		}
+		edited = append(edited, list[:at]...)
+		list = list[at:]
+		if remove {
+			list = list[1:]
+		} else {
+			edited = append(edited, name)
+		}
+	}
+	return append(edited, list...), true
+}
