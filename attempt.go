@@ -35,7 +35,7 @@ func (c *connector) connect() (*link, error) {
 		return nil, net.ErrClosed
 	}
 	defer c.endpoint.leave()
-	ctx, cancel := context.WithCancel(c.endpoint.ctx)
+	ctx, cancel := context.WithCancel(c.ctx)
 	defer cancel()
 	targets, err := c.resolve(ctx)
 	if err != nil {
@@ -227,12 +227,12 @@ func (c *connector) try(ctx context.Context, target string, patience time.Durati
 	if !c.address.isTCP() {
 		network = "unix"
 	}
-	nd := net.Dialer{Timeout: handshakeTime, KeepAliveConfig: keepAlive}
+	nd := net.Dialer{Timeout: connectTime, KeepAliveConfig: keepAlive}
 	nc, err := nd.DialContext(ctx, network, target)
 	if err != nil {
 		return nil, err
 	}
-	setUserTimeout(nc, vanishedAfter)
+	setUserTimeout(nc, dialedTimeout)
 	return c.handshake(ctx, nc, patience, changes)
 }
 
@@ -244,7 +244,7 @@ func (c *connector) handshake(ctx context.Context, nc net.Conn, patience time.Du
 		return nil, net.ErrClosed
 	}
 	made.reported, made.outage = c.reported, c.outage
-	made.resumption, made.changes = c.resumption, changes
+	made.resumption, made.changes, made.awaited = c.resumption, changes, c.awaits()
 	stop := context.AfterFunc(ctx, func() { _ = made.Close() })
 	err := made.handshake(c.config(), patience)
 	switch {

@@ -229,7 +229,7 @@ func TestSeveralAddressesAreLoggedOnce(t *testing.T) {
 	fakeDNS(t, "127.0.0.1", "127.0.0.2")
 	lines := openGate()
 	e := newEndpoint(side{}, settings{log: &asyncLog{logger: slog.New(lines)}})
-	c := &connector{redialer: newRedialer(e, address{"tcp", "several.test:1"})}
+	c := &connector{redialer: newTestRedialer(e, address{"tcp", "several.test:1"})}
 	for range 3 {
 		if got, err := c.resolve(t.Context()); err != nil || len(got) != 2 {
 			t.Fatalf("got %v, %v, want both addresses", got, err)

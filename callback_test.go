@@ -2,7 +2,11 @@ package gopherdiscovery_test
 
 import (
 	"context"
+	"errors"
 	"log/slog"
+	"slices"
+	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -92,5 +96,106 @@ func TestAuthorizeThatHangs(t *testing.T) {
 		time.Sleep(10 * time.Second)
 		sub.expect(t, delivered{2 * time.Second, ""}, delivered{10 * time.Second, "good"})
 		expectSoon(t, "server", server)
+	})
+}
+
+// The backend of an Authorize does not answer for two minutes. Clients that it
+// has admitted before stay on the list, although nothing else of them is read
+// in the meantime.
+func TestAuthorizeThatHangsForAll(t *testing.T) {
+	gopherdiscovery.FakeTime(t, func(t *testing.T) {
+		hung := make(chan struct{})
+		var hangs atomic.Bool
+		opt := bubbleOptions
+		opt.Authorize = func(string, gopherdiscovery.Conn) error {
+			if hangs.Load() {
+				<-hung
+			}
+			return nil
+		}
+		w, _, lists := crowdedWith(t, opt)
+		hangs.Store(true)
+		time.Sleep(2 * time.Minute)
+		lists.expect(t)
+		hangs.Store(false)
+		close(hung)
+		time.Sleep(10 * time.Second)
+		lists.expect(t)
+		// From now on silence is silence again.
+		w.Freeze("survey0/a3")
+		time.Sleep(10 * time.Second)
+		lists.expect(t, delivered{144 * time.Second, "a0 a1 a2 a4 a5 a6 a7 a8 a9"})
+	})
+}
+
+// Names that Authorize withdraws leave at once, however many there are.
+func TestWithdrawnNamesLeaveAtOnce(t *testing.T) {
+	gopherdiscovery.FakeTime(t, func(t *testing.T) {
+		var withdrawn atomic.Bool
+		opt := bubbleOptions
+		opt.Authorize = func(string, gopherdiscovery.Conn) error {
+			if withdrawn.Load() {
+				return errors.New("withdrawn")
+			}
+			return nil
+		}
+		_, _, lists := crowdedWith(t, opt)
+		withdrawn.Store(true)
+		time.Sleep(time.Second) // the next survey is at 10 s
+		synctest.Wait()
+		lists.mu.Lock()
+		defer lists.mu.Unlock()
+		if n := len(lists.got); n == 0 || lists.got[n-1] != (delivered{10 * time.Second, ""}) {
+			t.Errorf("delivered %v, want an empty list at 10 s", lists.got)
+		}
+	})
+}
+
+// A client that was stopped for many surveys answers all of them when it goes
+// on. That is nothing bad, and is not logged.
+func TestStoppedClientAnswersOldSurveys(t *testing.T) {
+	gopherdiscovery.FakeTime(t, func(t *testing.T) {
+		logger, book := newLogger()
+		opt := bubbleOptions
+		opt.Logger = logger
+		w := newTown(t)
+		server := startServerAt(t, w.URL(survey(0)), w.URL(lists(0)), opt)
+		w.client("a", 0)
+		time.Sleep(9 * time.Second)
+		w.Freeze("survey0/a")
+		time.Sleep(3 * time.Minute)
+		w.Thaw("survey0/a")
+		time.Sleep(time.Minute)
+		if got := server.Stats(); got.Services != 1 || got.Rejected != 0 {
+			t.Errorf("got %+v, want one service and nothing rejected", got)
+		}
+		if strings.Contains(book.String(), "dropped") {
+			t.Errorf("logged %q", book)
+		}
+	})
+}
+
+// Authorize is asked about each name behind a device. Names that are announced
+// keep no other listed.
+func TestAuthorizeOfADevice(t *testing.T) {
+	opt := quickOptions
+	opt.SurveyTime = 50 * time.Millisecond
+	opt.Authorize = func(string, gopherdiscovery.Conn) error { return nil }
+	server := startServer(t, opt)
+	survey, _ := server.URLs()
+	device := dialRaw(t, survey, protoRespondent, protoSurveyor)
+	answer := func(names ...string) {
+		id := device.mustReceive(t)
+		for _, name := range names {
+			if err := device.send(append(slices.Clone(id), name...)); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	answer("hangs", "lives")
+	eventually(t, "both are listed", func() bool { return len(server.Services()) == 2 })
+	eventually(t, "one is listed", func() bool {
+		answer("lives")
+		return slices.Equal(server.Services(), []string{"lives"})
 	})
 }

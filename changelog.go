@@ -1,6 +1,8 @@
 package gopherdiscovery
 
 import (
+	"github.com/dahernan/gopherdiscovery/internal/wire"
+
 	"maps"
 	"slices"
 	"time"
@@ -12,17 +14,20 @@ import (
 type changelog struct {
 	list     []string
 	sum      uint64
-	size     int  // of the encoded list, in bytes
-	complete bool // the server has surveyed everyone since it started
-	position int  // the number of changes so far
+	size     int       // of the encoded list, in bytes
+	complete bool      // the start of the server is over
+	named    time.Time // when the list last ceased to be empty
+	position int       // the number of changes so far
 
 	recent []change // the newest changes, oldest first
 	bytes  int      // the encoded size of recent
+	known  int      // the first position whose list may be followed
 
-	// Encoded messages about the current list, which subscribers share.
-	whole     []byte       // LIST; nil until it is needed
-	digest    []byte       // DIGEST; nil until it is needed
-	steps     map[int]step // from a position to the current list
+	// What has been found out about the current list, and is shared by
+	// subscribers.
+	followed  map[uint64]bool // by the sum of another list
+	whole     []byte          // LIST; nil until it is needed
+	steps     map[int]step    // from a position to the current list
 	stepBytes int
 }
 
@@ -44,45 +49,50 @@ const nowhere = -1
 
 // cursor records what a subscriber has been sent.
 type cursor struct {
-	plain    bool // it is sent whole lists and nothing else
+	plain    bool      // it is sent whole lists and nothing else
+	waits    bool      // it is not told yet which list is current
+	since    time.Time // when it connected
 	position int
 	have     *uint64   // sum of the list it came with; nil once answered
-	sum      uint64    // of the list that it has
-	holds    bool      // it keeps its list until the server's is complete
 	complete bool      // it was told that the list is complete
 	beat     bool      // it must be sent something, if only a beat
-	skipped  int       // beats withheld while its list is unchecked
-	resumed  time.Time // when its list was recognized by the sum; zero once verified
-	verify   bool      // it must be sent the digest of the list
 	lastSent time.Time // when it was sent something, or a beat was due
 }
 
 // newCursor returns the cursor of a subscriber that has the list with the sum
 // have, or no list if have is nil. A plain subscriber never says what it has.
+// One that has a list is sent a beat at once.
 func newCursor(plain bool, have *uint64, now time.Time) cursor {
-	c := cursor{plain: plain, position: nowhere, have: have, holds: plain || have != nil, lastSent: now}
-	if have != nil {
-		c.sum = *have
-	}
-	return c
+	return cursor{plain: plain, waits: true, since: now, position: nowhere, have: have, beat: have != nil, lastSent: now}
 }
 
-// publish sets the current list and reports whether anything has changed.
-func (l *changelog) publish(list []string, complete bool) bool {
-	removed, added := compare(l.list, list)
+// greet ends the wait of a subscriber. Next will tell it the list, or with a
+// beat that it has the current one.
+func (c *cursor) greet() { c.waits, c.beat = false, true }
+
+// publish sets the current list and reports whether anything has changed. If
+// forget is true, no list from before is followed by this one.
+func (l *changelog) publish(list []string, complete, forget bool, now time.Time) bool {
+	removed, added := wire.Compare(l.list, list)
 	changed := len(removed)+len(added) > 0
-	if !changed && complete == l.complete {
+	if !changed && complete == l.complete && !forget {
 		return false
 	}
 	l.complete = complete
-	l.whole, l.digest, l.steps = nil, nil, nil
+	l.followed, l.whole, l.steps = nil, nil, nil
 	if changed {
 		c := change{before: l.sum, removed: removed, added: added, bytes: wireSize(removed) + wireSize(added)}
+		if len(l.list) == 0 {
+			l.named = now
+		}
 		l.list = list
 		l.sum += sumOf(added) - sumOf(removed)
 		l.size += wireSize(added) - wireSize(removed)
 		l.position++
 		l.record(c)
+	}
+	if forget {
+		l.known = l.position
 	}
 	return true
 }
@@ -92,33 +102,48 @@ func (l *changelog) record(c change) {
 	l.recent = append(l.recent, c)
 	l.bytes += c.bytes
 	forget := 0
-	for ; len(l.recent)-forget > maxChanges || l.bytes > l.size; forget++ {
+	for ; len(l.recent)-forget > maxChanges || l.bytes > max(l.size, minChangeBytes); forget++ {
 		l.bytes -= l.recent[forget].bytes
 	}
 	l.recent = slices.Delete(l.recent, 0, forget)
 }
 
+// follows reports whether the current list is to be believed by a subscriber
+// that has the list with the sum. It is the same list, or was published after
+// it, and most of its names are still there.
+func (l *changelog) follows(sum uint64) bool {
+	follows, found := l.followed[sum]
+	if !found {
+		if position := l.find(sum); position != nowhere && position >= l.known {
+			removed, added := l.changesSince(position)
+			had := len(l.list) + len(removed) - len(added)
+			follows = len(removed) < fewLeaves || 2*len(removed) <= had
+		}
+		if l.followed == nil || len(l.followed) == maxFollowed {
+			l.followed = make(map[uint64]bool) // subscribers may make up sums
+		}
+		l.followed[sum] = follows
+	}
+	return follows
+}
+
 // next returns the message that a subscriber must be sent now, or nil, and
 // counts it as sent. The message is shared and must not be changed.
 func (l *changelog) next(c *cursor, now time.Time) []byte {
-	if c.holds && !l.complete {
-		return c.beatIfDue(now)
+	if c.waits {
+		return l.heldBeat(c, now)
+	}
+	if c.have == nil && c.position == nowhere && !l.complete && len(l.list) == 0 {
+		return nil
 	}
 	if c.have != nil {
 		c.position, c.have = l.find(*c.have), nil
-		if c.position != nowhere {
-			c.resumed = now
-		}
-	}
-	if c.position == nowhere && !l.complete && len(l.list) == 0 {
-		return nil
 	}
 	s := l.since(c.position)
 	due := s.changed || !c.plain && (c.complete != l.complete || c.beat)
-	c.position, c.sum, c.complete, c.beat = l.position, l.sum, l.complete, false
-	c.holds = c.holds || l.complete
+	c.position, c.complete, c.beat = l.position, l.complete, false
 	if !due {
-		return l.digestIfDue(c)
+		return nil
 	}
 	c.lastSent = now
 	if c.plain {
@@ -127,27 +152,14 @@ func (l *changelog) next(c *cursor, now time.Time) []byte {
 	return s.message
 }
 
-// beatIfDue returns a beat with the sum of the subscriber's own list if one is
-// due, and otherwise nil.
-func (c *cursor) beatIfDue(now time.Time) []byte {
-	if c.plain || !c.beat {
+// heldBeat returns a beat with the sum of the list that a waiting subscriber
+// came with. It returns nil if there is none, or no beat is due.
+func (l *changelog) heldBeat(c *cursor, now time.Time) []byte {
+	if c.have == nil || !c.beat {
 		return nil
 	}
-	c.complete, c.beat, c.lastSent = false, false, now
-	return (&update{kind: kindBeat, sum: c.sum}).encode()
-}
-
-// digestIfDue returns the digest of the current list, which the subscriber has,
-// if it must verify that. Otherwise it returns nil.
-func (l *changelog) digestIfDue(c *cursor) []byte {
-	if !c.verify {
-		return nil
-	}
-	c.verify, c.resumed = false, time.Time{}
-	if l.digest == nil {
-		l.digest = (&update{kind: kindDigest, ignored: digestOf(l.encodedList()[2:])}).encode()
-	}
-	return l.digest
+	c.beat, c.lastSent = false, now
+	return (&update{kind: kindBeat, complete: l.complete, held: true, sum: *c.have}).encode()
 }
 
 // find returns the position of the list with the sum, or nowhere.
@@ -191,20 +203,15 @@ func (l *changelog) since(position int) step {
 // difference returns the change since a position, or a beat if there is none.
 func (l *changelog) difference(position int) *update {
 	u := &update{kind: kindBeat, complete: l.complete, sum: l.sum}
-	changes := l.recent[position-l.oldest():]
-	if len(changes) == 0 {
-		return u
-	}
-	u.before = changes[0].before
-	u.removed, u.added = combine(changes)
-	if len(u.removed)+len(u.added) > 0 {
-		u.kind = kindChange
+	if u.removed, u.added = l.changesSince(position); len(u.removed)+len(u.added) > 0 {
+		u.kind, u.before = kindChange, l.recent[position-l.oldest()].before
 	}
 	return u
 }
 
-// combine returns the net effect of several changes.
-func combine(changes []change) (removed, added []string) {
+// changesSince returns the net effect of the changes since a position.
+func (l *changelog) changesSince(position int) (removed, added []string) {
+	changes := l.recent[position-l.oldest():]
 	if len(changes) == 1 {
 		return changes[0].removed, changes[0].added
 	}
@@ -234,27 +241,17 @@ func (l *changelog) encodedList() []byte {
 	return l.whole
 }
 
-// unverified reports whether the subscriber's list was recognized by its sum a
-// beat ago. If so, next will send the digest after everything else. Many
-// subscribers may return at once, so their answers come first.
-func (c *cursor) unverified(now time.Time, beat time.Duration) bool {
-	c.verify = c.verify || !c.resumed.IsZero() && now.Sub(c.resumed) >= beat
-	return c.verify
-}
+// isHushed reports whether the subscriber is sent no beats: it takes whole
+// lists, or there is no list yet that a beat could be about.
+func (c *cursor) isHushed() bool { return c.plain || c.waits && c.have == nil }
 
 // quiet reports whether the subscriber has been sent nothing for about a beat.
-// If so, next will send a beat if there is nothing else. A subscriber whose
-// list has not been checked yet is sent none for uncheckedBeats beats.
+// If so, next will send a beat if there is nothing else.
 func (c *cursor) quiet(now time.Time, beat time.Duration) bool {
 	if now.Before(c.nextBeat(beat).Add(-beat / beatSlack)) {
 		return false
 	}
-	c.lastSent = now
-	if c.have != nil && c.skipped < uncheckedBeats {
-		c.skipped++
-		return false
-	}
-	c.beat = true
+	c.lastSent, c.beat = now, true
 	return true
 }
 

@@ -1,7 +1,6 @@
 package gopherdiscovery
 
 import (
-	"crypto/sha256"
 	"fmt"
 	"slices"
 	"strings"
@@ -28,12 +27,6 @@ func letters(names []string) (all string) {
 	return all
 }
 
-// digestByHand computes the same as digestOf from the names.
-func digestByHand(names []string) string {
-	digest := sha256.Sum256([]byte(strings.Join(names, "|")))
-	return string(digest[:])
-}
-
 // told describes a message, with an exclamation mark if the list is complete.
 func told(t *testing.T, message []byte, plain bool) string {
 	t.Helper()
@@ -51,7 +44,10 @@ func told(t *testing.T, message []byte, plain bool) string {
 	if err != nil {
 		t.Fatalf("% x: %v", message, err)
 	}
-	what := map[byte]string{kindList: "list", kindChange: "change", kindBeat: "beat", kindDigest: "digest"}[u.kind]
+	what := map[byte]string{kindList: "list", kindChange: "change", kindBeat: "beat"}[u.kind]
+	if u.held {
+		what = "held"
+	}
 	if u.complete {
 		what += "!"
 	}
@@ -67,19 +63,18 @@ func told(t *testing.T, message []byte, plain bool) string {
 
 // A script publishes lists (complete ones end in an exclamation mark), connects
 // a subscriber that asks for "plain" lists or for "changes" and may already
-// have a list, says that a "beat" is due, lets the subscriber "verify" its list
-// after a beat, and reads the "next" message.
+// have a list, or one that "waits", lets it "go" on, says that a "beat" is due,
+// and reads the "next" message.
 func TestNext(t *testing.T) {
 	for _, test := range []struct{ name, script, want string }{
 		{"plain: no list yet", "plain, next", "nothing"},
-		{"plain: an incomplete list waits", "publish a b, plain, next, publish! a b, next, next", "nothing, plain a b, nothing"},
+		{"plain: an incomplete list", "publish a b, plain, next, publish! a b, next", "plain a b, nothing"},
+		{"plain: incomplete lists", "publish a, plain, next, publish, next, publish! b, next", "plain a, plain, plain b"},
 		{"plain: an empty list", "publish!, plain, next, next", "plain, nothing"},
 		{"plain: each change", "publish! a, plain, next, publish! a b, next, publish!, next", "plain a, plain a b, plain"},
 		{"plain: several changes", "publish! a, plain, next, publish! b, publish! c, next", "plain a, plain c"},
 		{"plain: there and back", "publish! a b c, plain, next, publish! a b, publish! a b c, next", "plain a b c, nothing"},
 		{"plain: no beats", "publish! a, plain, next, beat, next", "plain a, nothing"},
-		{"plain: after a halt", "publish! a, plain, next, publish a, publish b, next, publish! b, next", "plain a, nothing, plain b"},
-		{"plain: unchanged after a halt", "publish! a, plain, next, publish a, publish! a, next", "plain a, nothing"},
 
 		{"nothing known yet", "changes, next, publish, next, beat, next", "nothing, nothing, nothing"},
 		{"an empty list", "publish!, changes, next, next", "list!, nothing"},
@@ -100,68 +95,61 @@ func TestNext(t *testing.T) {
 		{"a beat is spared by a change", "publish! a b c, changes, next, beat, publish! a b, next, next", "list! a b c, change! -c, nothing"},
 		{"an incomplete beat", "publish a, changes, next, beat, next", "list a, beat"},
 		{"no change longer than the list", "publish! a b c d, changes, next, publish! d, next", "list! a b c d, list! d"},
-		{"only beats in a halt", "publish! a b, changes, next, publish a b, next, beat, next", "list! a b, nothing, beat"},
-		{"the end of a halt", "publish! a b, changes, next, publish a b, beat, next, publish! a b, next", "list! a b, beat, beat!"},
-		{"nothing happened in a halt", "publish! a b, changes, next, publish a b, publish! a b, next", "list! a b, nothing"},
-		{"a change in a halt", "publish! a b c, changes, next, publish a b, next, publish a b d, publish! a b d, next", "list! a b c, nothing, change! -c +d"},
-		{"a newcomer in a halt", "publish! a b, publish a b, changes, next, publish! a b, next", "list a b, beat!"},
 
 		{"has the present list", "publish! a b, changes a b, next, next", "beat!, nothing"},
-		{"has the present list, in time", "publish a b, changes a b, next, beat, next, publish! a b, next", "nothing, beat, beat!"},
-		{"has an unknown list, incomplete, in time", "publish a b c, changes x, beat, next, publish! a b c, next", "beat, list! a b c"},
-		{"has the list as it becomes complete", "publish a, changes a b, next, publish! a b, next", "nothing, beat!"},
+		{"has the present list, incomplete", "publish a b, changes a b, next, next, publish! a b, next", "beat, nothing, beat!"},
+		{"has a list of before, incomplete", "publish a b c, publish a b, changes a b c, next", "change -c"},
 		{"has a list of before", "publish! a b c, publish! a b, publish! a b d, changes a b c, next", "change! -c +d"},
 		{"has the list before this one", "publish! a b c, publish! a b, publish! a b d, changes a b, next", "change! +d"},
 		{"has an unknown list", "publish! a b c, changes x, next, publish! a b, next", "list! a b c, change! -c"},
-		{"has an unknown list, incomplete", "publish a b c, changes x, next, publish! a b c, next", "nothing, list! a b c"},
+		{"has an unknown list, incomplete", "publish a b c, changes x, next, publish! a b c, next", "list a b c, beat!"},
 		{"has the empty list", "publish!, changes none, next", "beat!"},
-		{"has the empty list, in time", "changes none, next, publish!, next", "nothing, beat!"},
+		{"has the empty list, incomplete", "changes none, next, publish!, next", "beat, beat!"},
 		{"has the empty list of before", "publish! a b, changes none, next", "list! a b"},
 		{"has a list that is forgotten", "publish! a b c, publish! d e f, publish! g, changes a b c, next", "list! g"},
 		{"had the present list before", "publish! a b c, publish! a b, publish! a b c, changes a b c, next", "beat!"},
-		{"has the present list, and verifies it", "publish! a b, changes a b, next, verify, next, next", "beat!, digest, nothing"},
-		{"has a list of before, and verifies", "publish! a b c, publish! a b, changes a b c, next, verify, next", "change! -c, digest"},
-		{"verifies after a change", "publish! a b c, changes a b c, next, verify, publish! a b, next, next", "beat!, change! -c, digest"},
-		{"verifies after a beat", "publish! a, changes a, next, verify, beat, next, next", "beat!, beat!, digest"},
-		{"verifies once", "publish! a, changes a, next, verify, next, verify, next", "beat!, digest, nothing"},
-		{"verifies when the list is complete", "changes a, publish a, verify, next, publish! a, next, verify, next", "nothing, beat!, digest"},
-		{"verifies after a halt", "publish! a, changes a, next, publish a, verify, next, publish! a, next, next", "beat!, nothing, digest, nothing"},
-		{"has no list, and nothing to verify", "publish! a, changes, next, verify, next", "list! a, nothing"},
-		{"has an unknown list, and nothing to verify", "publish! a, changes x, next, verify, next", "list! a, nothing"},
-		{"plain: has nothing to verify", "publish! a, plain, next, verify, next", "plain a, nothing"},
+		{"has a list that is not followed", "publish! a b c g h, forget! a b c g, changes a b c g h, next", "change! -h"},
+		{"waits with a list", "publish a b, waits x, next, next, beat, next", "held, nothing, held"},
+		{"waits with a list, complete", "publish! a b, waits x, next, next", "held!, nothing"},
+		{"waits with the present list", "publish! a b, waits a b, next, go, next", "held!, beat!"},
+		{"waits while the list changes", "publish! a b c, waits a b c, next, publish! a b, next, beat, next, go, next", "held!, nothing, held!, change! -c"},
+		{"waits while the list becomes complete", "publish a b, waits x, next, publish! a b, next, go, next, next", "held, nothing, list! a b, nothing"},
+		{"waits for a first list", "publish a b, waits, next, publish a b c, next, beat, next, go, next, next", "nothing, nothing, nothing, list a b c, nothing"},
+		{"waits for a name", "waits, go, next, publish a, next, next", "nothing, list a, nothing"},
+		{"waits, and its list is the present one, incomplete", "publish a b, waits a b, next, go, next, next", "held, beat, nothing"},
 		{"has read what is forgotten", "publish! a b c, changes, next, publish! d e f, publish! g, next", "list! a b c, list! g"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			var l changelog
 			var c cursor
 			var got []string
-			clock, at := newClock(), 0
+			now := newClock().at(0)
 			for _, step := range strings.Split(test.script, ", ") {
 				do, what, _ := strings.Cut(step, " ")
 				switch do {
 				case "publish":
-					l.publish(longNames(what), false)
+					l.publish(longNames(what), false, false, now)
 				case "publish!":
-					l.publish(longNames(what), true)
+					l.publish(longNames(what), true, false, now)
+				case "forget!":
+					l.publish(longNames(what), true, true, now)
 				case "plain":
 					c = newCursor(true, nil, time.Time{})
-				case "changes":
+					c.waits = false
+				case "changes", "waits":
 					c = newCursor(false, nil, time.Time{})
 					if what != "" {
 						sum := sumByHand(longNames(strings.TrimPrefix(what, "none"))...)
 						c = newCursor(false, &sum, time.Time{})
 					}
+					c.waits = do == "waits"
+				case "go":
+					c.greet()
 				case "beat":
 					c.beat = true
-				case "verify":
-					at += 1000
-					c.unverified(clock.at(at), time.Second)
 				case "next":
-					message := l.next(&c, clock.at(at))
+					message := l.next(&c, now)
 					got = append(got, told(t, message, c.plain))
-					if want := digestByHand(l.list); got[len(got)-1] == "digest" && string(message[1:]) != want {
-						t.Errorf("got the digest % x, want % x", message[1:], want)
-					}
 				default:
 					t.Fatalf("unknown step %q", step)
 				}
@@ -180,10 +168,10 @@ func TestPublishTellsWhatIsNew(t *testing.T) {
 		complete bool
 		want     bool
 	}{
-		{"", false, false}, {"", true, true}, {"", true, false}, {"a", true, true}, {"a", true, false},
-		{"a", false, true}, {"a b", false, true}, {"a b", true, true}, {"b", true, true},
+		{"", false, false}, {"a", false, true}, {"a", false, false}, {"a", true, true}, {"a", true, false},
+		{"", true, true}, {"", true, false}, {"a b", true, true}, {"b", true, true},
 	} {
-		if got := l.publish(longNames(test.list), test.complete); got != test.want {
+		if got := l.publish(longNames(test.list), test.complete, false, time.Time{}); got != test.want {
 			t.Errorf("%q, complete %t: got %t, want %t", test.list, test.complete, got, test.want)
 		}
 	}
@@ -193,8 +181,9 @@ func TestPublishTellsWhatIsNew(t *testing.T) {
 func TestBeats(t *testing.T) {
 	clock, beat := newClock(), 800*ms
 	var l changelog
-	l.publish(longNames("a"), true)
+	l.publish(longNames("a"), true, false, clock.at(0))
 	c := newCursor(false, nil, clock.at(0))
+	c.waits = false
 	clock.expectAt(t, "nextBeat of a newcomer", c.nextBeat(beat), 800)
 	l.next(&c, clock.at(50))
 	clock.expectAt(t, "nextBeat after a message", c.nextBeat(beat), 850)
@@ -213,28 +202,60 @@ func TestBeats(t *testing.T) {
 	clock.expectAt(t, "nextBeat after a beat", c.nextBeat(beat), 1560)
 }
 
-// A subscriber whose list an incomplete server has not checked yet is sent no
-// beat at first.
-func TestBeatsOfTheUnchecked(t *testing.T) {
-	clock, beat := newClock(), 800*ms
+// A waiting subscriber that came with a list is sent beats from the start on,
+// and one without a list is sent none.
+func TestBeatsOfTheWaiting(t *testing.T) {
+	clock, beat, sum := newClock(), 800*ms, uint64(7)
 	var l changelog
-	l.publish(longNames("a"), false)
-	sum := uint64(7)
-	c := newCursor(false, &sum, clock.at(0))
-	for i := 1; i <= 6; i++ {
-		at := clock.at(800 * i)
-		want := i > 4
-		if got := c.quiet(at, beat); got != want || c.beat != want {
-			t.Errorf("after %d beats: got quiet %t, want %t", i, got, want)
-		}
-		if got := l.next(&c, at) != nil; got != want {
-			t.Errorf("after %d beats: got a beat %t, want %t", i, got, want)
-		}
+	with, without, plain := newCursor(false, &sum, clock.at(0)), newCursor(false, nil, clock.at(0)), newCursor(true, nil, clock.at(0))
+	if with.isHushed() || !without.isHushed() || !plain.isHushed() {
+		t.Errorf("hushed: got %t with a list, %t without, %t for plain, want false, true, true", with.isHushed(), without.isHushed(), plain.isHushed())
 	}
-	l.publish(longNames("a"), true)
-	l.next(&c, clock.at(5000))
-	if !c.quiet(clock.at(5800), beat) {
-		t.Error("no beat once its list is checked")
+	if got := told(t, l.next(&with, clock.at(10)), false); got != "held" {
+		t.Errorf("at once: got %s, want held", got)
+	}
+	clock.expectAt(t, "nextBeat", with.nextBeat(beat), 810)
+	without.waits = false
+	if without.isHushed() {
+		t.Error("one that waits no more gets no beats")
+	}
+}
+
+// The current list follows from one that was published before, unless most of
+// its names have left, or it is forgotten.
+func TestFollows(t *testing.T) {
+	for _, test := range []struct {
+		name, published, have string // lists, and a star where those before are forgotten
+		want                  bool
+	}{
+		{"nothing published", "", "", true},
+		{"nothing published, an unknown list", "", "a", false},
+		{"the same", "a b", "a b", true},
+		{"unknown", "a b", "a b c", false},
+		{"joins", "a, a b, a b c d e f g", "a", true},
+		{"two of two leave", "a b, c d e", "a b", true},
+		{"two of three leave", "a b c, a d e f", "a b c", true},
+		{"three of five leave", "a b c d e, a b f g h, a b f g h", "a b c d e", false},
+		{"three of six leave", "a b c d e f, a b c", "a b c d e f", true},
+		{"four of six leave, others join", "a b c d e f, a b g h k l", "a b c d e f", false},
+		{"most leave, and some come back", "a b c d e f, a b g h k l, a b c g h k l", "a b c d e f", true},
+		{"the empty list", "a b, , a b c d", "", true},
+		{"forgotten", "a b c, * a b c d", "a b c", false},
+		{"the same, forgotten", "a b c, * a b c", "a b c", true},
+		{"published since", "a b c, * a b c d, a b c d e", "a b c d", true},
+		{"forgotten, but the list is back", "a b c, * a b c d, a b c", "a b c", true},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			var l changelog
+			for list := range strings.SplitSeq(test.published, ", ") {
+				list, forget := strings.CutPrefix(list, "* ")
+				l.publish(longNames(list), true, forget, time.Time{})
+				l.follows(sumByHand(longNames(test.have)...))
+			}
+			if got := l.follows(sumByHand(longNames(test.have)...)); got != test.want {
+				t.Errorf("got %t, want %t", got, test.want)
+			}
+		})
 	}
 }
 
@@ -243,20 +264,20 @@ func TestBeatsOfTheUnchecked(t *testing.T) {
 func TestMessagesAreShared(t *testing.T) {
 	var l changelog
 	base := longNames("a b c d e f")
-	l.publish(base[:5], true)
-	old := cursor{position: nowhere, holds: true}
+	l.publish(base[:5], true, false, time.Time{})
+	old := cursor{position: nowhere}
 	l.next(&old, time.Time{})
-	l.publish(base, true)
-	behind := cursor{position: nowhere, holds: true}
+	l.publish(base, true, false, time.Time{})
+	behind := cursor{position: nowhere}
 	l.next(&behind, time.Time{})
-	l.publish(base[1:], true)
+	l.publish(base[1:], true, false, time.Time{})
 	for name, from := range map[string]cursor{
-		"one change behind": behind, "two changes behind": old, "new": newCursor(false, nil, time.Time{}), "plain": newCursor(true, nil, time.Time{}),
+		"one change behind": behind, "two changes behind": old, "new": {position: nowhere}, "plain": {position: nowhere, plain: true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var first []byte
 			for range 3 {
-				for _, between := range []cursor{newCursor(false, nil, time.Time{}), {position: nowhere - 1}, old} {
+				for _, between := range []cursor{{position: nowhere}, {position: nowhere - 1}, old} {
 					l.next(&between, time.Time{})
 				}
 				c := from
@@ -272,8 +293,8 @@ func TestMessagesAreShared(t *testing.T) {
 	}
 }
 
-// The changes that are kept take no more bytes than the list, and there are at
-// most 256 of them.
+// The changes that are kept take no more bytes than the list, or than a
+// kilobyte, and there are at most 256 of them.
 func TestChangelogForgets(t *testing.T) {
 	check := func(t *testing.T, l *changelog) {
 		t.Helper()
@@ -285,7 +306,7 @@ func TestChangelogForgets(t *testing.T) {
 			t.Fatalf("got %d bytes of changes, a list of %d and sum %#x, want %d, %d and %#x",
 				l.bytes, l.size, l.sum, bytes, wireSize(l.list), sumByHand(l.list...))
 		}
-		if bytes > l.size || len(l.recent) > 256 {
+		if bytes > max(l.size, 1024) || len(l.recent) > 256 {
 			t.Fatalf("keeps %d changes of %d bytes with a list of %d bytes", len(l.recent), bytes, l.size)
 		}
 	}
@@ -298,7 +319,7 @@ func TestChangelogForgets(t *testing.T) {
 		var before []uint64
 		for i := range 600 {
 			before = append(before, l.sum)
-			l.publish(base[i%2:1000+i], true)
+			l.publish(base[i%2:1000+i], true, false, time.Time{})
 			check(t, &l)
 		}
 		if got := len(l.recent); got != 256 {
@@ -316,9 +337,13 @@ func TestChangelogForgets(t *testing.T) {
 			list string
 			kept int
 		}{
-			{"a b c d", 1}, {"a b c", 1}, {"a b", 2}, {"a b c", 3}, {"a b c d", 4}, {"a b c d f", 5}, {"a b c f g", 4}, {"f", 0}, {"g", 0}, {"", 0}, {"a", 1},
+			{"a b c d", 1}, {"a b c", 1}, {"a b", 2}, {"a b c", 3}, {"a b c d", 4}, {"a b c d f", 5}, {"a b c f g", 4}, {"f", 0}, {"g", 1}, {"", 1}, {"a", 2},
 		} {
-			l.publish(longNames(step.list), true)
+			var names []string
+			for _, letter := range strings.Fields(step.list) {
+				names = append(names, strings.Repeat(letter, 500))
+			}
+			l.publish(names, true, false, time.Time{})
 			check(t, &l)
 			if got := len(l.recent); got != step.kept {
 				t.Errorf("after %q: keeps %d changes, want %d", step.list, got, step.kept)
@@ -337,8 +362,8 @@ func TestSharedMessagesAreBounded(t *testing.T) {
 	}
 	var cursors []cursor
 	for i := range 200 {
-		l.publish(base[i:], true)
-		c := newCursor(false, nil, time.Time{})
+		l.publish(base[i:], true, false, time.Time{})
+		c := cursor{position: nowhere}
 		l.next(&c, time.Time{})
 		cursors = append(cursors, c)
 	}
@@ -362,8 +387,23 @@ func TestSharedMessagesAreBounded(t *testing.T) {
 	if want := len(cursors) - 1; shared != want {
 		t.Errorf("%d messages were shared, want %d", shared, want)
 	}
-	l.publish(slices.Clone(base), true)
+	l.publish(slices.Clone(base), true, false, time.Time{})
 	if len(l.steps) > 0 {
 		t.Errorf("%d messages about an earlier list are kept", len(l.steps))
+	}
+}
+
+// Subscribers that come with sums that no list has are not remembered while the
+// list stays the same.
+func TestMadeUpSumsAreForgotten(t *testing.T) {
+	var l changelog
+	l.publish([]string{"a"}, true, false, time.Now())
+	for sum := range uint64(10 * maxFollowed) {
+		if l.follows(sum + 1) {
+			t.Fatalf("the list follows from one with the sum %d", sum+1)
+		}
+	}
+	if len(l.followed) > maxFollowed {
+		t.Errorf("%d sums are remembered, want at most %d", len(l.followed), maxFollowed)
 	}
 }

@@ -2,7 +2,6 @@ package gopherdiscovery
 
 import (
 	"fmt"
-	"sync"
 	"time"
 
 	//lint:ignore SA1019 an alias of context, in the signatures since 2015
@@ -20,8 +19,7 @@ type DiscoveryClient struct {
 	cancel  context.CancelFunc
 	done    chan struct{}
 
-	mu     sync.Mutex        // guards the fields below and fields of responders
-	pulses map[string]*pulse // of the servers, by URL
+	announcers map[string]*announcer // of the servers, by URL
 }
 
 // newClient starts a client. If pubsubs is nil, it has no subscription.
@@ -32,11 +30,14 @@ func newClient(ctx context.Context, surveys, pubsubs []address, service string, 
 	if reason := checkService(service); reason != nil {
 		return nil, fmt.Errorf("%w: service %.100q: %w", ErrInvalidService, service, reason)
 	}
-	c := &DiscoveryClient{service: service, log: set.log, done: make(chan struct{}), pulses: make(map[string]*pulse)}
+	c := &DiscoveryClient{service: service, log: set.log, done: make(chan struct{}), announcers: make(map[string]*announcer)}
 	ctx, c.cancel = context.WithCancel(ctx)
 	surveyed := set
 	surveyed.found = "the server is reached again"
 	c.sock = newSocket(respondentSide, surveyed, c)
+	for _, a := range surveys {
+		c.announcers[a.String()] = newAnnouncer(c, a)
+	}
 	defer func() {
 		if err != nil {
 			c.close()
@@ -48,8 +49,10 @@ func newClient(ctx context.Context, surveys, pubsubs []address, service string, 
 		}
 		c.sub.start(ctx)
 	}
-	if err = c.sock.dialAll(surveys); err != nil {
-		return nil, err
+	for _, a := range c.announcers {
+		if err = a.start(); err != nil {
+			return nil, err
+		}
 	}
 	go c.run(ctx)
 	return c, nil
@@ -61,10 +64,11 @@ func newClient(ctx context.Context, surveys, pubsubs []address, service string, 
 // from the list received before, and belongs to the receiver. An empty list
 // means that no peer is left.
 //
-// The first list comes as soon as a server is connected that knows any peer or
-// has surveyed all of them. It may lack the client itself, if it is older than
-// the client's join. While no server can be reached, nothing is delivered, and
-// the last list remains valid.
+// The first list comes when a server is connected. While that server starts, it
+// comes when no more clients are coming in, after about a second at the latest,
+// so that it has all clients that start together. At other times it may lack
+// the client itself, if it is older than the client's join. While no server can
+// be reached, nothing is delivered, and the last list remains valid.
 //
 // The channel is for one reader, which must neither send on it nor close it. It
 // is closed when the client ends. If the client has no subscription, Peers
@@ -94,9 +98,10 @@ func (c *DiscoveryClient) Servers() []ServerState {
 	return c.sub.Servers()
 }
 
-// Cancel ends the client without waiting for it. Its service leaves the list,
-// unless another client announces the same name. Cancel never blocks, and may
-// be called more than once.
+// Cancel ends the client without waiting for it. The client says goodbye to its
+// servers, and its service leaves the list at once, unless another client
+// announces the same name. Cancel never blocks, and may be called more than
+// once.
 func (c *DiscoveryClient) Cancel() { c.cancel() }
 
 // Wait blocks until the client has ended. Then its connections are closed and
@@ -121,6 +126,7 @@ func (c *DiscoveryClient) run(ctx context.Context) {
 // close is called once, when the client ends or newClient fails.
 func (c *DiscoveryClient) close() {
 	c.cancel()
+	c.leave()
 	c.sock.close()
 	if c.sub != nil {
 		c.sub.Wait()
@@ -129,96 +135,27 @@ func (c *DiscoveryClient) close() {
 	close(c.done)
 }
 
+// leave says goodbye to the servers. It returns when they have read that and
+// closed the connections, or after goodbyeTime.
+func (c *DiscoveryClient) leave() {
+	var leaving []*responder
+	for _, a := range c.announcers {
+		leaving = append(leaving, a.leave()...)
+	}
+	late := time.After(goodbyeTime)
+	for _, r := range leaving {
+		select {
+		case <-r.pipe.done:
+		case <-late:
+			return
+		}
+	}
+}
+
 // open returns the session for a new connection to a server.
 func (c *DiscoveryClient) open(p *pipe) session {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.pulses[p.url] == nil {
-		c.pulses[p.url] = new(pulse)
+	if r := c.announcers[p.url].open(p); r != nil {
+		return r
 	}
-	return &responder{client: c, pipe: p, pulse: c.pulses[p.url]}
-}
-
-// responder is the session with a server that surveys the client.
-type responder struct {
-	client *DiscoveryClient
-	pipe   *pipe
-
-	// The fields below are guarded by client.mu.
-	pulse  *pulse    // of the server
-	fireAt time.Time // when timer fires
-	timer  *time.Timer
-	closed bool
-}
-
-func (r *responder) began() {
-	r.client.mu.Lock()
-	defer r.client.mu.Unlock()
-	now := time.Now()
-	r.pulse.begin(now)
-	r.fireAt = r.pulse.due()
-	r.timer = time.AfterFunc(r.fireAt.Sub(now), r.check)
-}
-
-func (r *responder) received(survey []byte) error {
-	header, _, err := splitBacktrace(survey)
-	if err != nil {
-		r.pipe.report("survey dropped", "error", err)
-		return nil
-	}
-	// If this fails, the connection ends.
-	_ = r.pipe.sendNow(append(header[:len(header):len(header)], r.client.service...))
-	r.client.mu.Lock()
-	defer r.client.mu.Unlock()
-	if r.closed {
-		return nil
-	}
-	now := time.Now()
-	if now.Sub(r.fireAt) > peerHalt {
-		r.pulse.excuse(now) // check has not run yet
-	}
-	r.pulse.surveyed(now)
-	r.resetTimerLocked(now)
 	return nil
-}
-
-// resetTimerLocked sets the timer to when the connection is to be given up if
-// no survey comes.
-func (r *responder) resetTimerLocked(now time.Time) {
-	r.fireAt = r.pulse.due()
-	r.timer.Reset(r.fireAt.Sub(now))
-}
-
-// check gives up the connection if its server is silent. If the client itself
-// did not run or has not read what has come, check waits once more.
-func (r *responder) check() {
-	if r.isSilent() {
-		r.pipe.giveUp(errSilent)
-	}
-}
-
-func (r *responder) isSilent() bool {
-	r.client.mu.Lock()
-	defer r.client.mu.Unlock()
-	now := time.Now()
-	late := now.Sub(r.fireAt)
-	switch {
-	case r.closed || late < 0:
-		return false
-	case late > peerHalt || r.pipe.isBehind():
-		r.pulse.excuse(now)
-		r.resetTimerLocked(now)
-		return false
-	}
-	r.pulse.giveUp()
-	return true
-}
-
-func (r *responder) say() []byte { return nil }
-
-func (r *responder) ended() {
-	r.client.mu.Lock()
-	defer r.client.mu.Unlock()
-	r.closed = true
-	r.timer.Stop()
 }

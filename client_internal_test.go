@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 	"testing/synctest"
+	"time"
 )
 
 // The answer begins with the survey's header, including what devices have put
@@ -18,8 +19,8 @@ func TestClientAnswers(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			core := newFakePipe()
-			client := &DiscoveryClient{service: "name", pulses: make(map[string]*pulse)}
-			responder := client.open(newPipe(core, newEndpoint(respondentSide, quietSettings)))
+			client := newFakeClient(quietSettings)
+			responder := client.open(newPipe(core, client.sock.endpoint))
 			responder.began()
 			defer responder.ended()
 			survey := []byte(test.survey)
@@ -43,8 +44,8 @@ func TestClientAnswers(t *testing.T) {
 func TestClientDropsWhatIsNoSurvey(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		core, lines := newFakePipe(), openGate()
-		e := newEndpoint(respondentSide, settings{log: &asyncLog{logger: slog.New(lines)}})
-		responder := (&DiscoveryClient{service: "name", pulses: make(map[string]*pulse)}).open(newPipe(core, e))
+		client := newFakeClient(settings{log: &asyncLog{logger: slog.New(lines)}})
+		responder := client.open(newPipe(core, client.sock.endpoint))
 		responder.began()
 		defer responder.ended()
 		for _, bad := range []string{"", "abc", "\x00\x00\x00\x01", strings.Repeat("\x00\x00\x00\x01", maxHops+1) + "\x80\x00\x00\x01"} {
@@ -56,7 +57,7 @@ func TestClientDropsWhatIsNoSurvey(t *testing.T) {
 			t.Errorf("answered %q to what is no survey", got)
 		}
 		synctest.Wait()
-		want := []string{"gopherdiscovery: survey dropped error=" + errNoSurveyID.Error() + " from=<nil>"}
+		want := []string{"gopherdiscovery: survey dropped from=<nil> error=" + errNoSurveyID.Error()}
 		if got := lines.take(); !slices.Equal(got, want) {
 			t.Errorf("logged %q, want %q", got, want)
 		}
@@ -68,4 +69,62 @@ func TestClientDropsWhatIsNoSurvey(t *testing.T) {
 			t.Errorf("got error %v for an answer that cannot be sent, which is no fault of the server", err)
 		}
 	})
+}
+
+// The goodbye comes after an answer that is being sent, and is the last message.
+func TestClientSaysGoodbye(t *testing.T) {
+	for _, test := range []struct {
+		name    string
+		surveys []string
+		busy    bool // with the last answer
+		want    []string
+	}{
+		{"not asked", nil, false, nil},
+		{"asked", []string{"\x80\x00\x00\x01"}, false, []string{"\x80\x00\x00\x01name", "\x80\x00\x00\x00name"}},
+		{"answering", []string{"\x80\x00\x00\x01"}, true, []string{"\x80\x00\x00\x01name", "\x80\x00\x00\x00name"}},
+		{"asked by another way before", []string{"\x00\x00\x00\x07\x80\x00\x00\x01", "\x80\x00\x00\x02"}, false,
+			[]string{"\x00\x00\x00\x07\x80\x00\x00\x01name", "\x80\x00\x00\x02name", "\x80\x00\x00\x00name"}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				core, client := newFakePipe(), newFakeClient(quietSettings)
+				responder := client.open(newPipe(core, client.sock.endpoint))
+				responder.began()
+				if test.busy {
+					core.busy = make(chan struct{})
+				}
+				receive := func(surveys ...string) {
+					for _, survey := range surveys {
+						if err := responder.received([]byte(survey)); err != nil {
+							t.Error(err)
+						}
+					}
+				}
+				go receive(test.surveys...)
+				synctest.Wait()
+				begun := time.Now()
+				client.leave() // nothing closes the connection
+				if got := time.Since(begun); (got > 0) != (test.surveys != nil) || got > goodbyeTime {
+					t.Errorf("waited %v", got)
+				}
+				if test.busy {
+					close(core.busy)
+				}
+				synctest.Wait()
+				receive("\x80\x00\x00\x07")
+				if got := core.take(); !slices.Equal(got, test.want) {
+					t.Errorf("said %q, want %q", got, test.want)
+				}
+				responder.ended()
+			})
+		})
+	}
+}
+
+// newFakeClient returns a client that is connected to nothing.
+func newFakeClient(set settings) *DiscoveryClient {
+	c := &DiscoveryClient{service: "name"}
+	c.sock = newSocket(respondentSide, set, c)
+	c.announcers = map[string]*announcer{"": {client: c}}
+	return c
 }

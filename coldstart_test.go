@@ -11,12 +11,14 @@ import (
 	"github.com/dahernan/gopherdiscovery"
 )
 
-// A new town sees itself as soon as each client has been asked once, long
-// before the list is complete.
+// A new town sees itself as soon as no more clients come in, long before the
+// list is complete. The first list is whole.
 func TestColdStart(t *testing.T) {
 	const (
-		batch = 20 * time.Millisecond  // JoinInterval
-		retry = 100 * time.Millisecond // the longest first pause of a dialer
+		batch  = 20 * time.Millisecond   // JoinInterval
+		settle = 50 * time.Millisecond   // in which nothing comes in
+		retry  = 100 * time.Millisecond  // the longest first pause of a dialer
+		others = 1250 * time.Millisecond // in which others that waited may come
 	)
 	names := []string{"a", "b", "c", "d", "e"}
 	for _, test := range []struct {
@@ -24,11 +26,11 @@ func TestColdStart(t *testing.T) {
 		servers []time.Duration // when each starts
 		within  time.Duration   // until all have the list of all
 	}{
-		{"server first", []time.Duration{0}, batch},
-		{"clients first", []time.Duration{time.Millisecond}, retry + batch},
-		{"two servers first", []time.Duration{0, 0}, batch},
-		{"two servers, one of them last", []time.Duration{0, 50 * time.Millisecond}, batch},
-		{"two servers, both last", []time.Duration{50 * time.Millisecond, time.Millisecond}, retry + batch},
+		{"server first", []time.Duration{0}, batch + settle},
+		{"clients first", []time.Duration{time.Millisecond}, retry + others},
+		{"two servers first", []time.Duration{0, 0}, batch + settle},
+		{"two servers, one of them last", []time.Duration{0, 50 * time.Millisecond}, batch + settle},
+		{"two servers, both last", []time.Duration{50 * time.Millisecond, time.Millisecond}, retry + others},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			gopherdiscovery.FakeTime(t, func(t *testing.T) {
@@ -56,6 +58,9 @@ func TestColdStart(t *testing.T) {
 				synctest.Wait()
 				for i, r := range records {
 					r.expectAllWithin(t, names[i], test.within, strings.Join(names, " "))
+					if len(r.got) != 1 {
+						t.Errorf("%s: delivered %v, want one list", names[i], r.got)
+					}
 				}
 				for _, c := range clients {
 					for n, s := range c.Servers() {
@@ -89,8 +94,9 @@ func (r *record) expectAllWithin(t *testing.T, name string, within time.Duration
 	}
 }
 
-// The first names are delivered at once. The list is known to be complete once
-// all clients have had PollTime to connect.
+// The first list waits until no clients have come in for 50 ms. Then each change
+// is delivered at once. The list is known to be complete once all clients have
+// had time to connect.
 func TestListIsIncompleteAtFirst(t *testing.T) {
 	gopherdiscovery.FakeTime(t, func(t *testing.T) {
 		w := newTown(t)
@@ -98,18 +104,19 @@ func TestListIsIncompleteAtFirst(t *testing.T) {
 		sub := w.subscriber("sub", 0)
 		lists := newRecord(sub.Changes())
 		expectState(t, sub, true, false)
-		lists.expect(t)
 		w.client("a", 0)
-		lists.expect(t, delivered{0, "a"})
+		synctest.Wait()
 		for i := range 3 {
-			w.client(fmt.Sprint("b", i), 0)
+			w.client(fmt.Sprint("b", i), 0) // they are asked 20 ms later
 		}
-		time.Sleep(20*time.Millisecond - 1)
+		time.Sleep(70*time.Millisecond - 1)
 		lists.expect(t)
 		time.Sleep(1 * time.Nanosecond)
-		lists.expect(t, delivered{20 * time.Millisecond, "a b0 b1 b2"})
+		lists.expect(t, delivered{70 * time.Millisecond, "a b0 b1 b2"})
+		w.client("c", 0)
+		lists.expect(t, delivered{70 * time.Millisecond, "a b0 b1 b2 c"})
 
-		time.Sleep(1980*time.Millisecond - 1)
+		time.Sleep(1930*time.Millisecond - 1)
 		expectState(t, sub, true, false)
 		time.Sleep(1 * time.Nanosecond)
 		expectState(t, sub, true, true)

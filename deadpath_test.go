@@ -8,34 +8,32 @@ import (
 	"github.com/dahernan/gopherdiscovery"
 )
 
-// The path of a client is dead, but both ends of its connection stay open. The
-// server considers the client hung. The client dials again after 30 s without a
-// survey, and is listed again.
+// The path of a client is dead, but both ends of its connection stay open. After
+// three pauses the client dials again. The server, which considers it hung, has
+// then just dropped it.
 func TestDeadPathOfAClient(t *testing.T) {
 	gopherdiscovery.FakeTime(t, func(t *testing.T) {
 		w, _, lists := crowded(t) // asked at 8 s
 		w.Deaden("survey0/a3")
-		// The client misses the polls at 10 s and 13 s, which last a second
-		// each.
 		time.Sleep(5*time.Second - 1)
 		lists.expect(t)
-		time.Sleep(time.Nanosecond)
-		lists.expect(t, delivered{14 * time.Second, "a0 a1 a2 a4 a5 a6 a7 a8 a9"})
-		time.Sleep(24*time.Second - 1)
-		lists.expect(t)
-		if got := len(w.Conns("survey0/a3")); got != 1 {
-			t.Errorf("got %d connections of the client, want 1", got)
-		}
+		w.ExpectConns(t, "survey0/a3", 1, 1)
 		time.Sleep(back)
-		lists.expectWithin(t, 38*time.Second, 38*time.Second+back, ten)
-		if got := len(w.Conns("survey0/a3")); got != 2 {
-			t.Errorf("got %d connections of the client, want 2", got)
+		w.ExpectConns(t, "survey0/a3", 2, 2)
+		time.Sleep(time.Second)
+		w.ExpectConns(t, "survey0/a3", 2, 1)
+		synctest.Wait()
+		lists.mu.Lock()
+		last := lists.got[len(lists.got)-1]
+		lists.mu.Unlock()
+		if last.at > 14*time.Second+back || last.list != ten {
+			t.Errorf("delivered last %v, want %q by %v", last, ten, 14*time.Second+back)
 		}
+		lists.forget()
 		time.Sleep(10 * time.Minute)
 		lists.expect(t)
-		if got := len(w.Conns("survey0/a0")); got != 1 {
-			t.Errorf("got %d connections of another client, want 1", got)
-		}
+		w.ExpectConns(t, "survey0/a3", 2, 1)
+		w.ExpectConns(t, "survey0/a0", 1, 1)
 	})
 }
 
@@ -50,7 +48,7 @@ func TestDeadPathOfAllClients(t *testing.T) {
 	})
 }
 
-// A client whose surveys are far apart waits for ten times the pause between
+// A client whose surveys are far apart waits for three times the pause between
 // them.
 func TestDeadPathWithRareSurveys(t *testing.T) {
 	gopherdiscovery.FakeTime(t, func(t *testing.T) {
@@ -61,14 +59,12 @@ func TestDeadPathWithRareSurveys(t *testing.T) {
 		w.client("a", 0)
 		time.Sleep(35 * time.Second) // it was asked at 0, 10, 20 and 30 s
 		w.Deaden("survey0/a")
-		time.Sleep(95*time.Second - 1)
-		if got := len(w.Conns("survey0/a")); got != 1 {
-			t.Errorf("got %d connections before 10 pauses, want 1", got)
-		}
+		time.Sleep(25*time.Second - 1)
+		w.ExpectConns(t, "survey0/a", 1, 1)
 		time.Sleep(back)
-		if got := len(w.Conns("survey0/a")); got != 2 {
-			t.Errorf("got %d connections after 10 pauses, want 2", got)
-		}
+		w.ExpectConns(t, "survey0/a", 2, 2)
+		time.Sleep(time.Second)
+		w.ExpectConns(t, "survey0/a", 2, 1)
 	})
 }
 
@@ -97,50 +93,45 @@ func TestDeadPathOfASubscriber(t *testing.T) {
 }
 
 // A client also notices that its path has died before it knew the pause between
-// surveys: late on its first connection, and soon on a later one.
+// surveys.
 func TestDeadPathFromTheFirstSurvey(t *testing.T) {
 	gopherdiscovery.FakeTime(t, func(t *testing.T) {
 		w := newTown(t)
 		w.server(0)
-		start := time.Now()
 		w.client("a", 0)
 		synctest.Wait() // it has been asked once
 		w.Deaden("survey0/a")
-		time.Sleep(time.Hour - 1)
-		if got := len(w.Conns("survey0/a")); got != 1 {
-			t.Errorf("got %d connections within an hour, want 1", got)
-		}
+		time.Sleep(30*time.Second - 1)
+		w.ExpectConns(t, "survey0/a", 1, 1)
 		time.Sleep(back)
-		if got := len(w.Conns("survey0/a")); got != 2 {
-			t.Errorf("got %d connections after an hour, want 2", got)
-		}
-		time.Sleep(time.Minute) // it is asked every 2 s
-		w.Cut("survey0/a")
-		time.Sleep(back)
-		w.Deaden("survey0/a")
-		time.Sleep(2*time.Minute - back)
-		if got := len(w.Conns("survey0/a")); got != 3 {
-			t.Errorf("got %d connections, want 3", got)
-		}
-		time.Sleep(back + 2*time.Second)
-		if got := len(w.Conns("survey0/a")); got != 4 {
-			t.Errorf("got %d connections %v after the start, want 4", got, time.Since(start))
-		}
+		w.ExpectConns(t, "survey0/a", 2, 2)
+		time.Sleep(time.Second)
+		w.ExpectConns(t, "survey0/a", 2, 1)
 	})
 }
 
-// A server that surveys every hour, and soon after a client has connected,
-// keeps its clients.
+// A server that surveys seldom, and soon after a client has connected, is
+// doubted less and less often, and loses its clients never.
 func TestRareSurveysAreNoDeadPath(t *testing.T) {
-	gopherdiscovery.FakeTime(t, func(t *testing.T) {
-		w := newTown(t)
-		rare := bubbleOptions
-		rare.PollTime = 55 * time.Minute
-		startServerAt(t, w.URL(survey(0)), w.URL(lists(0)), rare)
-		w.client("a", 0)
-		time.Sleep(20 * time.Hour)
-		if got := len(w.Conns("survey0/a")); got != 1 {
-			t.Errorf("got %d connections, want 1", got)
-		}
-	})
+	for _, test := range []struct {
+		pollTime time.Duration
+		conns    int
+	}{{50 * time.Second, 2}, {10 * time.Minute, 6}, {55 * time.Minute, 8}} {
+		t.Run(test.pollTime.String(), func(t *testing.T) {
+			gopherdiscovery.FakeTime(t, func(t *testing.T) {
+				w := newTown(t)
+				rare := bubbleOptions
+				rare.PollTime = test.pollTime
+				startServerAt(t, w.URL(survey(0)), w.URL(lists(0)), rare)
+				lists := newRecord(w.subscriber("sub", 0).Changes())
+				w.client("a", 0)
+				time.Sleep(20 * time.Second)
+				synctest.Wait()
+				lists.expect(t, delivered{50 * time.Millisecond, "a"})
+				time.Sleep(20 * time.Hour)
+				lists.expect(t)
+				w.ExpectConns(t, "survey0/a", test.conns, 1)
+			})
+		})
+	}
 }

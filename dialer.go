@@ -37,8 +37,9 @@ type Dialer struct {
 	TLSConfig *tls.Config
 
 	// Logger receives a record when a server is lost or found again, and for
-	// bad input, once per connection. A logger that is slow or hangs does no
-	// harm, as described for [Options.Logger]. If nil, [slog.Default] is used.
+	// bad input, once per remote host and reason. A logger that is slow or
+	// hangs does no harm, as described for [Options.Logger]. If nil,
+	// [slog.Default] is used.
 	Logger *slog.Logger
 }
 
@@ -93,12 +94,16 @@ func (d *Dialer) ClientWithSub(ctx context.Context, urlServer, urlPubSub, servic
 // asks for whole lists.
 //
 // The argument url may consist of several URLs, separated by commas. The
-// subscriber then delivers the union of the newest lists of all connected
-// servers. A server that has missed three beats does not count while another
-// server speaks, and counts again when its list is complete; see
-// [Options.PollTime] for the beat. The subscriber gives up a connection after
-// ten silent beats, but not before 30 seconds have passed. A publisher of whole
-// lists has no beat and may be silent for any time.
+// subscriber then delivers the union of the newest lists of all servers.
+//
+// A server is away while it is not connected or has missed three beats; see
+// [Options.PollTime] for the beat. While other servers count, names that only
+// the server which is away knows stay for 30 seconds. A name that the others
+// remove meanwhile does not come back through it before it has had the time to
+// find out, 35 seconds. When no server counts, the last list stands. The
+// subscriber gives up a connection after ten silent beats, but not before 30
+// seconds have passed. A publisher of whole lists has no beat and may be silent
+// for any time.
 //
 // The error matches [ErrInvalidURL] or [ErrInvalidArgument].
 func (d *Dialer) NewSubscriber(ctx context.Context, url string) (*Subscriber, error) {

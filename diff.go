@@ -1,6 +1,10 @@
 package gopherdiscovery
 
-import "slices"
+import (
+	"slices"
+
+	"github.com/dahernan/gopherdiscovery/internal/wire"
+)
 
 // Diff compares two lists. It returns the names that are only in after as
 // joined, and the names that are only in before as left. Both results are
@@ -8,7 +12,7 @@ import "slices"
 // be unsorted and may contain duplicates. They are not modified. A nil list is
 // an empty one.
 func Diff(before, after []string) (joined, left []string) {
-	left, joined = compare(sorted(before), sorted(after))
+	left, joined = wire.Compare(sorted(before), sorted(after))
 	return joined, left
 }
 

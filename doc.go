@@ -20,30 +20,35 @@
 // [Options.PollTime]. Each client answers with the name of its service.
 // Subscribers get the list when they connect, and each change of it.
 // Subscribers of this library are sent only the names that join and leave.
-// All others are sent the whole list, over PUB and SUB. A client leaves the
-// list when its connection ends, or when it has missed
-// [Options.MissedSurveys] surveys in a row.
+// All others are sent the whole list, over PUB and SUB. A client that closes
+// says goodbye and leaves the list at once. One that is killed leaves a moment
+// after its connection has ended, and one that hangs when it has missed
+// [Options.MissedSurveys] surveys in a row. If most connections end together,
+// the clients have [Options.ReturnTime] to come back.
 //
 // # Guarantees
 //
 //   - After the last change, every subscriber holds the newest list. A slow
 //     reader may miss lists in between, but never the newest.
+//   - The first list of a new cluster has all clients that start together.
 //   - Lists are sorted and without duplicates. The same list is never
 //     delivered twice in a row. Each delivery is a new slice that belongs to
 //     the receiver.
 //   - An empty list means that no peer is left. While no server can be
 //     reached, nothing is delivered, and the last list remains valid.
 //   - A live client is not dropped because there are many clients, because
-//     another client hangs, or because a reader is slow.
+//     other clients hang, because a reader is slow, or because the server was
+//     stopped. A client that alone loses its connection leaves, and is back
+//     when it has another one.
 //   - Clients and subscribers may start before their server and outlive it.
-//     Clients that reconnect within one PollTime after a restart of the
-//     server stay on the list throughout.
+//     Clients that are back within ReturnTime after a restart of the server,
+//     or after the loss of most connections, stay on the list throughout.
 //   - Cancel does not block. After Wait or Close, all sockets are closed, all
 //     addresses are free, and all goroutines have ended or are about to.
 //   - With several servers, one that is dead, restarting or hanging neither
 //     removes a live peer nor keeps a dead one.
 //   - Input from the network is checked. Bad input is dropped, counted in
-//     [Stats], and logged once per connection.
+//     [Stats], and logged once per remote host and reason.
 //
 // # URLs
 //

@@ -173,7 +173,7 @@ func (e *endpoint) refuse(c io.Closer, from string, err error) {
 	}
 	_ = c.Close()
 	if !closing && !errors.Is(err, errHungUp) {
-		e.warnings.warn("new connection closed", "from", from, "error", err)
+		e.warnings.warn("new connection closed", from, err)
 	}
 }
 

@@ -1,6 +1,8 @@
 package gopherdiscovery
 
 import (
+	"github.com/dahernan/gopherdiscovery/internal/membership"
+
 	"errors"
 	"fmt"
 )
@@ -45,17 +47,24 @@ var (
 	errTooLong        = errors.New("message too long")
 	errExpired        = errors.New("the certificate of the other side has expired")
 	errSilent         = errors.New("the server has fallen silent")
+	errUnacknowledged = errors.New("the server's machine acknowledges nothing")
 	errWithdrawn      = errors.New("no longer authorized")
 	errEmpty          = errors.New("empty")
 	errNoSurveyID     = errors.New("no survey id")
 	errUnknownSurvey  = errors.New("no such survey was sent")
 	errMalformed      = errors.New("malformed message")
-	errListTooLong    = fmt.Errorf("the list is longer than %d bytes", maxListLen)
+	errListTooLong    = fmt.Errorf("the list is longer than %d bytes", membership.MaxListLen)
 	errWrongSum       = errors.New("the message does not apply to the list that was sent before")
+	errInvalidNames   = errors.New("the list has invalid names")
 	errOtherList      = errors.New("the subscriber's list is not the server's, although it has the same sum")
 	errSubscriberSent = errors.New("unexpected message from a subscriber")
 	errTooManyHops    = fmt.Errorf("more than %d hops", maxHops)
-	errTooManyNames   = fmt.Errorf("more than %d names on one connection", maxNames)
 	errTooManyAnswers = fmt.Errorf("more than %d messages since the last survey", maxAnswers)
-	errListFull       = fmt.Errorf("the list is full: %d names or %d bytes", maxTotalNames, maxListLen)
 )
+
+// reasons are the errors that one remote host is likely to cause again.
+var reasons = []error{
+	errNotSP, errOtherProtocol, errTLS, errNoTLS, errSlowHandshake, errGaveWay, errFull,
+	errTooLong, errExpired, errWithdrawn, errEmpty, errNoSurveyID, errUnknownSurvey, errMalformed,
+	errSubscriberSent, errTooManyHops, errTooManyAnswers,
+}

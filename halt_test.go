@@ -3,7 +3,6 @@ package gopherdiscovery_test
 import (
 	"fmt"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/dahernan/gopherdiscovery"
@@ -63,38 +62,42 @@ func TestHaltIsSeenByNoSubscriber(t *testing.T) {
 	}
 }
 
-// A server that resumes is incomplete for PollTime. A subscriber that has a
-// list is told of changes only at the end of that time. Others are told at once
-// who is there.
-func TestServerHoldsBackAfterAHalt(t *testing.T) {
+// A client that lost its connection while the server was stopped has ReturnTime
+// to come back. Joins are seen at once meanwhile.
+func TestClientsReturnAfterAHalt(t *testing.T) {
 	gopherdiscovery.FakeTime(t, func(t *testing.T) {
-		w, clients, lists := halted(t)
-		time.Sleep(3 * time.Second) // it stopped at 4 s
-		clients[0].Close()
+		w, clients, lists := halted(t) // it will stop at 4 s
+		time.Sleep(3 * time.Second)
+		w.Cut("survey0/a0")
+		clients[0].Close() // its goodbye is lost
 		w.client("b", 0)
 		time.Sleep(4 * time.Second)
 		w.goOn()
-		synctest.Wait()
-		sub := w.subscriber("new", 0)
-		newcomer := newRecord(sub.Changes())
-		expectState(t, sub, true, false)
-		time.Sleep(200*time.Millisecond - 1)
-		newcomer.expect(t) // it must not be told of the dead
-		time.Sleep(time.Nanosecond)
-		newcomer.expect(t, delivered{200 * time.Millisecond, ten[3:] + " b"})
-		time.Sleep(1800*time.Millisecond - 1)
-		expectState(t, sub, true, false)
+		time.Sleep(20 * time.Millisecond) // JoinInterval
+		lists.expectWithin(t, 10*time.Second, 10020*time.Millisecond, ten+" b")
+		time.Sleep(1980*time.Millisecond - 1)
 		lists.expect(t)
 		time.Sleep(1 * time.Nanosecond)
-		expectState(t, sub, true, true)
 		lists.expect(t, delivered{12 * time.Second, ten[3:] + " b"})
-		newcomer.expect(t)
 	})
 }
 
-// gathered is the delay before the leave of one of many clients is published,
-// since others may follow at once.
-const gathered = 5 * time.Millisecond
+// A client that closed while the server was stopped leaves as the server goes
+// on.
+func TestGoodbyeDuringAHalt(t *testing.T) {
+	gopherdiscovery.FakeTime(t, func(t *testing.T) {
+		w, clients, lists := halted(t)
+		time.Sleep(3 * time.Second)
+		clients[0].Close()
+		time.Sleep(4 * time.Second)
+		w.goOn()
+		lists.expect(t, delivered{10100 * time.Millisecond, ten[3:]})
+	})
+}
+
+// gathered is the delay before the end of one of many connections is published
+// as a leave, since others may follow at once.
+const gathered = 20 * time.Millisecond
 
 // After the halt a leave is seen at once again.
 func TestServerIsItselfAfterAHalt(t *testing.T) {
@@ -105,7 +108,6 @@ func TestServerIsItselfAfterAHalt(t *testing.T) {
 		time.Sleep(5 * time.Second)
 		lists.expect(t)
 		clients[0].Close()
-		time.Sleep(gathered)
-		lists.expect(t, delivered{12*time.Second + gathered, ten[3:]})
+		lists.expect(t, delivered{12 * time.Second, ten[3:]})
 	})
 }

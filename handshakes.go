@@ -4,16 +4,26 @@ import (
 	"container/list"
 	"context"
 	"io"
+	"math"
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/dahernan/gopherdiscovery/internal/membership"
 )
 
 // handshakes are the handshakes in progress at the listeners of a server.
 type handshakes struct {
-	mu    sync.Mutex     // guards the fields below
-	list  list.List      // of *handshake, the oldest first
-	count map[string]int // by the URL of the listener
+	mu    sync.Mutex             // guards the fields below
+	list  list.List              // of *handshake, the oldest first
+	byURL map[string]*atListener // by the URL of the listener
+}
+
+// atListener describes the handshakes at one listener.
+type atListener struct {
+	count int       // in progress
+	began time.Time // when the last one began
+	late  time.Time // when one last ended that had to wait for this process
 }
 
 // handshake is a handshake in progress.
@@ -55,15 +65,24 @@ func (h *handshakes) add(ctx context.Context, s *handshake) {
 func (h *handshakes) tryAdd(ctx context.Context, s *handshake) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if h.count[s.url] >= maxHandshakes && ctx.Err() == nil {
+	at := h.atLocked(s.url)
+	if at.count >= maxHandshakes && ctx.Err() == nil {
 		return false
 	}
-	if h.count == nil {
-		h.count = make(map[string]int)
-	}
-	h.count[s.url]++
+	at.count++
+	at.began = time.Now()
 	s.place = h.list.PushBack(s)
 	return true
+}
+
+func (h *handshakes) atLocked(url string) *atListener {
+	if h.byURL == nil {
+		h.byURL = make(map[string]*atListener)
+	}
+	if h.byURL[url] == nil {
+		h.byURL[url] = new(atListener)
+	}
+	return h.byURL[url]
 }
 
 // remove removes a handshake that has ended. It returns false if the connection
@@ -76,8 +95,33 @@ func (h *handshakes) remove(s *handshake) bool {
 	}
 	h.list.Remove(s.place)
 	s.place = nil
-	h.count[s.url]--
+	h.atLocked(s.url).count--
 	return true
+}
+
+// wasLate records that a handshake at a URL had to wait for this process.
+func (h *handshakes) wasLate(url string) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.atLocked(url).late = time.Now()
+}
+
+// state returns the state of the handshakes at a URL.
+func (h *handshakes) state(url string) membership.Handshakes {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	at := h.atLocked(url)
+	state := membership.Handshakes{Late: at.late, Began: at.began}
+	for e := h.list.Front(); e != nil && !state.Waiting; e = e.Next() {
+		s := e.Value.(*handshake)
+		state.Waiting = s.url == url && s.waitsForUs()
+	}
+	return state
+}
+
+// waitsForUs reports whether this process is the slow side of the handshake.
+func (s *handshake) waitsForUs() bool {
+	return s.protectedUntil.Load() == math.MaxInt64 || s.conn.unread()
 }
 
 // giveWay closes the oldest connection that is keeping us waiting for its

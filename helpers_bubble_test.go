@@ -25,6 +25,7 @@ const (
 var bubbleOptions = gopherdiscovery.Options{
 	SurveyTime: 1 * time.Second,
 	PollTime:   2 * time.Second,
+	ReturnTime: 2 * time.Second,
 	Logger:     slog.New(slog.DiscardHandler),
 }
 

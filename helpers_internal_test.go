@@ -57,6 +57,11 @@ func (g *gate) Handle(_ context.Context, r slog.Record) error {
 // quietSettings are the settings of an endpoint without a log.
 var quietSettings = settings{log: &asyncLog{logger: slog.New(slog.DiscardHandler)}}
 
+// newTestRedialer returns the redialer of a line without a socket.
+func newTestRedialer(e *endpoint, a address) *redialer {
+	return newRedialer(newLine(&socket{endpoint: e}, a, newOutage(e, a), nil))
+}
+
 // nothing is a connection on which nothing happens.
 type nothing struct{ mangos.TranPipe }
 

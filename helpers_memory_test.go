@@ -218,6 +218,12 @@ func (c *MemoryConn) freeze(frozen bool) {
 	}
 }
 
+// Freeze stops delivery on the connection, or lets it go on.
+func (c *MemoryConn) Freeze(frozen bool) { c.freeze(frozen) }
+
+// Cut breaks the connection.
+func (c *MemoryConn) Cut() { c.cut() }
+
 func (c *MemoryConn) cut() {
 	for _, s := range []*memoryStream{c.up, c.down} {
 		s.change(func() { s.cut = true })
@@ -251,8 +257,16 @@ func (e *memoryEnd) tryWrite(b []byte) (int, error) { return e.out.tryWrite(b) }
 
 func (e *memoryEnd) unread() bool { return e.in.unread() }
 
+func (e *memoryEnd) unacked() int { return e.out.unacked() }
+
 func (e *memoryEnd) Close() error {
 	e.in.change(func() { e.in.noReader = true })
+	e.out.change(func() { e.out.noWriter = true })
+	return nil
+}
+
+// CloseWrite ends the direction in which this end writes.
+func (e *memoryEnd) CloseWrite() error {
 	e.out.change(func() { e.out.noWriter = true })
 	return nil
 }

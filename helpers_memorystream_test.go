@@ -86,6 +86,16 @@ func (s *memoryStream) unread() bool {
 	return !s.frozen && s.trickle == 0 && s.taken < len(s.sent)
 }
 
+// unacked is what a system at the other end would not have acknowledged.
+func (s *memoryStream) unacked() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.frozen {
+		return 0
+	}
+	return len(s.sent) - s.taken
+}
+
 func (s *memoryStream) write(b []byte) (n int, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -34,11 +34,11 @@ func (memoryTransport) NewListener(url string, sock mangos.Socket) (mangos.TranL
 }
 
 func (memoryTransport) NewDialer(url string, sock mangos.Socket) (mangos.TranDialer, error) {
-	e, a, _, err := route(url, sock)
+	l, err := sock.GetOption(optionLine)
 	if err != nil {
 		return nil, err
 	}
-	return &memoryDialer{connector: connector{redialer: newRedialer(e, a)}}, nil
+	return &memoryDialer{connector: connector{redialer: newRedialer(l.(*line))}}, nil
 }
 
 // behind returns the network and the name that an address stands for.
@@ -104,11 +104,12 @@ func (d *memoryDialer) Dial() (mangos.TranPipe, error) {
 		if err != nil {
 			return nil, err
 		}
-		return d.handshake(d.endpoint.ctx, nc, handshakeTime, changes)
+		return d.handshake(d.ctx, nc, handshakeTime, changes)
 	})
 	if err != nil {
+		d.failures++
 		return nil, err
 	}
-	d.since = time.Now()
+	d.since, d.failures = time.Now(), 0
 	return netPipe{made}, nil
 }

@@ -1,6 +1,42 @@
 package gopherdiscovery
 
-import "time"
+import (
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// ExpectConns checks how many connections to a name were made, and how many are
+// still open at the end that dialed.
+func (m *Memory) ExpectConns(t *testing.T, name string, made, open int) {
+	t.Helper()
+	synctest.Wait()
+	conns := m.Conns(name)
+	still := 0
+	for _, c := range conns {
+		c.up.change(func() {
+			if !c.up.noWriter {
+				still++
+			}
+		})
+	}
+	if len(conns) != made || still != open {
+		t.Errorf("%s: %d connections were made and %d are open, want %d and %d", name, len(conns), still, made, open)
+	}
+}
+
+// Mute stops delivery of what the peers behind a name send, and what is
+// delivered to them goes on, if sending is true; otherwise the reverse. It
+// concerns existing connections only.
+func (m *Memory) Mute(name string, sending bool) {
+	for _, c := range m.Conns(name) {
+		s := c.down
+		if sending {
+			s = c.up
+		}
+		s.change(func() { s.frozen = true })
+	}
+}
 
 // Deaden stops delivery on the existing connections to a name, although both
 // ends stay open. Later connections work, as if something on the path had

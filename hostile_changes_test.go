@@ -29,7 +29,7 @@ func sum(names ...string) string {
 	for _, name := range names {
 		hash := fnv.New64a()
 		_, _ = hash.Write([]byte(name))
-		sum += hash.Sum64()
+		sum += mixed(hash.Sum64())
 	}
 	return number(sum)
 }

@@ -33,13 +33,15 @@ func TestStockClientWithOurServer(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
+			// One client stays, so that the others are not all that there are.
+			announce(t, server, "another")
 			ours := announce(t, server, "ours")
 			answerSurveys(client, "stock")
-			awaitMessage(t, subscriber, "ours|stock")
+			awaitMessage(t, subscriber, "another|ours|stock")
 			ours.Close()
-			awaitMessage(t, subscriber, "stock")
+			awaitMessage(t, subscriber, "another|stock")
 			client.Close()
-			awaitMessage(t, subscriber, "")
+			awaitMessage(t, subscriber, "another")
 		})
 	}
 }

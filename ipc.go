@@ -73,7 +73,7 @@ func isAbandoned(ctx context.Context, path string) bool {
 	if err != nil || file.Mode().Type() != os.ModeSocket {
 		return false
 	}
-	d := net.Dialer{Timeout: redialMin}
+	d := net.Dialer{Timeout: connectTime}
 	nc, err := d.DialContext(ctx, "unix", path)
 	if err == nil {
 		_ = nc.Close()

@@ -3,6 +3,8 @@ package gopherdiscovery
 import (
 	"net"
 	"time"
+
+	"github.com/dahernan/gopherdiscovery/internal/membership"
 )
 
 // Defaults for zero fields of [Options].
@@ -11,6 +13,7 @@ const (
 	defaultPollTime      = 2 * time.Second
 	defaultJoinInterval  = 20 * time.Millisecond
 	defaultMissedSurveys = 2
+	defaultReturnTime    = 5 * time.Second
 	defaultMaxClients    = 10000
 )
 
@@ -23,24 +26,13 @@ const (
 	// Both consist of a few hops, an ID and at most one name.
 	maxSurveyLen = 4 << 10
 
-	// maxListLen is the maximum length of a list, in bytes. A message that
-	// carries a list or a change may also have a header.
-	maxListLen   = 64 << 20
-	maxUpdateLen = maxListLen + 32
-
-	// maxNames is the maximum number of names on one connection, such as that
-	// of a device. maxTotalNames is the maximum for a server, which counts a
-	// name once for each connection.
-	maxNames      = 4096
-	maxTotalNames = 1 << 17
+	// maxUpdateLen is the maximum length of a message that carries a list or a
+	// change, which may also have a header.
+	maxUpdateLen = membership.MaxListLen + 32
 
 	// maxAnswers is the maximum number of messages on a connection between two
 	// surveys. It is twice the number of names, because answers may be late.
-	maxAnswers = 2 * maxNames
-
-	// surveysRemembered is the number of surveys of a connection that may still
-	// be answered.
-	surveysRemembered = 32
+	maxAnswers = 2 * membership.MaxNames
 )
 
 // Buffers and queues.
@@ -80,6 +72,11 @@ const (
 	// cause on one socket.
 	warningsPerSecond = 10
 
+	// A warning is logged again after repeatAfter. The causes of at most
+	// maxCauses warnings are remembered.
+	repeatAfter = time.Hour
+	maxCauses   = 1024
+
 	// callbackGrace is how long the end of a server, client or subscriber waits
 	// for calls of Logger and Authorize to return.
 	callbackGrace = 500 * time.Millisecond
@@ -87,8 +84,13 @@ const (
 
 // Handshakes and accepting.
 const (
-	// handshakeTime is the maximum time to connect, and the maximum time that
-	// the other side may be silent in a handshake.
+	// connectTime is the maximum time to connect to one address. Systems send a
+	// SYN at once and after 1 s, and the next one not before 3 s. A new attempt
+	// begins with a SYN, and perhaps with another address.
+	connectTime = 2 * time.Second
+
+	// handshakeTime is the maximum time that the other side may be silent in a
+	// handshake, and that a host name may take to be resolved.
 	handshakeTime = 5 * time.Second
 
 	// welcomeTime is how long a subscriber that asks for changes waits for
@@ -103,9 +105,10 @@ const (
 	// have many others to serve.
 	maxPatience = 4 * handshakeTime
 
-	// maxExtensions is how often a handshake is given another handshakeTime
-	// because this process is late.
+	// maxExtensions is how often a handshake is given another handshakeTime, or
+	// lateAfter after a small delay, because this process is late.
 	maxExtensions = 3
+	lateAfter     = 50 * time.Millisecond
 
 	// minHelloTime is the minimum time that remains for the handshake of SP
 	// after that of TLS.
@@ -121,6 +124,13 @@ const (
 	// maxReadAhead is how many bytes are read from the other side while a
 	// handshake waits for its turn.
 	maxReadAhead = 4 << 10
+
+	// A handshake of TLS that has waited longer than longWait for its turns, or
+	// any that has not begun for longStart, means that clients are coming in
+	// faster than this process can serve them. Those that have given up come
+	// again.
+	longWait  = 100 * time.Millisecond
+	longStart = time.Second
 
 	// helloGrace is how long the other side may be silent in a handshake before
 	// the handshake may be abandoned to make room. begunGrace is the same once
@@ -140,7 +150,7 @@ const (
 const (
 	// The pause before each attempt to connect grows by half from redialMin to
 	// redialMax.
-	redialMin = 100 * time.Millisecond
+	redialMin = 40 * time.Millisecond
 	redialMax = time.Second
 
 	// attemptDelay is how long an attempt to connect to one address of a name
@@ -154,100 +164,57 @@ const (
 	steadyMin = time.Second
 	steadyMax = time.Minute
 
-	// vanishedAfter is how long a connection is kept whose other end
-	// acknowledges or reads nothing. That allows for a bad network: a silent
-	// client leaves the list long before.
+	// acceptedTimeout is how long a server keeps a connection whose other end
+	// acknowledges or reads nothing. That allows for a bad network.
+	acceptedTimeout = 20 * time.Second
+
+	// dialedTimeout is the same for clients and subscribers. They notice a dead
+	// path by themselves, and a connection that they keep is of use when the
+	// machine of the server was only suspended.
+	dialedTimeout = 10 * time.Minute
+
+	// vanishedAfter is the minimum time for which a server in changes may be
+	// silent before a subscriber gives the connection up.
 	vanishedAfter = 30 * time.Second
 )
 
-// keepAlive detects within 10 seconds that the machine at the other end has
-// vanished. The number of probes allows for a network that loses one packet in
-// ten.
+// keepAlive probes an idle connection, so that the other end of one that is
+// gone resets it soon. On Linux a machine that has vanished is noticed after
+// acceptedTimeout or dialedTimeout, and elsewhere after 10 seconds. The number
+// of probes allows for a network that loses one packet in ten.
 var keepAlive = net.KeepAliveConfig{Enable: true, Idle: 3 * time.Second, Interval: time.Second, Count: 7}
 
-// The timing of the server.
+// What a server publishes.
 const (
-	// settleTime is how long a join waits for other newcomers that were
-	// surveyed with it. It is also the minimum interval between lists with new
-	// names on known connections, so that a burst of names makes a few lists.
-	settleTime = 5 * time.Millisecond
+	// greetingTime is the minimum interval at which the server looks again at all
+	// subscribers that wait because clients are coming in.
+	greetingTime = 5 * time.Millisecond
 
-	// The interval between lists of joins is the median time that newcomers
-	// take to answer, up to shortListPace. A median below shortestPace causes no
-	// wait. Beyond paceNames names, what exceeds shortestPace grows with the
-	// square of their number, up to longestPace. The median is of at most
-	// paceSample times.
-	paceSample    = 64
-	shortestPace  = 50 * time.Millisecond
-	shortListPace = time.Second
-	paceNames     = 1000
-	longestPace   = 3 * time.Second
-
-	// A poll whose end is noticed more than lateAfter late is extended by
-	// graceTime or SurveyTime, whichever is shorter, because some answers may
-	// not have been read yet.
-	lateAfter = 50 * time.Millisecond
-	graceTime = 200 * time.Millisecond
-
-	// A server that runs later than this was stopped.
-	serverHalt = 500 * time.Millisecond
-
-	// maxRestarts is how often a server that is stopped again, or loses most
-	// connections again, restarts the wait for a complete list.
-	maxRestarts = 5
-
-	// maxYields is how often the loop yields to goroutines that may have to
-	// report the end of another connection.
-	maxYields = 8
-
-	// serverTick is the maximum time between two runs of the loop. It makes the
-	// loop notice that the process was stopped.
-	serverTick = 250 * time.Millisecond
-
-	// When at least minLosses connections, and most of all, end within
-	// lossWindow, the server's network is the likelier cause. The names that
-	// were listed before are remembered for lossMemory.
-	minLosses  = 3
-	lossWindow = time.Second
-	lossMemory = 10 * time.Minute
-
-	// The list stays incomplete for returnWindow more when one of those names
-	// has come back so lately, and others have not. It is the longest pause
-	// between two attempts to connect.
-	returnWindow = redialMax
-
-	// The end of a connection is published after lossSettle, or at once with
-	// fewer than minConnsToGather connections. If more have ended by then, most
-	// may follow, and a busy machine reports their ends slowly: the list waits
-	// until no connection has ended for burstSettle, but at most longestBurst.
-	minConnsToGather = 8
-	lossSettle       = 5 * time.Millisecond
-	burstSettle      = 100 * time.Millisecond
-	longestBurst     = time.Second
-
-	// A poll is doubted when at least minToDoubt names are silent, and more
-	// than one in doubtShare. The self-preservation of Eureka begins with 15 %,
-	// which is nearly the same.
-	minToDoubt = 3
-	doubtShare = 7
-
-	// A name is not dropped before its silence has lasted patienceFactor times
-	// as long as its slowest answer. Where one packet in ten is lost, one
-	// answer in 10^n takes 2^n retransmission timeouts. The slowest time decays
-	// with each answer, by one part in slowestDecay.
-	patienceFactor = 64
-	slowestDecay   = 64
-
-	// maxSilence is the maximum patience with one name. It is also the minimum
-	// while many names are silent, even if most of them are known to be slow.
-	// maxDoubt is the maximum patience with many names that used to be faster.
-	// No temporary overload lasts as long.
-	maxSilence = 30 * time.Second
-	maxDoubt   = 2 * time.Minute
+	// handshakesTime is the minimum interval at which the server looks whether
+	// handshakes wait for it, since it looks at each of them.
+	handshakesTime = 10 * time.Millisecond
 
 	// maxChanges is the maximum number of recent changes of the list that are
-	// kept. Together they are also no longer than the list, in bytes.
-	maxChanges = 256
+	// kept. Together they are also no longer than the list or minChangeBytes,
+	// in bytes. So some changes of short lists are kept as well.
+	maxChanges     = 256
+	minChangeBytes = 1 << 10
+
+	// maxFollowed is the maximum number of sums of lists for which it is
+	// remembered whether the current list follows from them.
+	maxFollowed = 4 * maxChanges
+)
+
+// The first message to a subscriber that has connected.
+const (
+	// While a server starts, a first list is sent when nothing has come in from
+	// clients for arrivalsSettle, and after longestArrivals at the latest.
+	arrivalsSettle  = 50 * time.Millisecond
+	longestArrivals = time.Second
+
+	// A subscriber that returns is told at once when fewer than fewLeaves names
+	// of its list have left, or not most.
+	fewLeaves = 3
 )
 
 // Beats and silence of a subscription in changes.
@@ -267,15 +234,24 @@ const (
 	missedBeats      = 3
 	shortestPatience = time.Second
 
-	// staleGrace is how long the first message after a silence does not count
-	// while another server counts. In that time a server that was stopped says
-	// that its list is incomplete.
-	staleGrace = 500 * time.Millisecond
+	// graceOfAway is how long the list of a server that has gone away counts on.
+	// A server that restarts, and its clients, are back long before.
+	graceOfAway = 30 * time.Second
 
-	// uncheckedBeats is how many beats a subscriber is not sent while an
-	// incomplete server has not yet checked the list that the subscriber holds.
-	// It is far below the number at which the subscriber gives up.
-	uncheckedBeats = 4
+	// A name that was removed elsewhere is barred for barTime. A server that
+	// runs needs at most 30 s, and some more for its message, to find out that
+	// the name has gone.
+	barTime = 35 * time.Second
+
+	// A subscriber remembers at most maxRemovals names that were removed. With
+	// fewer than minRemovals it is not worth looking which are still needed.
+	maxRemovals = 1 << 15
+	minRemovals = 64
+
+	// awaitedStart is how long the first list of a server that was down before
+	// may be incomplete: the other clients that have waited for it may be in
+	// their longest pause.
+	awaitedStart = redialMax + 250*time.Millisecond
 
 	// A connection is given up when it is silent for lostBeats beats, and at
 	// least for vanishedAfter.
@@ -286,22 +262,37 @@ const (
 	peerHalt = 100 * time.Millisecond
 )
 
-// How a client reacts when surveys stop.
+// goodbyeTime is how long a client that leaves waits until its servers have read
+// that it does. It is longer than the way there and back in most networks.
+const goodbyeTime = 100 * time.Millisecond
+
+// When a client doubts its connection and dials another one beside it.
 const (
+	// A connection is doubted when surveys are absent for missedPauses times the
+	// usual interval, and at least for shortestDoubt.
+	missedPauses  = 3
+	shortestDoubt = 5 * time.Second
+
+	// ackTime is how long data may be unacknowledged before a connection is
+	// doubted. On a network that loses one packet in ten, one answer in 10,000
+	// takes as long.
+	ackTime = 5 * time.Second
+
+	// replacedTime is how long a client keeps a connection that another one has
+	// replaced, because its first answer on that may still be on its way.
+	replacedTime = time.Second
+
 	// The interval between surveys is known when pulsePauses intervals were
 	// measured. Each shorter interval reduces it by one part in pulseDecay of
 	// the shorter one, so that surveys that were queued have little effect.
 	pulsePauses = 2
 	pulseDecay  = 2
 
-	// firstPulse is how long surveys may be absent while the interval is
-	// unknown. It is longer than the PollTime of most servers. Each connection
-	// that is given up by it multiplies it by pulseGrowth, up to longestPulse.
-	// So a server that surveys even less often loses a client only for a
-	// moment, and only a few times.
-	firstPulse   = time.Hour
-	pulseGrowth  = 4
-	longestPulse = 24 * time.Hour
+	// firstDoubt is how long surveys may be absent while the interval is
+	// unknown. Each doubt that does not prove right doubles these times, up to
+	// longestDoubt, so that a server that surveys seldom is soon doubted no more.
+	firstDoubt   = 30 * time.Second
+	longestDoubt = time.Hour
 )
 
 // The choice of the form of a subscription.

@@ -28,17 +28,20 @@ type link struct {
 	endpoint       *endpoint
 	ipc            bool
 	in             *bufio.Reader
-	readBy         time.Time // the handshake's deadline for the other side
-	extensions     int       // of readBy, so far
+	readBy         time.Time     // the handshake's deadline for the other side
+	extensions     int           // of readBy, so far
+	waited         time.Duration // for turns, in the handshake of TLS
 	close          func() error
 	protectedUntil atomic.Int64 // see handshake
 	made           time.Time
 	lastRead       atomic.Int64 // nanoseconds since made; dialed links only
+	sent           atomic.Int64 // bytes below TLS since the handshakes
 
 	changes    bool          // the subscription is in changes
 	have       *uint64       // sum of the list the subscriber had; nil if none
 	beat       time.Duration // announced by the server; zero in the plain form
 	resumption *resumption   // nil unless dialed to a publisher
+	awaited    bool          // attempts failed before the dialer's first link
 
 	reported *atomic.Bool // bad input was logged; shared by a dialer's links
 	outage   *outage      // of the server at the other end; nil if accepted
@@ -83,6 +86,27 @@ func (l *link) unread() bool {
 		return err == nil && unread(raw)
 	}
 	return false
+}
+
+// unacked returns how many bytes the system has that the other side's system has
+// not acknowledged. It returns false where that is unknown.
+func (l *link) unacked() (bytes int, known bool) {
+	switch c := l.bare.(type) {
+	case interface{ unacked() int }:
+		return c.unacked(), true
+	case syscall.Conn:
+		if raw, err := c.SyscallConn(); err == nil && !l.ipc {
+			return unacked(raw)
+		}
+	}
+	return 0, false
+}
+
+// count counts bytes that were written to net. Those of TLS count below it.
+func (l *link) count(n int64) {
+	if l.net == l.bare {
+		l.sent.Add(n)
+	}
 }
 
 // newLink returns a link that the endpoint owns. If the endpoint is closed it
@@ -134,8 +158,11 @@ func (l *link) handshake(config *tls.Config, patience time.Duration) (err error)
 // handshakeTLS performs the TLS handshake. It returns how much of patience is
 // left, but at least minHelloTime.
 func (l *link) handshakeTLS(config *tls.Config, patience time.Duration) (left time.Duration, err error) {
-	hs := &tlsHandshakeConn{Conn: l.net, turns: &tlsTurns, protectedUntil: &l.protectedUntil, left: patience}
-	defer hs.end()
+	hs := &tlsHandshakeConn{Conn: l.net, turns: &tlsTurns, protectedUntil: &l.protectedUntil, sent: &l.sent, left: patience}
+	defer func() {
+		hs.end()
+		l.waited = hs.waited
+	}()
 	var tc *tls.Conn
 	if l.outage == nil {
 		tc = tls.Server(hs, config)
@@ -312,12 +339,16 @@ func (l *link) send(header, body []byte) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	parts := l.frame(header, body)
+	var n int64
 	var err error
 	if len(parts) == 1 {
-		_, err = l.net.Write(parts[0])
+		var wrote int
+		wrote, err = l.net.Write(parts[0])
+		n = int64(wrote)
 	} else {
-		_, err = parts.WriteTo(l.net)
+		n, err = parts.WriteTo(l.net)
 	}
+	l.count(n)
 	return err
 }
 
@@ -331,6 +362,7 @@ func (l *link) trySend(body []byte) (sent bool, err error) {
 	parts := l.frame(nil, body)
 	if len(parts) == 1 && l.try != nil {
 		n, err := l.try.tryWrite(parts[0])
+		l.count(int64(n))
 		if err != nil || n == len(parts[0]) {
 			return true, err
 		}
@@ -346,8 +378,27 @@ func (l *link) sendRest() error {
 	defer l.mu.Unlock()
 	rest := l.rest
 	l.rest = nil
-	_, err := rest.WriteTo(l.net)
+	n, err := rest.WriteTo(l.net)
+	l.count(n)
 	return err
+}
+
+// sendLast sends the last message of this side, and ends its direction of the
+// connection. The other direction stays open: what it brings must be read, or
+// some systems discard the last message. It blocks for at most patience. It must
+// not be called while a call of trySend, sendRest or send is in progress.
+func (l *link) sendLast(body []byte, patience time.Duration) error {
+	if err := l.net.SetWriteDeadline(time.Now().Add(patience)); err != nil {
+		return err
+	}
+	sent, err := l.trySend(body)
+	if !sent {
+		err = l.sendRest()
+	}
+	if half, ok := l.net.(interface{ CloseWrite() error }); ok && err == nil {
+		return half.CloseWrite()
+	}
+	return errors.Join(err, l.Close())
 }
 
 // frame returns a message in its wire format. The first part is valid until the
@@ -401,7 +452,7 @@ func (l *link) nextLength() (int, error) {
 			l.resumption.distrust()
 		}
 		if !l.reported.Swap(true) {
-			l.endpoint.warnings.warn("connection closed", "from", l.remote(), "error", err)
+			l.endpoint.warnings.warn("connection closed", l.remote(), err)
 		}
 	}
 	return length, err

@@ -1,6 +1,8 @@
 package gopherdiscovery
 
 import (
+	"github.com/dahernan/gopherdiscovery/internal/membership"
+
 	"bytes"
 	"errors"
 	"io"
@@ -25,7 +27,7 @@ func (a *allocating) Read(p []byte) (int, error) {
 
 func TestReadLongTrustsNoLength(t *testing.T) {
 	r := &allocating{rest: 3 * chunk}
-	if _, err := readLong(r, maxListLen); !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
+	if _, err := readLong(r, membership.MaxListLen); !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
 		t.Errorf("got error %v for a body that ends early", err)
 	}
 	if r.most > chunk {

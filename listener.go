@@ -79,7 +79,7 @@ func (l *listener) acceptAll() {
 		nc, err := l.net.Accept()
 		switch {
 		case err == nil:
-			setUserTimeout(nc, vanishedAfter)
+			setUserTimeout(nc, acceptedTimeout)
 			if c := newLink(nc, l.endpoint, l.address); c != nil {
 				l.begin(c)
 			}
@@ -126,7 +126,11 @@ func (l *listener) handshake(c *link, s *handshake) {
 	if l.address.isTLS() {
 		config = l.endpoint.tls
 	}
+	waited := time.Since(c.made) // for this goroutine to run
 	err := c.handshake(config, handshakeTime)
+	if waited > longStart || c.waited > longWait {
+		l.endpoint.handshakes.wasLate(s.url)
+	}
 	if !l.endpoint.handshakes.remove(s) {
 		err = errGaveWay
 	}

@@ -2,7 +2,9 @@ package gopherdiscovery
 
 import (
 	"context"
+	"errors"
 	"log/slog"
+	"net"
 	"runtime"
 	"sync"
 	"time"
@@ -102,22 +104,95 @@ func (l *asyncLog) close() {
 	}
 }
 
-// throttle logs warnings that the network causes. It leaves some out if they
-// come too fast. The next record says how many were left out.
+// throttle logs warnings that the network causes. It logs one for each remote
+// host and reason, and then, after a while, how often it came again. It also
+// leaves some out if they come too fast. The next record says how many were
+// left out.
 type throttle struct {
 	log *asyncLog
 
 	mu          sync.Mutex // guards the fields below
 	windowStart time.Time  // of the second in which warnings are counted
 	count       int        // warnings since then
+	repeated    map[cause]*repetition
 }
 
-func (t *throttle) warn(msg string, args ...any) {
-	if t.allows(time.Now()) {
-		t.log.add(slog.LevelWarn, msg, args...)
-	} else {
+// cause is what makes a warning: a remote host and a reason.
+type cause struct{ host, reason string }
+
+// repetition counts the warnings with one cause.
+type repetition struct {
+	logged time.Time // when one was last logged
+	count  int       // since then
+}
+
+// warn logs a warning about a remote address.
+func (t *throttle) warn(msg, from string, err error, args ...any) {
+	now := time.Now()
+	c := cause{hostOf(from), msg + reasonOf(err)}
+	repeats, isNew := t.repeats(c, now)
+	switch {
+	case !isNew:
+		return
+	case !t.allows(now):
+		t.forget(c) // the next one is logged, if there is room for it then
 		t.log.omit()
+		return
+	case repeats > 0:
+		args = append(args, "repeated", repeats)
 	}
+	t.log.add(slog.LevelWarn, msg, append([]any{"from", from, "error", err}, args...)...)
+}
+
+// repeats counts a warning. It reports whether to log it, and how many with the
+// same cause were not logged since the last one.
+func (t *throttle) repeats(c cause, now time.Time) (count int, isDue bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	r := t.repeated[c]
+	switch {
+	case r == nil:
+		if len(t.repeated) == maxCauses || t.repeated == nil {
+			t.repeated = make(map[cause]*repetition)
+		}
+		t.repeated[c] = &repetition{logged: now}
+		return 0, true
+	case now.Sub(r.logged) < repeatAfter:
+		r.count++
+		return 0, false
+	}
+	count = r.count
+	*r = repetition{logged: now}
+	return count, true
+}
+
+func (t *throttle) forget(c cause) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	delete(t.repeated, c)
+}
+
+// hostOf returns the host of an address, or all of it if it has no port.
+func hostOf(address string) string {
+	if host, _, err := net.SplitHostPort(address); err == nil {
+		return host
+	}
+	return address
+}
+
+// reasonOf returns what an error has in common with others of its kind. The
+// texts of errors of the network have ports, which differ.
+func reasonOf(err error) string {
+	for _, reason := range reasons {
+		if errors.Is(err, reason) {
+			return reason.Error()
+		}
+	}
+	var network *net.OpError
+	if errors.As(err, &network) {
+		return network.Err.Error()
+	}
+	return err.Error()
 }
 
 // allows counts a warning and reports whether it may be logged now.

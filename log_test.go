@@ -3,6 +3,7 @@ package gopherdiscovery
 import (
 	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -24,6 +25,76 @@ func TestThrottle(t *testing.T) {
 		}
 		if got != test.want {
 			t.Errorf("after %v: %d of 25 warnings are allowed, want %d", test.at, got, test.want)
+		}
+	}
+}
+
+// A warning is logged once for each remote host and reason, whatever the ports
+// are, and again after an hour with the number of repetitions.
+func TestThrottleLogsEachCauseOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		lines := openGate()
+		th := throttle{log: &asyncLog{logger: slog.New(lines)}}
+		expect := func(what string, want ...string) {
+			t.Helper()
+			synctest.Wait()
+			if got := lines.take(); !slices.Equal(got, want) {
+				t.Errorf("%s: logged %q, want %q", what, got, want)
+			}
+		}
+		slow := func(port int) error {
+			return fmt.Errorf("%w: read from port %d", errSlowHandshake, port)
+		}
+		th.warn("closed", "10.0.0.1:1001", slow(1001))
+		expect("the first", "gopherdiscovery: closed from=10.0.0.1:1001 error="+slow(1001).Error())
+		for port := range 500 {
+			th.warn("closed", fmt.Sprint("10.0.0.1:", 2000+port), slow(2000+port))
+			time.Sleep(6 * time.Second)
+		}
+		expect("the same again")
+		th.warn("closed", "10.0.0.1:1001", errNoTLS)
+		expect("another reason", "gopherdiscovery: closed from=10.0.0.1:1001 error="+errNoTLS.Error())
+		th.warn("closed", "10.0.0.2:1001", errNoTLS)
+		expect("another host", "gopherdiscovery: closed from=10.0.0.2:1001 error="+errNoTLS.Error())
+		time.Sleep(10 * time.Minute)
+		th.warn("closed", "10.0.0.1:1002", slow(1002))
+		expect("after an hour", "gopherdiscovery: closed from=10.0.0.1:1002 error="+slow(1002).Error()+" repeated=500")
+	})
+}
+
+// A warning that is left out because others came too fast is logged when it
+// comes again.
+func TestThrottleLogsWhatItLeftOut(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := &gate{open: make(chan struct{})}
+		close(g.open)
+		th := throttle{log: &asyncLog{logger: slog.New(g)}}
+		for i := range warningsPerSecond {
+			th.warn("closed", fmt.Sprintf("10.0.0.%d:1", i), errFull)
+		}
+		th.warn("closed", "10.0.1.1:1", errTLS)
+		synctest.Wait()
+		g.take()
+		time.Sleep(2 * time.Second)
+		th.warn("closed", "10.0.1.1:2", errTLS)
+		th.warn("closed", "10.0.1.1:3", errTLS)
+		synctest.Wait()
+		want := "gopherdiscovery: closed from=10.0.1.1:2 error=" + errTLS.Error() + " omitted=1"
+		if got := g.take(); len(got) != 1 || got[0] != want {
+			t.Errorf("logged %q, want %q", got, want)
+		}
+	})
+}
+
+// What is remembered of warnings is bounded.
+func TestThrottleForgets(t *testing.T) {
+	var th throttle
+	for i := range 2 * maxCauses {
+		if _, isDue := th.repeats(cause{host: fmt.Sprint(i)}, time.Now()); !isDue {
+			t.Fatalf("cause %d is taken for a repetition", i)
+		}
+		if len(th.repeated) > maxCauses {
+			t.Fatalf("%d causes are remembered, want %d at most", len(th.repeated), maxCauses)
 		}
 	}
 }

@@ -16,9 +16,11 @@ const (
 	privateScheme = "gopherdiscovery"
 
 	// These options reach through mangos to our own types: from a socket to its
-	// endpoint, from a pipe to its link, which a pipe of a foreign transport
-	// does not have, and from a pipe to the outage of its server.
+	// endpoint and, if it dials, its line, from a pipe to its link, which a pipe
+	// of a foreign transport does not have, and from a pipe to the outage of its
+	// server.
 	optionEndpoint = "gopherdiscovery.endpoint"
+	optionLine     = "gopherdiscovery.line"
 	optionLink     = "gopherdiscovery.link"
 	optionOutage   = "gopherdiscovery.outage"
 )
@@ -59,7 +61,11 @@ func (carrier) NewDialer(url string, sock mangos.Socket) (mangos.TranDialer, err
 	if err != nil {
 		return nil, err
 	}
-	r := newRedialer(e, a)
+	l, err := sock.GetOption(optionLine)
+	if err != nil {
+		return nil, err
+	}
+	r := newRedialer(l.(*line))
 	if t == nil {
 		return &netDialer{connector: connector{redialer: r}}, nil
 	}
@@ -131,15 +137,19 @@ func (l netListener) Accept() (mangos.TranPipe, error) {
 	return handOver(l.endpoint, netPipe{c})
 }
 
-// redial calls connect until it succeeds or the endpoint is closed.
+// redial calls connect until it succeeds or the line has ended.
 func redial(r *redialer, connect func() (mangos.TranPipe, error)) (mangos.TranPipe, error) {
 	for r.wait() {
 		p, err := connect()
-		if err == nil {
+		switch {
+		case err != nil:
+			r.fail(err)
+		case r.ctx.Err() != nil:
+			_ = p.Close()
+		default:
 			r.succeed()
 			return handOver(r.endpoint, p)
 		}
-		r.fail(err)
 	}
 	return nil, mangos.ErrClosed
 }

@@ -1,6 +1,7 @@
 package gopherdiscovery_test
 
 import (
+	"bytes"
 	"fmt"
 	"testing"
 	"testing/synctest"
@@ -9,7 +10,7 @@ import (
 	"github.com/dahernan/gopherdiscovery"
 )
 
-// back is the longest time before a disconnected client is listed again: it
+// back is the longest time before a disconnected client is surveyed again: it
 // pauses, dials, and is surveyed with the others of its batch.
 const back = 100*time.Millisecond + 20*time.Millisecond
 
@@ -17,8 +18,14 @@ const back = 100*time.Millisecond + 20*time.Millisecond
 // to a9, and a subscriber has that list.
 func crowded(t *testing.T) (w town, clients []*gopherdiscovery.DiscoveryClient, lists *record) {
 	t.Helper()
+	return crowdedWith(t, bubbleOptions)
+}
+
+// crowdedWith is crowded with other options of the server.
+func crowdedWith(t *testing.T, opt gopherdiscovery.Options) (w town, clients []*gopherdiscovery.DiscoveryClient, lists *record) {
+	t.Helper()
 	w = newTown(t)
-	w.server(0)
+	startServerAt(t, w.URL(survey(0)), w.URL("lists0"), opt)
 	lists = newRecord(w.subscriber("sub", 0).Changes())
 	for i := range 10 {
 		clients = append(clients, w.client(fmt.Sprint("a", i), 0))
@@ -80,16 +87,18 @@ func TestLossOfMost(t *testing.T) {
 	})
 }
 
-// Clients that do not come back leave the list when PollTime is over. One list
-// tells of all of them.
-func TestMassLeaveIsSeenAfterPollTime(t *testing.T) {
+// Clients that do not come back leave the list when ReturnTime is over, which is
+// 2 s in these tests. One list tells of all of them. If no client at all is
+// left, the path to all of them may be down, and ReturnTime begins 30 s later.
+func TestMassLeaveIsSeenAfterReturnTime(t *testing.T) {
 	for _, test := range []struct {
 		name  string
 		leave int
+		at    time.Duration
 		want  string
 	}{
-		{"most", 8, "a8 a9"},
-		{"all", 10, ""},
+		{"most", 8, 11 * time.Second, "a8 a9"},
+		{"all", 10, 41 * time.Second, ""},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			gopherdiscovery.FakeTime(t, func(t *testing.T) {
@@ -99,10 +108,10 @@ func TestMassLeaveIsSeenAfterPollTime(t *testing.T) {
 					w.Cut(name)
 					w.Freeze(name) // it dials, and gets no further
 				}
-				time.Sleep(2*time.Second - 1)
+				time.Sleep(test.at - 9*time.Second - 1)
 				lists.expect(t)
 				time.Sleep(time.Nanosecond)
-				lists.expect(t, delivered{11 * time.Second, test.want})
+				lists.expect(t, delivered{test.at, test.want})
 				time.Sleep(time.Minute)
 				lists.expect(t)
 			})
@@ -117,11 +126,12 @@ func TestOneIsBackLate(t *testing.T) {
 		w, _, lists := crowded(t)
 		w.Freeze("survey0/a3")
 		w.Unplug("survey0")()
-		time.Sleep(2 * time.Second)
-		lists.expect(t, delivered{11 * time.Second, "a0 a1 a2 a4 a5 a6 a7 a8 a9"})
+		// ReturnTime begins when the first client is back.
+		time.Sleep(2*time.Second + back)
+		lists.expectWithin(t, 11*time.Second, 11*time.Second+back, "a0 a1 a2 a4 a5 a6 a7 a8 a9")
 		w.Thaw("survey0/a3")
 		time.Sleep(5 * time.Second) // the time of a handshake
-		lists.expectWithin(t, 11*time.Second, 16*time.Second, ten)
+		lists.expectWithin(t, 11*time.Second, 17*time.Second, ten)
 	})
 }
 
@@ -131,12 +141,32 @@ func TestAllAreBackLate(t *testing.T) {
 	gopherdiscovery.FakeTime(t, func(t *testing.T) {
 		w, _, lists := crowded(t)
 		plug := w.Unplug("survey0")
-		time.Sleep(20 * time.Second)
-		lists.expect(t, delivered{11 * time.Second, ""})
+		time.Sleep(40 * time.Second)
+		lists.expect(t, delivered{41 * time.Second, ""})
 		plug()
 		time.Sleep(10 * time.Minute)
 		// The first one is back within a second, a client's longest pause.
-		lists.expectWithin(t, 31*time.Second, 32*time.Second, ten)
+		lists.mu.Lock()
+		defer lists.mu.Unlock()
+		if last := lists.got[len(lists.got)-1]; last.list != ten || last.at > 51*time.Second {
+			t.Errorf("delivered %v, want %q within 2 s after 49 s", lists.got, ten)
+		}
+	})
+}
+
+// All clients lose their connections for 5 s, which is longer than PollTime and
+// ReturnTime. The path was down, so none has left.
+func TestPathIsDownForLongerThanReturnTime(t *testing.T) {
+	gopherdiscovery.FakeTime(t, func(t *testing.T) {
+		w, _, lists := crowded(t)
+		plug := w.Unplug("survey0")
+		time.Sleep(29 * time.Second)
+		plug()
+		time.Sleep(10 * time.Minute)
+		lists.expect(t)
+		if kinds, _ := w.lastTo("sub", 0); bytes.Contains(kinds[2:], []byte{list}) || bytes.Contains(kinds, []byte{change}) {
+			t.Errorf("the server has sent kinds %v, want only beats after the first list", kinds)
+		}
 	})
 }
 
@@ -170,6 +200,14 @@ func TestNewcomerAfterAMassLoss(t *testing.T) {
 		{"all have left and come back", func(w town) {
 			w.Unplug("survey0")()
 			time.Sleep(2 * time.Second)
+		}, ten},
+		{"most are away", func(w town) {
+			for i := range 8 {
+				name := fmt.Sprint("survey0/a", i)
+				w.Cut(name)
+				w.Freeze(name)
+			}
+			time.Sleep(2*time.Second - 1)
 		}, ten},
 		{"most have left", func(w town) {
 			for i := range 8 {

@@ -7,6 +7,8 @@ import (
 	"log/slog"
 	"net"
 	"time"
+
+	"github.com/dahernan/gopherdiscovery/internal/membership"
 )
 
 // Options configures a server. The zero value is ready to use, because each
@@ -25,23 +27,35 @@ type Options struct {
 
 	// PollTime is the pause between the end of a survey of all clients and the
 	// start of the next. The first such survey starts PollTime after the start
-	// of the server, or after the process was stopped and has continued.
+	// of the server.
 	//
-	// When the first survey has ended and the clients that have just connected
-	// have answered too, the list is complete. Until then, a subscriber that
-	// already has a list is sent no change of it. Clients that reconnect in
-	// time after a restart of the server therefore stay on the list throughout.
-	// A subscriber that has no list is sent what is known so far, unless it
-	// takes whole lists only.
+	// A subscriber that takes whole lists only is sent nothing in the first
+	// PollTime of the server, as in 2015.
 	//
-	// PollTime is also the beat of subscriptions, but at least 50 milliseconds
-	// and at most 1 minute. The server sends a few bytes to a subscriber that
-	// was sent nothing else for a beat. A server that misses three beats, and
-	// is silent for at least 1 second, does not count while another server
-	// speaks.
+	// Subscriptions also use PollTime as their heartbeat interval, within 50
+	// milliseconds to 1 minute. The server sends a few bytes to a subscriber
+	// that was sent nothing else for that long. The list of a server that
+	// misses three beats, and is silent for at least 1 second, counts for 30
+	// seconds more while another server speaks.
 	//
 	// The default is 2 seconds. It must not be negative.
 	PollTime time.Duration
+
+	// ReturnTime is how long clients are given to come back after the server
+	// has started, after the process was stopped, and after most of them have
+	// lost their connections within a second: at least 3, or all of at least 2.
+	// Clients that return in time never leave the list. While no client is
+	// connected, the path to all of them may be down, and ReturnTime begins
+	// when the first one is back, or after 30 seconds. While more clients are
+	// coming in than the server can serve, all have longer, but at most 5
+	// minutes.
+	//
+	// A subscriber that connects with a list from before such an event, or from
+	// another server, is told nothing before the clients are back or ReturnTime
+	// has passed.
+	//
+	// The default is 5 seconds. It must not be negative.
+	ReturnTime time.Duration
 
 	// JoinInterval is the minimum interval between the surveys that new
 	// connections cause. A single join is seen at once, and a burst of joins
@@ -52,14 +66,19 @@ type Options struct {
 	JoinInterval time.Duration
 
 	// MissedSurveys is the number of surveys in a row that a silent client
-	// misses before it is dropped from the list. A client whose connection ends
-	// is dropped at once.
+	// misses before it is dropped from the list. A client that closes is
+	// dropped at once. One whose connection ends without that is dropped 20
+	// milliseconds later, or later still if other connections end too; see
+	// ReturnTime.
 	//
 	// A client that was slow to answer before is given more time: 64 times its
-	// slowest answer, but at most 30 seconds. If more than one name in seven,
+	// slowest answer, but at most 30 seconds. If more than one client in seven,
 	// and at least 3, miss the same survey, the likely cause is the server, its
-	// network or an overload. None of them is then dropped before it has been
-	// silent for 2 minutes.
+	// network or an overload, and each of them is given 30 seconds. Clients of
+	// one remote host count as one, unless all come from one host. If all of at
+	// least 2 hosts are silent, that is enough. In any case a name leaves after
+	// MissedSurveys surveys or 30 seconds, whichever is later. Time in which
+	// the server itself was stopped does not count.
 	//
 	// The default is 2. It must not be negative.
 	MissedSurveys int
@@ -82,19 +101,22 @@ type Options struct {
 	// Authorize decides whether a client may announce a name. If nil, all names
 	// are admitted. It is called for each answer to a survey, so that a refused
 	// name never enters the list. An error refuses the name, and is logged once
-	// per connection. If the name was admitted on the same connection before,
-	// the connection is closed, and the name leaves the list at once.
+	// per remote host and reason. If the name was admitted on the same
+	// connection before, the connection is closed, and the name leaves the list
+	// at once.
 	//
 	// Authorize is called concurrently. A slow call delays only the connection
-	// that it is about. Wait gives running calls half a second to return.
+	// that it is about. While it runs, names that were admitted on that
+	// connection before stay on the list. Wait gives running calls half a
+	// second to return.
 	Authorize func(service string, from Conn) error
 
-	// Logger receives a record for bad input, once per connection, and for
-	// failures to accept connections. Nothing is logged per survey. Records
-	// pass through a short queue, so that a logger that is slow or hangs delays
-	// nothing. Records that do not fit are omitted and counted in the next
-	// record. Wait gives the logger half a second to handle the rest. If nil,
-	// [slog.Default] is used.
+	// Logger receives a record for bad input, once per remote host and reason,
+	// and for failures to accept connections. Nothing is logged per survey.
+	// Records pass through a short queue, so that a logger that is slow or
+	// hangs delays nothing. Records that do not fit are omitted and counted in
+	// the next record. Wait gives the logger half a second to handle the rest.
+	// If nil, [slog.Default] is used.
 	Logger *slog.Logger
 }
 
@@ -107,6 +129,7 @@ func (o Options) withDefaults() (Options, error) {
 		{"SurveyTime", o.SurveyTime},
 		{"RecvDeadline", o.RecvDeadline},
 		{"PollTime", o.PollTime},
+		{"ReturnTime", o.ReturnTime},
 	} {
 		if field.value < 0 {
 			return o, fmt.Errorf("%w: Options.%s %v: negative", ErrInvalidArgument, field.name, field.value)
@@ -127,11 +150,19 @@ func (o Options) withDefaults() (Options, error) {
 	setDefault(&o.RecvDeadline, o.SurveyTime)
 	setDefault(&o.PollTime, defaultPollTime)
 	setDefault(&o.JoinInterval, defaultJoinInterval)
+	setDefault(&o.ReturnTime, defaultReturnTime)
 	setDefault(&o.MissedSurveys, defaultMissedSurveys)
 	setDefault(&o.MaxClients, defaultMaxClients)
 	setDefault(&o.Logger, slog.Default())
 	o.JoinInterval = min(o.JoinInterval, o.PollTime)
 	return o, nil
+}
+
+func (o Options) membership() membership.Config {
+	return membership.Config{
+		SurveyTime: o.SurveyTime, RecvDeadline: o.RecvDeadline, PollTime: o.PollTime,
+		JoinInterval: o.JoinInterval, ReturnTime: o.ReturnTime, MissedSurveys: o.MissedSurveys,
+	}
 }
 
 // parse parses the URL to listen on that is the argument arg.

@@ -14,21 +14,21 @@ func TestDefaults(t *testing.T) {
 		opt, want Options
 	}{
 		{"all", Options{}, Options{
-			SurveyTime: time.Second, RecvDeadline: time.Second, PollTime: 2 * time.Second,
+			SurveyTime: time.Second, RecvDeadline: time.Second, PollTime: 2 * time.Second, ReturnTime: 5 * time.Second,
 			JoinInterval: 20 * ms, MissedSurveys: 2, MaxClients: 10000, Logger: slog.Default(),
 		}},
 		{"none", Options{
-			SurveyTime: 1, RecvDeadline: 2, PollTime: 4, JoinInterval: 3, MissedSurveys: 5, MaxClients: 6, Logger: logger,
+			SurveyTime: 1, RecvDeadline: 2, PollTime: 4, ReturnTime: 7, JoinInterval: 3, MissedSurveys: 5, MaxClients: 6, Logger: logger,
 		}, Options{
-			SurveyTime: 1, RecvDeadline: 2, PollTime: 4, JoinInterval: 3, MissedSurveys: 5, MaxClients: 6, Logger: logger,
+			SurveyTime: 1, RecvDeadline: 2, PollTime: 4, ReturnTime: 7, JoinInterval: 3, MissedSurveys: 5, MaxClients: 6, Logger: logger,
 		}},
 		{"RecvDeadline is SurveyTime, JoinInterval at most PollTime", Options{
 			SurveyTime: time.Minute, PollTime: ms, Logger: logger,
 		}, Options{
-			SurveyTime: time.Minute, RecvDeadline: time.Minute, PollTime: ms, JoinInterval: ms, MissedSurveys: 2, MaxClients: 10000, Logger: logger,
+			SurveyTime: time.Minute, RecvDeadline: time.Minute, PollTime: ms, ReturnTime: 5 * time.Second, JoinInterval: ms, MissedSurveys: 2, MaxClients: 10000, Logger: logger,
 		}},
 		{"no JoinInterval", Options{JoinInterval: -1, Logger: logger}, Options{
-			SurveyTime: time.Second, RecvDeadline: time.Second, PollTime: 2 * time.Second,
+			SurveyTime: time.Second, RecvDeadline: time.Second, PollTime: 2 * time.Second, ReturnTime: 5 * time.Second,
 			JoinInterval: -1, MissedSurveys: 2, MaxClients: 10000, Logger: logger,
 		}},
 	} {

@@ -55,6 +55,9 @@ func (o *outage) connected() {
 	o.since = time.Now()
 	o.steady = max(o.steady, steadyMin)
 	if o.down {
+		if o.timer != nil {
+			o.timer.Stop()
+		}
 		o.timer = time.AfterFunc(o.steady, o.end)
 	}
 }
@@ -97,7 +100,7 @@ func diagnose(err error) string {
 		return "the server refuses the TLS connection"
 	case errors.Is(err, errNotSP), errors.Is(err, errOtherProtocol), errors.Is(err, errTLS), errors.Is(err, errNoTLS):
 		return "something else listens where the server should"
-	case errors.Is(err, errSilent), errors.Is(err, errShortLived):
+	case errors.Is(err, errSilent), errors.Is(err, errUnacknowledged), errors.Is(err, errShortLived):
 		return "cannot keep a connection to the server"
 	case errors.Is(err, errOtherList):
 		return "the list has to be fetched again"

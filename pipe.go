@@ -38,6 +38,7 @@ type pipe struct {
 	link     *link // nil if the transport is not our own
 	endpoint *endpoint
 	session  session
+	line     *line     // nil if accepted
 	url      string    // dialed or listened on
 	expires  time.Time // when the peer's certificate expires; zero if none
 	done     chan struct{}
@@ -174,6 +175,20 @@ func (p *pipe) sendNow(message []byte) error {
 	return p.core.SendMsg(&mangos.Message{Body: message})
 }
 
+// sendLast sends the last message of this side. The connection ends when the
+// other side has read it. It blocks for at most patience, but over a transport
+// that is not our own until the message is sent or the connection is closed. It
+// must not be called while sendNow is in progress.
+func (p *pipe) sendLast(message []byte, patience time.Duration) {
+	if p.link != nil && p.link.sendLast(message, patience) == nil {
+		return
+	}
+	if p.link == nil {
+		_ = p.sendNow(message)
+	}
+	_ = p.core.Close()
+}
+
 // receive passes messages to the session until the connection ends.
 func (p *pipe) receive() {
 	defer p.endpoint.leave()
@@ -199,9 +214,9 @@ func (p *pipe) take(body []byte) error {
 }
 
 // report logs bad input, once for each connection.
-func (p *pipe) report(msg string, args ...any) {
+func (p *pipe) report(msg string, err error, args ...any) {
 	if !p.reported.Swap(true) {
-		p.endpoint.warnings.warn(msg, append(args, "from", fmt.Sprint(p.option(mangos.OptionRemoteAddr)))...)
+		p.endpoint.warnings.warn(msg, fmt.Sprint(p.option(mangos.OptionRemoteAddr)), err, args...)
 	}
 }
 
@@ -209,13 +224,32 @@ func (p *pipe) report(msg string, args ...any) {
 // longer authorized.
 func (p *pipe) drop(err error) {
 	p.endpoint.broken.Add(1)
-	p.report("connection closed", "error", err)
+	p.report("connection closed", err)
 	_ = p.core.Close()
 }
 
 // isBehind reports whether received bytes wait to be read. Then this process is
 // late, and not the other side.
 func (p *pipe) isBehind() bool { return p.link != nil && p.link.unread() }
+
+// sent returns how many bytes were sent since the handshakes.
+func (p *pipe) sent() int64 {
+	if p.link == nil {
+		return 0
+	}
+	return p.link.sent.Load()
+}
+
+// acknowledged returns how many of the bytes that were sent since the handshakes
+// the system of the other side has acknowledged. It returns false if that is
+// unknown.
+func (p *pipe) acknowledged() (bytes int64, known bool) {
+	if p.link == nil {
+		return 0, false
+	}
+	unacked, known := p.link.unacked()
+	return p.link.sent.Load() - int64(unacked), known
+}
 
 // lastRead returns when something was last read from a server, which may be
 // part of a message. It is zero if that is unknown.
@@ -252,6 +286,9 @@ func (p *pipe) beat() time.Duration {
 	}
 	return p.link.beat
 }
+
+// awaited reports whether the server was down when it was first dialed.
+func (p *pipe) awaited() bool { return p.link != nil && p.link.awaited }
 
 // hold records the sum of the server's list for the next connection to the
 // server.

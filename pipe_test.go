@@ -142,7 +142,7 @@ func TestPipeExpires(t *testing.T) {
 		if !core.isClosed() || e.broken.Load() != 1 {
 			t.Errorf("got closed %t and %d broken connections, want true and 1", core.isClosed(), e.broken.Load())
 		}
-		want := []string{"gopherdiscovery: connection closed error=" + errExpired.Error() + " from=<nil>"}
+		want := []string{"gopherdiscovery: connection closed from=<nil> error=" + errExpired.Error()}
 		if got := lines.take(); !slices.Equal(got, want) {
 			t.Errorf("logged %q, want %q", got, want)
 		}
@@ -204,11 +204,11 @@ func TestPipeReportsOnce(t *testing.T) {
 		lines := openGate()
 		e := newEndpoint(side{}, settings{log: &asyncLog{logger: slog.New(lines)}})
 		p, other := newPipe(newFakePipe(), e), newPipe(newFakePipe(), e)
-		p.report("first", "n", 1)
-		p.report("second", "n", 2)
-		other.report("other")
+		p.report("first", errEmpty, "n", 1)
+		p.report("second", errEmpty, "n", 2)
+		other.report("other", errEmpty)
 		synctest.Wait()
-		want := []string{"gopherdiscovery: first n=1 from=<nil>", "gopherdiscovery: other from=<nil>"}
+		want := []string{"gopherdiscovery: first from=<nil> error=empty n=1", "gopherdiscovery: other from=<nil> error=empty"}
 		if got := lines.take(); !slices.Equal(got, want) {
 			t.Errorf("logged %q, want %q", got, want)
 		}

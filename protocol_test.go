@@ -2,7 +2,6 @@ package gopherdiscovery_test
 
 import (
 	"bytes"
-	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
 	"fmt"
@@ -25,7 +24,6 @@ const (
 	kindList    = 3
 	kindChange  = 4
 	kindBeat    = 5
-	kindDigest  = 0x80
 
 	flagComplete = 1
 )
@@ -102,13 +100,23 @@ func readSession(t *testing.T) []step {
 	return steps
 }
 
+// mixed is the finalizer of MurmurHash3.
+func mixed(h uint64) uint64 {
+	h ^= h >> 33
+	h *= 0xff51afd7ed558ccd
+	h ^= h >> 33
+	h *= 0xc4ceb9fe1a85ec53
+	h ^= h >> 33
+	return h
+}
+
 // sumOf is the sum of names as the document defines it.
 func sumOf(names []string) uint64 {
 	var sum uint64
 	for _, name := range names {
 		h := fnv.New64a()
 		h.Write([]byte(name))
-		sum += h.Sum64()
+		sum += mixed(h.Sum64())
 	}
 	return sum
 }
@@ -130,12 +138,6 @@ func splitNames(part string) ([]string, error) {
 // apply returns the list that results from a message of the server. It is
 // strict.
 func apply(held []string, body []byte) ([]string, error) {
-	if body[0] == kindDigest {
-		if want := sha256.Sum256([]byte(strings.Join(held, "|"))); !bytes.Equal(body[1:], want[:]) {
-			return nil, fmt.Errorf("digest % x, want % x of %q", body[1:], want, held)
-		}
-		return held, nil
-	}
 	kind, flags, rest := body[0], body[1], body[2:]
 	if flags&^flagComplete != 0 {
 		return nil, fmt.Errorf("flags %#02x", flags)

@@ -1,8 +1,6 @@
 package gopherdiscovery
 
 import (
-	"maps"
-	"slices"
 	"sync"
 	"time"
 )
@@ -14,22 +12,29 @@ type publisher struct {
 	sock     *socket
 	arrivals arrivals[*subscription]
 	beat     time.Duration
+	greeter  greeter
 
 	// Only the server's loop uses these fields.
 	subscriptions map[*subscription]struct{}
-	nextBeat      time.Time // when to look for subscribers that are due a beat
+	waiting       map[*subscription]struct{} // those whose cursor waits
+	came          []*subscription            // of these, the ones that have just come
+	comingIn      bool                       // clients were coming in
+	lastGreeting  time.Time                  // when it last looked for those whose wait is over
+	nextGreeting  time.Time                  // when to look again
+	nextBeat      time.Time                  // when to look for subscribers that are due a beat
+	wakeAt        time.Time                  // when to call keepBeat again
 
-	mu       sync.Mutex // guards the fields below and all cursors
-	log      changelog
-	asOf     time.Time       // when the loop last marked the list as current
-	withheld []*subscription // not sent anything, because asOf was too old
+	mu  sync.Mutex // guards the fields below and all cursors
+	log changelog
 }
 
 func newPublisher(opt Options, set settings, loop bell) *publisher {
 	p := &publisher{
 		arrivals:      arrivals[*subscription]{bell: loop},
 		beat:          min(max(opt.PollTime, minBeat), maxBeat),
+		greeter:       greeter{start: time.Now(), pollTime: opt.PollTime, returnTime: opt.ReturnTime},
 		subscriptions: make(map[*subscription]struct{}),
+		waiting:       make(map[*subscription]struct{}),
 	}
 	set.beat = p.beat
 	p.sock = newSocket(pubSide, set, p)
@@ -41,64 +46,127 @@ func (p *publisher) open(on *pipe) session {
 	return &subscription{publisher: p, pipe: on, cursor: newCursor(plain, have, time.Now())}
 }
 
-// markCurrent records that the server's loop has handled all events, so that
-// the list is current. It returns the subscribers that were not sent anything
-// since the last call, because the process may have been stopped and the list
-// was no longer known to be true. Another server may have sent them a newer
-// one.
-func (p *publisher) markCurrent(now time.Time) (withheld []*subscription) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	withheld, p.withheld, p.asOf = p.withheld, nil, now
-	return withheld
-}
-
-// take records the subscribers that have come and gone, and returns those that
-// have come.
-func (p *publisher) take() (came []*subscription) {
+// take records the subscribers that have come and gone. The next call of
+// keepBeat greets those that have come.
+func (p *publisher) take() {
 	for _, e := range p.arrivals.take() {
 		if e.ended {
 			delete(p.subscriptions, e.session)
+			delete(p.waiting, e.session)
 		} else {
 			p.subscriptions[e.session] = struct{}{}
-			came = append(came, e.session)
+			p.waiting[e.session] = struct{}{}
+			p.came = append(p.came, e.session)
 		}
 	}
-	return came
 }
 
-// publish sends the list, or what has changed in it, to all subscribers if
-// anything is new.
-func (p *publisher) publish(list []string, complete bool) {
-	p.mu.Lock()
-	isNew := p.log.publish(list, complete)
-	p.mu.Unlock()
-	if isNew {
-		offerAll(slices.Collect(maps.Keys(p.subscriptions)))
-	}
-}
-
-// keepBeat sends a beat to the subscribers that were sent nothing for the
-// length of a beat, and a digest to those that have to verify their list.
-func (p *publisher) keepBeat(now time.Time) {
-	if now.Before(p.nextBeat) {
+// stopped records that the server was stopped for a time, in which no client
+// could return. That time has not passed for subscribers that wait.
+func (p *publisher) stopped(by time.Duration) {
+	if by == 0 {
 		return
 	}
-	p.nextBeat = now.Add(p.beat)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for s := range p.waiting {
+		s.cursor.since = s.cursor.since.Add(by)
+	}
+}
+
+// hasWaiting reports whether a subscriber waits.
+func (p *publisher) hasWaiting() bool { return len(p.waiting) > 0 }
+
+// publish sends the list, or what has changed in it, to all subscribers that do
+// not wait. Forget says that the list follows from none that was published
+// before, because its names have left by a mass departure, or after the server
+// was stopped.
+func (p *publisher) publish(list []string, complete, forget bool, now time.Time) {
 	var due []*subscription
 	p.mu.Lock()
+	if p.log.publish(list, complete, forget, now) {
+		for s := range p.subscriptions {
+			if !s.cursor.waits {
+				due = append(due, s)
+			}
+		}
+		p.nextGreeting = now
+	}
+	p.mu.Unlock()
+	offerAll(due)
+}
+
+// keepBeat greets the subscribers that have waited long enough, and sends a
+// beat to those that were sent nothing for the length of a beat. It must be
+// called again at wakeAt, or whenever the standing changes.
+func (p *publisher) keepBeat(now time.Time, st standing) {
+	var due []*subscription
+	p.mu.Lock()
+	if !now.Before(p.nextBeat) {
+		due = p.quietLocked(now)
+	}
+	due = append(due, p.greetLocked(st, now)...)
+	p.mu.Unlock()
+	offerAll(due)
+}
+
+// greetLocked ends the wait of those whose time has come. It returns them, and
+// those that are due their first beat. Many may wait while clients come in, so it
+// looks at all of them at most once in greetingTime for that reason. It sets
+// wakeAt to when it has to look again, or the next beat is due.
+func (p *publisher) greetLocked(st standing, now time.Time) (due []*subscription) {
+	greet := func(s *subscription) {
+		if _, waits := p.waiting[s]; !waits {
+			return // it has gone
+		}
+		at, ok := p.greeter.dueAt(&s.cursor, &p.log, st)
+		switch {
+		case ok && !now.Before(at):
+			s.cursor.greet()
+			delete(p.waiting, s)
+		case ok:
+			p.nextGreeting = earliest(p.nextGreeting, at)
+		}
+		if s.cursor.beat {
+			due = append(due, s)
+		}
+	}
+	if st.comingIn != p.comingIn {
+		p.comingIn = st.comingIn
+		p.nextGreeting = earliest(p.nextGreeting, p.lastGreeting.Add(greetingTime))
+	}
+	if now.Before(p.nextGreeting) {
+		for _, s := range p.came {
+			greet(s)
+		}
+	} else {
+		p.lastGreeting, p.nextGreeting = now, now.Add(maxBeat)
+		for s := range p.waiting {
+			greet(s)
+		}
+	}
+	clear(p.came)
+	p.came = p.came[:0]
+	p.wakeAt = p.nextBeat
+	if len(p.waiting) > 0 {
+		p.wakeAt = earliest(p.wakeAt, p.nextGreeting)
+	}
+	return due
+}
+
+// quietLocked returns the subscribers that are due a beat, and sets nextBeat.
+func (p *publisher) quietLocked(now time.Time) (due []*subscription) {
+	p.nextBeat = now.Add(p.beat)
 	for s := range p.subscriptions {
-		if s.cursor.plain {
+		if s.cursor.isHushed() {
 			continue
 		}
-		unverified := s.cursor.unverified(now, p.beat)
-		if s.cursor.quiet(now, p.beat) || unverified {
+		if s.cursor.quiet(now, p.beat) {
 			due = append(due, s)
 		}
 		p.nextBeat = earliest(p.nextBeat, s.cursor.nextBeat(p.beat))
 	}
-	p.mu.Unlock()
-	offerAll(due)
+	return due
 }
 
 // subscription is the session with a subscriber.
@@ -113,19 +181,10 @@ func (s *subscription) began() { s.publisher.arrivals.began(s) }
 // received returns an error, because a subscriber must not send messages.
 func (s *subscription) received([]byte) error { return errSubscriberSent }
 
-// say returns the next message. It returns nil, and wakes the server's loop, if
-// the list has not been marked as current for so long that it may be wrong.
 func (s *subscription) say() []byte {
-	p := s.publisher
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	now := time.Now()
-	if now.Sub(p.asOf) > serverHalt {
-		p.withheld = append(p.withheld, s)
-		p.arrivals.bell.ring()
-		return nil
-	}
-	return p.log.next(&s.cursor, now)
+	s.publisher.mu.Lock()
+	defer s.publisher.mu.Unlock()
+	return s.publisher.log.next(&s.cursor, time.Now())
 }
 
 func (s *subscription) offer() { s.pipe.offer() }

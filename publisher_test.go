@@ -34,16 +34,22 @@ func (f fakeSubscriber) expect(t *testing.T, what string, want ...string) {
 
 func newTestPublisher(t *testing.T, poll time.Duration) *publisher {
 	t.Helper()
-	p := newPublisher(Options{PollTime: poll}, quietSettings, newBell())
+	p := newPublisher(Options{PollTime: poll, ReturnTime: defaultReturnTime}, quietSettings, newBell())
 	t.Cleanup(p.sock.close)
-	p.markCurrent(time.Now())
 	return p
 }
 
-// loop does what the server's loop does when nothing has happened.
+// loop does what the server's loop does when there is no new list.
 func (p *publisher) loop() {
-	offerAll(p.markCurrent(time.Now()))
-	p.keepBeat(time.Now())
+	p.take()
+	p.keepBeat(time.Now(), standing{complete: p.log.complete})
+}
+
+// tell does what the server's loop does when there is a new list.
+func (p *publisher) tell(names string, complete bool) {
+	p.take()
+	p.publish(longNames(names), complete, false, time.Now())
+	p.loop()
 }
 
 // subscribe connects a subscriber in the plain form or in changes. It sets the
@@ -77,16 +83,16 @@ func TestPublisherOpens(t *testing.T) {
 		link  *link
 		plain bool
 		have  *uint64
-		holds bool
+		beat  bool
 	}{
-		{"not our transport", nil, true, nil, true},
-		{"plain", &link{}, true, nil, true},
+		{"not our transport", nil, true, nil, false},
+		{"plain", &link{}, true, nil, false},
 		{"changes", &link{changes: true}, false, nil, false},
 		{"changes, with a list", &link{changes: true, have: &sum}, false, &sum, true},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			got := p.open(&pipe{link: test.link}).(*subscription).cursor
-			if got.plain != test.plain || got.have != test.have || got.holds != test.holds || got.complete || got.position != nowhere {
+			if got.plain != test.plain || got.have != test.have || got.beat != test.beat || !got.waits || got.complete || got.position != nowhere {
 				t.Errorf("got the cursor %+v", got)
 			}
 		})
@@ -100,18 +106,17 @@ func TestPublisherTakes(t *testing.T) {
 	if !rang(p.arrivals.bell) {
 		t.Error("the bell did not ring")
 	}
-	if got := p.take(); !slices.Equal(got, []*subscription{one.subscription, two.subscription}) {
-		t.Errorf("%d have come, want both", len(got))
-	}
-	if got := p.take(); len(got) > 0 || len(p.subscriptions) != 2 {
-		t.Errorf("%d have come once more, and there are %d, want none and 2", len(got), len(p.subscriptions))
+	for range 2 {
+		if p.take(); len(p.subscriptions) != 2 || len(p.waiting) != 2 {
+			t.Errorf("%d are there, and %d wait, want 2 and 2", len(p.subscriptions), len(p.waiting))
+		}
 	}
 	brief := p.subscribe(newFakePipe(), true, nil)
 	brief.ended()
 	one.ended()
 	p.take()
-	if _, there := p.subscriptions[two.subscription]; !there || len(p.subscriptions) != 1 {
-		t.Errorf("%d are there, want the second only", len(p.subscriptions))
+	if _, there := p.subscriptions[two.subscription]; !there || len(p.subscriptions) != 1 || len(p.waiting) != 1 {
+		t.Errorf("%d are there, and %d wait, want the second only", len(p.subscriptions), len(p.waiting))
 	}
 }
 
@@ -123,32 +128,36 @@ func TestPublisherPublishes(t *testing.T) {
 		busy := newFakePipe()
 		busy.busy = make(chan struct{})
 		slow := p.subscribe(busy, false, nil)
-		offerAll(p.take())
-		p.publish(longNames(""), false)
-		for _, s := range []fakeSubscriber{plain, fresh, back, slow} {
+		p.tell("", false)
+		for _, s := range []fakeSubscriber{plain, fresh, slow} {
 			s.expect(t, "before the first list")
 		}
-		p.publish(longNames("a"), false)
-		plain.expect(t, "incomplete list, plain")
-		fresh.expect(t, "incomplete list, to a newcomer", "list a")
-		back.expect(t, "incomplete list, to one with a list")
-		p.publish(longNames("a b"), true)
-		p.publish(longNames("a b"), true)
-		plain.expect(t, "complete list, plain", "plain a b")
-		fresh.expect(t, "complete list, to one with an incomplete one", "change! +b")
-		back.expect(t, "complete list, to one who has it", "beat!")
-		p.publish(longNames("a b c"), true)
+		back.expect(t, "before the first list", "held")
+		p.tell("a", false)
+		plain.expect(t, "the first list, plain")
+		fresh.expect(t, "the first list", "list a")
+		back.expect(t, "the first list, to one with another")
+		p.tell("a b", false)
+		plain.expect(t, "the next list, plain")
+		fresh.expect(t, "the next list", "change +b")
+		back.expect(t, "its own list", "beat")
+		for range 2 {
+			p.tell("a b", true)
+		}
+		plain.expect(t, "complete, plain", "plain a b")
+		fresh.expect(t, "complete", "beat!")
+		back.expect(t, "complete, to one that was told", "beat!")
+		p.tell("a b c", true)
 		synctest.Wait()
-		p.publish(longNames("a b c d"), true)
+		p.tell("a b c d", true)
 		fresh.expect(t, "two joins", "change! +c", "change! +d")
 		close(busy.busy)
 		slow.expect(t, "when it can take something", "list a", "change! +b +c +d")
 		late := p.subscribe(newFakePipe(), false, nil)
-		offerAll(p.take())
+		p.loop()
 		late.expect(t, "a late one", "list! a b c d")
 		late.ended()
-		p.take()
-		p.publish(longNames("a b c"), true)
+		p.tell("a b c", true)
 		late.expect(t, "one that is gone")
 		back.expect(t, "one that stays", "change! +c", "change! +d", "change! -d")
 	})
@@ -162,17 +171,16 @@ func TestSlowSubscribersCostTheirPosition(t *testing.T) {
 		core := newFakePipe()
 		core.busy = make(chan struct{})
 		slow := p.subscribe(core, false, nil)
-		offerAll(p.take())
-		p.publish(longNames("a b c d e f"), true)
+		p.tell("a b c d e f", true)
 		synctest.Wait()
 		var before, after runtime.MemStats
 		runtime.GC()
 		runtime.ReadMemStats(&before)
 		for range 5000 {
-			p.publish(longNames("a b c d f g"), true)
-			p.publish(longNames("a b c d f"), true)
+			p.tell("a b c d f g", true)
+			p.tell("a b c d f", true)
 		}
-		p.publish(longNames("b c d e f"), true)
+		p.tell("b c d e f", true)
 		runtime.GC()
 		runtime.ReadMemStats(&after)
 		if got := int64(after.HeapAlloc) - int64(before.HeapAlloc); got > 1<<20 {
@@ -180,7 +188,7 @@ func TestSlowSubscribersCostTheirPosition(t *testing.T) {
 		}
 		close(core.busy)
 		slow.expect(t, "when it can take something", "list! a b c d e f", "list! b c d e f")
-		p.publish(longNames("b c d e f g"), true)
+		p.tell("b c d e f g", true)
 		slow.expect(t, "then", "change! +g")
 	})
 }
@@ -197,9 +205,8 @@ func TestPublisherKeepsTheBeat(t *testing.T) {
 				t.Errorf("looks for silence again after %v, want %v", got, want)
 			}
 		}
-		p.publish(longNames("a b c"), true)
+		p.tell("a b c", true)
 		plain, early := p.subscribe(newFakePipe(), true, nil), p.subscribe(newFakePipe(), false, nil)
-		offerAll(p.take())
 		p.loop()
 		next(800 * ms)
 		plain.expect(t, "at the start, plain", "plain a b c")
@@ -208,7 +215,7 @@ func TestPublisherKeepsTheBeat(t *testing.T) {
 		near := p.subscribe(newFakePipe(), false, nil)
 		time.Sleep(250 * ms)
 		late := p.subscribe(newFakePipe(), false, nil)
-		offerAll(p.take())
+		p.loop()
 		near.expect(t, "at the start", "list! a b c")
 		late.expect(t, "at the start", "list! a b c")
 		near.cursor.lastSent = start.Add(50 * ms)
@@ -222,7 +229,7 @@ func TestPublisherKeepsTheBeat(t *testing.T) {
 		late.expect(t, "far from due")
 		plain.expect(t, "plain, when beats are sent")
 		next(1100 * ms)
-		p.publish(longNames("a b"), true)
+		p.tell("a b", true)
 		late.expect(t, "a change", "change! -c")
 		time.Sleep(300 * ms)
 		p.loop()
@@ -240,43 +247,88 @@ func TestPublisherKeepsTheBeat(t *testing.T) {
 	})
 }
 
-// If the server's loop has not run for long, the process may have been stopped.
-// Nothing is sent until the loop has checked what happened meanwhile.
-func TestPublisherWithholdsWhatMayBeOld(t *testing.T) {
+// A subscriber that comes with an unknown list is sent its own sum with each
+// beat, until ReturnTime has passed since it came, or the list follows from its
+// own. That holds up nobody else.
+func TestPublisherHolds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		p := newTestPublisher(t, time.Second)
-		plain, changes := p.subscribe(newFakePipe(), true, nil), p.subscribe(newFakePipe(), false, nil)
-		offerAll(p.take())
-		p.publish(longNames("a b w x y z"), true)
-		plain.expect(t, "the list, plain", "plain a b w x y z")
-		changes.expect(t, "the list", "list! a b w x y z")
-		time.Sleep(serverHalt)
-		p.publish(longNames("a b c w x y z"), true)
-		plain.expect(t, "just in time, plain", "plain a b c w x y z")
-		changes.expect(t, "just in time", "change! +c")
-		time.Sleep(time.Nanosecond)
-		for len(p.arrivals.bell) > 0 {
-			<-p.arrivals.bell
+		p := newTestPublisher(t, 2*time.Second)
+		start := time.Now()
+		next := func(want time.Duration) {
+			t.Helper()
+			if got := p.wakeAt.Sub(start); got != want {
+				t.Errorf("wakes after %v, want %v", got, want)
+			}
 		}
-		p.publish(longNames("a b c d w x y z"), true)
-		plain.expect(t, "too late, plain")
-		changes.expect(t, "too late")
-		if len(p.arrivals.bell) == 0 {
-			t.Error("the loop is not woken")
+		other, later := sumByHand("x"), sumByHand(longNames("a b c d")...)
+		p.tell("a b c", true)
+		held, equal := p.subscribe(newFakePipe(), false, &other), p.subscribe(newFakePipe(), false, &later)
+		p.loop()
+		next(2 * time.Second)
+		for _, s := range []fakeSubscriber{held, equal} {
+			s.expect(t, "at once", "held!")
 		}
-		withheld := p.markCurrent(time.Now())
-		p.publish(longNames("b c w x y z"), true)
-		plain.expect(t, "when the loop has looked, plain", "plain b c w x y z")
-		changes.expect(t, "when the loop has looked", "change! -a")
-		offerAll(withheld)
-		offerAll(p.markCurrent(time.Now()))
-		plain.expect(t, "when it was sent all, plain")
-		changes.expect(t, "when it was sent all")
 		time.Sleep(time.Second)
-		p.keepBeat(time.Now())
-		changes.expect(t, "a late beat")
-		offerAll(p.markCurrent(time.Now()))
-		changes.expect(t, "when the loop has looked again", "beat!")
+		fresh := p.subscribe(newFakePipe(), false, nil)
+		p.tell("a b c d", true)
+		fresh.expect(t, "the list", "list! a b c d")
+		equal.expect(t, "its own list", "beat!")
+		held.expect(t, "another list")
+		time.Sleep(time.Second)
+		p.loop()
+		held.expect(t, "a beat", "held!")
+		time.Sleep(2 * time.Second)
+		p.loop()
+		next(5 * time.Second)
+		held.expect(t, "another beat", "held!")
+		time.Sleep(time.Second - 1)
+		p.loop()
+		held.expect(t, "before ReturnTime")
+		time.Sleep(1 * time.Nanosecond)
+		p.keepBeat(time.Now(), standing{complete: true, comingIn: true})
+		held.expect(t, "clients are coming in")
+		time.Sleep(greetingTime)
+		p.loop()
+		held.expect(t, "after ReturnTime", "list! a b c d")
+		p.tell("a b c", true)
+		held.expect(t, "then", "change! -d")
+
+		back := p.subscribe(newFakePipe(), false, &later)
+		p.loop()
+		back.expect(t, "with a list of before", "change! -d")
+		p.publish(longNames("a b"), true, true, time.Now())
+		late := p.subscribe(newFakePipe(), false, &later)
+		p.loop()
+		late.expect(t, "with a list that is forgotten", "held!")
+		back.expect(t, "one that was told", "change! -c")
+	})
+}
+
+// Plain subscribers wait for the first PollTime of a server, and others for
+// clients that have just come in.
+func TestPublisherWaitsForTheFirstList(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newTestPublisher(t, 2*time.Second)
+		start := time.Now()
+		plain, changes := p.subscribe(newFakePipe(), true, nil), p.subscribe(newFakePipe(), false, nil)
+		p.take()
+		keep := func(at, wake time.Duration) {
+			t.Helper()
+			time.Sleep(time.Until(start.Add(at)))
+			p.keepBeat(time.Now(), standing{lastArrival: start})
+			if got := p.wakeAt.Sub(start); got != wake {
+				t.Errorf("after %v: wakes after %v, want %v", at, got, wake)
+			}
+		}
+		p.publish(longNames("a"), false, false, start)
+		keep(50*ms-1, 50*ms)
+		changes.expect(t, "50 ms have not passed")
+		keep(50*ms, 2*time.Second)
+		changes.expect(t, "50 ms have passed", "list a")
+		keep(2*time.Second-1, 2*time.Second)
+		plain.expect(t, "PollTime has not passed")
+		keep(2*time.Second, 2050*ms-1)
+		plain.expect(t, "PollTime has passed", "plain a")
 	})
 }
 

@@ -3,9 +3,8 @@ package gopherdiscovery
 import "time"
 
 // pulse measures the intervals between the surveys of a server. From them a
-// client tells when surveys have been absent for so long that the path to the
-// server must be dead, although the connection is still open. It has no clock:
-// callers pass the time.
+// client tells when surveys have been absent for so long that it doubts its
+// connection. It has no clock: callers pass the time.
 type pulse struct {
 	// last is when the last survey came on the current connection, or when the
 	// connection began, if none has.
@@ -18,9 +17,7 @@ type pulse struct {
 	pauses int // intervals measured
 	fresh  int // of these, the ones on the current connection
 
-	// lost is the number of connections in a row that were given up before
-	// enough intervals were measured on them.
-	lost int
+	doubts int // in a row, that have not proved right
 }
 
 // begin starts a new connection.
@@ -34,27 +31,21 @@ func (p *pulse) surveyed(now time.Time) {
 		p.pauses++
 		p.fresh++
 	}
-	if p.fresh == pulsePauses {
-		p.lost = 0
-	}
 	p.last, p.asked = now, true
 }
 
-// due returns when to give up the connection if no survey comes. The wait is
-// longer while few intervals were measured on the current connection, because
-// the server may have been reconfigured to survey less often. It grows with
-// each connection that was given up too early: a server may also survey a
-// connection once and never again.
+// due returns when to doubt the connection if no survey comes.
 func (p *pulse) due() time.Time {
-	patience, grow := firstPulse, p.lost
+	patience := firstDoubt
 	if p.pauses >= pulsePauses {
-		patience = max(lostBeats*p.pause, vanishedAfter)
-		if p.fresh < pulsePauses {
-			grow++
-		}
+		patience = max(missedPauses*p.pause, shortestDoubt)
 	}
-	for ; grow > 0 && patience < longestPulse; grow-- {
-		patience = min(pulseGrowth*patience, longestPulse)
+	longest := max(patience, longestDoubt)
+	for range p.doubts {
+		if patience *= 2; patience >= longest {
+			patience = longest
+			break
+		}
 	}
 	return p.last.Add(patience)
 }
@@ -63,9 +54,15 @@ func (p *pulse) due() time.Time {
 // client itself did not run.
 func (p *pulse) excuse(now time.Time) { p.last, p.asked = now, false }
 
-// giveUp records that the connection is given up.
-func (p *pulse) giveUp() {
-	if p.fresh < pulsePauses {
-		p.lost++
+// settle records which connection was surveyed first while the current one was
+// doubted, and reports whether the doubt has proved right. A server surveys each
+// new connection at once, so a survey on another one proves nothing unless
+// enough intervals were measured on the current one.
+func (p *pulse) settle(other bool) (right bool) {
+	if other && p.fresh >= pulsePauses {
+		p.doubts = 0
+		return true
 	}
+	p.doubts++
+	return false
 }

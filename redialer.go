@@ -1,6 +1,8 @@
 package gopherdiscovery
 
 import (
+	"context"
+	"fmt"
 	"math/rand/v2"
 	"sync/atomic"
 	"time"
@@ -12,8 +14,10 @@ import (
 type redialer struct {
 	endpoint *endpoint
 	address  address
-	failures int       // failed attempts and short-lived connections in a row
-	since    time.Time // when last connected; zero before the first time
+	ctx      context.Context // ends with the line
+	doubt    error           // why the line is dialed beside another one; may be nil
+	failures int             // failed attempts and short-lived connections in a row
+	since    time.Time       // when last connected; zero before the first time
 	trying   bool
 	reported *atomic.Bool // bad input from the server has been logged
 	outage   *outage
@@ -21,16 +25,16 @@ type redialer struct {
 	resumption *resumption // nil if the server does not publish
 }
 
-func newRedialer(e *endpoint, a address) *redialer {
-	r := &redialer{endpoint: e, address: a, reported: new(atomic.Bool), outage: newOutage(e, a)}
-	if e.changes {
+func newRedialer(l *line) *redialer {
+	r := &redialer{endpoint: l.endpoint, address: l.address, ctx: l.ctx, doubt: l.doubt, reported: new(atomic.Bool), outage: l.outage}
+	if l.changes {
 		r.resumption = new(resumption)
 	}
 	return r
 }
 
-// wait waits until an attempt is due. It returns false once the endpoint is
-// closed. A call after a success means that the connection has been lost.
+// wait waits until an attempt is due. It returns false once the line has ended.
+// A call after a success means that the connection has been lost.
 func (r *redialer) wait() bool {
 	switch {
 	case r.trying:
@@ -52,8 +56,11 @@ func (r *redialer) wait() bool {
 		r.pause()
 	}
 	r.trying = true
-	return r.endpoint.ctx.Err() == nil
+	return r.ctx.Err() == nil
 }
+
+// awaits reports whether attempts have failed, and none has succeeded yet.
+func (r *redialer) awaits() bool { return r.since.IsZero() && r.failures > 0 }
 
 // succeed records that an attempt has succeeded.
 func (r *redialer) succeed() {
@@ -62,15 +69,19 @@ func (r *redialer) succeed() {
 	r.outage.connected()
 }
 
-// fail records that an attempt has failed.
+// fail records that an attempt has failed. If the line is dialed because of a
+// doubt, that is the first cause.
 func (r *redialer) fail(err error) {
-	if r.endpoint.ctx.Err() == nil {
+	if r.doubt != nil && r.since.IsZero() {
+		err = fmt.Errorf("%w: %w", r.doubt, err)
+	}
+	if r.ctx.Err() == nil {
 		r.outage.failed(err)
 	}
 }
 
 func (r *redialer) pause() {
-	sleep(r.endpoint.ctx, redialDelay(r.failures, rand.Float64()))
+	sleep(r.ctx, redialDelay(r.failures, rand.Float64()))
 	r.failures++
 }
 

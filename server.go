@@ -2,10 +2,11 @@ package gopherdiscovery
 
 import (
 	"fmt"
-	"runtime"
 	"slices"
 	"sync"
 	"time"
+
+	"github.com/dahernan/gopherdiscovery/internal/membership"
 
 	//lint:ignore SA1019 an alias of context, in the signatures since 2015
 	"golang.org/x/net/context"
@@ -36,15 +37,15 @@ type Stats struct {
 	Subscribers int // connections on the pub/sub URL
 	Services    int // names in the list
 
-	// Complete reports whether the server has surveyed all clients since it
-	// started or, if the process was stopped, since it continued. Until then
-	// the list may lack clients that are alive.
+	// Complete reports whether clients that were there before the server has
+	// started have had [Options.ReturnTime] to come back. Until then the list
+	// may lack some of them. Once true, it stays true.
 	Complete bool
 
 	Polls uint64 // surveys of all clients
 
-	// Doubted counts the polls that count as missed by no client, because too
-	// many clients were silent at once. See [Options.MissedSurveys].
+	// Doubted counts the polls in which so many clients were silent that their
+	// silence is not counted in Missed. See [Options.MissedSurveys].
 	Doubted uint64
 
 	Answers uint64 // valid answers to surveys
@@ -127,7 +128,7 @@ func ServerContext(ctx context.Context, urlServer, urlPubSub string, opt Options
 		return nil, fmt.Errorf("gopherdiscovery: listen on %s: %w", urlServer, err)
 	}
 	ctx, s.cancel = context.WithCancel(ctx)
-	go s.run(ctx, newSchedule[*respondent](opt, time.Now()))
+	go s.run(ctx, membership.New[*respondent](opt.membership(), time.Now()))
 	return s, nil
 }
 
@@ -185,16 +186,16 @@ func (s *DiscoveryServer) closeSockets() {
 	s.log.close()
 }
 
-func (s *DiscoveryServer) run(ctx context.Context, plan *schedule[*respondent]) {
+func (s *DiscoveryServer) run(ctx context.Context, plan *membership.Schedule[*respondent]) {
 	defer close(s.done)
 	defer s.closeSockets()
 	defer s.cancel()
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	var received []answer
+	var looked time.Time // at the handshakes
 	for {
 		received = received[:0]
-		idle := time.Now()
 		select {
 		case <-ctx.Done():
 			return
@@ -204,40 +205,30 @@ func (s *DiscoveryServer) run(ctx context.Context, plan *schedule[*respondent]) 
 			received = append(received, a)
 		}
 		now := time.Now()
-		plan.woke(idle, now)
-		came := s.takeEvents(plan, received, now)
-		do, wake := plan.next(now)
-		s.act(do, plan)
-		// This comes after the list is published, because the list may have
-		// changed while the process was stopped.
-		offerAll(append(came, s.publisher.markCurrent(now)...))
-		s.publisher.keepBeat(now)
-		timer.Reset(time.Until(earliest(wake, s.publisher.nextBeat)))
+		s.publisher.stopped(plan.Woke(now))
+		s.takeEvents(plan, received, now)
+		s.publisher.take()
+		waiting := plan.NeedsHandshakes() || s.publisher.hasWaiting()
+		if waiting && now.Sub(looked) >= handshakesTime {
+			plan.Handshakes(s.surveyor.sock.handshakes.state(s.surveyURL))
+			looked = now
+		}
+		do, wake := plan.Next(now)
+		s.act(do, plan, now)
+		s.publisher.keepBeat(now, standingOf(plan, now))
+		timer.Reset(time.Until(earliest(wake, s.publisher.wakeAt)))
 	}
 }
 
-// takeEvents passes all events to the plan. Answers that were already received
-// come before those that are still queued. It takes all events, so that a burst
-// becomes one list and no queued answer counts as missed. The number of rounds
-// is limited in case events come as fast as they are taken. It returns the new
-// subscribers.
-func (s *DiscoveryServer) takeEvents(plan *schedule[*respondent], received []answer, now time.Time) (came []*subscription) {
-	for range maxYields {
-		ended := false
-		for _, e := range s.surveyor.arrivals.take() {
-			if e.ended {
-				plan.disconnect(e.session, now)
-			} else {
-				plan.connect(e.session)
-			}
-			ended = ended || e.ended
+// takeEvents passes all events to the plan, so that a burst becomes one list.
+// The answers of a connection come after its beginning and before its end.
+// Answers that were already received come before those that are still queued.
+func (s *DiscoveryServer) takeEvents(plan *membership.Schedule[*respondent], received []answer, now time.Time) {
+	events := s.surveyor.arrivals.take()
+	for _, e := range events {
+		if !e.ended {
+			plan.Connect(e.session, e.session.host(), now)
 		}
-		if !ended {
-			break
-		}
-		// Ends often come together, and if most connections end, that must be
-		// known before the first end is published.
-		runtime.Gosched()
 	}
 	for range maxAnswers {
 		select {
@@ -249,53 +240,72 @@ func (s *DiscoveryServer) takeEvents(plan *schedule[*respondent], received []ans
 		break
 	}
 	for _, a := range received {
-		if err := plan.hear(a.from, a.name, now); err != nil {
+		s.takeAnswer(plan, a, now)
+	}
+	for _, e := range events {
+		if e.ended {
+			plan.Disconnect(e.session, now)
+		}
+	}
+}
+
+func (s *DiscoveryServer) takeAnswer(plan *membership.Schedule[*respondent], a answer, now time.Time) {
+	switch a.kind {
+	case leaves:
+		plan.Leave(a.from, a.name, now)
+	case checking:
+		plan.Check(a.from, a.name, now)
+	case refused:
+		plan.CheckEnded(a.from)
+	default:
+		if err := plan.Hear(a.from, a.name, now); err != nil {
 			s.surveyor.reject(a.from, err)
 		}
 	}
-	if !plan.mayGreet(now) {
-		return nil
-	}
-	came = s.publisher.take()
-	for _, sub := range came {
-		if sub.cursor.holds {
-			plan.resubscribe(now)
-		}
-	}
-	return came
 }
 
 // act does what is due. It records a list before it sends it, so that Services
 // already includes any list that a subscriber has received.
-func (s *DiscoveryServer) act(do actions[*respondent], plan *schedule[*respondent]) {
+func (s *DiscoveryServer) act(do membership.Actions[*respondent], plan *membership.Schedule[*respondent], now time.Time) {
 	s.record(do, plan)
-	if do.poll {
-		s.surveyor.ask(plan.all())
+	if do.Poll {
+		s.surveyor.ask(plan.All())
 	}
-	if len(do.survey) > 0 {
-		s.surveyor.ask(do.survey)
+	if len(do.Survey) > 0 {
+		s.surveyor.ask(do.Survey)
 	}
-	if do.publish {
-		s.publisher.publish(plan.sorted(), plan.edition.complete)
+	if do.Publish {
+		s.publisher.publish(plan.List(), plan.IsComplete(), do.Returned, now)
 	}
 }
 
-func (s *DiscoveryServer) record(do actions[*respondent], plan *schedule[*respondent]) {
+func standingOf[C comparable](plan *membership.Schedule[C], now time.Time) standing {
+	return standing{complete: plan.IsComplete(), comingIn: plan.AreComingIn(now), lastArrival: plan.Arrived()}
+}
+
+func (s *DiscoveryServer) record(do membership.Actions[*respondent], plan *membership.Schedule[*respondent]) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.stats.Missed += uint64(do.missed)
-	if do.poll {
+	s.stats.Missed += uint64(do.Missed)
+	if do.Poll {
 		s.stats.Polls++
 	}
-	if do.doubted {
+	if do.Doubted {
 		s.stats.Doubted++
 	}
-	if !do.publish {
+	if !do.Publish {
 		return
 	}
-	list := plan.sorted()
-	if !slices.Equal(list, s.list) || plan.edition.complete && s.stats.Lists == 0 {
+	list := plan.List()
+	if !slices.Equal(list, s.list) || plan.IsComplete() && s.stats.Lists == 0 {
 		s.stats.Lists++
 	}
-	s.list, s.stats.Complete = list, plan.edition.complete
+	s.list, s.stats.Complete = list, plan.IsComplete()
+}
+
+func earliest(a, b time.Time) time.Time {
+	if b.Before(a) {
+		return b
+	}
+	return a
 }

@@ -1,16 +1,14 @@
 package gopherdiscovery
 
 import (
-	"fmt"
-	"time"
-
 	"go.nanomsg.org/mangos/v3"
 	"go.nanomsg.org/mangos/v3/protocol"
 )
 
 // role is the purpose of a socket.
 type role interface {
-	// open returns the session for a new connection.
+	// open returns the session for a new connection, or nil if the connection
+	// is not wanted.
 	open(*pipe) session
 }
 
@@ -22,7 +20,7 @@ type role interface {
 type socket struct {
 	*endpoint
 	role role
-	core mangos.Socket
+	core mangos.Socket // for listening
 }
 
 func newSocket(p side, set settings, r role) *socket {
@@ -47,15 +45,8 @@ func (s *socket) listen(a address) (bound string, err error) {
 // a connection is lost, until the socket is closed.
 func (s *socket) dialAll(all []address) error {
 	for _, a := range all {
-		d, err := s.core.NewDialer(privateURL(a), map[string]any{
-			mangos.OptionDialAsynch:    true,
-			mangos.OptionReconnectTime: time.Duration(0), // our dialer waits
-		})
-		if err == nil {
-			err = d.Dial()
-		}
-		if err != nil {
-			return fmt.Errorf("gopherdiscovery: dial %s: %w", a, err)
+		if err := newLine(s, a, newOutage(s.endpoint, a), nil).dial(); err != nil {
+			return err
 		}
 	}
 	return nil
@@ -71,17 +62,23 @@ func (s *socket) close() {
 	s.end()
 }
 
-// AddPipe is called by mangos with a new connection. It is never called at the
-// same time as RemovePipe for that connection.
-func (s *socket) AddPipe(core protocol.Pipe) error {
+// AddPipe is called by mangos with an accepted connection. It is never called
+// at the same time as RemovePipe for that connection.
+func (s *socket) AddPipe(core protocol.Pipe) error { return s.add(core, nil) }
+
+func (s *socket) add(core protocol.Pipe, l *line) error {
 	defer s.joined()
 	if !s.enter(1) {
 		return mangos.ErrClosed
 	}
 	p := newPipe(core, s.endpoint)
+	p.line = l
 	core.SetPrivate(p)
+	if p.session = s.role.open(p); p.session == nil {
+		s.leave()
+		return mangos.ErrClosed
+	}
 	s.countPipe(1)
-	p.session = s.role.open(p)
 	p.session.began()
 	go p.receive()
 	return nil

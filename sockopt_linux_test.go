@@ -54,7 +54,14 @@ func TestBothEndsAreLimited(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer client.Close()
-	for name, e := range map[string]*endpoint{"server": server.surveyor.sock.endpoint, "client": client.sock.endpoint} {
+	for name, side := range map[string]struct {
+		endpoint *endpoint
+		want     time.Duration
+	}{
+		"server": {server.surveyor.sock.endpoint, acceptedTimeout},
+		"client": {client.sock.endpoint, dialedTimeout},
+	} {
+		e := side.endpoint
 		for start := time.Now(); e.connected() == 0; time.Sleep(ms) {
 			if time.Since(start) > 30*time.Second {
 				t.Fatal("not connected in time")
@@ -62,7 +69,7 @@ func TestBothEndsAreLimited(t *testing.T) {
 		}
 		e.mu.Lock()
 		for c := range e.conns {
-			if got, want := userTimeout(t, c.(*link).net), int(vanishedAfter.Milliseconds()); got != want {
+			if got, want := userTimeout(t, c.(*link).net), int(side.want.Milliseconds()); got != want {
 				t.Errorf("the %s waits for %d ms, want %d", name, got, want)
 			}
 		}

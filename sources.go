@@ -1,33 +1,45 @@
 package gopherdiscovery
 
 import (
-	"bytes"
-	"crypto/sha256"
 	"slices"
+	"strings"
 	"time"
+
+	"github.com/dahernan/gopherdiscovery/internal/membership"
+	"github.com/dahernan/gopherdiscovery/internal/wire"
 )
 
 // sources holds what a subscriber knows from its servers, one for each URL.
 // Like the server's roster it has no socket, no clock and no goroutine.
 type sources struct {
-	all     []*source
-	settled bool // the last union came from a complete list
+	all      []*source
+	begun    bool // there was a union
+	removals removals
 }
 
 // source is the state of one server: its list, and its connection.
+//
+// A server is away while it is not connected or has missed its beats, and has
+// returned when it speaks again. Its list counts from the first message on that
+// does not say that the subscriber is held. After the server has gone away, the
+// list counts a while longer: that is its grace.
 type source struct {
 	url       string
 	connected bool
 	beat      time.Duration // on this connection; zero in the plain form
 	list      []string      // the newest, of any connection; nil at first
 	sum       uint64        // of list
-	resumed   bool          // on this connection only the sum has identified list
-	counts    bool          // list is the server's on this connection
-	complete  bool          // the server has surveyed all
-	silent    bool          // the server has missed its beats
-	returned  bool          // it has sent one message since, which does not count yet
+	inherited bool          // an earlier connection has left list
+	spoke     bool          // on this connection it has said what is not held
+	wrong     bool          // list is another one than the server's
+	counts    bool          // list is the server's
+	complete  bool          // the start of the server is over
 	heard     time.Time     // when it last sent something; zero if never
 	since     time.Time     // when the current silence began
+	returned  time.Time     // when it last began to speak; zero while it is away
+	graceEnd  time.Time     // zero if there is no grace
+	firstAt   time.Time     // when its list may be the first one; zero for at once
+	bars
 }
 
 func newSources(urls []address) *sources {
@@ -49,185 +61,194 @@ func (s *sources) at(url string) *source {
 	return &source{url: url}
 }
 
-// connect records a new connection. In the plain form, beat is zero.
-func (src *source) connect(beat time.Duration, now time.Time) {
+// connect records a new connection. In the plain form, beat is zero, and the
+// server has not spoken yet. Awaited says that the server was down before.
+func (src *source) connect(beat time.Duration, awaited bool, now time.Time) {
 	src.connected, src.beat, src.since = true, beat, now
-	src.counts, src.complete, src.silent, src.returned = false, false, false, false
-	src.resumed = src.list != nil
+	src.inherited, src.spoke = src.list != nil, false
+	if beat > 0 {
+		src.returned = now
+	}
+	if beat > 0 && awaited {
+		src.firstAt = now.Add(awaitedStart)
+	}
 }
 
-// disconnect records the end of the connection. Its list no longer counts, but
-// the next connection may continue from it.
-func (src *source) disconnect() { src.connected, src.counts, src.complete = false, false, false }
-
-// markHeard records that the server has sent something.
-func (src *source) markHeard(now time.Time) {
-	src.heard, src.since, src.silent, src.returned = now, now, false, false
+// disconnect records the end of the connection. The next one may continue from
+// the list.
+func (s *sources) disconnect(src *source, now time.Time) {
+	s.goAway(src, now)
+	src.connected, src.complete, src.firstAt = false, false, time.Time{}
 }
 
-// forget drops the list, so that nothing continues from it.
-func (src *source) forget() {
-	src.list, src.sum, src.counts, src.complete, src.resumed = nil, 0, false, false, false
+// hear records that the server has sent something.
+func (src *source) hear(now time.Time) {
+	src.heard, src.since = now, now
+	if src.isAway() {
+		src.returned = now
+	}
 }
 
 // extend ends a silence for the time being, because part of a message has come.
 func (src *source) extend(read time.Time) {
-	if read.After(src.since) && !src.returned {
+	if read.After(src.since) {
 		src.since = read
 	}
 }
 
+// forget records that the list is another one than the server's, so that
+// nothing continues from it.
+func (src *source) forget() { src.wrong = true }
+
+// isCounted reports whether the list is the server's and may be believed.
+func (src *source) isCounted() bool { return src.counts && !src.blind }
+
+// lists reports whether a name is on the server's list.
+func (src *source) lists(name string) bool {
+	_, found := slices.BinarySearch(src.list, name)
+	return found
+}
+
 // replace takes a list in the plain form. Such a list is always complete.
-func (src *source) replace(list []string, now time.Time) {
-	src.markHeard(now)
-	src.list, src.sum = list, sumOf(list)
-	src.counts, src.complete = true, true
+func (s *sources) replace(src *source, list []string, now time.Time) {
+	list = withStringsOf(src.list, list)
+	removed, added := wire.Compare(src.list, list)
+	s.apply(src, &update{names: list, sum: sumOf(list), complete: true, removed: removed, added: added}, now)
 }
 
 // take takes a message of a subscription in changes. After an error, nothing
 // else on the connection can be trusted. The error is errOtherList if the list,
-// which an earlier connection has left, turns out to be a different one. While
-// another server counts, the first message after a silence does not count for
-// staleGrace or until the next one: the server may have been stopped while it
-// was sending.
+// which an earlier connection has left, turns out to be a different one.
 func (s *sources) take(src *source, u *update, now time.Time) error {
 	if u.kind >= kindIgnored {
-		src.counts = src.counts || src.returned && src.complete
-		src.markHeard(now)
-		return src.verify(u)
+		src.hear(now)
+		return nil
 	}
-	list, sum := src.list, src.sum
+	if u.kind != kindList && (src.list == nil || src.wrong) {
+		return errWrongSum
+	}
 	switch u.kind {
 	case kindList:
-		list, sum = u.names, sumOf(u.names)
+		u.names, u.sum = withStringsOf(src.list, u.names), sumOf(u.names)
+		u.removed, u.added = wire.Compare(src.list, u.names)
 	case kindChange:
-		if u.before != sum {
+		if u.before != src.sum {
 			return errWrongSum
 		}
 		var ok bool
-		list, ok = edit(src.list, u.removed, u.added)
+		u.names, ok = wire.Edit(src.list, u.removed, u.added)
 		switch {
-		case !ok && src.resumed:
+		case !ok && src.inherited:
 			return errOtherList
-		case !ok:
+		case !ok || u.sum != src.sum+sumOf(u.added)-sumOf(u.removed):
 			return errWrongSum
+		case len(u.added) > 0 && wireSize(u.names) > membership.MaxListLen:
+			return errListTooLong
 		}
-		sum += sumOf(u.added) - sumOf(u.removed)
-		fallthrough
 	case kindBeat:
-		if src.list == nil || u.sum != sum {
+		if u.sum != src.sum {
 			return errWrongSum
 		}
+		u.names = src.list
 	}
-	if wireSize(u.added) > 0 && wireSize(list) > maxListLen {
-		return errListTooLong
-	}
-	returned := src.silent && slices.ContainsFunc(s.all, func(other *source) bool { return other.counts })
-	src.markHeard(now)
-	src.list, src.sum, src.complete = list, sum, u.complete
-	src.resumed = src.resumed && u.kind != kindList
-	src.returned = returned
-	src.counts = src.counts || (u.complete || u.kind == kindList) && !returned
+	src.inherited = src.inherited && u.kind != kindList
+	s.apply(src, u, now)
 	return nil
 }
 
-// verify compares the list with a digest, unless it is known to be right.
-func (src *source) verify(u *update) error {
-	if u.kind != kindDigest || len(u.ignored) != sha256.Size || !src.resumed {
-		return nil
+// apply applies a message that is known to be right. Its names are all of the
+// list, and its other fields say how that differs from the list before.
+func (s *sources) apply(src *source, u *update, now time.Time) {
+	src.hear(now)
+	src.liftOld(now)
+	if (src.counts || src.spoke) && !src.blind {
+		s.barRemoved(src, u.removed, now)
 	}
-	if !bytes.Equal(u.ignored, digestOf(encodeList(src.list))) {
-		return errOtherList
+	src.lift(u.removed)
+	src.list, src.sum, src.complete, src.wrong = u.names, u.sum, u.complete, false
+	if u.complete {
+		src.firstAt = time.Time{}
 	}
-	src.resumed = false
-	return nil
-}
-
-// union returns the names in the lists of all servers that count. It returns
-// nil if there is nothing new: when no server counts, or when all that count
-// are incomplete and the last union came from a complete list.
-func (s *sources) union() []string {
-	var counted []*source
-	complete := false
-	for _, src := range s.all {
-		if src.counts {
-			counted = append(counted, src)
-			complete = complete || src.complete
+	if !u.held {
+		src.counts, src.spoke, src.graceEnd = true, true, time.Time{}
+	}
+	switch {
+	case src.isNew(now):
+		src.admit(u.added)
+	case src.isCounted():
+		for _, other := range s.all {
+			other.lift(u.added)
 		}
 	}
-	if !complete && s.settled {
+}
+
+// union returns the names in the lists of all servers that count, and of those
+// that are in their grace while another one counts. It returns nil if there is
+// nothing new: when no server counts, or when the first list may still lack
+// names.
+func (s *sources) union() []string {
+	counted, first := false, s.begun
+	for _, src := range s.all {
+		if src.isCounted() {
+			counted = true
+			first = first || src.firstAt.IsZero()
+		}
+	}
+	if !counted || !first {
 		return nil
 	}
-	s.settled = complete
+	s.begun = true
 	var all []string
-	for i, src := range counted {
-		if i == 0 {
-			// Usually there is one server, or all servers agree.
-			all = src.list[:len(src.list):len(src.list)]
-		} else if !slices.Equal(all, src.list) {
-			all = append(all, src.list...)
-			slices.Sort(all)
-			all = slices.Compact(all)
+	for _, src := range s.all {
+		if src.isCounted() || src.isInGrace() {
+			all = merge(all, src.without(src.list))
 		}
 	}
 	return all
 }
 
-// deadline returns when the next server will have been silent for too long, or
-// zero if none is expected to speak.
-func (s *sources) deadline() time.Time {
-	var first time.Time
-	for _, src := range s.all {
-		if due, ok := src.due(); ok && (first.IsZero() || due.Before(first)) {
-			first = due
-		}
-	}
-	return first
-}
-
-// due returns when a server has been silent for so long that it no longer
-// counts or, if that has passed, that its connection is given up. Of a server
-// that has returned it returns when its message counts. It returns false if the
-// server is not connected, or sends the plain form and may be silent for any
-// time.
-func (src *source) due() (due time.Time, ok bool) {
-	patience := max(missedBeats*src.beat, shortestPatience)
+// merge returns the names that are in a or b, which are sorted and without
+// duplicates. The result may share memory with either.
+func merge(a, b []string) []string {
+	// Usually there is one server, or all servers agree.
 	switch {
-	case src.returned:
-		patience = staleGrace
-	case src.silent:
-		patience = max(lostBeats*src.beat, vanishedAfter)
+	case a == nil || slices.Equal(a, b):
+		return b[:len(b):len(b)]
+	case len(b) == 0:
+		return a
 	}
-	return src.since.Add(patience), src.connected && src.beat > 0
+	all := make([]string, 0, max(len(a), len(b)))
+	for len(a) > 0 && len(b) > 0 {
+		switch {
+		case a[0] < b[0]:
+			all, a = append(all, a[0]), a[1:]
+		case a[0] > b[0]:
+			all, b = append(all, b[0]), b[1:]
+		default:
+			all, a, b = append(all, a[0]), a[1:], b[1:]
+		}
+	}
+	return append(append(all, a...), b...)
 }
 
-// checkSilence finds the servers that have been silent for too long, which no
-// longer count, and returns those whose connection is to be given up. A silent
-// server counts again when it sends that its list is complete, like one that
-// has just connected: it may have been stopped, and its names may be dead.
-// checkSilence also counts the servers that have returned.
-func (s *sources) checkSilence(now time.Time) (lost []*source) {
-	for _, src := range s.all {
-		if due, ok := src.due(); !ok || now.Before(due) {
-			continue
-		}
-		if src.returned {
-			src.returned, src.counts = false, src.complete
-			continue
-		}
-		if src.silent {
-			lost = append(lost, src)
-			src.since = now
-		}
-		src.silent, src.counts = true, false
+// withStringsOf returns a list that equals names. It has the strings of the
+// list before where they are equal, and copies of all others, so that it keeps
+// no message in memory. The names of a first list share the string of their
+// message.
+func withStringsOf(before, names []string) []string {
+	if len(before) == 0 {
+		return names
 	}
-	return lost
-}
-
-// excuse restarts the silence of all servers. It is called when the subscriber
-// itself did not run for a while.
-func (s *sources) excuse(now time.Time) {
-	for _, src := range s.all {
-		src.since = now
+	list := make([]string, 0, len(names))
+	for _, name := range names {
+		for len(before) > 0 && before[0] < name {
+			before = before[1:]
+		}
+		if len(before) > 0 && before[0] == name {
+			list = append(list, before[0])
+		} else {
+			list = append(list, strings.Clone(name))
+		}
 	}
+	return list
 }

@@ -40,14 +40,14 @@ type ServerState struct {
 
 	// Heard is when the server last sent something, or zero if it never has. A
 	// server sends something at least every [Options.PollTime], limited to a
-	// range from 50 milliseconds to one minute, except at first while its list
-	// is incomplete. Publishers of whole lists, such as those of 2015, and all
+	// range from 50 milliseconds to one minute, except before the first list of
+	// a subscriber. Publishers of whole lists, such as those of 2015, and all
 	// publishers over inproc send a list only when it changes.
 	Heard time.Time
 
-	// Complete reports whether the server has surveyed all clients since it
-	// started. Until then its list may lack peers that are alive. It is false
-	// while the server is not connected.
+	// Complete reports whether the start of the server is over: its clients
+	// have had [Options.ReturnTime] to come back. Until then its list may lack
+	// peers that are alive. It is false while the server is not connected.
 	Complete bool
 }
 
@@ -135,14 +135,14 @@ type feed struct {
 func (f *feed) began() {
 	f.subscriber.change(func(now time.Time) {
 		f.subscriber.current[f.source] = f
-		f.source.connect(f.pipe.beat(), now)
+		f.source.connect(f.pipe.beat(), f.pipe.awaited(), now)
 	})
 }
 
 func (f *feed) ended() {
-	f.subscriber.change(func(time.Time) {
+	f.subscriber.change(func(now time.Time) {
 		delete(f.subscriber.current, f.source)
-		f.source.disconnect()
+		f.subscriber.sources.disconnect(f.source, now)
 	})
 }
 
@@ -197,14 +197,14 @@ func (f *feed) take(u *update, now time.Time) error {
 func (f *feed) receivedList(body []byte) {
 	list, invalid := decodeList(body)
 	if invalid > 0 {
-		f.pipe.report("invalid names left out of a list", "names", invalid)
+		f.pipe.report("invalid names left out of a list", errInvalidNames, "names", invalid)
 		if len(list) == 0 {
 			return // not a list, and in particular not an empty one
 		}
 	}
 	f.subscriber.change(func(now time.Time) {
 		if f.subscriber.current[f.source] == f {
-			f.source.replace(list, now)
+			f.subscriber.sources.replace(f.source, list, now)
 			f.pipe.hold(f.source.sum)
 		}
 	})
@@ -213,12 +213,18 @@ func (f *feed) receivedList(body []byte) {
 func (f *feed) say() []byte { return nil }
 
 // change calls do, which may change the sources, and delivers the list if it
-// has changed. It wakes run only if the deadline is now earlier. A deadline
-// that is now later is noticed when the old one passes.
+// has changed. If run is late the subscriber was stopped itself. Change wakes
+// run only if the deadline is now earlier. A deadline that is now later is
+// noticed when the old one passes.
 func (s *Subscriber) change(do func(now time.Time)) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	do(time.Now())
+	now := time.Now()
+	if late := now.Sub(s.wakeAt); !s.wakeAt.IsZero() && late > peerHalt {
+		s.sources.excuse(now, late)
+		s.wakeAt = now
+	}
+	do(now)
 	if list := s.sources.union(); list != nil && !s.closed {
 		s.out.deliver(s.changes, list)
 	}
@@ -257,9 +263,6 @@ func (s *Subscriber) run(ctx context.Context) {
 // again. The time is zero if only the bell has to cause that.
 func (s *Subscriber) checkSilence() (lost []*feed, deadline time.Time) {
 	s.change(func(now time.Time) {
-		if !s.wakeAt.IsZero() && now.Sub(s.wakeAt) > peerHalt {
-			s.sources.excuse(now)
-		}
 		for src, f := range s.current {
 			src.extend(f.pipe.lastRead())
 			if due, ok := src.due(); ok && !now.Before(due) && f.pipe.isBehind() {

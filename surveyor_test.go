@@ -2,6 +2,7 @@ package gopherdiscovery
 
 import (
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -38,15 +39,18 @@ func TestAnswersAreChecked(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			r := newRespondent(nil, someSurvey)
-			name, err := r.check(test.body)
+			_, said, err := r.split(test.body)
+			if err == nil {
+				err = r.check(string(said))
+			}
 			if test.reason == "" {
-				if name != "a" || err != nil {
-					t.Errorf("got %q, %v, want a", name, err)
+				if string(said) != "a" || err != nil {
+					t.Errorf("got %q, %v, want a", said, err)
 				}
 				return
 			}
-			if name != "" || err == nil || !strings.Contains(err.Error(), test.reason) || test.is != nil && !errors.Is(err, test.is) {
-				t.Errorf("got %q, %v, want an error with %q", name, err, test.reason)
+			if err == nil || !strings.Contains(err.Error(), test.reason) || test.is != nil && !errors.Is(err, test.is) {
+				t.Errorf("got error %v, want one with %q", err, test.reason)
 			}
 			// The answer is dropped, and the connection stays open.
 			if err := r.received(test.body); err != nil || r.surveyor.rejected.Load() != 1 || r.surveyor.answered.Load() != 0 {
@@ -69,7 +73,7 @@ func TestAnswersReachTheLoop(t *testing.T) {
 	if err := r.received(answerTo(someSurvey, "b")); err != nil {
 		t.Fatal(err)
 	}
-	if got, want := <-r.surveyor.answers, (answer{r, "a"}); got != want {
+	if got, want := <-r.surveyor.answers, (answer{r, "a", announces}); got != want {
 		t.Errorf("got %v, want %v", got, want)
 	}
 	if got := r.surveyor.answered.Load(); got != 2 {
@@ -77,17 +81,95 @@ func TestAnswersReachTheLoop(t *testing.T) {
 	}
 }
 
-// Late answers count, except answers to surveys of long ago.
-func TestSurveysAreRemembered(t *testing.T) {
-	r := newRespondent(nil)
-	for id := range uint32(surveysRemembered + 1) {
-		r.remember(id)
+// Late answers count, however late. Answers to surveys that were not made since
+// the connection began do not.
+func TestWasAsked(t *testing.T) {
+	for _, test := range []struct {
+		name        string
+		first, last uint32
+		asked, not  []uint32
+	}{
+		{"one survey", 7, 7, []uint32{7}, []uint32{6, 8}},
+		{"many", 7, 1007, []uint32{7, 500, 1007}, []uint32{6, 1008}},
+		{"beyond the highest ID", 1<<31 - 2, 3, []uint32{1<<31 - 2, 1<<31 - 1, 1, 3}, []uint32{1<<31 - 3, 4}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			r := newRespondent(nil)
+			if r.wasAsked(test.first | surveyIDBit) {
+				t.Error("asked before the first survey")
+			}
+			r.remember(test.first | surveyIDBit)
+			r.remember(test.last | surveyIDBit)
+			for _, id := range test.asked {
+				if !r.wasAsked(id | surveyIDBit) {
+					t.Errorf("survey %#x: got not asked, want asked", id)
+				}
+			}
+			for _, id := range test.not {
+				if r.wasAsked(id | surveyIDBit) {
+					t.Errorf("survey %#x: got asked, want not asked", id)
+				}
+			}
+		})
 	}
-	for id := range uint32(surveysRemembered + 2) {
-		if got, want := r.wasAsked(id), id >= 1 && id <= surveysRemembered; got != want {
-			t.Errorf("survey %d: got asked %t, want %t", id, got, want)
+}
+
+// A goodbye is passed to the server's loop, whatever was asked, and needs no
+// permission.
+func TestGoodbyeReachesTheLoop(t *testing.T) {
+	r := newRespondent(func(string, Conn) error { return errors.New("refused") })
+	if err := r.received(answerTo(goodbyeID, "a")); err != nil {
+		t.Fatal(err)
+	}
+	if got, want := <-r.surveyor.answers, (answer{r, "a", leaves}); got != want {
+		t.Errorf("got %v, want %v", got, want)
+	}
+	if got := r.surveyor.answered.Load() + r.surveyor.rejected.Load(); got != 0 {
+		t.Errorf("%d answers were counted, want none", got)
+	}
+}
+
+// No survey has the ID of the goodbye.
+func TestSurveysSkipTheGoodbye(t *testing.T) {
+	r := newRespondent(nil)
+	r.pipe.sending = true // the connection can take nothing
+	r.surveyor.surveyID = 1<<31 - 1
+	r.surveyor.ask([]*respondent{r})
+	if r.last != surveyIDBit+1 {
+		t.Errorf("got survey %#x, want %#x", r.last, uint32(surveyIDBit+1))
+	}
+}
+
+// While Authorize is asked again about a client, the loop knows that it has
+// answered.
+func TestLoopKnowsOfChecks(t *testing.T) {
+	allowed := true
+	r := newRespondent(func(string, Conn) error {
+		if allowed {
+			return nil
+		}
+		return errors.New("refused")
+	}, someSurvey)
+	r.surveyor.answers = make(chan answer, 10)
+	expect := func(what string, want ...answer) {
+		t.Helper()
+		var got []answer
+		for len(r.surveyor.answers) > 0 {
+			got = append(got, <-r.surveyor.answers)
+		}
+		if !slices.Equal(got, want) {
+			t.Errorf("%s: got %v, want %v", what, got, want)
 		}
 	}
+	_ = r.received(answerTo(someSurvey, "a"))
+	expect("first answer", answer{r, "a", announces})
+	_ = r.received(answerTo(someSurvey, "a"))
+	expect("second answer", answer{r, "a", checking}, answer{r, "a", announces})
+	allowed = false
+	_ = r.received(answerTo(someSurvey, "b"))
+	expect("another name", answer{r, "b", checking}, answer{r, "b", refused})
+	_ = r.received(answerTo(someSurvey, "a"))
+	expect("withdrawn", answer{r, "a", checking}, answer{r, "a", leaves})
 }
 
 func TestAnswersBetweenSurveysAreBounded(t *testing.T) {
@@ -117,10 +199,11 @@ func TestAuthorizeIsAskedForEachAnswer(t *testing.T) {
 		}
 		return refused
 	}, someSurvey)
-	if name, err := r.check(answerTo(someSurvey, "a")); name != "a" || err != nil {
-		t.Errorf("allowed: got %q, %v, want a", name, err)
+	r.surveyor.answers = make(chan answer, 10)
+	if err := r.check("a"); err != nil {
+		t.Errorf("allowed: got error %v", err)
 	}
-	if _, err := r.check(answerTo(someSurvey, "b")); !errors.Is(err, refused) || errors.Is(err, errWithdrawn) {
+	if err := r.check("b"); !errors.Is(err, refused) || errors.Is(err, errWithdrawn) {
 		t.Errorf("refused from the start: got error %v, want %v", err, refused)
 	}
 	if err := r.received(answerTo(someSurvey, "b")); err != nil {
@@ -142,14 +225,15 @@ func TestSurveysArePosted(t *testing.T) {
 	s := one.surveyor
 	one.began()
 	s.ask([]*respondent{one, two})
+	first := one.last
 	s.ask([]*respondent{one})
-	if got := len(one.surveys); got != 2 || one.surveys[0] == one.surveys[1] {
-		t.Fatalf("got surveys %x, want two that differ", one.surveys)
+	if one.first != first || one.last == first || two.first != first || two.last != first {
+		t.Fatalf("got surveys %x to %x and %x to %x, want the first to both", one.first, one.last, two.first, two.last)
 	}
-	if got, want := string(one.say()), string(encodeSurvey(one.surveys[1])); got != want || want[0]&0x80 == 0 {
+	if got, want := string(one.say()), string(encodeSurvey(one.last)); got != want || want[0]&0x80 == 0 {
 		t.Errorf("posted % x, want % x", got, want)
 	}
-	if got, want := string(two.say()), string(encodeSurvey(one.surveys[0])); got != want || !two.wasAsked(one.surveys[0]) {
+	if got, want := string(two.say()), string(encodeSurvey(first)); got != want {
 		t.Errorf("posted % x, want % x", got, want)
 	}
 	one.ended()

@@ -95,7 +95,9 @@ type tlsHandshakeConn struct {
 	net.Conn
 	turns          *turns
 	protectedUntil *atomic.Int64 // see handshake
+	sent           *atomic.Int64 // bytes after the handshake
 	left           time.Duration // how long the other side may still take
+	waited         time.Duration // how long it has waited for turns
 	begun          bool          // part of the handshake has been computed
 	inTurn         bool
 	over           bool   // the handshake has ended
@@ -142,7 +144,9 @@ func (s *tlsHandshakeConn) Read(b []byte) (n int, err error) {
 // Write counts as waiting too: a side that does not read is also silent.
 func (s *tlsHandshakeConn) Write(b []byte) (int, error) {
 	if s.over {
-		return s.Conn.Write(b)
+		n, err := s.Conn.Write(b)
+		s.sent.Add(int64(n))
+		return n, err
 	}
 	start := time.Now()
 	_ = s.SetWriteDeadline(start.Add(s.left))
@@ -159,7 +163,9 @@ func (s *tlsHandshakeConn) takeTurn() bool {
 		s.inTurn = true
 	} else {
 		gone, stop := s.watch()
+		start := time.Now()
 		s.inTurn = s.turns.take(s.begun, gone)
+		s.waited += time.Since(start)
 		stop()
 	}
 	runtime.Gosched()

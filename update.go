@@ -1,7 +1,6 @@
 package gopherdiscovery
 
 import (
-	"crypto/sha256"
 	"encoding/binary"
 	"fmt"
 	"hash/fnv"
@@ -18,20 +17,23 @@ const (
 	kindList    = 0x03 // server: flags, names
 	kindChange  = 0x04 // server: flags, sums before and after, names
 	kindBeat    = 0x05 // server: flags, sum
-	kindDigest  = 0x80 // server: digest
 	kindIgnored = 0x80 // this and higher kinds may be ignored
 )
 
 const (
 	changesFormat = 1  // the version of the format of these messages
 	beatSize      = 10 // the length of BEAT, in bytes
-	flagComplete  = 1  // the server has surveyed everyone since it started
+
+	// Flags of LIST, CHANGE and BEAT. Only BEAT may have flagHeld.
+	flagComplete = 1 << 0 // the start of the server is over
+	flagHeld     = 1 << 1 // the server does not say yet which list is current
 )
 
 // update is a message that the server sends after WELCOME.
 type update struct {
 	kind     byte
 	complete bool
+	held     bool   // the sum is that of the subscriber's own list
 	sum      uint64 // of the list after a change, or at a beat
 	before   uint64 // the sum of the list that a change applies to
 	names    []string
@@ -40,26 +42,26 @@ type update struct {
 	ignored  []byte // what follows a kind that may be ignored
 }
 
-// sumOf returns the sum modulo 2^64 of the FNV-1a hashes of the names. Two
-// lists can have the same sum: if names differ only in a digit or two, this may
-// happen by chance, and a peer that may choose names can cause it. See
-// digestOf.
+// sumOf returns the sum modulo 2^64 of the mixed FNV-1a hashes of the names. Two
+// lists that are met in practice have different sums, but a peer that may
+// choose names can construct two with the same.
 func sumOf(names []string) (sum uint64) {
 	hash := fnv.New64a()
 	var buffer [maxServiceLen]byte
 	for _, name := range names {
 		hash.Reset()
 		_, _ = hash.Write(append(buffer[:0], name...))
-		sum += hash.Sum64()
+		sum += mix(hash.Sum64())
 	}
 	return sum
 }
 
-// digestOf returns the SHA-256 digest of a list in the plain form. In contrast
-// to the sum it is different for each list.
-func digestOf(list []byte) []byte {
-	digest := sha256.Sum256(list)
-	return digest[:]
+// mix is the finalizer of MurmurHash3. Without it, the hashes of names that
+// differ only in a digit or two often add up to the same sum.
+func mix(h uint64) uint64 {
+	h = (h ^ h>>33) * 0xff51afd7ed558ccd
+	h = (h ^ h>>33) * 0xc4ceb9fe1a85ec53
+	return h ^ h>>33
 }
 
 func encodeWelcome(beat time.Duration) []byte {
@@ -100,11 +102,14 @@ func decodeHave(body []byte) (sum *uint64, err error) {
 	return &held, nil
 }
 
-func (u *update) flags() byte {
+func (u *update) flags() (flags byte) {
 	if u.complete {
-		return flagComplete
+		flags |= flagComplete
 	}
-	return 0
+	if u.held {
+		flags |= flagHeld
+	}
+	return flags
 }
 
 func (u *update) encode() []byte {
@@ -131,13 +136,15 @@ func decodeUpdate(body []byte) (*update, error) {
 	switch {
 	case len(body) > 0 && body[0] >= kindIgnored:
 		return &update{kind: body[0], ignored: body[1:]}, nil
-	case len(body) < 2 || body[1]&^flagComplete != 0:
+	case len(body) < 2 || body[1]&^(flagComplete|flagHeld) != 0:
 		return nil, errMalformed
 	}
-	u := &update{kind: body[0], complete: body[1] == flagComplete}
+	u := &update{kind: body[0], complete: body[1]&flagComplete != 0, held: body[1]&flagHeld != 0}
 	rest := body[2:]
 	var err error
 	switch {
+	case u.held && u.kind != kindBeat:
+		return nil, errMalformed
 	case u.kind == kindList:
 		u.names, err = decodeNames(string(rest))
 	case u.kind == kindBeat && len(rest) == 8:

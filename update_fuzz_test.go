@@ -111,7 +111,7 @@ func FuzzTake(f *testing.F) {
 	f.Fuzz(func(t *testing.T, script string) {
 		s := newTestSources(1)
 		src := s.all[0]
-		src.connect(time.Second, time.Time{})
+		src.connect(time.Second, false, time.Unix(1, 0))
 		for part := range strings.SplitSeq(script, "\x01") {
 			if part == "" {
 				continue
@@ -119,7 +119,7 @@ func FuzzTake(f *testing.F) {
 			before := *src
 			u, err := decodeUpdate(fuzzedMessage(src, part))
 			if err == nil {
-				err = s.take(src, u, time.Time{})
+				err = s.take(src, u, time.Unix(2, 0))
 			}
 			if err != nil && (!slices.Equal(src.list, before.list) || src.sum != before.sum || src.counts != before.counts) {
 				t.Errorf("%q: after the error %v the list is %q, it was %q", part, err, src.list, before.list)

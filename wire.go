@@ -9,6 +9,10 @@ import (
 
 const surveyIDBit = 1 << 31
 
+// goodbyeID is the id of a survey that no server sends. An answer to it is a
+// goodbye: its name leaves the list.
+const goodbyeID uint32 = surveyIDBit
+
 // side is one side of one of the two Scalability Protocols that we speak.
 type side struct {
 	self, peer uint16
@@ -85,6 +89,13 @@ func splitBacktrace(body []byte) (header, rest []byte, err error) {
 		}
 	}
 	return nil, nil, errNoSurveyID
+}
+
+// encodeGoodbye returns the message with which a name leaves. Its backtrace is
+// that of a survey which the name has answered, so that it takes the same way.
+func encodeGoodbye(backtrace []byte, name string) []byte {
+	message := binary.BigEndian.AppendUint32(slices.Clip(backtrace), goodbyeID)
+	return append(message, name...)
 }
 
 // encodeSurvey returns a survey, which consists of its id and an empty body.

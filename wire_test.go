@@ -31,6 +31,24 @@ func TestDecodeList(t *testing.T) {
 	}
 }
 
+func TestEncodeGoodbye(t *testing.T) {
+	header := []byte("\x00\x00\x00\x07\x80\x00\x00\x01name")
+	for _, test := range []struct {
+		backtrace []byte
+		want      string
+	}{
+		{nil, "\x80\x00\x00\x00bye"},
+		{header[:4], "\x00\x00\x00\x07\x80\x00\x00\x00bye"},
+	} {
+		if got := encodeGoodbye(test.backtrace, "bye"); string(got) != test.want {
+			t.Errorf("%q: got %q, want %q", test.backtrace, got, test.want)
+		}
+	}
+	if want := "\x00\x00\x00\x07\x80\x00\x00\x01name"; string(header) != want {
+		t.Errorf("the survey is now %q", header)
+	}
+}
+
 // A list of separators takes little more memory than it has bytes.
 func TestSeparatorsCostNoMemory(t *testing.T) {
 	body := bytes.Repeat([]byte(separator), 16<<20)

@@ -34,8 +34,17 @@ const (
 	fnvPrime  = 0x100000001b3
 )
 
-// summer computes the sum of a list, which is the sum of the hashes of its
-// names.
+// mix is the finalizer of MurmurHash3, of 64 bits.
+func mix(h uint64) uint64 {
+	h ^= h >> 33
+	h *= 0xff51afd7ed558ccd
+	h ^= h >> 33
+	h *= 0xc4ceb9fe1a85ec53
+	return h ^ h>>33
+}
+
+// summer computes the sum of a list, which is the sum of the mixed hashes of
+// its names.
 type summer struct {
 	sum, hash uint64
 	begun     bool // hash is that of a name
@@ -57,7 +66,7 @@ func (s *summer) write(p []byte) {
 // end ends a name, or the list.
 func (s *summer) end() {
 	if s.begun {
-		s.sum += s.hash
+		s.sum += mix(s.hash)
 	}
 	s.begun = false
 }

@@ -75,8 +75,7 @@ func (s *Server) Idle(window time.Duration, used *time.Duration) error {
 	return err
 }
 
-// Complete waits until the server has surveyed everyone. Until then it tells of
-// a leave at once, and does not wait for others that may follow.
+// Complete waits until the start of the server is over.
 func (s *Server) Complete(struct{}, *struct{}) error {
 	return await(s.server, "not complete", func(stats gopherdiscovery.Stats) bool { return stats.Complete })
 }

@@ -11,13 +11,23 @@ import (
 	"testing"
 )
 
+// mixed is the finalizer of MurmurHash3.
+func mixed(h uint64) uint64 {
+	h ^= h >> 33
+	h *= 0xff51afd7ed558ccd
+	h ^= h >> 33
+	h *= 0xc4ceb9fe1a85ec53
+	h ^= h >> 33
+	return h
+}
+
 // sum returns the sum of a list as the protocol defines it.
 func sum(names ...string) uint64 {
 	var total uint64
 	for _, name := range names {
 		h := fnv.New64a()
 		io.WriteString(h, name)
-		total += h.Sum64()
+		total += mixed(h.Sum64())
 	}
 	return total
 }

@@ -33,12 +33,27 @@ type order struct {
 	Timing         timing   // of a server
 	Clients        []string // their names
 	Subscribers    int
+	// Announcers are the names of clients without subscriptions.
+	Announcers []string
+	// Paths are the URLs of paths, with their targets.
+	Paths map[string]string
+	// Certificate is a file with a certificate for both sides and its key, or
+	// empty without TLS.
+	Certificate string
 }
 
-// timing is a part of gopherdiscovery.Options.
+// timing is a part of gopherdiscovery.Options. Zero is the default.
 type timing struct {
-	PollTime, SurveyTime time.Duration
-	MissedSurveys        int
+	PollTime, SurveyTime, ReturnTime time.Duration
+	MissedSurveys                    int
+}
+
+// returnTime is how long clients are given to come back.
+func (t timing) returnTime() time.Duration {
+	if t.ReturnTime == 0 {
+		return 5 * time.Second
+	}
+	return t.ReturnTime
 }
 
 // These are the requests to a child on its stdin. The child ends when its stdin
@@ -73,6 +88,7 @@ type state struct {
 	Heard    time.Time
 	Clients  int      // connections of a server
 	Services []string // a server's list
+	Complete bool     // it is complete
 }
 
 // child is this process when it is a child.
@@ -106,9 +122,11 @@ func beChild(text string) (code int) {
 		return 1
 	}
 	c.obey(bufio.NewReader(os.Stdin))
+	var closing sync.WaitGroup
 	for _, closer := range c.closers {
-		_ = closer.Close()
+		closing.Go(func() { _ = closer.Close() })
 	}
+	closing.Wait()
 	c.readers.Wait()
 	left := leaked(goroutines, files)
 	c.say(report{Left: &left})
@@ -117,18 +135,31 @@ func beChild(text string) (code int) {
 
 func (c *child) start(o order) (err error) {
 	quiet := slog.New(slog.DiscardHandler)
-	dialer := &gopherdiscovery.Dialer{Logger: quiet}
+	serverTLS, clientTLS, err := o.tls()
+	if err != nil {
+		return err
+	}
+	dialer := &gopherdiscovery.Dialer{TLSConfig: clientTLS, Logger: quiet}
 	if o.Server {
 		c.server, err = gopherdiscovery.Server(o.Survey, o.PubSub, gopherdiscovery.Options{
 			PollTime:      o.Timing.PollTime,
 			SurveyTime:    o.Timing.SurveyTime,
+			ReturnTime:    o.Timing.ReturnTime,
 			MissedSurveys: o.Timing.MissedSurveys,
+			TLSConfig:     serverTLS,
 			Logger:        quiet,
 		})
 		if err != nil {
 			return err
 		}
 		c.closers = append(c.closers, c.server)
+	}
+	for url, target := range o.Paths {
+		p, err := openPath(url, target)
+		if err != nil {
+			return err
+		}
+		c.closers = append(c.closers, p)
 	}
 	for i, name := range o.Clients {
 		client, err := dialer.ClientWithSub(context.Background(), o.Survey, o.PubSub, name)
@@ -142,6 +173,13 @@ func (c *child) start(o order) (err error) {
 		c.closers = append(c.closers, client)
 		c.servers = append(c.servers, client.Servers)
 		c.readers.Go(func() { c.follow(i, lists) })
+	}
+	for _, name := range o.Announcers {
+		client, err := dialer.Client(context.Background(), o.Survey, name)
+		if err != nil {
+			return err
+		}
+		c.closers = append(c.closers, client)
 	}
 	for i := range o.Subscribers {
 		sub, err := dialer.NewSubscriber(context.Background(), o.PubSub)
@@ -207,7 +245,8 @@ func (c *child) state() *state {
 	}
 	if c.server != nil {
 		s.Services = c.server.Services()
-		s.Clients = c.server.Stats().Clients
+		stats := c.server.Stats()
+		s.Clients, s.Complete = stats.Clients, stats.Complete
 	}
 	return s
 }

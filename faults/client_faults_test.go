@@ -20,8 +20,11 @@ func TestClientKilled(t *testing.T) {
 	})
 }
 
-// longestSilence is the longest time that a server waits for one client.
-const longestSilence = 30 * time.Second
+// longestSilence is the longest time that a server waits for a client. It
+// notices the end in a poll.
+const longestSilence = 30*time.Second + pollEnd
+
+const pollEnd = time.Second
 
 // missed is how long a client is silent before it has missed its surveys: the
 // pause during which it is stopped, and then each survey up to its deadline,

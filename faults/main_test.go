@@ -3,9 +3,11 @@
 package faults
 
 import (
+	"cmp"
 	"flag"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -97,4 +99,19 @@ func (tab *table) print() {
 		fmt.Fprintf(&out, "| %s | %d | %s | %s | %d |\n", r.fault, r.servers, r.promise, r.measured, r.falseLeaves)
 	}
 	fmt.Print(out.String())
+}
+
+// after describes a measured duration.
+func after(what string, d time.Duration) string {
+	unit := time.Millisecond
+	if d >= 10*time.Second {
+		unit = 100 * time.Millisecond
+	}
+	return fmt.Sprintf("%s %v", what, max(d, 0).Round(unit))
+}
+
+func sortRows(rows []row) {
+	slices.SortFunc(rows, func(a, b row) int {
+		return cmp.Or(strings.Compare(a.fault, b.fault), cmp.Compare(a.servers, b.servers))
+	})
 }

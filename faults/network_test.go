@@ -3,13 +3,13 @@
 package faults
 
 import (
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"math/rand/v2"
 	"os"
 	"os/exec"
 	"runtime"
+	"slices"
 	"strconv"
 	"sync"
 	"syscall"
@@ -34,10 +34,12 @@ type space struct {
 type network struct {
 	spaces []*space
 
-	mu    sync.Mutex // guards the fields below
-	cut   *space     // packets from it and to it vanish
-	loss  float64    // share of packets that vanish
-	delay time.Duration
+	mu     sync.Mutex     // guards the fields below
+	cut    []*space       // packets between these and the others vanish
+	holder *space         // packets to the floating address go there
+	flows  map[tuple]bool // known TCP connections; true if their packets vanish
+	loss   float64        // share of packets that vanish
+	delay  time.Duration
 	// jitter is by how much the delay may be longer or shorter, so that packets
 	// overtake each other.
 	jitter time.Duration
@@ -61,7 +63,7 @@ func newNetwork(t *testing.T, n int) *network {
 	if _, err := os.Stat("/dev/net/tun"); err != nil {
 		t.Skipf("network namespaces: %v", err)
 	}
-	net := new(network)
+	net := &network{flows: make(map[tuple]bool)}
 	for i := range n {
 		s, err := newSpace(t, fmt.Sprintf("10.77.0.%d", i+1))
 		if errors.Is(err, syscall.EPERM) {
@@ -103,12 +105,20 @@ func newSpace(t *testing.T, address string) (*space, error) {
 		{"address", "add", address + "/24", "dev", deviceName},
 		{"link", "set", deviceName, "up"},
 	} {
-		command := append([]string{"-t", strconv.Itoa(s.holder.Process.Pid), "-n", "ip"}, arguments...)
-		if out, err := exec.Command("nsenter", command...).CombinedOutput(); err != nil {
-			return nil, fmt.Errorf("nsenter %q: %w: %s", command, err, out)
+		if err := s.run("ip", arguments...); err != nil {
+			return nil, err
 		}
 	}
 	return s, nil
+}
+
+// run runs a program in the namespace.
+func (s *space) run(program string, arguments ...string) error {
+	command := append([]string{"-t", strconv.Itoa(s.holder.Process.Pid), "-n", program}, arguments...)
+	if out, err := exec.Command("nsenter", command...).CombinedOutput(); err != nil {
+		return fmt.Errorf("nsenter %q: %w: %s", command, err, out)
+	}
+	return nil
 }
 
 const deviceName = "tun0"
@@ -167,7 +177,7 @@ func (n *network) carry(from *space) {
 			return
 		}
 		to := n.route(packet[:size])
-		if to == nil {
+		if to == nil || n.isDead(packet[:size]) {
 			continue
 		}
 		delay, lost := n.fate(from, to)
@@ -187,7 +197,13 @@ func (n *network) route(packet []byte) *space {
 	if len(packet) < 20 || packet[0]>>4 != 4 {
 		return nil
 	}
-	if host := binary.BigEndian.Uint32(packet[16:20]) & 0xff; host >= 1 && int(host) <= len(n.spaces) {
+	host := int(packet[19])
+	if host == floatingHost {
+		n.mu.Lock()
+		defer n.mu.Unlock()
+		return n.holder
+	}
+	if host >= 1 && host <= len(n.spaces) {
 		return n.spaces[host-1]
 	}
 	return nil
@@ -200,15 +216,15 @@ func (n *network) fate(from, to *space) (delay time.Duration, lost bool) {
 	if n.delay > 0 {
 		delay = n.delay + time.Duration((2*rand.Float64()-1)*float64(n.jitter))
 	}
-	return delay, n.cut == from || n.cut == to || rand.Float64() < n.loss
+	return delay, slices.Contains(n.cut, from) != slices.Contains(n.cut, to) || rand.Float64() < n.loss
 }
 
-// cutOff cuts a namespace off from the others, and returns the time. With nil
-// it restores the network.
-func (n *network) cutOff(s *space) time.Time {
+// cutOff cuts some namespaces off from the others, and returns the time.
+// Without any it restores the network.
+func (n *network) cutOff(spaces ...*space) time.Time {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	n.cut = s
+	n.cut = spaces
 	return time.Now()
 }
 

@@ -34,23 +34,23 @@ const (
 // path is a TCP proxy in front of a server. It does harm to connections without
 // needing privileges.
 type path struct {
-	t      *testing.T
 	url    string
 	target string
 
-	passing sync.WaitGroup
-
-	mu       sync.Mutex // guards the fields below
+	passing  sync.WaitGroup
 	listener net.Listener
-	bad      bool
-	flows    map[*flow]struct{}
+
+	mu     sync.Mutex // guards the fields below
+	bad    bool
+	closed bool
+	flows  map[*flow]struct{}
 }
 
 // flow is a connection through a path.
 type flow struct {
 	path     *path
 	ends     [2]*net.TCPConn
-	closed   chan struct{} // by cut
+	closed   chan struct{}
 	deadened chan struct{}
 }
 
@@ -58,47 +58,43 @@ type flow struct {
 func newPath(t *testing.T, target string) *path {
 	t.Helper()
 	host := fmt.Sprintf("127.252.%d.%d", os.Getpid()%256, lastHost.Add(1))
-	p := &path{t: t, url: "tcp://" + host + ":10000", target: target[len("tcp://"):], flows: make(map[*flow]struct{})}
-	p.mend()
-	t.Cleanup(func() {
-		p.cut()
-		p.passing.Wait()
-	})
+	p, err := openPath("tcp://"+host+":10000", target)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = p.Close() })
 	return p
 }
 
-// mend lets connections through.
-func (p *path) mend() {
-	p.t.Helper()
-	l, err := net.Listen("tcp", p.url[len("tcp://"):])
+// openPath opens a path from one URL to another.
+func openPath(url, target string) (*path, error) {
+	l, err := net.Listen("tcp", url[len("tcp://"):])
 	if err != nil {
-		p.t.Fatal(err)
+		return nil, err
 	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.listener = l
-	p.passing.Go(func() { p.accept(l) })
+	p := &path{url: url, target: target[len("tcp://"):], listener: l, flows: make(map[*flow]struct{})}
+	p.passing.Go(p.accept)
+	return p, nil
 }
 
-// cut breaks all connections, and refuses new ones until mend is called. It
-// returns the time.
-func (p *path) cut() time.Time {
+// Close breaks all connections, and refuses new ones.
+func (p *path) Close() error {
+	defer p.passing.Wait()
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.listener != nil {
-		_ = p.listener.Close()
-		p.listener = nil
-	}
-	now := time.Now()
+	p.closed = true
 	for f := range p.flows {
-		close(f.closed)
-		for _, end := range f.ends {
-			_ = end.SetLinger(0) // a reset
-			_ = end.Close()
-		}
+		f.close()
 	}
-	clear(p.flows)
-	return now
+	return p.listener.Close()
+}
+
+// close breaks the connection.
+func (f *flow) close() {
+	close(f.closed)
+	for _, end := range f.ends {
+		_ = end.Close()
+	}
 }
 
 // worsen makes the path a bad one.
@@ -119,17 +115,17 @@ func (p *path) deaden() time.Time {
 	return time.Now()
 }
 
-func (p *path) accept(l net.Listener) {
+func (p *path) accept() {
 	for {
-		c, err := l.Accept()
+		c, err := p.listener.Accept()
 		if err != nil {
 			return
 		}
-		p.passing.Go(func() { p.pass(c.(*net.TCPConn), l) })
+		p.passing.Go(func() { p.pass(c.(*net.TCPConn)) })
 	}
 }
 
-func (p *path) pass(c *net.TCPConn, l net.Listener) {
+func (p *path) pass(c *net.TCPConn) {
 	server, err := net.Dial("tcp", p.target)
 	if err != nil {
 		_ = c.Close()
@@ -137,10 +133,9 @@ func (p *path) pass(c *net.TCPConn, l net.Listener) {
 	}
 	f := &flow{path: p, ends: [2]*net.TCPConn{c, server.(*net.TCPConn)}, closed: make(chan struct{}), deadened: make(chan struct{})}
 	p.mu.Lock()
-	if p.listener == l {
-		p.flows[f] = struct{}{}
-	} else { // cut meanwhile
-		close(f.closed)
+	p.flows[f] = struct{}{}
+	if p.closed { // meanwhile
+		f.close()
 	}
 	p.mu.Unlock()
 	var both sync.WaitGroup

@@ -21,15 +21,6 @@ const (
 	lost = 30 * time.Second
 )
 
-// restartTiming returns the default timing for one server, whose clients must
-// be back before its list is complete.
-func restartTiming(servers int) timing {
-	if servers == 1 {
-		return defaults
-	}
-	return quick
-}
-
 // A server is killed and stays away. The other servers see what changes.
 func TestServerKilled(t *testing.T) {
 	withServers(t, []int{2, 3}, func(t *testing.T, n int) {
@@ -58,12 +49,12 @@ func TestServerRestartedLate(t *testing.T) {
 // one is told anything. The second time, a client dies meanwhile.
 func testServerRestarted(t *testing.T, pause time.Duration) {
 	withServers(t, []int{1, 2, 3}, func(t *testing.T, n int) {
-		timing := restartTiming(n)
-		w := newWorld(t, n, timing)
+		w := newWorld(t, n, quick)
 		w.hush()
 		w.kill(w.servers[0])
 		_, started := w.revive(w.servers[0])
-		w.awaitServers(started)
+		listed := w.awaitServers(started)
+		w.checkTime("the server listed all", listed, redial)
 		w.unhush(t, time.Now())
 
 		killed := w.kill(w.servers[0])
@@ -75,15 +66,41 @@ func testServerRestarted(t *testing.T, pause time.Duration) {
 		}
 		time.Sleep(time.Until(killed.Add(pause)))
 		_, started = w.revive(w.servers[0])
-		heard := w.awaitServers(started)
-		var measured []string
+		measured := []string{after("it lists all", listed)}
 		if n == 1 {
-			measured = append(measured, after("dead one gone", w.awaitNames(started, redial+timing.PollTime)))
+			// The subscribers are told when the dead one has had time to return.
+			measured = append(measured, after("dead one gone", w.awaitNames(started, redial+w.timing.returnTime())))
 		}
-		measured = append(measured, after("all hear it and it lists all", heard))
+		w.awaitServers(started)
 		w.finish(fmt.Sprintf("server restarted after %v", pause),
-			"no false leave, no list without a change; heard again after redial and a PollTime", measured...)
+			"no false leave, no list without a change; all listed again after a redial", measured...)
 	})
+}
+
+// A server is down for longer than PollTime, however short that is. Its clients
+// are back within the time to return, so no one is told anything.
+func TestServerDownForLong(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct{ poll, pause time.Duration }{
+		{500 * time.Millisecond, 3 * time.Second},
+		{100 * time.Millisecond, 100 * time.Millisecond},
+	} {
+		t.Run(fmt.Sprintf("poll=%v", test.poll), func(t *testing.T) {
+			t.Parallel()
+			s := newSite(t, timing{PollTime: test.poll, SurveyTime: time.Second})
+			all := names("client", 50)
+			crowd := s.launch("crowd", s.peers(order{Clients: all, Subscribers: 5}))
+			s.await(t, all, patience, nil)
+			s.declare(alive, all, nil)
+			s.settle(all, crowd)
+			killed := time.Now()
+			started := s.restart(test.pause)
+			listed := s.awaitListedWithin(all, started, redial)
+			s.settle(all, crowd)
+			s.checkToldNothing(killed)
+			s.finish(fmt.Sprintf("server down for %v, PollTime %v", test.pause, test.poll), "no list", after("it lists all", listed))
+		})
+	}
 }
 
 // All servers are restarted at once, with many clients. Nothing changes, so no
@@ -91,16 +108,10 @@ func testServerRestarted(t *testing.T, pause time.Duration) {
 func TestAllServersRestarted(t *testing.T) {
 	long(t)
 	withServers(t, []int{1, 2, 3}, func(t *testing.T, n int) {
-		// Many clients are back late on a busy machine.
-		timing := timing{PollTime: 4 * time.Second, SurveyTime: time.Second, MissedSurveys: 2}
-		w := newWorld(t, n, timing)
+		w := newWorld(t, n, quick)
 		const more = 100
 		for i := range 2 {
-			var names []string
-			for j := range more {
-				names = append(names, fmt.Sprintf("more-%d-%03d", i, j))
-			}
-			w.clients = append(w.clients, w.launchClients(names, nil))
+			w.clients = append(w.clients, w.launchClients(names(fmt.Sprint("more-", i), more), nil))
 		}
 		came := time.Now()
 		w.await(t, w.names, 2*patience, w.sides...)
@@ -115,10 +126,11 @@ func TestAllServersRestarted(t *testing.T) {
 		for _, p := range w.servers {
 			_, started = w.revive(p)
 		}
-		heard := w.awaitServers(started)
+		listed := w.awaitServers(started)
+		w.checkTime("the servers listed all", listed, w.timing.returnTime())
 		w.unhush(t, time.Now())
-		w.finish(fmt.Sprintf("all servers restarted, %d clients, PollTime %v", len(w.names), timing.PollTime),
-			"no false leave, no list; heard again after redial and a PollTime", after("all hear them and they list all", heard))
+		w.finish(fmt.Sprintf("all servers restarted, %d clients", len(w.names)),
+			"no false leave, no list; all listed again within the time to return", after("they list all", listed))
 	})
 }
 
@@ -148,12 +160,13 @@ func testServerStopped(t *testing.T, pause time.Duration) {
 		time.Sleep(time.Until(stopped.Add(pause)))
 		resumed := w.resume(w.servers[0])
 		w.unhush(t, resumed)
-		gone := w.awaitNames(resumed, redial)
+		// The server may have caused the end itself.
+		gone := w.awaitNames(resumed, w.timing.returnTime())
 		if n == 1 {
 			measured = append(measured, after("dead one gone after the stop", gone))
 		}
 		measured = append(measured, after("all hear it and it lists all", w.awaitServers(resumed)))
-		w.awaitNames(resumed, redial)
+		w.await(t, w.names, margin, w.sides...)
 		w.finish(fmt.Sprintf("server stopped for %v", pause),
 			fmt.Sprintf("no false leave, no dead one comes back; dead gone within %v", bound), measured...)
 	})
@@ -164,7 +177,7 @@ func testServerStopped(t *testing.T, pause time.Duration) {
 // With only one server, the list stands.
 func TestServerHangsAfterItsFirstMessage(t *testing.T) {
 	withServers(t, []int{1, 2}, func(t *testing.T, n int) {
-		w := newWorld(t, n, restartTiming(n))
+		w := newWorld(t, n, quick)
 		w.hush()
 		w.kill(w.servers[0])
 		server, started := w.revive(w.servers[0])
@@ -188,7 +201,7 @@ func TestServerHangsAfterItsFirstMessage(t *testing.T) {
 		}
 		resumed := w.resume(server)
 		w.unhush(t, resumed)
-		w.awaitNames(resumed, redial)
+		w.awaitNames(resumed, w.timing.returnTime())
 		heard := w.awaitServers(resumed)
 		w.finish("server hangs after its first message", fmt.Sprintf("dead gone within %v, connections stand", bound),
 			measured, after("goes on, and lists all", heard))

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/dahernan/gopherdiscovery"
 )
@@ -25,6 +26,8 @@ func TestOldClient(t *testing.T) {
 		}
 		one.Close()
 		awaitNext(t, lists, "another")
+		// If all clients end within a second, the server waits for them.
+		time.Sleep(1100 * time.Millisecond)
 		another.Close()
 		awaitNext(t, lists, "")
 	})

@@ -16,14 +16,14 @@ import (
 )
 
 const aboutList = `List prints who is there, one name a line, and ends: with 0 when it has printed a list, 1 when no server has sent a
-complete one in time, and 2 when the flags are wrong. A server that has just started first surveys everyone. Several URLs,
-separated by commas, are servers whose lists are taken together.`
+complete one in time, and 2 when the flags are wrong. A list is complete when the server has run for its -return-time.
+Several URLs, separated by commas, are servers whose lists are taken together.`
 
 func listCommand() *ffcli.Command {
 	flags := cli.NewFlags("list", aboutList)
 	pubsub := flags.PubSub()
 	inJSON := flags.Bool("json", false, "print the list as a JSON array")
-	timeout := flags.Duration("timeout", 5*time.Second, "the longest `time` to wait for each server's list")
+	timeout := flags.Duration("timeout", 10*time.Second, "the longest `time` to wait for each server's list")
 	return command(flags, "[flags]", "print who is there, and end", func(ctx context.Context, args []string) error {
 		if err := noArguments(args); err != nil {
 			return err

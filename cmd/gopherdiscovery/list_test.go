@@ -59,15 +59,15 @@ func TestListWithoutServers(t *testing.T) {
 	})
 }
 
-// A list that lacks those who have not been surveyed yet is no answer.
+// A list that may lack clients that have not come back yet is no answer.
 func TestListWaitsForTheCompleteList(t *testing.T) {
 	t.Parallel()
 	// start starts a server that knows one name, and is complete after a
 	// while.
 	start := func(t *testing.T, while time.Duration) (pubsub string) {
 		s, err := gopherdiscovery.Server("tcp://127.0.0.1:0", "tcp://127.0.0.1:0", gopherdiscovery.Options{
-			PollTime: while,
-			Logger:   clitest.Quiet.Logger,
+			ReturnTime: while,
+			Logger:     clitest.Quiet.Logger,
 		})
 		if err != nil {
 			t.Fatal(err)

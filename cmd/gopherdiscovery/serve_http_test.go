@@ -37,7 +37,7 @@ func TestServeEndsWhileAClientWaits(t *testing.T) {
 	var got httpAnswer
 	for range 5 { // a request that has not been read at the end is not answered
 		// There is no news.
-		p, _, _, url := startServe(t, "-http", "127.0.0.1:0", "-poll-time", "1h")
+		p, _, _, url := startServe(t, "-http", "127.0.0.1:0", "-poll-time", "1h", "-return-time", "1h")
 		header, _ := get(t, url+"/")
 		answers := waitFor(t, url+"/?wait=60s", header.Get("ETag"))
 		get(t, url+"/healthz") // gives it time to be read
@@ -54,7 +54,7 @@ func TestServeEndsWhileAClientWaits(t *testing.T) {
 
 func TestServeIncompleteList(t *testing.T) {
 	t.Parallel()
-	_, server, pubsub, url := startServe(t, "-http", "127.0.0.1:0", "-poll-time", "1h")
+	_, server, pubsub, url := startServe(t, "-http", "127.0.0.1:0", "-return-time", "1h")
 	clitest.Join(t, clitest.Quiet, server, "http://10.0.0.2:8080")
 	clitest.AwaitList(t, clitest.Quiet, pubsub, "http://10.0.0.2:8080")
 	for _, path := range []string{"/peers", "/prometheus/sd"} {
@@ -67,9 +67,8 @@ func TestServeIncompleteList(t *testing.T) {
 	}
 }
 
-// awaitBody returns the ETag when the answer has this body. A server that was
-// held up is incomplete for a while, on a busy machine also later than at its
-// start.
+// awaitBody returns the ETag when the answer has this body. A server is
+// incomplete for a while after its start.
 func awaitBody(t *testing.T, url, want string) (etag string) {
 	t.Helper()
 	for deadline := time.Now().Add(clitest.Patience); ; time.Sleep(time.Millisecond) {

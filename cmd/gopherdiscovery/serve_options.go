@@ -24,7 +24,8 @@ func newServeOptions() *serveOptions {
 	d := &o.discovery
 	flags.DurationVar(&d.SurveyTime, "survey-time", 0, "deadline of one survey (default 1s)")
 	flags.DurationVar(&d.RecvDeadline, "recv-deadline", 0, "longest silence within a survey (default as -survey-time)")
-	flags.DurationVar(&d.PollTime, "poll-time", 0, "pause between polls, and before the first list (default 2s)")
+	flags.DurationVar(&d.PollTime, "poll-time", 0, "pause between polls (default 2s)")
+	flags.DurationVar(&d.ReturnTime, "return-time", 0, "time that clients have to come back, after a start or a loss of most connections (default 5s)")
 	flags.DurationVar(&d.JoinInterval, "join-interval", 0, "surveys of new connections are this far apart; below 0 joins wait for the next poll (default 20ms)")
 	flags.IntVar(&d.MissedSurveys, "missed-surveys", 0, "`surveys` in a row that a silent client misses until it is dropped (default 2)")
 	flags.IntVar(&d.MaxClients, "max-clients", 0, "`connections` accepted on each of the two URLs (default 10000)")
@@ -60,7 +61,7 @@ func isTLS(url string) bool { return strings.HasPrefix(url, "tls+tcp://") }
 
 // notNegative names the flag, which the library does not know.
 func notNegative(flags *flag.FlagSet) error {
-	for _, name := range []string{"survey-time", "recv-deadline", "poll-time", "missed-surveys", "max-clients"} {
+	for _, name := range []string{"survey-time", "recv-deadline", "poll-time", "return-time", "missed-surveys", "max-clients"} {
 		if value := flags.Lookup(name).Value.String(); strings.HasPrefix(value, "-") {
 			return cli.Usagef("-%s %s is below 0", name, value)
 		}

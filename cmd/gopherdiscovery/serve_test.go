@@ -22,7 +22,7 @@ import (
 // anyPorts has the environment too: what a test's own arguments say must win.
 var anyPorts = []string{
 	"GOPHERDISCOVERY_SERVER=tcp://127.0.0.1:0", "GOPHERDISCOVERY_PUBSUB=tcp://127.0.0.1:0",
-	"GOPHERDISCOVERY_POLL_TIME=" + clitest.PollTime.String(),
+	"GOPHERDISCOVERY_POLL_TIME=" + clitest.PollTime.String(), "GOPHERDISCOVERY_RETURN_TIME=" + clitest.PollTime.String(),
 }
 
 // startServe starts a server and returns what it says where it is reached.
@@ -153,6 +153,7 @@ func TestServeBadArguments(t *testing.T) {
 		{"word", `"word"`},
 		{"-poll-time soon", `"soon" for flag -poll-time`},
 		{"-poll-time -1s", "-poll-time -1s"},
+		{"-return-time -1s", "-return-time -1s"},
 		{"-survey-time -1ms", "-survey-time -1ms"},
 		{"-recv-deadline -2h", "-recv-deadline -2h0m0s"},
 		{"-missed-surveys -1", "-missed-surveys -1"},
@@ -207,11 +208,11 @@ func TestFlagsWinOverTheEnvironment(t *testing.T) {
 	}
 }
 
-// A poll an hour from now shows that options reach the server: until then it is
-// not ready.
+// An hour for clients to return shows that options reach the server: until then
+// it is not ready.
 func TestServeOptionsReachTheServer(t *testing.T) {
 	t.Parallel()
-	_, server, _, url := startServe(t, "-http", "127.0.0.1:0", "-poll-time", "1h", "-max-clients", "1")
+	_, server, _, url := startServe(t, "-http", "127.0.0.1:0", "-return-time", "1h", "-max-clients", "1")
 	clitest.Join(t, clitest.Quiet, server, "a")
 	clitest.Join(t, clitest.Quiet, server, "b")
 	for deadline := time.Now().Add(clitest.Patience); ; {
@@ -225,9 +226,9 @@ func TestServeOptionsReachTheServer(t *testing.T) {
 	}
 	time.Sleep(2 * clitest.PollTime)
 	if code, _, body := ask(t, url+"/readyz"); code != http.StatusServiceUnavailable {
-		t.Errorf("/readyz before the first poll: %d %s, want 503", code, body)
+		t.Errorf("/readyz while clients may return: %d %s, want 503", code, body)
 	}
 	if _, body := get(t, url+"/metrics"); !strings.Contains(body, "gopherdiscovery_complete 0\n") {
-		t.Errorf("the list is complete before the first poll:\n%s", body)
+		t.Errorf("the list is complete while clients may return:\n%s", body)
 	}
 }

@@ -16,8 +16,8 @@ const aboutWatch = `Watch prints who joins and who leaves, as it happens, until 
 are servers whose lists are taken together. With -once it prints who is there, as the command list does.
 
 With -template it writes files instead, such as the backends of a proxy, and with COMMAND it runs that at each change, with
-the change on standard input as -json prints it. It does so from complete lists only: a server that has just started first
-surveys everyone. It does one thing at a time, and takes the newest list when a command has ended.
+the change on standard input as -json prints it. It does so from complete lists only: a server that has just started waits
+for its -return-time. It does one thing at a time, and takes the newest list when a command has ended.
 
 A template gets hosts and ports only. Names that have none are left out. SRC is the path of a template in Go's
 text/template, or the name of one that is part of this program: `

@@ -228,13 +228,13 @@ func TestWatchWaitsForEachServer(t *testing.T) {
 	awaitFile(t, file, "10.0.0.2:80\n10.0.0.3:80\n")
 }
 
-// startIncomplete starts a server that knows one name, and has not surveyed
-// everyone for an hour.
+// startIncomplete starts a server that knows one name, and is incomplete for an
+// hour.
 func startIncomplete(t *testing.T, name string) *gopherdiscovery.DiscoveryServer {
 	t.Helper()
 	s, err := gopherdiscovery.Server("tcp://127.0.0.1:0", "tcp://127.0.0.1:0", gopherdiscovery.Options{
-		PollTime: time.Hour,
-		Logger:   clitest.Quiet.Logger,
+		ReturnTime: time.Hour,
+		Logger:     clitest.Quiet.Logger,
 	})
 	if err != nil {
 		t.Fatal(err)

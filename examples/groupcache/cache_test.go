@@ -129,8 +129,8 @@ func TestSetOnlyWhenTheListChanges(t *testing.T) {
 
 	urlServer, urlPubSub := p.server.URLs()
 	_ = p.server.Close()
-	// All are back within this PollTime, so no cache leaves the list.
-	server, err := gopherdiscovery.Server(urlServer, urlPubSub, gopherdiscovery.Options{PollTime: 3 * time.Second})
+	// All are back within this ReturnTime, so no cache leaves the list.
+	server, err := gopherdiscovery.Server(urlServer, urlPubSub, gopherdiscovery.Options{ReturnTime: 3 * time.Second})
 	if err != nil {
 		t.Fatal(err)
 	}

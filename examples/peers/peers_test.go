@@ -158,7 +158,7 @@ func TestTogether(t *testing.T) {
 }
 
 // A server that has just started sends nothing to peers that take whole lists
-// until it has surveyed everyone.
+// until it is complete, or PollTime has passed.
 func TestFirstList(t *testing.T) {
 	onEach(t, func(t *testing.T, command []string, survey, pubsub string) {
 		if strings.HasSuffix(command[len(command)-1], ".py") {

@@ -67,7 +67,7 @@ func readSessions(t *testing.T) (survey, pubsub session) {
 func TestProtocolDocument(t *testing.T) {
 	t.Parallel()
 	survey, pubsub := readSessions(t)
-	if len(survey.server) != 1 || len(survey.peer) != 1 || len(pubsub.server) != 4 || len(pubsub.peer) != 0 {
+	if len(survey.server) != 1 || len(survey.peer) != 2 || len(pubsub.server) != 4 || len(pubsub.peer) != 0 {
 		t.Fatalf("found %q and %q", survey, pubsub)
 	}
 	server := startServer(t, "tcp://127.0.0.1:0", "tcp://127.0.0.1:0", quickOptions)
@@ -90,7 +90,7 @@ func TestProtocolDocument(t *testing.T) {
 	for i, cause := range []func(){
 		func() {},
 		func() { joined = announce(t, surveyURL, "http://10.0.0.4:8080") },
-		func() { c.Close() },
+		func() { c.send(t, survey.peer[1]); c.Close() }, // goodbye
 		func() { joined.Close() },
 	} {
 		cause()

@@ -6,7 +6,6 @@ The messages on its two connections are described in docs/protocol.md.
 """
 
 import argparse
-import hashlib
 import os
 import random
 import re
@@ -20,14 +19,14 @@ import time
 
 PUB, SUB, SURVEYOR, RESPONDENT, CHANGES = 0x20, 0x21, 0x62, 0x63, 0xFD51
 SURVEY_LIMIT, LIST_LIMIT, NAME_LIMIT = 4 << 10, 64 << 20, 512
+TWO_64 = 1 << 64
 CONTROL = re.compile("[\x00-\x1f\x7f-\x9f]")
 
-# Message kinds of a subscription in changes, and the flag of a complete list.
-# Those from IGNORED on may be ignored.
+# Message kinds of a subscription in changes. Those from IGNORED on are ignored.
 WELCOME, HAVE, LIST, CHANGE, BEAT = 1, 2, 3, 4, 5
-IGNORED = DIGEST = 0x80
+IGNORED = 0x80
 FORMAT = 1
-COMPLETE = 1
+COMPLETE, HELD = 1, 2  # flags
 
 # Times are in seconds.
 HANDSHAKE_TIME = 5
@@ -47,14 +46,21 @@ def is_name(name):
 
 
 def sum_of(names):
-    """Return the sum of the FNV-1a hashes of names, modulo 2^64."""
+    """Return the sum of the mixed FNV-1a hashes of names, modulo 2^64."""
     total = 0
     for name in names:
         fnv = 0xCBF29CE484222325
         for byte in name:
-            fnv = (fnv ^ byte) * 0x100000001B3 & 0xFFFFFFFFFFFFFFFF
-        total += fnv
-    return total & 0xFFFFFFFFFFFFFFFF
+            fnv = (fnv ^ byte) * 0x100000001B3 % TWO_64
+        total += mix(fnv)
+    return total % TWO_64
+
+
+def mix(number):
+    """Mix the bits of a hash, like MurmurHash3 at its end."""
+    for factor in (0xFF51AFD7ED558CCD, 0xC4CEB9FE1A85EC53):
+        number = (number ^ number >> 33) * factor % TWO_64
+    return number ^ number >> 33
 
 
 class Refused(ConnectionError):
@@ -210,7 +216,7 @@ class Held:
     def __init__(self):
         self.names = None  # or sorted, without duplicates
         self.known_sum = None
-        self.unsure = False  # the server knows the list only by its sum
+        self.inherited = False  # an earlier connection has left the list
 
     def replace(self, names, known_sum=None):
         self.names, self.known_sum = names, known_sum
@@ -222,14 +228,12 @@ class Held:
 
     def have(self):
         """Return the message that tells the server which list this is."""
-        self.unsure = self.names is not None
+        self.inherited = self.names is not None
         return struct.pack(">B", HAVE) if self.names is None else struct.pack(">BQ", HAVE, self.sum())
 
     def take(self, body):
         """Apply a message, and report whether it makes the list count."""
         kind, size = body[0] if body else 0, len(body)
-        if kind == DIGEST and size == 33:
-            self.verify(body[1:])
         if kind >= IGNORED:
             return False
         if kind not in (LIST, CHANGE, BEAT):
@@ -237,30 +241,20 @@ class Held:
         if size < 2 or kind == CHANGE and size < 19 or kind == BEAT and size != 10:
             raise BadMessage(f"the server sent a message of kind {kind} with {size} bytes")
         flags = body[1]
-        if flags & ~COMPLETE:
+        if flags & ~(COMPLETE | HELD) or flags & HELD and kind != BEAT:
             raise BadMessage(f"the server sent the flags {flags:#04x}")
         if kind == LIST:
             self.replace(self.parse(body[2:]))
-            self.unsure = False
+            self.inherited = False
         elif kind == CHANGE:
             self.change(*struct.unpack_from(">QQ", body, 2), body[18:])
         else:
             self.check(*struct.unpack_from(">Q", body, 2))
-        return kind == LIST or flags & COMPLETE != 0
+        return not flags & HELD
 
     def check(self, expected):
         if self.names is None or self.sum() != expected:
             raise BadMessage("the server means another list")
-
-    def verify(self, digest):
-        """Drop the list if it is another one than the server's."""
-        if self.unsure and hashlib.sha256(b"|".join(self.names)).digest() != digest:
-            self.drop()
-        self.unsure = False
-
-    def drop(self):
-        self.replace(None)
-        raise OtherList("the list is not the server's, although it has the same sum")
 
     def change(self, before, after, difference):
         self.check(before)
@@ -269,10 +263,11 @@ class Held:
             raise BadMessage("the server sent a change without a zero byte")
         removed, added, names = self.parse(removed), self.parse(added), set(self.names)
         if not names.issuperset(removed) or not names.isdisjoint(added):
-            if self.unsure:
-                self.drop()
+            if self.inherited:
+                self.replace(None)
+                raise OtherList("the list is not the server's, although it has the same sum")
             raise BadMessage("the server removed a name that was not there, or added one that was")
-        if (self.sum() - sum_of(removed) + sum_of(added)) % (1 << 64) != after:
+        if (self.sum() - sum_of(removed) + sum_of(added)) % TWO_64 != after:
             raise BadMessage("the server's change leads to another list")
         names = sorted(names.difference(removed).union(added))
         if sum(map(len, names)) + len(names) - 1 > LIST_LIMIT:
@@ -326,7 +321,7 @@ class Watcher:
             refusal.at_once = not both_refused
             raise
         connection.send(self.held.have())
-        counts = False  # the list of an earlier connection must be confirmed
+        counts = False  # the list of an earlier connection may be held
         while True:
             body = connection.receive(LIST_LIMIT + 2)
             counts = self.held.take(body) or counts

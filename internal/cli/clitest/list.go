@@ -9,7 +9,7 @@ import (
 	"github.com/dahernan/gopherdiscovery"
 )
 
-// PollTime is short: a server's list is complete after one.
+// PollTime is also ReturnTime. It is short: a list is complete after it.
 const PollTime = 50 * time.Millisecond
 
 // Quiet connects without a log.
@@ -18,7 +18,7 @@ var Quiet = &gopherdiscovery.Dialer{Logger: slog.New(slog.DiscardHandler)}
 // StartServer starts a server that ends with the test.
 func StartServer(t *testing.T, urlServer, urlPubSub string, opt gopherdiscovery.Options) *gopherdiscovery.DiscoveryServer {
 	t.Helper()
-	opt.PollTime = PollTime
+	opt.PollTime, opt.ReturnTime = PollTime, PollTime
 	opt.Logger = slog.New(slog.DiscardHandler)
 	server, err := gopherdiscovery.Server(urlServer, urlPubSub, opt)
 	if err != nil {

@@ -100,8 +100,8 @@ func (f Follower) Run(sub Subscription) {
 	}
 }
 
-// areComplete reports whether all servers have surveyed everyone since they
-// started. If that takes too long one of them is enough.
+// areComplete reports whether the lists of all servers are complete. If that
+// takes too long one of them is enough.
 func areComplete(servers []gopherdiscovery.ServerState, tooLong bool) bool {
 	isComplete := func(s gopherdiscovery.ServerState) bool { return s.Complete }
 	if tooLong {

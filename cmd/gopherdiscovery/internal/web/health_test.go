@@ -87,7 +87,7 @@ func TestHealth(t *testing.T) {
 		}
 	}
 	quiet := clitest.Quiet.Logger
-	unready, err := gopherdiscovery.Server("tcp://127.0.0.1:0", "tcp://127.0.0.1:0", gopherdiscovery.Options{PollTime: time.Hour, Logger: quiet})
+	unready, err := gopherdiscovery.Server("tcp://127.0.0.1:0", "tcp://127.0.0.1:0", gopherdiscovery.Options{ReturnTime: time.Hour, Logger: quiet})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -34,7 +34,7 @@ var metrics = []metric{
 	gauge("clients", "Connections on the survey URL.", func(s gopherdiscovery.Stats) int { return s.Clients }),
 	gauge("subscribers", "Connections on the pub/sub URL.", func(s gopherdiscovery.Stats) int { return s.Subscribers }),
 	gauge("services", "Names in the list.", func(s gopherdiscovery.Stats) int { return s.Services }),
-	gauge("complete", "1 if the server has surveyed everyone since it started, 0 otherwise.", func(s gopherdiscovery.Stats) int {
+	gauge("complete", "1 if clients have had time to come back since the server started, 0 otherwise.", func(s gopherdiscovery.Stats) int {
 		if s.Complete {
 			return 1
 		}

@@ -1,0 +1,226 @@
+package gopherdiscovery
+
+import (
+	"sync"
+	"time"
+)
+
+// announcer keeps a client announced at one server. Usually it has one
+// connection. While it doubts that, it dials another one beside it. The doubt is
+// settled when either is surveyed, or when the first one ends, and one remains.
+// So a doubt that is wrong does no harm: the name stays announced throughout.
+//
+//	one connection --- no survey, or no acknowledgement ---> two
+//	two --- the new one is surveyed, the old one ends -----> the new one
+//	two --- the old one is surveyed -----------------------> the old one
+type announcer struct {
+	client  *DiscoveryClient
+	address address
+	outage  *outage
+
+	mu     sync.Mutex // guards the fields below and those of responders
+	pulse  pulse
+	now    reach       // in use
+	next   reach       // dialed because now is doubted; else its line is nil
+	last   reach       // replaced by now, and about to be closed
+	fireAt time.Time   // when timer fires
+	timer  *time.Timer // calls check; nil before the first connection
+	left   bool        // no survey is answered any more
+}
+
+// reach is a line with its connection.
+type reach struct {
+	line *line
+	conn *responder // nil while there is none
+}
+
+// close ends a reach that an announcer has given up. It must not be called with
+// the announcer's mutex held.
+func (r reach) close() {
+	if r.line != nil {
+		r.line.hangUp()
+	}
+	if r.conn != nil {
+		_ = r.conn.pipe.core.Close()
+	}
+}
+
+func newAnnouncer(c *DiscoveryClient, a address) *announcer {
+	o := newOutage(c.sock.endpoint, a)
+	return &announcer{client: c, address: a, outage: o, now: reach{line: newLine(c.sock, a, o, nil)}}
+}
+
+// start begins to connect.
+func (a *announcer) start() error { return a.now.line.dial() }
+
+// open returns the session for a new connection, or nil if the connection is
+// not wanted any more.
+func (a *announcer) open(p *pipe) *responder {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	r := &responder{announcer: a, pipe: p}
+	switch {
+	case a.left:
+		return nil
+	case p.line == a.now.line:
+		a.now.conn = r
+		a.beginLocked(time.Now())
+	case p.line == a.next.line:
+		a.next.conn = r
+	default:
+		return nil
+	}
+	return r
+}
+
+// beginLocked starts to watch the connection that has come into use.
+func (a *announcer) beginLocked(now time.Time) {
+	a.pulse.begin(now)
+	a.resetTimerLocked(now)
+}
+
+// resetTimerLocked sets the timer to when the connection in use is to be
+// doubted, as far as that is known now.
+func (a *announcer) resetTimerLocked(now time.Time) {
+	a.fireAt = a.pulse.due()
+	if due := a.now.conn.ackDueLocked(); !due.IsZero() {
+		a.fireAt = earliest(a.fireAt, due)
+	}
+	if a.timer == nil {
+		a.timer = time.AfterFunc(a.fireAt.Sub(now), a.check)
+	} else {
+		a.timer.Reset(a.fireAt.Sub(now))
+	}
+}
+
+// check doubts the connection in use if its server is silent or acknowledges
+// nothing. If the client itself did not run or has not read what has come, check
+// waits once more.
+func (a *announcer) check() {
+	if !a.client.sock.enter(1) {
+		return
+	}
+	defer a.client.sock.leave()
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	now := time.Now()
+	late := now.Sub(a.fireAt)
+	switch r := a.now.conn; {
+	case r == nil || a.next.line != nil || a.left || late < 0:
+		return
+	case late > peerHalt || r.pipe.isBehind():
+		a.pulse.excuse(now)
+		r.excuseLocked(now)
+	case r.isUnacknowledgedLocked(now):
+		a.doubtLocked(errUnacknowledged)
+		return
+	case !now.Before(a.pulse.due()):
+		a.doubtLocked(errSilent)
+		return
+	}
+	a.resetTimerLocked(now)
+}
+
+// doubtLocked dials another connection.
+func (a *announcer) doubtLocked(reason error) {
+	l := newLine(a.client.sock, a.address, a.outage, reason)
+	if l.dial() == nil {
+		a.next.line = l
+	}
+}
+
+// surveyed records a survey that was answered.
+func (a *announcer) surveyed(r *responder, now time.Time) {
+	a.mu.Lock()
+	given := a.surveyedLocked(r, now)
+	a.mu.Unlock()
+	given.close()
+}
+
+// surveyedLocked returns what the survey shows to be no longer needed.
+func (a *announcer) surveyedLocked(r *responder, now time.Time) (given reach) {
+	switch r {
+	case a.next.conn:
+		given, a.last, a.now, a.next = a.last, a.now, a.next, reach{}
+		a.retireLocked()
+		if reason := a.now.line.doubt; a.pulse.settle(true) || reason == errUnacknowledged {
+			a.outage.failed(reason)
+			a.outage.connected()
+		}
+		a.beginLocked(now)
+	case a.now.conn:
+		if now.Sub(a.fireAt) > peerHalt && a.next.line == nil {
+			a.pulse.excuse(now) // check has not run yet
+		}
+		if a.next.line != nil {
+			if r.isUnacknowledgedLocked(now) {
+				return reach{} // it hears the server, but is not heard
+			}
+			given, a.next = a.next, reach{}
+			a.pulse.settle(false)
+			a.outage.connected()
+		}
+	default:
+		return reach{}
+	}
+	a.pulse.surveyed(now)
+	a.resetTimerLocked(now)
+	return given
+}
+
+// retireLocked closes the connection that was replaced after replacedTime. Until
+// then the first answer on the new one may be on its way.
+func (a *announcer) retireLocked() {
+	last := a.last
+	last.line.hangUp()
+	time.AfterFunc(replacedTime, last.close)
+}
+
+// ended records the end of a connection. If it was doubted, the other one, or
+// the attempt to make it, takes its place.
+func (a *announcer) ended(r *responder) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	switch r {
+	case a.next.conn:
+		a.next.conn = nil
+	case a.now.conn:
+		a.now.conn = nil
+		a.timer.Stop()
+		if a.next.line == nil {
+			return
+		}
+		a.now.line.hangUp()
+		a.now, a.next = a.next, reach{}
+		if a.now.conn != nil {
+			a.beginLocked(time.Now())
+		} else {
+			a.outage.disconnected()
+		}
+	}
+}
+
+// leave lets no further survey be answered, and says goodbye. It returns the
+// connections that are about to end because of that.
+func (a *announcer) leave() (leaving []*responder) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.left = true
+	for _, reach := range []reach{a.now, a.next, a.last} {
+		if reach.line != nil {
+			reach.line.cancel() // the end of a connection is no outage
+		}
+		switch r := reach.conn; {
+		case r == nil:
+		case r.answering:
+			leaving = append(leaving, r) // answer says goodbye
+		case r.answered && r.pipe.endpoint.enter(1):
+			leaving = append(leaving, r)
+			go func() {
+				defer r.pipe.endpoint.leave()
+				r.sayGoodbye()
+			}()
+		}
+	}
+	return leaving
+}

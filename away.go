@@ -1,0 +1,109 @@
+package gopherdiscovery
+
+import "time"
+
+// isAway reports whether the server is not connected, or has missed its beats.
+func (src *source) isAway() bool { return src.returned.IsZero() }
+
+// isNew reports whether the server has returned less than three beats ago. What
+// it says may then be from before.
+func (src *source) isNew(now time.Time) bool { return now.Sub(src.returned) < src.patience() }
+
+// isInGrace reports whether the list of a server that has gone away still
+// counts.
+func (src *source) isInGrace() bool { return !src.graceEnd.IsZero() && !src.blind }
+
+// patience returns how long the server may be silent before it is away. A
+// server in the plain form may be silent for any time.
+func (src *source) patience() time.Duration {
+	if src.beat == 0 {
+		return missedBeats * defaultPollTime
+	}
+	return max(missedBeats*src.beat, shortestPatience)
+}
+
+// goAway records that the server is away. If its list counts, its grace begins.
+func (s *sources) goAway(src *source, now time.Time) {
+	if src.isAway() {
+		return
+	}
+	s.barMissed(src, now)
+	if src.counts {
+		src.graceEnd = now.Add(graceOfAway)
+	}
+	src.counts, src.returned = false, time.Time{}
+}
+
+// due returns when a server has been silent for so long that it is away or, if
+// that has passed, that its connection is given up. It returns false if the
+// server is not connected, or sends the plain form.
+func (src *source) due() (due time.Time, ok bool) {
+	patience := src.patience()
+	if src.isAway() {
+		patience = max(lostBeats*src.beat, vanishedAfter)
+	}
+	return src.since.Add(patience), src.connected && src.beat > 0
+}
+
+// deadline returns when to call checkSilence, or zero if nothing is expected.
+func (s *sources) deadline() (first time.Time) {
+	add := func(at time.Time) {
+		if !at.IsZero() && (first.IsZero() || at.Before(first)) {
+			first = at
+		}
+	}
+	for _, src := range s.all {
+		if due, ok := src.due(); ok {
+			add(due)
+		}
+		add(src.graceEnd)
+		if src.connected && src.beat == 0 {
+			add(src.nextLift())
+		}
+		if !s.begun {
+			add(src.firstAt)
+		}
+	}
+	return first
+}
+
+// checkSilence finds the servers that have been silent for too long, which are
+// away, and returns those whose connection is to be given up. It also ends what
+// ends by itself: the grace of lists, the wait for a first list, and what is
+// barred for servers in the plain form, from which no message may come.
+func (s *sources) checkSilence(now time.Time) (lost []*source) {
+	for _, src := range s.all {
+		if !now.Before(src.graceEnd) {
+			src.graceEnd = time.Time{}
+		}
+		if !now.Before(src.firstAt) {
+			src.firstAt = time.Time{}
+		}
+		if src.connected && src.beat == 0 {
+			src.liftOld(now)
+		}
+		due, ok := src.due()
+		switch {
+		case !ok || now.Before(due):
+		case src.isAway():
+			lost = append(lost, src)
+			src.since = now
+		default:
+			s.goAway(src, now)
+		}
+	}
+	return lost
+}
+
+// excuse is called when the subscriber itself did not run for a while. The
+// silence of all servers begins anew, and their grace lasts longer. For a time,
+// no name is barred because a server seems to be away.
+func (s *sources) excuse(now time.Time, stopped time.Duration) {
+	for _, src := range s.all {
+		src.since = now
+		if !src.graceEnd.IsZero() {
+			src.graceEnd = src.graceEnd.Add(stopped)
+		}
+		s.removals.excuse(now.Add(src.patience()))
+	}
+}

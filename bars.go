@@ -1,0 +1,205 @@
+package gopherdiscovery
+
+import (
+	"slices"
+	"strings"
+	"time"
+)
+
+// A name that one server has removed does not come back through another one
+// that has not noticed yet. While a server is away, nobody knows what it has
+// noticed. So the names that others remove meanwhile are barred for it: they
+// are left out of its list, until it shows that it knows better, or has had the
+// time to find out.
+
+// removal is a name that a server has removed.
+type removal struct {
+	name string
+	at   time.Time
+	by   *source
+}
+
+// removals are the names that servers which count have removed lately, oldest
+// first. There is one table for all servers, so that memory is bounded.
+type removals struct {
+	all          []removal
+	trimAt       int       // the number of removals at which the old ones go
+	excusedUntil time.Time // until then nothing is recorded
+}
+
+// bars are the names that are barred for a server. All of them are in the table
+// of removals.
+type bars struct {
+	barred map[string]bar
+	blind  bool // a removal was forgotten before the bar ended, so no name counts
+}
+
+// bar says since when and why a name is barred.
+type bar struct {
+	removed time.Time // elsewhere
+	added   bool      // the server has added it itself since its return
+}
+
+// bar bars a name.
+func (b *bars) bar(r removal) {
+	if b.barred == nil {
+		b.barred = make(map[string]bar)
+	}
+	b.barred[r.name] = bar{removed: r.at}
+}
+
+// lift ends the bars of names.
+func (b *bars) lift(names []string) {
+	if len(b.barred) == 0 {
+		return
+	}
+	for _, name := range names {
+		delete(b.barred, name)
+	}
+}
+
+// admit records that the server has added names itself. What it says when it is
+// new may be from before, so their bars end when it is new no more.
+func (b *bars) admit(names []string) {
+	if len(b.barred) == 0 {
+		return
+	}
+	for _, name := range names {
+		if bar, found := b.barred[name]; found {
+			bar.added = true
+			b.barred[name] = bar
+		}
+	}
+}
+
+// liftOld ends the bars that the server has had the time to find out about.
+func (src *source) liftOld(now time.Time) {
+	if !now.Before(src.returned.Add(barTime)) {
+		src.blind = false
+	}
+	for name, b := range src.barred {
+		if !now.Before(src.liftAt(b)) {
+			delete(src.barred, name)
+		}
+	}
+}
+
+// liftAt returns when a bar of a server that is not away ends.
+func (src *source) liftAt(b bar) time.Time {
+	if b.added {
+		return src.returned.Add(src.patience())
+	}
+	return latest(src.returned, b.removed).Add(barTime)
+}
+
+// nextLift returns when liftOld will lift something, or zero for never.
+func (src *source) nextLift() (next time.Time) {
+	if src.isAway() {
+		return next
+	}
+	if src.blind {
+		next = src.returned.Add(barTime)
+	}
+	for _, b := range src.barred {
+		if at := src.liftAt(b); next.IsZero() || at.Before(next) {
+			next = at
+		}
+	}
+	return next
+}
+
+// without returns a list without the names that are barred.
+func (b *bars) without(list []string) []string {
+	if len(b.barred) == 0 {
+		return list
+	}
+	rest := make([]string, 0, len(list))
+	for _, name := range list {
+		if _, found := b.barred[name]; !found {
+			rest = append(rest, name)
+		}
+	}
+	return rest
+}
+
+// barRemoved records that a server which counts has removed names. They are
+// barred for the servers that are away, and for those that have just returned
+// and do not list them, because a message of before may add them.
+func (s *sources) barRemoved(by *source, names []string, now time.Time) {
+	if now.Before(s.removals.excusedUntil) {
+		return
+	}
+	for _, name := range names {
+		r := removal{strings.Clone(name), now, by}
+		s.removals.all = append(s.removals.all, r)
+		for _, src := range s.all {
+			if src != by && (src.isAway() || src.isNew(now) && !src.lists(name)) {
+				src.bar(r)
+			}
+		}
+	}
+	s.trim(now)
+}
+
+// barMissed bars the names that a server may not have noticed, as it goes away:
+// those removed since its last message that no other server lists. What it has
+// added itself no longer counts for it.
+func (s *sources) barMissed(src *source, now time.Time) {
+	for _, r := range slices.Backward(s.removals.all) {
+		if r.at.Before(src.horizon(now)) {
+			break
+		}
+		listed := func(other *source) bool { return other != src && other.isCounted() && other.lists(r.name) }
+		if _, found := src.barred[r.name]; !found && r.by != src && !slices.ContainsFunc(s.all, listed) {
+			src.bar(r)
+		}
+	}
+	for name, b := range src.barred {
+		src.barred[name] = bar{removed: b.removed}
+	}
+}
+
+// horizon returns since when a server may not have noticed what others have
+// removed. What it sent last may be two beats old, because this subscriber may
+// read late. A server in the plain form may have been silent for days, but its
+// connection ends soon after its path.
+func (src *source) horizon(now time.Time) time.Time {
+	heard := latest(src.heard, src.returned)
+	if src.beat == 0 {
+		return latest(heard, now.Add(-vanishedAfter))
+	}
+	return heard.Add(-2 * src.beat)
+}
+
+// trim drops the removals that matter no more. If too many are left it drops
+// the oldest as well. A server for which such a name is barred is then blind.
+func (s *sources) trim(now time.Time) {
+	r := &s.removals
+	if len(r.all) < max(r.trimAt, minRemovals) {
+		return
+	}
+	horizon := now
+	for _, src := range s.all {
+		if !src.isAway() {
+			horizon = earliest(horizon, src.horizon(now))
+		}
+	}
+	r.all = slices.DeleteFunc(r.all, func(old removal) bool {
+		return old.at.Before(horizon) && !slices.ContainsFunc(s.all, func(src *source) bool { return src.barred[old.name].removed.Equal(old.at) })
+	})
+	if excess := len(r.all) - maxRemovals/2; excess > 0 {
+		for _, old := range r.all[:excess] {
+			for _, src := range s.all {
+				if _, found := src.barred[old.name]; found {
+					delete(src.barred, old.name)
+					src.blind = true
+				}
+			}
+		}
+		r.all = slices.Delete(r.all, 0, excess)
+	}
+	r.trimAt = min(2*len(r.all), maxRemovals)
+}
+
+// excuse records that until then servers may only seem to be away.
+func (r *removals) excuse(until time.Time) { r.excusedUntil = latest(r.excusedUntil, until) }

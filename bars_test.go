@@ -1,0 +1,308 @@
+package gopherdiscovery
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+)
+
+// view is what a subscriber sees of its servers, which are named a, b and c,
+// and have a beat of a second. Time passes as fast as the script says.
+type view struct {
+	*sources
+	t     *testing.T
+	clock clock
+	now   int // in milliseconds
+}
+
+// run runs a script, a line at a time. A line begins with a time in seconds.
+// Then it has events of servers, and the union that must follow from them. A
+// server can "connect", be "lost", be "silent" from then on, send a "beat", be
+// "held", and "+" or "-" a name, or send a "list". A server that is connected
+// and not silent also sends a beat every second.
+func (w *view) run(script string) {
+	w.t.Helper()
+	beating := make(map[string]bool)
+	step := func() {
+		w.checkSilence(w.clock.at(w.now))
+		for name := range beating {
+			if src := w.at(name); src.list != nil && src.heard.Before(w.clock.at(w.now-999)) {
+				w.take(name, beatOf(true, src.list...))
+			}
+		}
+	}
+	for line := range strings.Lines(strings.TrimSpace(script)) {
+		when, rest, _ := strings.Cut(strings.TrimSpace(line), ":")
+		events, want, _ := strings.Cut(rest, "=")
+		var seconds float64
+		fmt.Sscan(when, &seconds)
+		for at := int(seconds * 1000); w.now < at; {
+			w.now = min(w.now+250, at)
+			step()
+		}
+		for event := range strings.SplitSeq(events, ",") {
+			fields := strings.Fields(event)
+			if len(fields) == 0 {
+				continue
+			}
+			name, do, names := fields[0], fields[1], fields[2:]
+			src, now := w.at(name), w.clock.at(w.now)
+			switch {
+			case do == "connect":
+				src.connect(time.Second, false, now)
+			case do == "plain":
+				src.connect(0, false, now)
+			case do == "lost":
+				delete(beating, name)
+				w.disconnect(src, now)
+			case do == "silent":
+				delete(beating, name)
+			case do == "held":
+				w.take(name, heldBeatOf(true, src.list...))
+			case do == "beat":
+				beating[name] = true
+				w.take(name, beatOf(true, src.list...))
+			case do == "list" && src.beat == 0:
+				w.replace(src, append([]string{}, names...), now)
+			case do == "list":
+				beating[name] = true
+				w.take(name, listOf(true, names...))
+			case do[0] == '+':
+				beating[name] = true
+				w.take(name, changeOf(true, src.list, nil, []string{do[1:]}))
+			case do[0] == '-':
+				beating[name] = true
+				w.take(name, changeOf(true, src.list, []string{do[1:]}, nil))
+			case do == "stopped": // the subscriber was, for as many seconds
+				var seconds float64
+				fmt.Sscan(names[0], &seconds)
+				w.now += int(seconds * 1000)
+				w.excuse(w.clock.at(w.now), time.Duration(seconds*float64(time.Second)))
+			default:
+				w.t.Fatalf("unknown event %q", event)
+			}
+			// Nothing that is removed comes back for an instant.
+			if union := w.union(); slices.Contains(union, "dead") && !strings.Contains(want, "dead") {
+				w.t.Errorf("%s: after %q the union is %q", when, event, union)
+			}
+		}
+		got := "nothing"
+		if union := w.union(); union != nil {
+			got = strings.Join(union, " ")
+		}
+		if want = strings.TrimSpace(want); got != want {
+			w.t.Errorf("%s: %s: got %s, want %s", when, strings.TrimSpace(events), got, want)
+		}
+	}
+}
+
+func (w *view) take(name string, u *update) {
+	w.t.Helper()
+	if err := w.sources.take(w.at(name), u, w.clock.at(w.now)); err != nil {
+		w.t.Fatalf("%d ms: a message of %s: %v", w.now, name, err)
+	}
+}
+
+// What is removed does not come back through a server that was away, and what
+// is there is not kept out.
+func TestServersThatWereAway(t *testing.T) {
+	for _, test := range []struct{ name, script string }{
+		{"a server is stopped, and a client hangs", `
+			0: a connect, b connect, a list dead x, b list dead x = dead x
+			10: a silent = dead x
+			15: b -dead = x
+			20: a beat = x
+			49: a -dead = x
+			60: = x`},
+		{"and the server takes its time", `
+			0: a connect, b connect, a list dead x, b list dead x = dead x
+			10: a silent = dead x
+			15: b -dead = x
+			20: a beat = x
+			54.9: = x
+			55.9: = dead x`},
+		{"a client vanishes before its server counts as away", `
+			0: a connect, b connect, a list dead x, b list dead x = dead x
+			10: a silent = dead x
+			11: b -dead = dead x
+			13.1: = x
+			3600: a beat = x`},
+		{"a machine is suspended for an hour, and loses its connection", `
+			0: a connect, b connect, a list dead x, b list dead x = dead x
+			10: a silent = dead x
+			15: b -dead = x
+			40: a lost = x
+			3600: a connect, a beat = x
+			3620: a -dead = x`},
+		{"a path stalls, and its queue arrives oldest first", `
+			0: a connect, b connect, a list dead x, b list dead x = dead x
+			10: a silent = dead x
+			16: b -dead = x
+			24: a beat, a +y, a beat, a -dead, a -y = x
+			60: = x`},
+		{"and the queue has a name that came and went", `
+			0: a connect, b connect, a list x, b list x = x
+			10: a silent, b +dead = dead x
+			16: b -dead = x
+			24: a beat, a +dead, a -dead = x`},
+		{"and the other server removes it as the queue arrives", `
+			0: a connect, b connect, a list x, b list x = x
+			10: a silent, b +dead = dead x
+			24: a beat = dead x
+			24: b -dead, a +dead, a -dead = x`},
+		{"the stops of two servers overlap", `
+			0: a connect, b connect, c connect, a list dead x, b list dead x, c list dead x = dead x
+			10: a silent = dead x
+			14: b -dead = dead x
+			14: c -dead = x
+			15: b silent = x
+			20: a beat = x
+			21: c silent = x
+			25: b beat = x
+			30: c beat = x
+			45: a -dead = x
+			90: = x`},
+		{"a subscriber reconnects to a server with a client that is half dead", `
+			0: a connect, b connect, a list dead x, b list dead x = dead x
+			10: b lost = dead x
+			10.2: a -dead = x
+			10.5: b connect, b held = x
+			15.5: b beat = x
+			30: b -dead = x`},
+		{"a server returns, and while it is new the one that counted dies", `
+			0: a connect, b connect, a list dead x, b list dead x = dead x
+			10: b lost = dead x
+			15: a -dead = x
+			30: b connect, b beat = x
+			31: a lost = x
+			62: = x
+			64.9: = x
+			65.9: = dead x`},
+		{"both servers restart, clients restart, and a name moves", `
+			0: a connect, b connect, a list n x y, b list x y = n x y
+			10: a lost = n x y
+			11: b -y, a connect, a held = n x
+			12: b +y = n x y
+			16: a -n = x y
+			17: b +n = n x y
+			20: b lost = n x y
+			21: a -x, b connect, b held = n y
+			22: a +x, a +n = n x y
+			26: b -n = n x y`},
+		{"a name moves to a server that has just returned", `
+			0: a connect, b connect, a list n x, b list x = n x
+			10: b lost = n x
+			11: b connect, b beat, a -n = x
+			12: b +n = x
+			14.9: = n x`},
+		{"a name is only on a server that restarts", `
+			0: a connect, b connect, a list x, b list x y = x y
+			10: b lost = x y
+			12: b connect, b held = x y
+			17: b beat = x y
+			90: = x y`},
+		{"and on one that does not return", `
+			0: a connect, b connect, a list x, b list x y = x y
+			10: b lost = x y
+			12: b connect, b held = x y
+			13: b held, b lost = x y
+			39.9: = x y
+			40: b connect, b held = x
+			45: b -x, b -y = x`},
+		{"no server counts", `
+			0: a connect, b connect, a list x, b list x y = x y
+			10: a lost, b lost = nothing
+			90: = nothing
+			100: b connect, b held = nothing
+			105: b -y = x`},
+		{"the subscriber was stopped itself", `
+			0: a connect, b connect, a list x y, b list x = x y
+			10: a stopped 3600, a -y, b lost = x
+			3610.1: b connect, b +y, b beat = x y`},
+		{"a name that a third server lists as another goes away is not barred", `
+			0: a connect, b connect, c connect, a list x y, b list x y, c list x y = x y
+			10: b silent = x y
+			11: a -y = x y
+			14: b beat = x y
+			18: c -y = x y
+			30: = x y`},
+		{"a subscriber of two servers is new", `
+			0: a connect, b connect, a list a = a
+			0.1: b list b = a b`},
+		{"a server without a beat", `
+			0: a plain, b connect, a list dead x, b list dead x = dead x
+			3600: b -dead = dead x
+			3601: a lost = x
+			3605: a plain, a list dead x = x
+			3639.9: = x
+			3640: = dead x
+			3650: a list x = x`},
+		{"a removal of long ago does not matter to it", `
+			0: a plain, b connect, a list x y, b list x y = x y
+			10: b -y = x y
+			3600: a lost = x y
+			3631: = x`},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			s := new(sources)
+			for _, name := range []string{"a", "b", "c"} {
+				s.all = append(s.all, &source{url: name})
+			}
+			(&view{sources: s, t: t, clock: newClock()}).run(test.script)
+		})
+	}
+}
+
+// The table of removals is bounded. A server that was away for longer than it
+// reaches counts when it has had the time to find out who has gone.
+func TestRemovalsAreBounded(t *testing.T) {
+	clock := newClock()
+	s := newTestSources(2)
+	here, away := s.all[0], s.all[1]
+	for _, src := range s.all {
+		src.connect(time.Second, false, clock.at(0))
+		mustTake(t, s, src, listOf(true, "dead", "x"), clock.at(0))
+	}
+	s.disconnect(away, clock.at(4000))
+	mustTake(t, s, here, listOf(true, "x"), clock.at(4000))
+	for i := range maxRemovals {
+		name := fmt.Sprintf("y%06d", i)
+		mustTake(t, s, here, changeOf(true, []string{"x"}, nil, []string{name}), clock.at(5000))
+		mustTake(t, s, here, changeOf(true, []string{name, "x"}, []string{name}, nil), clock.at(5000))
+		if len(s.removals.all) > maxRemovals || len(away.barred) > maxRemovals {
+			t.Fatalf("remembers %d removals, and %d are barred", len(s.removals.all), len(away.barred))
+		}
+	}
+	expectUnion(t, "with the other server away", s, "x")
+	away.connect(time.Second, false, clock.at(6000))
+	mustTake(t, s, away, beatOf(true, "dead", "x"), clock.at(6000))
+	mustTake(t, s, away, changeOf(true, []string{"dead", "x"}, nil, []string{"z"}), clock.at(40999))
+	expectUnion(t, "within 35 s", s, "x")
+	mustTake(t, s, away, beatOf(true, "dead", "x", "z"), clock.at(41000))
+	expectUnion(t, "after 35 s", s, "dead", "x", "z")
+}
+
+// Removals that matter to nobody are forgotten.
+func TestRemovalsAreForgotten(t *testing.T) {
+	clock := newClock()
+	s := newTestSources(2)
+	for _, src := range s.all {
+		src.connect(time.Second, false, clock.at(0))
+		mustTake(t, s, src, listOf(true), clock.at(0))
+	}
+	for i := range 1000 {
+		now := clock.at(3000 + 100*i) // they are new no more
+		name := fmt.Sprint(i)
+		for _, src := range s.all {
+			mustTake(t, s, src, changeOf(true, nil, nil, []string{name}), now)
+		}
+		for _, src := range s.all {
+			mustTake(t, s, src, changeOf(true, []string{name}, []string{name}, nil), now)
+		}
+	}
+	if got := len(s.removals.all); got > 2*minRemovals {
+		t.Errorf("remembers %d removals, want at most %d", got, 2*minRemovals)
+	}
+}

@@ -1,0 +1,198 @@
+package gopherdiscovery
+
+import (
+	"errors"
+	"slices"
+	"time"
+
+	"github.com/dahernan/gopherdiscovery/internal/wire"
+)
+
+// clusterSubscriber is a subscriber, which keeps the list.
+type clusterSubscriber struct {
+	c         *clusterSim
+	name      string
+	process   *clusterProcess
+	sources   *sources
+	feeds     []*clusterFeed // one for each source
+	list      []string
+	gone      map[string]bool // names that have left its list after their end
+	wakeAt    time.Time
+	timer     int           // the number of the last timer
+	calmSince time.Duration // since then no fault of its own has an effect
+}
+
+// clusterFeed is what a subscriber has to do with one server.
+type clusterFeed struct {
+	subscriber *clusterSubscriber
+	address    *clusterAddress
+	source     *source
+	end        *clusterEnd // nil while it is not connected
+	failures   int
+	since      time.Duration // when last connected
+	awaited    bool          // attempts have failed before the first connection
+}
+
+func (c *clusterSim) startSubscriber(name string) {
+	s := &clusterSubscriber{c: c, name: name, process: newClusterProcess(c.newHost(name)), sources: new(sources), gone: make(map[string]bool)}
+	c.subscribers = append(c.subscribers, s)
+	s.disturb(0)
+	for _, a := range c.addresses {
+		f := &clusterFeed{subscriber: s, address: a, source: &source{url: a.name}}
+		s.sources.all = append(s.sources.all, f.source)
+		s.feeds = append(s.feeds, f)
+		f.dial()
+	}
+	c.log("%s starts", name)
+}
+
+func (f *clusterFeed) dial() {
+	s := f.subscriber
+	s.c.dial(s.process, f.address, clusterLists, func(e *clusterEnd) {
+		if e == nil {
+			f.redial()
+			return
+		}
+		waiting := true
+		over := func() {
+			if waiting {
+				waiting = false
+				f.redial()
+			}
+		}
+		e.feed = f
+		e.onEnd = over
+		e.welcome = func() {
+			if waiting {
+				waiting = false
+				f.connected(e)
+			}
+		}
+		s.process.after(handshakeTime, func() {
+			if waiting {
+				e.close()
+				over()
+			}
+		})
+	})
+}
+
+func (f *clusterFeed) redial() {
+	pause := redialDelay(f.failures, f.subscriber.c.rng.Float64())
+	f.failures++
+	f.subscriber.process.after(pause, f.dial)
+}
+
+func (f *clusterFeed) connected(e *clusterEnd) {
+	f.awaited = f.since == 0 && f.failures > 0
+	f.end, f.since = e, f.subscriber.c.now
+	e.onEnd = func() { f.lost(e) }
+}
+
+// welcomed returns what it says in HAVE.
+func (f *clusterFeed) welcomed(beat time.Duration) (have *uint64) {
+	f.subscriber.change(0, func(now time.Time) { f.source.connect(beat, f.awaited, now) })
+	if f.source.list != nil && !f.source.wrong {
+		sum := f.source.sum
+		have = &sum
+	}
+	return have
+}
+
+func (f *clusterFeed) lost(e *clusterEnd) {
+	if f.end != e {
+		return
+	}
+	e.close()
+	f.end = nil
+	if f.subscriber.c.now-f.since > redialMax {
+		f.failures = 0
+	}
+	f.subscriber.change(0, func(now time.Time) { f.subscriber.sources.disconnect(f.source, now) })
+	f.redial()
+}
+
+// received takes a message that was sent at a time.
+func (f *clusterFeed) received(e *clusterEnd, message []byte, sent time.Duration) {
+	if f.end != e {
+		return
+	}
+	u, err := decodeUpdate(message)
+	if err == nil {
+		f.subscriber.change(sent, func(now time.Time) { err = f.subscriber.sources.take(f.source, u, now) })
+	}
+	switch {
+	case errors.Is(err, errOtherList):
+		f.source.forget()
+	case err != nil:
+		f.subscriber.c.oracle.fail("%s distrusts %s: %v", f.subscriber.name, f.address.name, err)
+	}
+	if err != nil {
+		f.lost(e)
+	}
+}
+
+// change does what Subscriber.change does.
+func (s *clusterSubscriber) change(sent time.Duration, do func(now time.Time)) {
+	now := s.process.host.time()
+	if late := now.Sub(s.wakeAt); !s.wakeAt.IsZero() && late > peerHalt {
+		s.sources.excuse(now, late)
+		s.wakeAt = now
+	}
+	do(now)
+	if list := s.sources.union(); list != nil {
+		s.deliver(list, sent)
+	}
+	if due := s.sources.deadline(); !due.IsZero() && (s.wakeAt.IsZero() || due.Before(s.wakeAt)) {
+		s.wake(due)
+	}
+}
+
+func (s *clusterSubscriber) wake(at time.Time) {
+	s.wakeAt = at
+	s.timer++
+	number := s.timer
+	s.process.after(at.Sub(s.process.host.time()), func() {
+		if s.timer == number {
+			s.checkSilence()
+		}
+	})
+}
+
+// checkSilence does what Subscriber.checkSilence does.
+func (s *clusterSubscriber) checkSilence() {
+	var lost []*source
+	s.change(0, func(now time.Time) {
+		lost = s.sources.checkSilence(now)
+		s.wakeAt = time.Time{}
+	})
+	for _, f := range s.feeds {
+		if f.end != nil && slices.Contains(lost, f.source) {
+			s.c.log("%s gives up %s", s.name, f.address.name)
+			f.lost(f.end)
+		}
+	}
+}
+
+func (s *clusterSubscriber) deliver(list []string, sent time.Duration) {
+	removed, added := wire.Compare(s.list, list)
+	if s.list != nil && len(removed)+len(added) == 0 {
+		return
+	}
+	if s.list == nil {
+		s.c.oracle.first(s, list)
+	}
+	s.list = list
+	s.c.log("%s: -%v +%v", s.name, removed, added)
+	s.c.oracle.changed(s, removed, added, sent)
+}
+
+// disturb records that a fault of the subscriber has an effect for a time.
+func (s *clusterSubscriber) disturb(d time.Duration) {
+	s.calmSince = max(s.calmSince, s.c.now+s.c.recovery(d))
+}
+
+func (s *clusterSubscriber) has(name string) bool {
+	_, has := slices.BinarySearch(s.list, name)
+	return has
+}

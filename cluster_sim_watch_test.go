@@ -1,0 +1,198 @@
+package gopherdiscovery
+
+import (
+	"fmt"
+	"slices"
+	"time"
+)
+
+// clusterWatch knows whether a client could be announced at a server.
+type clusterWatch struct {
+	link      *clusterLink
+	able      bool // it runs, the server does, and the network between them
+	ableSince time.Duration
+
+	// trouble is true from the loss of a connection or of the ability until an
+	// answer has come since. All times are on the clock of the server.
+	trouble      bool
+	since        time.Duration
+	server       *clusterServer   // that it began at; nil if that has ended
+	alone        bool             // it was alone, or one of few
+	pair         time.Duration    // since when it is one of only two; zero if not
+	left         bool             // it has left a list, rightly
+	absences     []clusterAbsence // from the server's list
+	excusedUntil time.Duration
+}
+
+// clusterAbsence is a time in which a living client was rightly missing from
+// the list of a server. The end is zero while it is.
+type clusterAbsence struct{ from, until time.Duration }
+
+// goes records that a client is rightly missing from now on.
+func (w *clusterWatch) goes(now time.Duration) {
+	w.comes(now)
+	w.absences = append(w.absences, clusterAbsence{from: now})
+}
+
+// comes records that it is not, or must not be, any more.
+func (w *clusterWatch) comes(now time.Duration) {
+	if n := len(w.absences); n > 0 && w.absences[n-1].until == 0 {
+		w.absences[n-1].until = now
+	}
+}
+
+// wasMissing reports whether it was rightly missing at a time.
+func (w *clusterWatch) wasMissing(at time.Duration) bool {
+	return slices.ContainsFunc(w.absences, func(a clusterAbsence) bool {
+		return a.from <= at && (a.until == 0 || at <= a.until)
+	})
+}
+
+// clock returns the time for which servers have run at the address.
+func (a *clusterAddress) clock(c *clusterSim) time.Duration {
+	if a.running {
+		return a.ran + c.now - a.since
+	}
+	return a.ran
+}
+
+func (a *clusterAddress) update(c *clusterSim) {
+	s := a.server()
+	if s != nil && s.process.briefly {
+		return
+	}
+	running := s != nil && !s.process.stopped && !s.process.host.suspended && !s.process.host.dead
+	if running != a.running {
+		a.ran, a.since, a.running = a.clock(c), c.now, running
+	}
+}
+
+func (a *clusterAddress) server() *clusterServer {
+	if a.host == nil {
+		return nil
+	}
+	return a.host.listens
+}
+
+// observe looks which clients are able to be announced. It is called after each
+// event that may change that.
+func (c *clusterSim) observe() {
+	for _, a := range c.addresses {
+		a.update(c)
+		var unable []*clusterLink
+		for _, l := range c.living() {
+			link := l.at(a)
+			if link.watch.update() {
+				unable = append(unable, link)
+			}
+		}
+		c.trouble(a, unable, false)
+	}
+}
+
+// until observes again after a time.
+func (c *clusterSim) until(d time.Duration) {
+	c.observe()
+	c.after(d+time.Nanosecond, c.observe)
+}
+
+func (l *clusterClient) at(a *clusterAddress) *clusterLink {
+	return l.links[slices.IndexFunc(l.links, func(link *clusterLink) bool { return link.address == a })]
+}
+
+// isTroubled reports whether the client has lost a connection or its ability.
+func (l *clusterClient) isTroubled() bool {
+	return slices.ContainsFunc(l.links, func(link *clusterLink) bool { return link.watch.trouble })
+}
+
+// isExcused reports whether the client may be missing for a reason of its own.
+func (l *clusterClient) isExcused() bool {
+	return slices.ContainsFunc(l.links, func(link *clusterLink) bool {
+		return link.watch.alone || link.watch.excusedUntil > l.c.now
+	})
+}
+
+// update reports whether the client has just become unable.
+func (w *clusterWatch) update() (unable bool) {
+	l := w.link
+	s := l.address.server()
+	able := l.address.running && s != nil && !l.client.process.stopped &&
+		!l.client.c.areCut(l.client.process.host, s.process.host)
+	was := w.able
+	w.able = able
+	if able && !was {
+		w.ableSince = l.address.clock(l.client.c)
+	}
+	return was && !able
+}
+
+// trouble records that something has hit clients at once: it has cut their
+// connections, or they are not able any more.
+func (c *clusterSim) trouble(a *clusterAddress, hit []*clusterLink, cut bool) {
+	mass := !cut && !a.running
+	if s := a.server(); s != nil {
+		names, listed := 0, len(s.oracle.announced)+s.oracle.recentEnds()
+		for _, link := range hit {
+			names += min(1, s.oracle.announced[link.client.name])
+		}
+		mass = mass || names >= 3 && 10*names > 6*listed || names >= 2 && names == listed
+	}
+	for _, link := range hit {
+		w := &link.watch
+		if len(hit) == 2 && mass {
+			w.pair = c.now
+		}
+		if !w.trouble {
+			w.trouble, w.since, w.server = true, a.clock(c), a.server()
+		}
+		w.alone = w.alone || !mass
+	}
+}
+
+// answered records that the server has read an answer of the client.
+func (w *clusterWatch) answered() {
+	c := w.link.client.c
+	if !w.able || !w.trouble {
+		return
+	}
+	if w.alone || w.left {
+		w.excusedUntil = c.now + time.Second + c.oracle.network()
+	}
+	w.trouble, w.alone, w.left, w.pair = false, false, false, 0
+}
+
+// unjustified returns why the client, which lives, must not leave now, or
+// nothing if it may.
+func (w *clusterWatch) unjustified() string {
+	c, a := w.link.client.c, w.link.address
+	clock, returnTime := a.clock(c), c.options.ReturnTime
+	if w.pair > 0 && w.trouble && len(c.oracle.births) > 0 && c.oracle.births[len(c.oracle.births)-1] > w.pair-time.Second {
+		w.alone = true // one of three
+	}
+	switch {
+	case w.alone || c.now < w.excusedUntil:
+		w.left = true
+		return ""
+	case !w.trouble:
+		return "nothing has happened to it"
+	}
+	since := w.since
+	if s := a.server(); s != nil && s == w.server {
+		switch {
+		case len(s.oracle.announced) == 0:
+			since += longestClusterOutage
+		default:
+			since = min(since+longestClusterOutage, max(since, s.oracle.resumed))
+		}
+	}
+	switch by := since + returnTime; {
+	case clock < by-300*time.Millisecond:
+		return fmt.Sprintf("its trouble began only %.3f s ago", (clock - since).Seconds())
+	case !w.able || w.ableSince+c.slack() > by:
+		w.left = true
+		return ""
+	}
+	return fmt.Sprintf("it has been able to return for %.3f s", (clock - w.ableSince).Seconds())
+}
+
+const longestClusterOutage = 30 * time.Second

@@ -1,0 +1,65 @@
+package gopherdiscovery
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"go.nanomsg.org/mangos/v3"
+	"go.nanomsg.org/mangos/v3/protocol"
+)
+
+// line keeps one connection to an address: it connects in the background, and
+// again whenever the connection is lost, until it is hung up or its socket is
+// closed. Each line has a mangos socket of its own, since these never forget a
+// dialer.
+type line struct {
+	*socket
+	address address
+	outage  *outage         // of the server; lines to the same server share it
+	doubt   error           // why it is dialed beside another line; may be nil
+	ctx     context.Context // ends with the line
+	cancel  context.CancelFunc
+	dialer  mangos.Dialer
+}
+
+func newLine(s *socket, a address, o *outage, doubt error) *line {
+	l := &line{socket: s, address: a, outage: o, doubt: doubt}
+	l.ctx, l.cancel = context.WithCancel(s.ctx)
+	return l
+}
+
+// dial begins to connect.
+func (l *line) dial() error {
+	var err error
+	l.dialer, err = protocol.MakeSocket(l).NewDialer(privateURL(l.address), map[string]any{
+		mangos.OptionDialAsynch:    true,
+		mangos.OptionReconnectTime: time.Duration(0), // our dialer waits
+	})
+	if err == nil {
+		err = l.dialer.Dial()
+	}
+	if err != nil {
+		l.cancel()
+		return fmt.Errorf("gopherdiscovery: dial %s: %w", l.address, err)
+	}
+	return nil
+}
+
+// hangUp ends all attempts to connect. It leaves an established connection to
+// the caller. One that is being established is refused by the role.
+func (l *line) hangUp() {
+	l.cancel()
+	_ = l.dialer.Close() // the second time it returns ErrClosed
+}
+
+// AddPipe is called by mangos with a new connection.
+func (l *line) AddPipe(core protocol.Pipe) error { return l.add(core, l) }
+
+// GetOption also lets our transport find the line.
+func (l *line) GetOption(name string) (any, error) {
+	if name == optionLine {
+		return l, nil
+	}
+	return l.socket.GetOption(name)
+}

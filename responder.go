@@ -1,0 +1,106 @@
+package gopherdiscovery
+
+import (
+	"slices"
+	"time"
+)
+
+// responder is the session with a server that surveys the client.
+type responder struct {
+	announcer *announcer
+	pipe      *pipe
+
+	// The fields below are guarded by announcer.mu.
+	answering bool   // an answer is being sent
+	answered  bool   // a survey has been answered
+	backtrace []byte // of the survey that was answered last
+
+	// What was sent up to awaited is not known to be acknowledged, and was sent
+	// at awaitedAt. That is zero if nothing is awaited.
+	awaited   int64
+	awaitedAt time.Time
+}
+
+func (r *responder) began() {}
+
+func (r *responder) received(survey []byte) error {
+	header, _, err := splitBacktrace(survey)
+	if err != nil {
+		r.pipe.report("survey dropped", err)
+		return nil
+	}
+	if r.answer(header) {
+		r.announcer.surveyed(r, time.Now())
+	}
+	return nil
+}
+
+// answer answers a survey. It returns false if the client leaves. After its
+// goodbye an answer would announce the name again.
+func (r *responder) answer(header []byte) bool {
+	a := r.announcer
+	a.mu.Lock()
+	r.answering = !a.left
+	a.mu.Unlock()
+	if !r.answering {
+		return false
+	}
+	// If this fails, the connection ends.
+	_ = r.pipe.sendNow(append(slices.Clip(header), a.client.service...))
+	a.mu.Lock()
+	r.answering, r.answered = false, true
+	r.backtrace = append(r.backtrace[:0], header[:len(header)-4]...)
+	r.awaitLocked(time.Now())
+	left := a.left
+	a.mu.Unlock()
+	if left {
+		r.sayGoodbye()
+	}
+	return !left
+}
+
+// sayGoodbye tells the server that the client leaves. No answer may be under
+// way.
+func (r *responder) sayGoodbye() {
+	r.pipe.sendLast(encodeGoodbye(r.backtrace, r.announcer.client.service), goodbyeTime)
+}
+
+// awaitLocked awaits the acknowledgement of what has just been sent, unless
+// older data is still unacknowledged.
+func (r *responder) awaitLocked(now time.Time) {
+	if acked, known := r.pipe.acknowledged(); known && (r.awaitedAt.IsZero() || acked >= r.awaited) {
+		r.awaited, r.awaitedAt = r.pipe.sent(), now
+	}
+}
+
+// ackDueLocked returns when the connection is to be doubted if nothing more is
+// acknowledged. It is zero if nothing is awaited.
+func (r *responder) ackDueLocked() time.Time {
+	if r.awaitedAt.IsZero() {
+		return r.awaitedAt
+	}
+	return r.awaitedAt.Add(ackTime)
+}
+
+// isUnacknowledgedLocked reports whether something that was sent has been
+// unacknowledged for too long.
+func (r *responder) isUnacknowledgedLocked(now time.Time) bool {
+	acked, known := r.pipe.acknowledged()
+	if known && acked < r.awaited {
+		return !r.awaitedAt.IsZero() && now.Sub(r.awaitedAt) >= ackTime
+	}
+	r.awaitedAt = time.Time{}
+	return false
+}
+
+// excuseLocked gives the server its full time again. It is called when the
+// client itself did not run.
+func (r *responder) excuseLocked(now time.Time) {
+	if !r.awaitedAt.IsZero() {
+		r.awaitedAt = now
+	}
+}
+
+func (r *responder) say() []byte { return nil }
+
+func (r *responder) ended() { r.announcer.ended(r) }
