@@ -149,3 +149,20 @@ func TestJoinsComeIn(t *testing.T) {
 
 // first drops the time from the results of hear.
 func first(_ time.Time, isNew bool) bool { return isNew }
+
+// Connections that were surveyed are forgotten, also while a handshake seems to
+// wait for this process.
+func TestJoinsForgetWhileHandshakesWait(t *testing.T) {
+	s := newScript(t, Config{})
+	s.Handshakes(Handshakes{Waiting: true})
+	for id := range 1000 {
+		at := 100 * id
+		s.Connect(id, "", s.at(at))
+		s.Next(s.at(at))
+		s.Disconnect(id, s.at(at+50))
+		s.Next(s.at(at + 50))
+	}
+	if got := len(s.joins.recent); got > 1 {
+		t.Errorf("remembers %d connections that have ended, want 1 at most", got)
+	}
+}

@@ -214,8 +214,10 @@ func (s *Schedule[C]) nextDue(now time.Time) time.Time {
 // AreComingIn reports whether clients are about to connect or to answer for the
 // first time, and wait for this server.
 func (s *Schedule[C]) AreComingIn(now time.Time) bool {
+	// This comes first, since it forgets newcomers whose time is over.
+	newcomers := s.joins.areComingIn(now)
 	h := s.handshakes
-	return h.Waiting || !h.Late.IsZero() && now.Sub(h.Late) < herdTime || s.joins.areComingIn(now)
+	return newcomers || h.Waiting || !h.Late.IsZero() && now.Sub(h.Late) < herdTime
 }
 
 // Arrived returns when something last came in: a connection, a handshake, or a
