@@ -1,11 +1,11 @@
 package gopherdiscovery
 
 import (
-	"github.com/dahernan/gopherdiscovery/internal/wire"
-
 	"maps"
 	"slices"
 	"time"
+
+	"github.com/dahernan/gopherdiscovery/internal/wire"
 )
 
 // changelog holds the list that a server publishes and its recent changes. It

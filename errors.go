@@ -1,10 +1,10 @@
 package gopherdiscovery
 
 import (
-	"github.com/dahernan/gopherdiscovery/internal/membership"
-
 	"errors"
 	"fmt"
+
+	"github.com/dahernan/gopherdiscovery/internal/membership"
 )
 
 // Errors that callers can match with [errors.Is].

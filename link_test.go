@@ -1,12 +1,12 @@
 package gopherdiscovery
 
 import (
-	"github.com/dahernan/gopherdiscovery/internal/membership"
-
 	"bytes"
 	"errors"
 	"io"
 	"testing"
+
+	"github.com/dahernan/gopherdiscovery/internal/membership"
 )
 
 // allocating records the most bytes that it was asked for at once.

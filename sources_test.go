@@ -1,8 +1,6 @@
 package gopherdiscovery
 
 import (
-	"github.com/dahernan/gopherdiscovery/internal/membership"
-
 	"errors"
 	"fmt"
 	"runtime"
@@ -11,6 +9,8 @@ import (
 	"testing"
 	"time"
 	"unsafe"
+
+	"github.com/dahernan/gopherdiscovery/internal/membership"
 )
 
 // newTestSources returns sources at the URLs "0", "1" and so on.
