@@ -1,6 +1,7 @@
 package gopherdiscovery
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -166,7 +167,7 @@ func (c *connector) resolve(ctx context.Context) ([]string, error) {
 // race tries the targets in turn and returns the first connection. It starts
 // the next attempt when one has failed, or has taken attemptDelay. When it
 // returns, no attempt is in progress. If all fail, the error is that of the
-// first target that does not offer changes, or else that of the first target.
+// target that got furthest.
 func race(ctx context.Context, targets []string, try func(context.Context, string) (*link, error)) (*link, error) {
 	if len(targets) == 1 {
 		return try(ctx, targets[0])
@@ -215,10 +216,22 @@ func race(ctx context.Context, targets []string, try func(context.Context, strin
 		}
 	}
 	if winner == nil {
-		refused := func(err error) bool { return errors.Is(err, errNoChanges) }
-		return nil, errs[max(slices.IndexFunc(errs, refused), 0)]
+		return nil, slices.MaxFunc(errs, func(a, b error) int { return cmp.Compare(progress(a), progress(b)) })
 	}
 	return winner, nil
+}
+
+// progress returns how far an attempt got: 0 if there was no connection, 2 if
+// the server only does not offer changes, and otherwise 1.
+func progress(err error) int {
+	var dial *net.OpError
+	switch {
+	case errors.Is(err, errNoChanges):
+		return 2
+	case errors.As(err, &dial) && dial.Op == "dial":
+		return 0
+	}
+	return 1
 }
 
 // try connects to one address.
@@ -243,7 +256,7 @@ func (c *connector) handshake(ctx context.Context, nc net.Conn, patience time.Du
 	if made == nil {
 		return nil, net.ErrClosed
 	}
-	made.reported, made.outage = c.reported, c.outage
+	made.outage = c.outage
 	made.resumption, made.changes, made.awaited = c.resumption, changes, c.awaits()
 	stop := context.AfterFunc(ctx, func() { _ = made.Close() })
 	err := made.handshake(c.config(), patience)

@@ -21,7 +21,8 @@ type fakeHost struct {
 }
 
 func TestRace(t *testing.T) {
-	refused, late, plain := errors.New("refused"), errors.New("late"), fmt.Errorf("plain: %w", errNoChanges)
+	refused, late := &net.OpError{Op: "dial", Err: errors.New("refused")}, &net.OpError{Op: "dial", Err: errors.New("late")}
+	mute, plain := errors.New("mute"), fmt.Errorf("plain: %w", errNoChanges)
 	for _, test := range []struct {
 		name  string
 		hosts []fakeHost
@@ -30,14 +31,15 @@ func TestRace(t *testing.T) {
 		tried int
 	}{
 		{"one", []fakeHost{{30 * ms, nil}}, "0", 30 * ms, 1},
-		{"one that fails", []fakeHost{{30 * ms, refused}}, "refused", 30 * ms, 1},
+		{"one that fails", []fakeHost{{30 * ms, refused}}, refused.Error(), 30 * ms, 1},
 		{"the first is quick", []fakeHost{{200 * ms, nil}, {0, nil}}, "0", 200 * ms, 1},
 		{"the first refuses", []fakeHost{{10 * ms, refused}, {10 * ms, nil}}, "1", 20 * ms, 2},
 		{"the first is mute", []fakeHost{{5 * time.Second, late}, {10 * ms, nil}}, "1", 260 * ms, 2},
 		{"three have vanished", []fakeHost{{5 * time.Second, late}, {5 * time.Second, late}, {5 * time.Second, late}, {10 * ms, nil}}, "3", 760 * ms, 4},
 		{"a slow first wins after all", []fakeHost{{300 * ms, nil}, {time.Second, nil}}, "0", 300 * ms, 2},
 		{"one of them is plain", []fakeHost{{0, refused}, {10 * ms, plain}, {0, late}}, plain.Error(), 10 * ms, 3},
-		{"none works", []fakeHost{{5 * time.Second, late}, {0, refused}}, "late", 5 * time.Second, 2},
+		{"no host is there", []fakeHost{{5 * time.Second, late}, {0, refused}}, late.Error(), 5 * time.Second, 2},
+		{"one host is mute", []fakeHost{{0, refused}, {5 * time.Second, mute}, {0, late}}, "mute", 5 * time.Second, 3},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

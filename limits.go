@@ -77,6 +77,10 @@ const (
 	repeatAfter = time.Hour
 	maxCauses   = 1024
 
+	// maxReasons is the maximum number of reasons that are logged for one outage,
+	// or while a listener fails.
+	maxReasons = 16
+
 	// callbackGrace is how long the end of a server, client or subscriber waits
 	// for calls of Logger and Authorize to return.
 	callbackGrace = 500 * time.Millisecond
@@ -152,6 +156,10 @@ const (
 	// redialMax.
 	redialMin = 40 * time.Millisecond
 	redialMax = time.Second
+
+	// maxShortLived is the number of connections in a row that end within
+	// redialMax before that is an outage. One may have met the end of its server.
+	maxShortLived = 3
 
 	// attemptDelay is how long an attempt to connect to one address of a name
 	// runs alone before the next address is tried in parallel. It is the

@@ -69,6 +69,8 @@ var documentedLimits = map[string]any{
 	"warningsPerSecond": warningsPerSecond,
 	"repeatAfter":       repeatAfter,
 	"maxCauses":         maxCauses,
+	"maxReasons":        maxReasons,
+	"maxShortLived":     maxShortLived,
 	"steadyMin":         steadyMin,
 	"steadyMax":         steadyMax,
 	"logQueue":          logQueue,

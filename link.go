@@ -43,8 +43,7 @@ type link struct {
 	resumption *resumption   // nil unless dialed to a publisher
 	awaited    bool          // attempts failed before the dialer's first link
 
-	reported *atomic.Bool // bad input was logged; shared by a dialer's links
-	outage   *outage      // of the server at the other end; nil if accepted
+	outage *outage // of the server at the other end; nil if accepted
 
 	mu   sync.Mutex  // guards writing
 	out  []byte      // reused for short messages
@@ -112,7 +111,7 @@ func (l *link) count(n int64) {
 // newLink returns a link that the endpoint owns. If the endpoint is closed it
 // closes nc and returns nil.
 func newLink(nc net.Conn, e *endpoint, a address) *link {
-	l := &link{net: nc, bare: nc, endpoint: e, ipc: !a.isTCP(), made: time.Now(), reported: new(atomic.Bool)}
+	l := &link{net: nc, bare: nc, endpoint: e, ipc: !a.isTCP(), made: time.Now()}
 	l.close = sync.OnceValue(func() error {
 		err := nc.Close()
 		e.disown(l)
@@ -451,9 +450,7 @@ func (l *link) nextLength() (int, error) {
 		if l.beat > 0 {
 			l.resumption.distrust()
 		}
-		if !l.reported.Swap(true) {
-			l.endpoint.warnings.warn("connection closed", l.remote(), err)
-		}
+		l.endpoint.warnings.warn("connection closed", l.remote(), err)
 	}
 	return length, err
 }

@@ -18,7 +18,8 @@ type listener struct {
 	address  address
 	net      net.Listener
 	ready    chan *link
-	failed   time.Time // when Accept failed last; used only by acceptAll
+	failed   time.Time     // when Accept failed last; used only by acceptAll
+	logged   loggedReasons // why, as far as it was logged; used only by acceptAll
 }
 
 func newListener(e *endpoint, a address) *listener {
@@ -96,6 +97,9 @@ func (l *listener) acceptAll() {
 func (l *listener) cannotAccept(err error) {
 	l.endpoint.failed.Add(1)
 	if time.Since(l.failed) > acceptQuiet {
+		l.logged = nil
+	}
+	if l.logged.add(reasonOf(err)) {
 		l.endpoint.log.add(slog.LevelError, "cannot accept a connection", "url", l.url(), "error", err)
 	}
 	l.failed = time.Now()

@@ -3,6 +3,7 @@ package gopherdiscovery
 import (
 	"errors"
 	"io"
+	"log/slog"
 	"net"
 	"strings"
 	"testing"
@@ -51,6 +52,33 @@ func TestListenerURL(t *testing.T) {
 	if got, want := l.url(), "tcp://"+l.net.Addr().String(); got != want || strings.HasSuffix(got, ":0") {
 		t.Errorf("got %s, want %s", got, want)
 	}
+}
+
+// Failures to accept are logged once for each reason, and again after a while
+// without one.
+func TestListenerLogsFailuresToAccept(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		lines := openGate()
+		e := newEndpoint(pubSide, settings{log: &asyncLog{logger: slog.New(lines)}, handshakes: new(handshakes)})
+		l := newListener(e, address{"tcp", "x:1"})
+		fail := func(errs ...error) (logged int) {
+			for _, err := range errs {
+				l.cannotAccept(&net.OpError{Op: "accept", Err: err})
+			}
+			synctest.Wait()
+			return len(lines.take())
+		}
+		one, other := errnoRefused, errnoReset
+		if got := fail(one, one, other, one, other); got != 2 {
+			t.Errorf("two reasons: %d lines, want 2", got)
+		}
+		time.Sleep(acceptQuiet + ms)
+		if got := fail(one, one); got != 1 {
+			t.Errorf("after a while: %d lines, want 1", got)
+		}
+		e.shut()
+		e.end()
+	})
 }
 
 func TestListenerAcceptsAfterTheHandshake(t *testing.T) {

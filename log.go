@@ -2,7 +2,10 @@ package gopherdiscovery
 
 import (
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net"
 	"runtime"
@@ -181,18 +184,47 @@ func hostOf(address string) string {
 }
 
 // reasonOf returns what an error has in common with others of its kind. The
-// texts of errors of the network have ports, which differ.
+// texts of errors may have ports and times, which differ.
 func reasonOf(err error) string {
 	for _, reason := range reasons {
 		if errors.Is(err, reason) {
 			return reason.Error()
 		}
 	}
-	var network *net.OpError
-	if errors.As(err, &network) {
+	var (
+		lookup      *net.DNSError
+		network     *net.OpError
+		certificate *tls.CertificateVerificationError
+		invalid     x509.CertificateInvalidError
+	)
+	switch {
+	case errors.As(err, &lookup):
+		return fmt.Sprintf("lookup: not found %t, timeout %t", lookup.IsNotFound, lookup.IsTimeout)
+	case errors.As(err, &network):
 		return network.Err.Error()
+	case errors.As(err, &invalid):
+		return fmt.Sprintf("certificate invalid: %d", invalid.Reason)
+	case errors.As(err, &certificate):
+		return fmt.Sprintf("certificate: %T", certificate.Err)
 	}
 	return err.Error()
+}
+
+// loggedReasons remembers reasons that were logged, up to maxReasons. The zero value is
+// ready to use.
+type loggedReasons map[string]bool
+
+// add adds a reason. It returns false if the reason is not to be logged: it
+// was before, or there are too many.
+func (t *loggedReasons) add(reason string) (isNew bool) {
+	if (*t)[reason] || len(*t) == maxReasons {
+		return false
+	}
+	if *t == nil {
+		*t = make(loggedReasons)
+	}
+	(*t)[reason] = true
+	return true
 }
 
 // allows counts a warning and reports whether it may be logged now.

@@ -1,8 +1,11 @@
 package gopherdiscovery
 
 import (
+	"crypto/tls"
+	"crypto/x509"
 	"fmt"
 	"log/slog"
+	"net"
 	"slices"
 	"strings"
 	"testing"
@@ -64,6 +67,35 @@ func TestThrottleLogsEachCauseOnce(t *testing.T) {
 
 // A warning that is left out because others came too fast is logged when it
 // comes again.
+// The texts of some errors differ each time although the reason is the same.
+func TestReasonOf(t *testing.T) {
+	invalid := func(detail string, reason x509.InvalidReason) error {
+		return &tls.CertificateVerificationError{Err: x509.CertificateInvalidError{Reason: reason, Detail: detail, Cert: new(x509.Certificate)}}
+	}
+	dial := func(port int, err error) error {
+		return &net.OpError{Op: "read", Source: &net.TCPAddr{Port: port}, Err: err}
+	}
+	for _, test := range []struct {
+		name      string
+		one, same error
+		other     error
+	}{
+		{"certificate", invalid("at 1", x509.Expired), invalid("at 2", x509.Expired), invalid("", x509.NotAuthorizedToSign)},
+		{"authority", &tls.CertificateVerificationError{Err: x509.UnknownAuthorityError{}},
+			&tls.CertificateVerificationError{Err: x509.UnknownAuthorityError{Cert: new(x509.Certificate)}}, invalid("", x509.Expired)},
+		{"lookup", &net.DNSError{Err: "port 1", IsTimeout: true}, &net.DNSError{Err: "port 2", IsTimeout: true}, &net.DNSError{IsNotFound: true}},
+		{"network", dial(1, errnoReset), dial(2, errnoReset), dial(1, errnoRefused)},
+		{"protocol", fmt.Errorf("%w: 1", errNotSP), fmt.Errorf("%w: 2", errNotSP), errTLS},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			one, same, other := reasonOf(test.one), reasonOf(test.same), reasonOf(test.other)
+			if one != same || one == other {
+				t.Errorf("got %q, %q and %q, want the same twice and another one", one, same, other)
+			}
+		})
+	}
+}
+
 func TestThrottleLogsWhatItLeftOut(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g := &gate{open: make(chan struct{})}

@@ -10,15 +10,16 @@ import (
 	"time"
 )
 
-// outage logs one line when a dialer's server is lost, however many errors
-// follow, and one when it has been connected again for a while.
+// outage logs that a dialer's server is lost, in one line for each reason
+// however often it comes, and in one more line that the server has been
+// connected again for a while.
 type outage struct {
 	endpoint *endpoint
 	url      string
 
 	mu     sync.Mutex    // guards the fields below
-	down   bool          // the server was logged as lost
-	last   error         // the newest error
+	logged loggedReasons // the reasons that were logged; empty without an outage
+	last   error         // the newest error; nil if there was none
 	steady time.Duration // how long a connection must last; zero for steadyMin
 	since  time.Time     // when it was connected; zero if it is not
 	timer  *time.Timer   // ends the outage; nil if not running
@@ -38,12 +39,13 @@ func (o *outage) failed(err error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.last = err
-	if o.down {
+	isFirst := len(o.logged) == 0
+	diagnosis := diagnose(err)
+	if !o.logged.add(diagnosis + reasonOf(err)) {
 		return
 	}
-	o.down = true
-	msg := diagnose(err) + ", retrying"
-	if o.endpoint.lost != "" && o.endpoint.connected() == 0 {
+	msg := diagnosis + ", retrying"
+	if isFirst && o.endpoint.lost != "" && o.endpoint.connected() == 0 {
 		msg += "; " + o.endpoint.lost
 	}
 	o.endpoint.log.add(slog.LevelWarn, msg, "url", o.url, "error", err)
@@ -54,7 +56,7 @@ func (o *outage) connected() {
 	defer o.mu.Unlock()
 	o.since = time.Now()
 	o.steady = max(o.steady, steadyMin)
-	if o.down {
+	if len(o.logged) > 0 {
 		if o.timer != nil {
 			o.timer.Stop()
 		}
@@ -82,9 +84,16 @@ func (o *outage) end() {
 	if o.since.IsZero() || time.Since(o.since) < o.steady {
 		return // it has just ended
 	}
-	o.timer, o.down = nil, false
+	o.timer, o.logged = nil, nil
 	o.steady = min(2*o.steady, steadyMax)
 	o.endpoint.log.add(slog.LevelInfo, o.endpoint.found, "url", o.url, "last_error", o.last)
+}
+
+// lastError returns the newest error, or nil if there was none.
+func (o *outage) lastError() error {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.last
 }
 
 // diagnose says in words what the user has to fix: the server or the path to

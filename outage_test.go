@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"slices"
 	"testing"
 	"testing/synctest"
@@ -49,20 +50,36 @@ func (o outageLog) expect(t *testing.T, want ...string) {
 	}
 }
 
-func TestOutageOfManyErrorsIsOneLine(t *testing.T) {
+// However many errors there are, each reason is logged once, and one that comes
+// later is logged too.
+func TestOutageIsALineForEachReason(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		errs := []error{errors.New("one"), fmt.Errorf("%w: two", errNotSP), errSlowHandshake}
+		errs := []error{errors.New("one"), fmt.Errorf("%w: two", errNotSP)}
 		attempts := 0
 		o := newOutageLog()
 		o.dial(func() error {
 			if attempts++; attempts == 300 {
 				return nil
 			}
+			if attempts > 150 {
+				return &net.DNSError{Err: fmt.Sprint("read udp 127.0.0.1:", attempts), Name: "x", IsTimeout: true}
+			}
 			return errs[attempts%len(errs)]
 		})
-		o.expect(t, "gopherdiscovery: something else listens where the server should, retrying; all is lost url=tcp://x:1 error=the other side does not speak the Scalability Protocols: two")
+		o.expect(t,
+			"gopherdiscovery: something else listens where the server should, retrying; all is lost url=tcp://x:1 error=the other side does not speak the Scalability Protocols: two",
+			"gopherdiscovery: cannot reach the server, retrying url=tcp://x:1 error=one",
+			"gopherdiscovery: cannot reach the server, retrying url=tcp://x:1 error=lookup x: read udp 127.0.0.1:151")
 		time.Sleep(steadyMin)
-		o.expect(t, "gopherdiscovery: found again url=tcp://x:1 last_error="+errs[299%len(errs)].Error())
+		o.expect(t, "gopherdiscovery: found again url=tcp://x:1 last_error=lookup x: read udp 127.0.0.1:299")
+		attempts = 0
+		o.dial(func() error {
+			if attempts++; attempts == 2 {
+				return nil
+			}
+			return errs[0]
+		})
+		o.expect(t, "gopherdiscovery: cannot reach the server, retrying; all is lost url=tcp://x:1 error=one")
 		o.end()
 	})
 }
@@ -74,8 +91,8 @@ func TestFlappingServerIsOneOutage(t *testing.T) {
 		up, total time.Duration
 		most      int // lines
 	}{
-		{0, time.Minute, 1},
-		{400 * ms, time.Minute, 1},
+		{0, time.Minute, 2},
+		{400 * ms, time.Minute, 2},
 		{1500 * ms, time.Minute, 3},
 		{10 * time.Second, time.Hour, 9},
 	} {
@@ -122,8 +139,13 @@ func TestFlappingServerIsOneOutage(t *testing.T) {
 func TestServerThatClosesConnectionsAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		o := newOutageLog()
+		connect := func() error { return nil }
+		for range maxShortLived {
+			o.dial(connect)
+		}
+		o.expect(t) // fewer may have met the end of the server
 		for range 20 {
-			o.dial(func() error { return nil })
+			o.dial(connect)
 		}
 		o.expect(t, "gopherdiscovery: cannot keep a connection to the server, retrying; all is lost url=tcp://x:1 error="+errShortLived.Error())
 		o.end()

@@ -6,7 +6,6 @@ import (
 	"net"
 	"runtime"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"go.nanomsg.org/mangos/v3"
@@ -47,20 +46,16 @@ type pipe struct {
 	sending bool       // messages of the session are being sent
 	offered bool       // the session may have a message that was not taken yet
 
-	reported *atomic.Bool // bad input on the connection has been logged
-	outage   *outage      // of the server at the other end; nil if accepted
+	outage *outage // of the server at the other end; nil if accepted
 }
 
 func newPipe(core protocol.Pipe, e *endpoint) *pipe {
-	p := &pipe{core: core, endpoint: e, done: make(chan struct{}), reported: new(atomic.Bool)}
+	p := &pipe{core: core, endpoint: e, done: make(chan struct{})}
 	if mp, ok := core.(mangos.Pipe); ok {
 		p.url = publicURL(mp.Address())
 	}
 	p.outage, _ = p.option(optionOutage).(*outage)
 	p.link, _ = p.option(optionLink).(*link)
-	if p.link != nil {
-		p.reported = p.link.reported
-	}
 	if state := p.state(); state != nil && len(state.PeerCertificates) > 0 {
 		p.expires = state.PeerCertificates[0].NotAfter
 	}
@@ -213,11 +208,9 @@ func (p *pipe) take(body []byte) error {
 	return p.session.received(body)
 }
 
-// report logs bad input, once for each connection.
+// report logs bad input.
 func (p *pipe) report(msg string, err error, args ...any) {
-	if !p.reported.Swap(true) {
-		p.endpoint.warnings.warn(msg, fmt.Sprint(p.option(mangos.OptionRemoteAddr)), err, args...)
-	}
+	p.endpoint.warnings.warn(msg, fmt.Sprint(p.option(mangos.OptionRemoteAddr)), err, args...)
 }
 
 // drop closes the connection because it has broken the protocol, or is no

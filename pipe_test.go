@@ -199,16 +199,17 @@ func TestPipeReceives(t *testing.T) {
 	}
 }
 
-func TestPipeReportsOnce(t *testing.T) {
+func TestPipeReportsEachReasonOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		lines := openGate()
 		e := newEndpoint(side{}, settings{log: &asyncLog{logger: slog.New(lines)}})
 		p, other := newPipe(newFakePipe(), e), newPipe(newFakePipe(), e)
 		p.report("first", errEmpty, "n", 1)
-		p.report("second", errEmpty, "n", 2)
-		other.report("other", errEmpty)
+		p.report("first", errEmpty, "n", 2)
+		other.report("first", errEmpty, "n", 3)
+		p.report("first", errNoSurveyID)
 		synctest.Wait()
-		want := []string{"gopherdiscovery: first from=<nil> error=empty n=1", "gopherdiscovery: other from=<nil> error=empty"}
+		want := []string{"gopherdiscovery: first from=<nil> error=empty n=1", "gopherdiscovery: first from=<nil> error=no survey id"}
 		if got := lines.take(); !slices.Equal(got, want) {
 			t.Errorf("logged %q, want %q", got, want)
 		}

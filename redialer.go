@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
-	"sync/atomic"
 	"time"
 )
 
@@ -18,15 +17,15 @@ type redialer struct {
 	doubt    error           // why the line is dialed beside another one; may be nil
 	failures int             // failed attempts and short-lived connections in a row
 	since    time.Time       // when last connected; zero before the first time
+	shorts   int             // short-lived connections in a row
 	trying   bool
-	reported *atomic.Bool // bad input from the server has been logged
 	outage   *outage
 
 	resumption *resumption // nil if the server does not publish
 }
 
 func newRedialer(l *line) *redialer {
-	r := &redialer{endpoint: l.endpoint, address: l.address, ctx: l.ctx, doubt: l.doubt, reported: new(atomic.Bool), outage: l.outage}
+	r := &redialer{endpoint: l.endpoint, address: l.address, ctx: l.ctx, doubt: l.doubt, outage: l.outage}
 	if l.changes {
 		r.resumption = new(resumption)
 	}
@@ -43,20 +42,26 @@ func (r *redialer) wait() bool {
 		r.outage.disconnected()
 		switch {
 		case time.Since(r.since) > redialMax:
-			r.failures = 0
-			r.reported = new(atomic.Bool)
+			r.failures, r.shorts = 0, 0
 		case r.resumption == nil:
-			r.fail(errShortLived)
+			r.endEarly()
 		// If the server is distrusted this side has closed the connection,
 		// and has logged that.
 		case !r.resumption.distrusted(r.since):
-			r.fail(errShortLived)
+			r.endEarly()
 			r.resumption.change((*forms).endEarly)
 		}
 		r.pause()
 	}
 	r.trying = true
 	return r.ctx.Err() == nil
+}
+
+// endEarly records that a connection has ended soon after it was made.
+func (r *redialer) endEarly() {
+	if r.shorts++; r.shorts >= maxShortLived {
+		r.fail(errShortLived)
+	}
 }
 
 // awaits reports whether attempts have failed, and none has succeeded yet.

@@ -78,8 +78,7 @@ func (s *surveyor) nextID() uint32 {
 	}
 }
 
-// reject counts a message that is dropped, and logs the first one of each
-// connection unless another one was like it.
+// reject counts a message that is dropped, and logs it.
 func (s *surveyor) reject(r *respondent, err error) {
 	s.rejected.Add(1)
 	r.pipe.report("answer dropped", err)
