@@ -26,6 +26,7 @@ type announcer struct {
 	fireAt time.Time   // when timer fires
 	timer  *time.Timer // calls check; nil before the first connection
 	left   bool        // no survey is answered any more
+	heard  time.Time   // when a survey was last answered; zero if never
 }
 
 // reach is a line with its connection.
@@ -52,6 +53,16 @@ func newAnnouncer(c *DiscoveryClient, a address) *announcer {
 
 // start begins to connect.
 func (a *announcer) start() error { return a.now.line.dial() }
+
+// state returns the state of the server.
+func (a *announcer) state() ServerState {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return ServerState{
+		URL: a.address.String(), Connected: a.now.conn != nil, Surveyed: a.heard,
+		LastError: a.outage.lastError(),
+	}
+}
 
 // open returns the session for a new connection, or nil if the connection is
 // not wanted any more.
@@ -132,6 +143,7 @@ func (a *announcer) doubtLocked(reason error) {
 // surveyed records a survey that was answered.
 func (a *announcer) surveyed(r *responder, now time.Time) {
 	a.mu.Lock()
+	a.heard = now
 	given := a.surveyedLocked(r, now)
 	a.mu.Unlock()
 	given.close()

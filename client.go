@@ -19,7 +19,7 @@ type DiscoveryClient struct {
 	cancel  context.CancelFunc
 	done    chan struct{}
 
-	announcers map[string]*announcer // of the servers, by URL
+	announcers []*announcer // of the servers, in the order of the URLs
 }
 
 // newClient starts a client. If pubsubs is nil, it has no subscription.
@@ -30,13 +30,13 @@ func newClient(ctx context.Context, surveys, pubsubs []address, service string, 
 	if reason := checkService(service); reason != nil {
 		return nil, fmt.Errorf("%w: service %.100q: %w", ErrInvalidService, service, reason)
 	}
-	c := &DiscoveryClient{service: service, log: set.log, done: make(chan struct{}), announcers: make(map[string]*announcer)}
+	c := &DiscoveryClient{service: service, log: set.log, done: make(chan struct{})}
 	ctx, c.cancel = context.WithCancel(ctx)
 	surveyed := set
 	surveyed.found = "the server is reached again"
 	c.sock = newSocket(respondentSide, surveyed, c)
 	for _, a := range surveys {
-		c.announcers[a.String()] = newAnnouncer(c, a)
+		c.announcers = append(c.announcers, newAnnouncer(c, a))
 	}
 	defer func() {
 		if err != nil {
@@ -89,13 +89,19 @@ func (c *DiscoveryClient) List() []string {
 	return c.sub.List()
 }
 
-// Servers returns the state of each server, like [Subscriber.Servers]. It
-// returns nil if the client has no subscription.
-func (c *DiscoveryClient) Servers() []ServerState {
-	if c.sub == nil {
-		return nil
+// Servers returns the state of each server, in the order of the URLs: first of
+// the pub/sub URLs, if the client has a subscription, like
+// [Subscriber.Servers], and then of the survey URLs. It is meant for health
+// checks. The client is announced where it is connected and [ServerState].Surveyed
+// is recent. The slice belongs to the caller.
+func (c *DiscoveryClient) Servers() (states []ServerState) {
+	if c.sub != nil {
+		states = c.sub.Servers()
 	}
-	return c.sub.Servers()
+	for _, a := range c.announcers {
+		states = append(states, a.state())
+	}
+	return states
 }
 
 // Cancel ends the client without waiting for it. The client says goodbye to its
@@ -154,8 +160,10 @@ func (c *DiscoveryClient) leave() {
 
 // open returns the session for a new connection to a server.
 func (c *DiscoveryClient) open(p *pipe) session {
-	if r := c.announcers[p.url].open(p); r != nil {
-		return r
+	for _, a := range c.announcers {
+		if r := a.open(p); r != nil {
+			return r
+		}
 	}
 	return nil
 }

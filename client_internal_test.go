@@ -39,8 +39,8 @@ func TestClientAnswers(t *testing.T) {
 	}
 }
 
-// Messages that are not surveys are logged once, and later surveys are still
-// answered.
+// Messages that are not surveys are logged once for each reason, and later
+// surveys are still answered.
 func TestClientDropsWhatIsNoSurvey(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		core, lines := newFakePipe(), openGate()
@@ -57,7 +57,8 @@ func TestClientDropsWhatIsNoSurvey(t *testing.T) {
 			t.Errorf("answered %q to what is no survey", got)
 		}
 		synctest.Wait()
-		want := []string{"gopherdiscovery: survey dropped from=<nil> error=" + errNoSurveyID.Error()}
+		const dropped = "gopherdiscovery: survey dropped from=<nil> error="
+		want := []string{dropped + errNoSurveyID.Error(), dropped + errTooManyHops.Error()}
 		if got := lines.take(); !slices.Equal(got, want) {
 			t.Errorf("logged %q, want %q", got, want)
 		}
@@ -125,6 +126,6 @@ func TestClientSaysGoodbye(t *testing.T) {
 func newFakeClient(set settings) *DiscoveryClient {
 	c := &DiscoveryClient{service: "name"}
 	c.sock = newSocket(respondentSide, set, c)
-	c.announcers = map[string]*announcer{"": {client: c}}
+	c.announcers = []*announcer{{client: c}}
 	return c
 }

@@ -36,8 +36,8 @@ type Dialer struct {
 	// subscribers keep a clone.
 	TLSConfig *tls.Config
 
-	// Logger receives a record when a server is lost or found again, and for
-	// bad input, once per remote host and reason. A logger that is slow or
+	// Logger receives a record when a server is lost, once for each reason, and
+	// when it is found again, and for bad input, once per remote host and reason. A logger that is slow or
 	// hangs does no harm, as described for [Options.Logger]. If nil,
 	// [slog.Default] is used.
 	Logger *slog.Logger
@@ -56,8 +56,9 @@ type Dialer struct {
 // client then announces itself to all of the servers.
 //
 // The error matches [ErrInvalidURL], [ErrInvalidService] or
-// [ErrInvalidArgument]. A server that cannot be reached is not an error. It is
-// logged once, and the client keeps trying.
+// [ErrInvalidArgument]. A server that cannot be reached is not an error. Each
+// reason is logged once, and the client keeps trying. A server does not tell a
+// client that it refuses its name.
 func (d *Dialer) Client(ctx context.Context, urlServer, service string) (*DiscoveryClient, error) {
 	surveys, err := d.parse("urlServer", urlServer)
 	if err != nil {

@@ -23,10 +23,12 @@ type DiscoveryServer struct {
 	surveyURL string // as bound
 	pubsubURL string // as bound
 	cancel    context.CancelFunc
+	changes   chan []string
 	done      chan struct{}
 
 	mu    sync.Mutex // guards the fields below
 	list  []string   // as last published
+	out   delivery   // to changes
 	stats Stats      // the counters of the loop
 }
 
@@ -113,6 +115,7 @@ func ServerContext(ctx context.Context, urlServer, urlPubSub string, opt Options
 		publisher: newPublisher(opt, set, bell),
 		bell:      bell,
 		log:       set.log,
+		changes:   make(chan []string, 1),
 		done:      make(chan struct{}),
 		list:      []string{},
 	}
@@ -131,6 +134,14 @@ func ServerContext(ctx context.Context, urlServer, urlPubSub string, opt Options
 	go s.run(ctx, membership.New[*respondent](opt.membership(), time.Now()))
 	return s, nil
 }
+
+// Changes returns the channel on which the lists that the server publishes are
+// delivered. Each call returns the same channel. The channel holds one list; a
+// newer list replaces one that has not been received yet. Each list is sorted
+// and without duplicates, differs from the list received before, and belongs to
+// the receiver. The channel is for one reader. It is closed when the server
+// ends.
+func (s *DiscoveryServer) Changes() <-chan []string { return s.changes }
 
 // Services returns the list that was last published, sorted. Before the first
 // it is empty. The slice belongs to the caller.
@@ -188,6 +199,7 @@ func (s *DiscoveryServer) closeSockets() {
 
 func (s *DiscoveryServer) run(ctx context.Context, plan *membership.Schedule[*respondent]) {
 	defer close(s.done)
+	defer close(s.changes)
 	defer s.closeSockets()
 	defer s.cancel()
 	timer := time.NewTimer(0)
@@ -301,6 +313,7 @@ func (s *DiscoveryServer) record(do membership.Actions[*respondent], plan *membe
 		s.stats.Lists++
 	}
 	s.list, s.stats.Complete = list, plan.IsComplete()
+	s.out.deliver(s.changes, list)
 }
 
 func earliest(a, b time.Time) time.Time {

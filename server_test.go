@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net"
+	"slices"
 	"strings"
 	"testing"
 
@@ -54,6 +55,30 @@ func TestTakenAddress(t *testing.T) {
 	}
 	if left := leftGoroutines(); left != "" {
 		t.Errorf("the failed constructors left goroutines:\n%s", left)
+	}
+}
+
+// The server delivers its lists as a subscriber does: the newest one replaces
+// one that nobody has received, and none is equal to the one before.
+func TestServerChanges(t *testing.T) {
+	server := startServer(t, quickOptions)
+	changes := server.Changes()
+	first := announce(t, server, "client1")
+	list := <-changes
+	if !slices.Equal(list, []string{"client1"}) {
+		t.Errorf("after a join: got %q, want client1", list)
+	}
+	clear(list)
+	announce(t, server, "client2")
+	eventually(t, "the server has both", func() bool { return len(server.Services()) == 2 })
+	first.Close()
+	eventually(t, "the server has one", func() bool { return len(server.Services()) == 1 })
+	if before := await(t, server.Changes(), "client2"); len(before) > 0 {
+		t.Errorf("got %q before the newest list", before)
+	}
+	server.Close()
+	if list, open := <-changes; open {
+		t.Errorf("after the end: got %q, want that the channel is closed", list)
 	}
 }
 

@@ -190,14 +190,24 @@ func TestServersStateAndLog(t *testing.T) {
 		time.Sleep(9 * time.Second)
 		synctest.Wait()
 		start := time.Now().Add(-9 * time.Second)
-		want := gopherdiscovery.ServerState{URL: listsURL(0), Connected: true, Heard: start.Add(2 * time.Second), Complete: true}
-		if got := client.Servers(); !slices.Equal(got, []gopherdiscovery.ServerState{want}) {
+		want := []gopherdiscovery.ServerState{
+			{URL: listsURL(0), Connected: true, Heard: start.Add(2 * time.Second), Complete: true},
+			{URL: surveyURL(0), Connected: true, Surveyed: start.Add(8 * time.Second)},
+		}
+		if got := client.Servers(); !slices.Equal(got, want) {
 			t.Errorf("Servers: got %+v, want %+v", got, want)
 		}
 		server.Close()
 		time.Sleep(time.Hour)
-		want.Connected, want.Complete = false, false
-		if got := client.Servers(); !slices.Equal(got, []gopherdiscovery.ServerState{want}) {
+		want[0].Connected, want[0].Complete, want[1].Connected = false, false, false
+		got := client.Servers()
+		for i := range got {
+			if !errors.Is(got[i].LastError, mangos.ErrConnRefused) {
+				t.Errorf("the last error of %s is %v, want %v", got[i].URL, got[i].LastError, mangos.ErrConnRefused)
+			}
+			got[i].LastError = nil
+		}
+		if !slices.Equal(got, want) {
 			t.Errorf("Servers without a server: got %+v, want %+v", got, want)
 		}
 		startNumbered(t, 0, bubbleOptions)

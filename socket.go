@@ -42,14 +42,17 @@ func (s *socket) listen(a address) (bound string, err error) {
 }
 
 // dialAll connects to all addresses in the background, and reconnects whenever
-// a connection is lost, until the socket is closed.
-func (s *socket) dialAll(all []address) error {
+// a connection is lost, until the socket is closed. It returns the outages of
+// the servers, in the same order.
+func (s *socket) dialAll(all []address) (outages []*outage, err error) {
 	for _, a := range all {
-		if err := newLine(s, a, newOutage(s.endpoint, a), nil).dial(); err != nil {
-			return err
+		o := newOutage(s.endpoint, a)
+		if err := newLine(s, a, o, nil).dial(); err != nil {
+			return nil, err
 		}
+		outages = append(outages, o)
 	}
-	return nil
+	return outages, nil
 }
 
 // close closes the socket and waits until everything that it held is gone. It

@@ -16,6 +16,7 @@ import (
 // concurrently.
 type Subscriber struct {
 	sock    *socket
+	outages []*outage // of the servers, in the order of sources.all
 	log     *asyncLog // nil if the subscriber is part of a client
 	changes chan []string
 	bell    bell // rings when run has to check earlier than at wakeAt
@@ -30,25 +31,39 @@ type Subscriber struct {
 	closed  bool // nothing more is delivered
 }
 
-// ServerState is the state of a server as a subscriber knows it.
+// ServerState is the state of a server at one of its URLs, as a client or
+// subscriber knows it.
 type ServerState struct {
-	// URL is the pub/sub URL of the server.
+	// URL is the pub/sub URL or the survey URL.
 	URL string
 
-	// Connected reports whether the subscriber is connected to the server.
+	// Connected reports whether there is a connection to the URL.
 	Connected bool
 
-	// Heard is when the server last sent something, or zero if it never has. A
-	// server sends something at least every [Options.PollTime], limited to a
-	// range from 50 milliseconds to one minute, except before the first list of
-	// a subscriber. Publishers of whole lists, such as those of 2015, and all
-	// publishers over inproc send a list only when it changes.
+	// Heard is when the server last sent something to the pub/sub URL, or zero
+	// if it never has. A server sends something at least every
+	// [Options.PollTime], limited to a range from 50 milliseconds to one minute,
+	// except before the first list of a subscriber. Publishers of whole lists,
+	// such as those of 2015, and all publishers over inproc send a list only
+	// when it changes.
 	Heard time.Time
+
+	// Surveyed is when the client last answered a survey from the survey URL,
+	// or zero if it never has. Then the server knows the client, unless it has
+	// refused the name: a server does not tell the client about that. A server
+	// surveys each client at least every [Options.PollTime] or so.
+	Surveyed time.Time
 
 	// Complete reports whether the start of the server is over: its clients
 	// have had [Options.ReturnTime] to come back. Until then its list may lack
-	// peers that are alive. It is false while the server is not connected.
+	// peers that are alive. It is false while the server is not connected, and
+	// for a survey URL.
 	Complete bool
+
+	// LastError is the newest reason why there was no connection, or why one was
+	// given up. It is nil if there was none, and stays when there is a
+	// connection again.
+	LastError error
 }
 
 func newSubscriber(pubsubs []address, set settings) (*Subscriber, error) {
@@ -62,7 +77,8 @@ func newSubscriber(pubsubs []address, set settings) (*Subscriber, error) {
 	set.lost = "no server is connected, the last list stands"
 	set.found = "a server is connected again"
 	s.sock = newSocket(subSide, set, s)
-	if err := s.sock.dialAll(pubsubs); err != nil {
+	var err error
+	if s.outages, err = s.sock.dialAll(pubsubs); err != nil {
 		s.sock.close()
 		return nil, err
 	}
@@ -109,13 +125,16 @@ func (s *Subscriber) Close() error {
 }
 
 // Servers returns the state of each server, in the order of the URLs. It is
-// meant for health checks.
+// meant for health checks. The slice belongs to the caller.
 func (s *Subscriber) Servers() []ServerState {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var states []ServerState
-	for _, src := range s.sources.all {
-		states = append(states, ServerState{src.url, src.connected, src.heard, src.complete})
+	for i, src := range s.sources.all {
+		states = append(states, ServerState{
+			URL: src.url, Connected: src.connected, Heard: src.heard, Complete: src.complete,
+			LastError: s.outages[i].lastError(),
+		})
 	}
 	return states
 }

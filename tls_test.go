@@ -152,6 +152,40 @@ func TestConnectionsThatDoNotFit(t *testing.T) {
 	}
 }
 
+// A client that starts before its server says first that it cannot reach it,
+// and then that it does not trust its certificate. The server says once why it
+// refuses the client.
+func TestReasonAfterAnother(t *testing.T) {
+	withTLS, _ := tlsPair(t, newAuthority(t), "peer")
+	_, unknown := tlsPair(t, newAuthority(t), "peer")
+	serverLogger, serverBook := newLogger()
+	withTLS.Logger = serverLogger
+	logger, book := newLogger()
+	d := &gopherdiscovery.Dialer{TLSConfig: unknown.TLSConfig, Logger: logger}
+	survey := strings.Replace(reserve(t), "tcp", "tls+tcp", 1)
+	client, err := d.Client(context.Background(), survey, "peer")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+	eventually(t, "nobody listens", func() bool { return strings.Contains(book.String(), "cannot reach the server") })
+	server := startServerAt(t, survey, strings.Replace(reserve(t), "tcp", "tls+tcp", 1), withTLS)
+	eventually(t, "the client has come five times", func() bool { return server.Stats().Refused >= 5 })
+	for _, want := range []string{"cannot reach the server", "the server's certificate is not trusted"} {
+		if got := strings.Count(book.String(), want); got != 1 {
+			t.Errorf("the client has said %d times that %s, want once", got, want)
+		}
+	}
+	if got := strings.Count(serverBook.String(), "bad certificate"); got != 1 {
+		t.Errorf("the server has said %d times why it refuses the client, want once", got)
+	}
+	state := client.Servers()[0]
+	var untrusted *tls.CertificateVerificationError
+	if state.URL != survey || state.Connected || !state.Surveyed.IsZero() || !errors.As(state.LastError, &untrusted) {
+		t.Errorf("the client says of its server %+v, want that it does not trust the certificate", state)
+	}
+}
+
 // A name is bound to the certificate of the client that announces it.
 func TestAuthorizeByCertificate(t *testing.T) {
 	a := newAuthority(t)

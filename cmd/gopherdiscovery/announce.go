@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"net/url"
+	"slices"
 	"time"
 
 	"github.com/peterbourgon/ff/v3/ffcli"
@@ -16,7 +17,8 @@ import (
 
 const aboutAnnounce = `Announce runs a command, and keeps -name on the list while the command runs and is healthy. With
 -check it is healthy while a GET of that URL is answered with a status from 200 to 399, within -interval. Without -check
-it is as soon as it is started.
+it is as soon as it is started. The line "announced" is logged when a server has been told the name. A server that
+refuses the name says so in its own log only.
 
 On SIGTERM, SIGINT and SIGQUIT the name leaves the list. After -grace, in which others stop to send requests, the signal
 is passed on to the command, which is killed if it has not ended after -kill-after. The exit code is the command's: 128
@@ -62,12 +64,12 @@ func announceCommand() *ffcli.Command {
 		}
 		p := &announce.Program{
 			Args: args,
-			Join: func() (func(), error) {
+			Join: func() (announce.Member, error) {
 				client, err := dialer.Client(context.Background(), *server, *name)
 				if err != nil {
 					return nil, err
 				}
-				return func() { _ = client.Close() }, nil
+				return member{client}, nil
 			},
 			Grace:     *grace,
 			KillAfter: *killAfter,
@@ -79,6 +81,16 @@ func announceCommand() *ffcli.Command {
 		return runAnnounced(ctx, p)
 	})
 }
+
+type member struct {
+	*gopherdiscovery.DiscoveryClient
+}
+
+func (m member) IsAnnounced() bool {
+	return slices.ContainsFunc(m.Servers(), func(s gopherdiscovery.ServerState) bool { return !s.Surveyed.IsZero() })
+}
+
+func (m member) Leave() { _ = m.Close() }
 
 func isHTTP(s string) bool {
 	u, err := url.Parse(s)

@@ -20,15 +20,26 @@ const (
 	codeSignal    = 128 // and the number of the signal
 )
 
+// askInterval is how often a member is asked whether it is announced yet.
+const askInterval = 20 * time.Millisecond
+
+// Member is a name that is on the list, or on its way there.
+type Member interface {
+	// IsAnnounced reports whether a server has been told the name.
+	IsAnnounced() bool
+
+	// Leave takes the name off the list, and returns when that is done.
+	Leave()
+}
+
 // Program is a command that is announced.
 type Program struct {
 	// Args are the command and its arguments. It has our standard input,
 	// output and error.
 	Args []string
 
-	// Join puts the command on the list. Its result takes it off the list, and
-	// returns when that is done.
-	Join func() (leave func(), err error)
+	// Join puts the command on the list.
+	Join func() (Member, error)
 
 	// Check says whether the command is healthy. If nil, it is while it runs.
 	Check *Check
@@ -40,7 +51,7 @@ type Program struct {
 	// KillAfter is how long it then has.
 	KillAfter time.Duration
 
-	// Logger takes a line when the command joins and leaves.
+	// Logger takes a line when the command is announced and when it leaves.
 	Logger *slog.Logger
 }
 
@@ -62,7 +73,8 @@ func (p *Program) Run(signals <-chan os.Signal) (code int, err error) {
 	case err != nil:
 		return codeCannotRun, err
 	}
-	a := &announced{Program: p, process: process}
+	a := &announced{Program: p, process: process, ask: time.NewTicker(askInterval)}
+	a.ask.Stop()
 	defer a.leave("it has ended")
 	err = a.follow(signals)
 	if err != nil {
@@ -87,7 +99,9 @@ func exitCode(err error, state *os.ProcessState) int {
 type announced struct {
 	*Program
 	process *run.Process
-	remove  func() // from the list; nil while it is not there
+	member  Member       // nil while the command is not to be on the list
+	told    bool         // it was logged that member is announced
+	ask     *time.Ticker // for telling that; stopped when it was told
 }
 
 // follow returns when the command has ended.
@@ -104,6 +118,8 @@ func (a *announced) follow(signals <-chan os.Signal) error {
 			} else if err := a.join(); err != nil {
 				return err
 			}
+		case <-a.ask.C:
+			a.tell()
 		case s := <-signals:
 			if IsEnd(s) {
 				health.stop()
@@ -116,27 +132,38 @@ func (a *announced) follow(signals <-chan os.Signal) error {
 }
 
 func (a *announced) join() (err error) {
-	if a.remove, err = a.Join(); err != nil {
-		return err
+	if a.member, err = a.Join(); err == nil {
+		a.told = false
+		a.ask.Reset(askInterval)
 	}
-	a.Logger.Info("announced")
-	return nil
+	return err
+}
+
+// tell logs once that the command is announced, when it is.
+func (a *announced) tell() {
+	if !a.told && a.member.IsAnnounced() {
+		a.told = true
+		a.ask.Stop()
+		a.Logger.Info("announced")
+	}
 }
 
 // leave takes the command off the list, if it is there.
 func (a *announced) leave(why string) {
-	if a.remove == nil {
+	if a.member == nil {
 		return
 	}
-	a.remove()
-	a.remove = nil
+	a.tell()
+	a.ask.Stop()
+	a.member.Leave()
+	a.member = nil
 	a.Logger.Info("not announced any more", "reason", why)
 }
 
 // end ends the command: first it leaves the list, so that others stop to send
 // it requests, and then it is told.
 func (a *announced) end(s os.Signal, signals <-chan os.Signal) {
-	if a.remove != nil {
+	if a.member != nil {
 		a.leave("signal: " + s.String())
 		s = a.wait(s, signals)
 	}

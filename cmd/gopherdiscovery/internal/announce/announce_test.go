@@ -10,6 +10,9 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
+	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -28,6 +31,13 @@ type story struct {
 	signals chan os.Signal
 	code    chan int
 }
+
+// member is on the list of a story from join to leave.
+type member struct{ *story }
+
+func (m member) IsAnnounced() bool { return true }
+
+func (m member) Leave() { m.events <- "leave" }
 
 // tell runs a script of the shell, which tells with: say WORD.
 func tell(t *testing.T, p announce.Program, script string) *story {
@@ -48,12 +58,14 @@ func tell(t *testing.T, p announce.Program, script string) *story {
 	}()
 	p.Args = []string{"/bin/sh", "-c", "exec 2>/dev/null; say() { echo $1 >" + fifo + "; }; " + script}
 	if p.Join == nil {
-		p.Join = func() (func(), error) {
+		p.Join = func() (announce.Member, error) {
 			s.events <- "join"
-			return func() { s.events <- "leave" }, nil
+			return member{s}, nil
 		}
 	}
-	p.Logger = slog.New(slog.DiscardHandler)
+	if p.Logger == nil {
+		p.Logger = slog.New(slog.DiscardHandler)
+	}
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
@@ -117,18 +129,15 @@ func TestCommandEndsByItself(t *testing.T) {
 		t.Run(script, func(t *testing.T) {
 			t.Parallel()
 			p := announce.Program{Grace: time.Hour}
-			joined := make(chan struct{})
-			p.Join = func() (func(), error) {
-				close(joined)
-				return func() { joined = nil }, nil
+			s := tell(t, p, script)
+			s.wantCode(code)
+			var events []string
+			for len(s.events) > 0 {
+				events = append(events, <-s.events)
 			}
-			tell(t, p, script).wantCode(code)
-			if joined != nil {
-				select {
-				case <-joined:
-					t.Error("the command is still on the list")
-				default: // it has ended before it was put there
-				}
+			// It may end before it is put on the list.
+			if slices.Contains(events, "join") != slices.Contains(events, "leave") {
+				t.Errorf("what happens is %q, but the command has left as often as it has joined", events)
 			}
 		})
 	}
@@ -221,12 +230,48 @@ func TestCommandCannotRun(t *testing.T) {
 	}
 }
 
+// slowMember is announced when it is asked for the third time.
+type slowMember struct{ asked atomic.Int32 }
+
+func (m *slowMember) IsAnnounced() bool { return m.asked.Add(1) >= 3 }
+
+func (m *slowMember) Leave() {}
+
+// lineWriter passes on what is logged.
+type lineWriter chan string
+
+func (w lineWriter) Write(line []byte) (int, error) {
+	w <- string(line)
+	return len(line), nil
+}
+
+// The command is announced when a server knows its name.
+func TestAnnouncedIsLogged(t *testing.T) {
+	t.Parallel()
+	m, lines := new(slowMember), make(lineWriter, 10)
+	s := tell(t, announce.Program{
+		Join:      func() (announce.Member, error) { return m, nil },
+		KillAfter: time.Hour,
+		Logger:    slog.New(slog.NewTextHandler(lines, nil)),
+	}, loop)
+	s.want("ready")
+	if line := <-lines; !strings.Contains(line, "msg=announced") || m.asked.Load() != 3 {
+		t.Errorf("logged %q after asking %d times, want that it is announced after 3", line, m.asked.Load())
+	}
+	s.signals <- syscall.SIGTERM
+	if line := <-lines; !strings.Contains(line, "not announced any more") {
+		t.Errorf("logged %q, want that it is not announced any more", line)
+	}
+	s.want("TERM")
+	s.wantCode(3)
+}
+
 func TestJoinFails(t *testing.T) {
 	t.Parallel()
 	failed := errors.New("failed")
 	p := announce.Program{
 		Args:      []string{"sleep", "1000"},
-		Join:      func() (func(), error) { return nil, failed },
+		Join:      func() (announce.Member, error) { return nil, failed },
 		KillAfter: time.Hour,
 		Logger:    slog.New(slog.DiscardHandler),
 	}

@@ -10,10 +10,9 @@ import (
 )
 
 const (
-	// lookInterval is how often the server is looked at: what people see is
-	// older by this at most. A look takes some counters under a lock, and
-	// the list only when that has changed.
-	lookInterval = 50 * time.Millisecond
+	// lookInterval is how often the counters of the server are looked at. A
+	// list is news at once.
+	lookInterval = 500 * time.Millisecond
 
 	// mostChanges is how many of the last changes are kept.
 	mostChanges = 50
@@ -63,13 +62,18 @@ func newBoard(server Server) *board {
 func (b *board) run(ctx context.Context) {
 	ticker := time.NewTicker(lookInterval)
 	defer ticker.Stop()
+	lists := b.server.Changes()
 	for {
 		select {
+		case _, open := <-lists:
+			if !open {
+				lists = nil
+			}
 		case <-ticker.C:
-			b.look()
 		case <-ctx.Done():
 			return
 		}
+		b.look()
 	}
 }
 

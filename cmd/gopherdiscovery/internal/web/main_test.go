@@ -21,6 +21,8 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // fakeServer tells what a test has set.
 type fakeServer struct {
+	changes chan []string
+
 	mu    sync.Mutex // guards the fields below
 	list  []string
 	stats gopherdiscovery.Stats
@@ -28,7 +30,7 @@ type fakeServer struct {
 
 // newServer returns one whose list is complete.
 func newServer(names ...string) *fakeServer {
-	s := new(fakeServer)
+	s := &fakeServer{changes: make(chan []string, 1)}
 	s.stats.Complete = true
 	s.set(names...)
 	return s
@@ -39,6 +41,8 @@ func (s *fakeServer) Services() []string {
 	defer s.mu.Unlock()
 	return append([]string{}, s.list...)
 }
+
+func (s *fakeServer) Changes() <-chan []string { return s.changes }
 
 func (s *fakeServer) Stats() gopherdiscovery.Stats {
 	s.mu.Lock()
@@ -56,6 +60,10 @@ func (s *fakeServer) set(names ...string) {
 		stats.Services = len(names)
 		stats.Lists++
 	})
+	select {
+	case s.changes <- nil:
+	default:
+	}
 }
 
 func (s *fakeServer) setComplete(complete bool) {

@@ -16,6 +16,7 @@ import (
 // Server is what a gopherdiscovery.DiscoveryServer tells.
 type Server interface {
 	Services() []string
+	Changes() <-chan []string
 	Stats() gopherdiscovery.Stats
 	URLs() (server, pubsub string)
 }
