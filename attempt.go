@@ -45,7 +45,7 @@ func (c *connector) connect() (*link, error) {
 	patience := c.history.patience()
 	targets = c.history.order(targets)
 	won, err := c.inEitherForm(func(changes bool) (*link, error) {
-		return race(ctx, targets, func(ctx context.Context, target string) (*link, error) {
+		return race(ctx, c.endpoint, targets, func(ctx context.Context, target string) (*link, error) {
 			return c.try(ctx, target, patience, changes)
 		})
 	})
@@ -166,12 +166,9 @@ func (c *connector) resolve(ctx context.Context) ([]string, error) {
 
 // race tries the targets in turn and returns the first connection. It starts
 // the next attempt when one has failed, or has taken attemptDelay. When it
-// returns, no attempt is in progress. If all fail, the error is that of the
-// target that got furthest.
-func race(ctx context.Context, targets []string, try func(context.Context, string) (*link, error)) (*link, error) {
-	if len(targets) == 1 {
-		return try(ctx, targets[0])
-	}
+// returns, no other attempt yields a connection any more. If all fail, the
+// error is that of the target that got furthest.
+func race(ctx context.Context, e *endpoint, targets []string, try func(context.Context, string) (*link, error)) (*link, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	type result struct {
@@ -180,45 +177,42 @@ func race(ctx context.Context, targets []string, try func(context.Context, strin
 		err  error
 	}
 	results := make(chan result)
-	errs := make([]error, len(targets))
-	var winner *link
-	next, running := 0, 0
-	delay := time.NewTimer(0)
-	defer delay.Stop()
-	for next < len(targets) || running > 0 {
-		start := false
+	attempt := func(at int) {
+		defer e.leave()
+		c, err := try(ctx, targets[at])
 		select {
-		case <-delay.C:
-			start = true
-		case r := <-results:
-			running--
-			switch {
-			case r.err != nil:
-				errs[r.at] = r.err
-				start = true
-			case winner == nil:
-				winner = r.conn
-				next = len(targets)
-				cancel()
-			default:
-				_ = r.conn.Close()
+		case results <- result{at, c, err}:
+		case <-ctx.Done():
+			if err == nil {
+				_ = c.Close()
 			}
 		}
-		if start && next < len(targets) {
-			at := next
+	}
+	errs := make([]error, len(targets))
+	delay := time.NewTimer(0)
+	defer delay.Stop()
+	for next, failed := 0, 0; failed < len(targets); {
+		select {
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		case <-delay.C:
+		case r := <-results:
+			if r.err == nil {
+				return r.conn, nil
+			}
+			errs[r.at] = r.err
+			failed++
+		}
+		if next < len(targets) {
+			if !e.enter(1) {
+				return nil, net.ErrClosed
+			}
+			go attempt(next)
 			next++
-			running++
-			go func() {
-				c, err := try(ctx, targets[at])
-				results <- result{at, c, err}
-			}()
 			delay.Reset(attemptDelay)
 		}
 	}
-	if winner == nil {
-		return nil, slices.MaxFunc(errs, func(a, b error) int { return cmp.Compare(progress(a), progress(b)) })
-	}
-	return winner, nil
+	return nil, slices.MaxFunc(errs, func(a, b error) int { return cmp.Compare(progress(a), progress(b)) })
 }
 
 // progress returns how far an attempt got: 0 if there was no connection, 2 if

@@ -52,7 +52,7 @@ func TestRace(t *testing.T) {
 				var mu sync.Mutex
 				tried, under := 0, 0
 				start := time.Now()
-				c, err := race(t.Context(), targets, func(ctx context.Context, target string) (*link, error) {
+				c, err := race(t.Context(), newEndpoint(side{}, quietSettings), targets, func(ctx context.Context, target string) (*link, error) {
 					mu.Lock()
 					at := tried
 					tried++
@@ -120,13 +120,14 @@ func TestHistory(t *testing.T) {
 func TestRaceHasOneWinner(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		closed := 0
-		c, err := race(t.Context(), []string{"a", "b"}, func(_ context.Context, target string) (*link, error) {
+		c, err := race(t.Context(), newEndpoint(side{}, quietSettings), []string{"a", "b"}, func(_ context.Context, target string) (*link, error) {
 			if target == "a" {
 				time.Sleep(attemptDelay)
 			}
 			time.Sleep(10 * ms) // ignores the context
 			return &link{close: func() error { closed++; return nil }}, nil
 		})
+		synctest.Wait()
 		if err != nil || c == nil || closed != 1 {
 			t.Errorf("got %v, %v with %d closed, want a connection and the other one closed", c, err, closed)
 		}

@@ -32,14 +32,15 @@ func NewSubscriber(ctx context.Context, url string) (*Subscriber, error) {
 // ready to use. Methods do not modify a Dialer and may be called concurrently.
 type Dialer struct {
 	// TLSConfig is the TLS configuration for tls+tcp:// URLs, which require it.
-	// If its ServerName is empty, the host of each URL is used. Clients and
-	// subscribers keep a clone.
+	// If its ServerName is empty, the host of each URL is used. A callback that
+	// hangs delays only its own connection, and Wait gives it half a second to
+	// return. Clients and subscribers keep a clone.
 	TLSConfig *tls.Config
 
 	// Logger receives a record when a server is lost, once for each reason, and
-	// when it is found again, and for bad input, once per remote host and reason. A logger that is slow or
-	// hangs does no harm, as described for [Options.Logger]. If nil,
-	// [slog.Default] is used.
+	// when it is found again, and for bad input, once per remote host and
+	// reason. A logger that is slow or hangs does no harm, as described for
+	// [Options.Logger]. If nil, [slog.Default] is used.
 	Logger *slog.Logger
 }
 

@@ -19,6 +19,7 @@ type settings struct {
 	maxConns   int           // connections accepted; 0 is no limit
 	handshakes *handshakes   // of the server; nil if the endpoint only dials
 	beat       time.Duration // of a publisher
+	work       *workload     // nil for that of the process
 }
 
 // endpoint is one side of a protocol with all its connections, whatever their
@@ -46,6 +47,7 @@ type endpoint struct {
 }
 
 func newEndpoint(p side, set settings) *endpoint {
+	setDefault(&set.work, ofProcess)
 	e := &endpoint{side: p, settings: set, warnings: throttle{log: set.log}, conns: make(map[io.Closer]bool)}
 	e.changed = sync.NewCond(&e.mu)
 	e.ctx, e.cancel = context.WithCancel(context.Background())
@@ -116,6 +118,13 @@ func (e *endpoint) callUser(f func()) {
 	e.change(func() { e.inCallbacks++ })
 	defer e.change(func() { e.inCallbacks-- })
 	f()
+}
+
+// calling returns how many functions of the user's are being called.
+func (e *endpoint) calling() int {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.inCallbacks
 }
 
 // own makes end close c and wait until disown has been called for it. It

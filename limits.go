@@ -82,7 +82,7 @@ const (
 	maxReasons = 16
 
 	// callbackGrace is how long the end of a server, client or subscriber waits
-	// for calls of Logger and Authorize to return.
+	// for calls of Logger, Authorize and the callbacks of a TLSConfig to return.
 	callbackGrace = 500 * time.Millisecond
 )
 

@@ -157,7 +157,7 @@ func (l *link) handshake(config *tls.Config, patience time.Duration) (err error)
 // handshakeTLS performs the TLS handshake. It returns how much of patience is
 // left, but at least minHelloTime.
 func (l *link) handshakeTLS(config *tls.Config, patience time.Duration) (left time.Duration, err error) {
-	hs := &tlsHandshakeConn{Conn: l.net, turns: &tlsTurns, protectedUntil: &l.protectedUntil, sent: &l.sent, left: patience}
+	hs := &tlsHandshakeConn{Conn: l.net, endpoint: l.endpoint, protectedUntil: &l.protectedUntil, sent: &l.sent, left: patience}
 	defer func() {
 		hs.end()
 		l.waited = hs.waited
@@ -168,7 +168,7 @@ func (l *link) handshakeTLS(config *tls.Config, patience time.Duration) (left ti
 	} else {
 		// A client's part completes a handshake that its server has begun.
 		hs.begun = true
-		tc = tls.Client(hs, config)
+		tc = tls.Client(hs, hs.withoutTurns(config))
 	}
 	if err := tc.Handshake(); err != nil {
 		return 0, err

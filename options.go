@@ -92,10 +92,10 @@ type Options struct {
 	// It must contain Certificates, GetCertificate or GetConfigForClient. For
 	// mutual TLS, set ClientAuth and ClientCAs. The server keeps a clone.
 	//
-	// Callbacks must return quickly. They run during handshakes, of which the
-	// process computes only as many at a time as there are processors. After
-	// the certificate of a client has expired, its connection is closed at the
-	// next survey or list.
+	// The callbacks for certificates and configurations are called concurrently.
+	// One that hangs delays only its own connection, and Wait gives it half a
+	// second to return. After the certificate of a client has expired, its
+	// connection is closed at the next survey or list.
 	TLSConfig *tls.Config
 
 	// Authorize decides whether a client may announce a name. If nil, all names
@@ -184,7 +184,7 @@ func (o Options) parse(arg, url string) (address, error) {
 }
 
 func (o Options) settings() settings {
-	return settings{log: &asyncLog{logger: o.Logger}, tls: o.TLSConfig.Clone(), maxConns: o.MaxClients, handshakes: new(handshakes)}
+	return settings{log: &asyncLog{logger: o.Logger}, tls: withGetConfig(o.TLSConfig.Clone()), maxConns: o.MaxClients, handshakes: new(handshakes)}
 }
 
 // A Conn describes a connection to [Options.Authorize]. For a client behind a

@@ -179,8 +179,9 @@ func (s *DiscoveryServer) Cancel() { s.cancel() }
 
 // Wait blocks until the server has ended. Then its addresses are free, its
 // connections are closed and its goroutines have ended, except for goroutines
-// of mangos that are about to return and calls of [Options.Authorize] and
-// [Options.Logger] that have not returned within half a second.
+// of mangos that are about to return and calls of [Options.Authorize],
+// [Options.Logger] and the callbacks of [Options.TLSConfig] that have not
+// returned within half a second.
 func (s *DiscoveryServer) Wait() { <-s.done }
 
 // Close ends the server and waits for it, like Cancel followed by Wait. It may

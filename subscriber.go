@@ -2,7 +2,6 @@ package gopherdiscovery
 
 import (
 	"errors"
-	"runtime"
 	"slices"
 	"sync"
 	"time"
@@ -112,8 +111,8 @@ func (s *Subscriber) Cancel() { s.cancel() }
 // Wait blocks until the subscriber has ended, which it does when its context is
 // done or Cancel or Close is called. Then its connections are closed and its
 // goroutines have ended, except for goroutines of mangos that are about to
-// return and calls of [Dialer.Logger] that have not returned within half a
-// second.
+// return and calls of [Dialer.Logger] and the callbacks of [Dialer.TLSConfig]
+// that have not returned within half a second.
 func (s *Subscriber) Wait() { <-s.done }
 
 // Close ends the subscriber and waits for it, like Cancel followed by Wait. It
@@ -165,17 +164,12 @@ func (f *feed) ended() {
 	})
 }
 
-// listTurns holds a value for each list that is worked on, at most as many as
-// there are processors. With thousands of subscribers in a process, most wait
-// here instead of competing for a processor, so that handshakes and answers to
-// surveys are not late.
-var listTurns = make(chan struct{}, runtime.GOMAXPROCS(0))
-
 // received takes a message and delivers the list that results.
 func (f *feed) received(body []byte) (err error) {
 	if len(body) > beatSize {
-		listTurns <- struct{}{}
-		defer func() { <-listTurns }()
+		turns := &f.pipe.endpoint.work.lists
+		turns.take(false, nil)
+		defer turns.give()
 	}
 	if f.pipe.beat() == 0 {
 		f.receivedList(body)

@@ -64,7 +64,7 @@ func TestDeliveredListsAreFresh(t *testing.T) {
 func newFeed() *feed {
 	sources := newTestSources(1)
 	s := &Subscriber{changes: make(chan []string, 1), bell: newBell(), sources: sources, current: make(map[*source]*feed)}
-	f := &feed{s, &pipe{link: &link{beat: time.Second, resumption: new(resumption)}}, sources.all[0]}
+	f := &feed{s, &pipe{endpoint: newEndpoint(side{}, quietSettings), link: &link{beat: time.Second, resumption: new(resumption)}}, sources.all[0]}
 	f.began()
 	return f
 }
@@ -128,8 +128,9 @@ func TestListsWaitForTheirTurn(t *testing.T) {
 	if err := f.received((&update{kind: kindList, names: []string{"a"}}).encode()); err != nil {
 		t.Fatal(err)
 	}
-	for range cap(listTurns) {
-		listTurns <- struct{}{}
+	turns := &f.pipe.endpoint.work.lists
+	for turns.tryTake() {
+		defer turns.give()
 	}
 	if err := f.received((&update{kind: kindBeat, sum: sumByHand("a")}).encode()); err != nil {
 		t.Error(err)
@@ -147,9 +148,8 @@ func TestListsWaitForTheirTurn(t *testing.T) {
 		t.Error("a change was taken while no turn was free")
 	case <-time.After(20 * ms):
 	}
-	for range cap(listTurns) {
-		<-listTurns
-	}
+	turns.give()
+	defer turns.tryTake()
 	<-done
 	if got := f.subscriber.List(); !slices.Equal(got, []string{"a", "b"}) {
 		t.Errorf("got the list %q", got)

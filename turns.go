@@ -14,9 +14,25 @@ import (
 	"time"
 )
 
-// tlsTurns lets this process compute only as many TLS handshakes at a time as
-// there are processors. If it computed all at once, none would end in time.
-var tlsTurns = turns{free: runtime.GOMAXPROCS(0)}
+// workload limits what endpoints compute at a time to as much as there are
+// processors. Endpoints share that of the process, unless their settings have
+// another one.
+type workload struct {
+	// tls limits TLS handshakes. If all were computed at once, none would end in
+	// time.
+	tls turns
+
+	// lists limits the lists that are worked on. With thousands of subscribers in
+	// a process, most wait here instead of competing for a processor, so that
+	// handshakes and answers to surveys are not late.
+	lists turns
+}
+
+var ofProcess = newWorkload(runtime.GOMAXPROCS(0))
+
+func newWorkload(processors int) *workload {
+	return &workload{tls: turns{free: processors}, lists: turns{free: processors}}
+}
 
 // turns limits how many callers proceed at a time. They proceed in the order in
 // which they asked, except that handshakes that have begun go first.
@@ -93,7 +109,7 @@ func (t *turns) give() {
 // time that the other side has.
 type tlsHandshakeConn struct {
 	net.Conn
-	turns          *turns
+	endpoint       *endpoint
 	protectedUntil *atomic.Int64 // see handshake
 	sent           *atomic.Int64 // bytes after the handshake
 	left           time.Duration // how long the other side may still take
@@ -109,7 +125,12 @@ type tlsHandshakeConn struct {
 func (s *tlsHandshakeConn) end() {
 	s.giveTurn()
 	s.over = true
-	s.protectedUntil.Store(time.Now().Add(begunGrace).UnixNano())
+	s.protect(begunGrace)
+}
+
+// protect lets the handshake give way after d at the earliest.
+func (s *tlsHandshakeConn) protect(d time.Duration) {
+	s.protectedUntil.Store(time.Now().Add(d).UnixNano())
 }
 
 func (s *tlsHandshakeConn) Read(b []byte) (n int, err error) {
@@ -127,7 +148,7 @@ func (s *tlsHandshakeConn) Read(b []byte) (n int, err error) {
 	if s.begun {
 		grace = begunGrace
 	}
-	s.protectedUntil.Store(start.Add(grace).UnixNano())
+	s.protect(grace)
 	_ = s.SetReadDeadline(start.Add(s.left))
 	n, err = s.Conn.Read(b)
 	s.left -= time.Since(start)
@@ -159,12 +180,12 @@ func (s *tlsHandshakeConn) Write(b []byte) (int, error) {
 // surveys and lists do not wait for a row of handshakes.
 func (s *tlsHandshakeConn) takeTurn() bool {
 	s.protectedUntil.Store(math.MaxInt64)
-	if s.turns.tryTake() {
+	if s.endpoint.work.tls.tryTake() {
 		s.inTurn = true
 	} else {
 		gone, stop := s.watch()
 		start := time.Now()
-		s.inTurn = s.turns.take(s.begun, gone)
+		s.inTurn = s.endpoint.work.tls.take(s.begun, gone)
 		s.waited += time.Since(start)
 		stop()
 	}
@@ -182,7 +203,7 @@ func (s *tlsHandshakeConn) watch() (gone <-chan struct{}, stop func()) {
 		defer close(stopped)
 		var said bytes.Buffer
 		_, err := io.CopyN(&said, s.Conn, maxReadAhead)
-		s.ahead = said.Bytes()
+		s.ahead = append(s.ahead, said.Bytes()...)
 		if err != nil && !errors.Is(err, os.ErrDeadlineExceeded) {
 			close(left)
 		}
@@ -196,6 +217,6 @@ func (s *tlsHandshakeConn) watch() (gone <-chan struct{}, stop func()) {
 func (s *tlsHandshakeConn) giveTurn() {
 	if s.inTurn {
 		s.inTurn = false
-		s.turns.give()
+		s.endpoint.work.tls.give()
 	}
 }

@@ -59,16 +59,16 @@ func TestTurns(t *testing.T) {
 
 // newTLSHandshake returns a TLS handshake that needs a turn, and its other
 // side.
-func newTLSHandshake(all *turns) (*tlsHandshakeConn, net.Conn) {
+func newTLSHandshake(all *workload) (*tlsHandshakeConn, net.Conn) {
 	ours, theirs := net.Pipe()
-	return &tlsHandshakeConn{Conn: ours, turns: all, protectedUntil: new(atomic.Int64), left: handshakeTime}, theirs
+	return &tlsHandshakeConn{Conn: ours, endpoint: newEndpoint(side{}, settings{log: quietSettings.log, work: all}), protectedUntil: new(atomic.Int64), left: handshakeTime}, theirs
 }
 
 // The time in our queue does not count against the other side, but its silence
 // does.
 func TestPatienceIsForTheOtherSideOnly(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		all := &turns{}
+		all := newWorkload(0)
 		s, theirs := newTLSHandshake(all)
 		defer s.Close()
 		defer theirs.Close()
@@ -79,7 +79,7 @@ func TestPatienceIsForTheOtherSideOnly(t *testing.T) {
 		}()
 		go func() {
 			time.Sleep(time.Minute)
-			all.give()
+			all.tls.give()
 		}()
 		start := time.Now()
 		got := make([]byte, 10)
@@ -96,7 +96,7 @@ func TestPatienceIsForTheOtherSideOnly(t *testing.T) {
 		if took, want := time.Since(start), handshakeTime-2*time.Second; took != want {
 			t.Errorf("the second silence was borne for %v, want %v", took, want)
 		}
-		if !all.tryTake() {
+		if !all.tls.tryTake() {
 			t.Error("no turn is free while the other side is waited for")
 		}
 		s.end()
@@ -108,7 +108,7 @@ func TestPatienceIsForTheOtherSideOnly(t *testing.T) {
 func TestWaitingForATurn(t *testing.T) {
 	for _, gone := range []bool{false, true} {
 		synctest.Test(t, func(t *testing.T) {
-			all := &turns{}
+			all := newWorkload(0)
 			s, theirs := newTLSHandshake(all)
 			defer s.Close()
 			go func() {
@@ -120,7 +120,7 @@ func TestWaitingForATurn(t *testing.T) {
 			}()
 			go func() {
 				time.Sleep(time.Minute)
-				all.give()
+				all.tls.give()
 			}()
 			start := time.Now()
 			got := make([]byte, 10)
@@ -140,7 +140,7 @@ func TestWaitingForATurn(t *testing.T) {
 				theirs.Close()
 			}
 			s.end()
-			if !all.tryTake() || all.tryTake() {
+			if !all.tls.tryTake() || all.tls.tryTake() {
 				t.Error("in the end not one turn is free")
 			}
 		})
@@ -151,7 +151,7 @@ func TestWaitingForATurn(t *testing.T) {
 // however much it is.
 func TestLittleIsReadAhead(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		all := &turns{}
+		all := newWorkload(0)
 		s, theirs := newTLSHandshake(all)
 		go func() {
 			_, _ = theirs.Write(make([]byte, 1))
@@ -160,7 +160,7 @@ func TestLittleIsReadAhead(t *testing.T) {
 		}()
 		go func() {
 			time.Sleep(time.Minute)
-			all.give()
+			all.tls.give()
 		}()
 		if _, err := s.Read(make([]byte, 1)); err != nil {
 			t.Fatal(err)
@@ -177,7 +177,7 @@ func TestLittleIsReadAhead(t *testing.T) {
 // before the other side has had some time.
 func TestWhenAHandshakeIsSpared(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s, theirs := newTLSHandshake(&turns{free: 1})
+		s, theirs := newTLSHandshake(newWorkload(1))
 		read := make(chan error)
 		go func() {
 			_, err := s.Read(make([]byte, 1))
