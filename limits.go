@@ -17,6 +17,10 @@ const (
 	defaultMaxClients    = 10000
 )
 
+// shortestOption is the minimum of the durations in [Options]. Below it the
+// unit was forgotten, and a server would do nothing but survey.
+const shortestOption = time.Millisecond
+
 // Limits of what is accepted from the network.
 const (
 	maxServiceLen = 512 // bytes in a service name

@@ -16,6 +16,7 @@ var documentedLimits = map[string]any{
 	"defaultReturnTime":    defaultReturnTime,
 	"defaultMissedSurveys": defaultMissedSurveys,
 	"defaultMaxClients":    defaultMaxClients,
+	"shortestOption":       shortestOption,
 
 	"maxHandshakes":   maxHandshakes,
 	"helloGrace":      helloGrace,
