@@ -23,7 +23,8 @@ type history struct {
 // connector connects over our own transports.
 type connector struct {
 	*redialer
-	history history
+	history  history
+	resolver resolver
 }
 
 // connect makes one attempt. If a name has several addresses they are tried
@@ -35,12 +36,12 @@ func (c *connector) connect() (*link, error) {
 		return nil, net.ErrClosed
 	}
 	defer c.endpoint.leave()
-	ctx, cancel := context.WithCancel(c.ctx)
-	defer cancel()
-	targets, err := c.resolve(ctx)
+	targets, err := c.resolve()
 	if err != nil {
 		return nil, err
 	}
+	ctx, cancel := context.WithCancel(c.ctx)
+	defer cancel()
 	patience := c.history.patience()
 	targets = c.history.order(targets)
 	won, err := c.inEitherForm(func(changes bool) (*link, error) {
@@ -49,6 +50,9 @@ func (c *connector) connect() (*link, error) {
 		})
 	})
 	c.history.record(err)
+	if err == nil {
+		c.resolver.forget()
+	}
 	return won, err
 }
 
@@ -126,7 +130,7 @@ func (h *history) patience() time.Duration {
 }
 
 // resolve returns the targets to connect to, at least one.
-func (c *connector) resolve(ctx context.Context) ([]string, error) {
+func (c *connector) resolve() ([]string, error) {
 	host, literal := c.address.host()
 	if !c.address.isTCP() || host == "" || literal.IsValid() {
 		return []string{c.address.target}, nil
@@ -135,27 +139,18 @@ func (c *connector) resolve(ctx context.Context) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	ctx, cancel := context.WithTimeout(ctx, handshakeTime)
-	defer cancel()
-	ips, err := net.DefaultResolver.LookupNetIP(ctx, "ip", host)
+	ips, err := c.resolver.resolve(c.ctx, c.endpoint, host, net.DefaultResolver.LookupNetIP)
 	if err != nil {
 		return nil, err
 	}
-	if len(ips) == 0 {
-		return nil, &net.DNSError{Err: "no address", Name: host, IsNotFound: true}
-	}
 	var targets []string
-	families := make(map[bool]int)
+	family := make(map[bool]int)
 	for _, ip := range ips {
-		ip = ip.Unmap()
-		target := net.JoinHostPort(ip.String(), port)
-		if !slices.Contains(targets, target) {
-			targets = append(targets, target)
-			families[ip.Is4()]++
-		}
+		targets = append(targets, net.JoinHostPort(ip.String(), port))
+		family[ip.Is4()]++
 	}
 	// One address of each family usually means one machine.
-	if max(families[true], families[false]) > 1 && !c.history.warned {
+	if max(family[true], family[false]) > 1 && !c.history.warned {
 		c.history.warned = true
 		c.endpoint.log.add(slog.LevelWarn, "the name has several addresses, of which only one is used: name each server, separated by commas",
 			"url", c.address.String(), "addresses", ips)

@@ -231,7 +231,7 @@ func TestSeveralAddressesAreLoggedOnce(t *testing.T) {
 	e := newEndpoint(side{}, settings{log: &asyncLog{logger: slog.New(lines)}})
 	c := &connector{redialer: newTestRedialer(e, address{"tcp", "several.test:1"})}
 	for range 3 {
-		if got, err := c.resolve(t.Context()); err != nil || len(got) != 2 {
+		if got, err := c.resolve(); err != nil || len(got) != 2 {
 			t.Fatalf("got %v, %v, want both addresses", got, err)
 		}
 	}

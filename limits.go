@@ -93,8 +93,16 @@ const (
 	// begins with a SYN, and perhaps with another address.
 	connectTime = 2 * time.Second
 
+	// lookupTime is the maximum time to look up a host name. Resolvers give each
+	// name server 5 s, and ask up to three of them twice.
+	lookupTime = 35 * time.Second
+
+	// resolutionDelay is how long the addresses of one family wait for those of
+	// the other one. It is the Resolution Delay of RFC 8305, section 3.
+	resolutionDelay = 50 * time.Millisecond
+
 	// handshakeTime is the maximum time that the other side may be silent in a
-	// handshake, and that a host name may take to be resolved.
+	// handshake.
 	handshakeTime = 5 * time.Second
 
 	// welcomeTime is how long a subscriber that asks for changes waits for

@@ -35,6 +35,8 @@ var documentedLimits = map[string]any{
 	"redialMin":       redialMin,
 	"redialMax":       redialMax,
 	"attemptDelay":    attemptDelay,
+	"lookupTime":      lookupTime,
+	"resolutionDelay": resolutionDelay,
 
 	"maxServiceLen":       doctest.Bytes(maxServiceLen),
 	"maxSurveyLen":        doctest.Bytes(maxSurveyLen),
