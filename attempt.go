@@ -218,17 +218,37 @@ func race(ctx context.Context, targets []string, try func(context.Context, strin
 
 // try connects to one address.
 func (c *connector) try(ctx context.Context, target string, patience time.Duration, changes bool) (*link, error) {
-	network := "tcp"
-	if !c.address.isTCP() {
-		network = "unix"
-	}
 	nd := net.Dialer{Timeout: connectTime, KeepAliveConfig: keepAlive}
+	network := "unix"
+	if c.address.isTCP() {
+		network = "tcp"
+		nd.Control = resetSelf
+		nd.SetMultipathTCP(false) // see listenNet
+	}
 	nc, err := nd.DialContext(ctx, network, target)
+	if err == nil {
+		err = setUp(nc)
+	}
 	if err != nil {
 		return nil, err
 	}
-	setUserTimeout(nc, dialedTimeout)
 	return c.handshake(ctx, nc, patience, changes)
+}
+
+// setUp prepares a connection that was dialed. If nobody listens at a port of
+// this machine, TCP may connect the socket with itself. Then setUp closes it,
+// so that the port is free for its server.
+func setUp(nc net.Conn) error {
+	tc, ok := nc.(*net.TCPConn)
+	if !ok {
+		return nil
+	}
+	if tc.LocalAddr().String() == tc.RemoteAddr().String() {
+		_ = tc.SetLinger(0)
+		return errors.Join(errItself, tc.Close())
+	}
+	setUserTimeout(tc, dialedTimeout)
+	return tc.SetLinger(-1)
 }
 
 // handshake performs the handshakes on a new connection, and closes it if they

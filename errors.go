@@ -41,6 +41,7 @@ var (
 	errFull          = errors.New("Options.MaxClients connections are already open")
 	errNoChanges     = errors.New("the server does not offer subscriptions in changes")
 	errShortLived    = errors.New("the server closes each connection at once")
+	errItself        = fmt.Errorf("connected to itself, since nobody listens there: %w", errnoRefused)
 )
 
 // Reasons why a connection is closed, or a message dropped.

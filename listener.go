@@ -62,6 +62,7 @@ func (l *listener) close() error {
 	if l.net == nil {
 		return nil
 	}
+	stopListening(l.net)
 	return l.net.Close()
 }
 
@@ -70,7 +71,7 @@ func (l *listener) url() string {
 	if !l.address.isTCP() || l.net == nil {
 		return l.address.String()
 	}
-	return l.address.bound(l.net.Addr()).String()
+	return address{l.address.scheme, l.net.Addr().String()}.String()
 }
 
 func (l *listener) acceptAll() {
@@ -83,7 +84,7 @@ func (l *listener) acceptAll() {
 			if c := newLink(nc, l.endpoint, l.address); c != nil {
 				l.begin(c)
 			}
-		case errors.Is(err, net.ErrClosed):
+		case l.endpoint.ctx.Err() != nil, errors.Is(err, net.ErrClosed):
 			return
 		default:
 			l.cannotAccept(err)
@@ -163,5 +164,8 @@ func listenNet(ctx context.Context, a address) (net.Listener, error) {
 		return listenIPC(ctx, a.target)
 	}
 	lc := net.ListenConfig{KeepAliveConfig: keepAlive}
+	// On Linux neither keepalive nor a user timeout ends a connection of
+	// Multipath TCP whose other end has vanished.
+	lc.SetMultipathTCP(false)
 	return lc.Listen(ctx, "tcp", a.target)
 }

@@ -50,18 +50,6 @@ func (a address) serverName() string {
 	return host
 }
 
-// bound returns the address as bound to a network address. It adds the zone of
-// an IPv6 address, which Linux leaves out of the address of a listening
-// Multipath TCP socket, the kind that Go creates.
-func (a address) bound(to net.Addr) address {
-	bound := address{a.scheme, to.String()}
-	if wanted, ip := a.host(); ip.Zone() != "" {
-		_, port, _ := net.SplitHostPort(bound.target)
-		bound.target = net.JoinHostPort(wanted, port)
-	}
-	return bound
-}
-
 // parseListenURL parses a URL to listen on. Errors name the argument arg.
 func parseListenURL(arg, url string) (address, error) {
 	return parseURL(arg, url, 0)

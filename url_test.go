@@ -3,7 +3,6 @@ package gopherdiscovery
 import (
 	"crypto/tls"
 	"errors"
-	"net"
 	"os"
 	"path/filepath"
 	"slices"
@@ -99,28 +98,6 @@ func TestParseSeveralURLs(t *testing.T) {
 	for _, urls := range []string{"tcp://a:1,", ",tcp://a:1", "tcp://a:1,,tcp://b:1", "tcp://a:1, tcp://b:1", "tcp://a:1,tcp://a:01"} {
 		if _, err := new(Dialer).parse("url", urls); !errors.Is(err, ErrInvalidURL) {
 			t.Errorf("%q: got error %v, want one that is %v", urls, err, ErrInvalidURL)
-		}
-	}
-}
-
-// The server reports an address that clients can use.
-func TestBound(t *testing.T) {
-	for _, test := range []struct{ url, to, want string }{
-		{"tcp://127.0.0.1:0", "127.0.0.1:5", "tcp://127.0.0.1:5"},
-		{"tls+tcp://localhost:0", "127.0.0.1:5", "tls+tcp://127.0.0.1:5"},
-		{"tcp://:0", "[::]:5", "tcp://[::]:5"},
-		{"tcp://[fe80::1%lo]:0", "[fe80::1]:5", "tcp://[fe80::1%lo]:5"},
-	} {
-		a, err := parseListenURL("url", test.url)
-		if err != nil {
-			t.Fatal(err)
-		}
-		to, err := net.ResolveTCPAddr("tcp", test.to)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if got := a.bound(to).String(); got != test.want {
-			t.Errorf("%s at %s: got %s, want %s", test.url, test.to, got, test.want)
 		}
 	}
 }
