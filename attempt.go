@@ -223,7 +223,7 @@ func (c *connector) try(ctx context.Context, target string, patience time.Durati
 	if c.address.isTCP() {
 		network = "tcp"
 		nd.Control = resetSelf
-		nd.SetMultipathTCP(false) // see listenNet
+		nd.SetMultipathTCP(false) // see listener.bind
 	}
 	nc, err := nd.DialContext(ctx, network, target)
 	if err == nil {

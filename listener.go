@@ -28,7 +28,7 @@ func newListener(e *endpoint, a address) *listener {
 // listen binds the address and starts to accept connections. It returns
 // net.ErrClosed if the endpoint is closed.
 func (l *listener) listen() error {
-	ln, err := listenNet(l.endpoint.ctx, l.address)
+	ln, err := l.bind(l.endpoint.ctx)
 	if err != nil {
 		return err
 	}
@@ -159,13 +159,13 @@ func sendTLSAlert(err error) {
 	}
 }
 
-func listenNet(ctx context.Context, a address) (net.Listener, error) {
-	if !a.isTCP() {
-		return listenIPC(ctx, a.target)
+func (l *listener) bind(ctx context.Context) (net.Listener, error) {
+	if !l.address.isTCP() {
+		return listenIPC(ctx, l.endpoint.log, l.address.target)
 	}
 	lc := net.ListenConfig{KeepAliveConfig: keepAlive}
 	// On Linux neither keepalive nor a user timeout ends a connection of
 	// Multipath TCP whose other end has vanished.
 	lc.SetMultipathTCP(false)
-	return lc.Listen(ctx, "tcp", a.target)
+	return lc.Listen(ctx, "tcp", l.address.target)
 }
