@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"os"
+	"runtime"
 	"slices"
 	"time"
 )
@@ -230,7 +231,7 @@ func (c *connector) try(ctx context.Context, target string, patience time.Durati
 		err = setUp(nc)
 	}
 	if err != nil {
-		return nil, err
+		return nil, explainIPC(err, network, runtime.GOOS)
 	}
 	return c.handshake(ctx, nc, patience, changes)
 }
@@ -249,6 +250,15 @@ func setUp(nc net.Conn) error {
 	}
 	setUserTimeout(tc, dialedTimeout)
 	return tc.SetLinger(-1)
+}
+
+// explainIPC adds to the error of a connection over ipc on Windows what is
+// likely to be wrong.
+func explainIPC(err error, network, goos string) error {
+	if network == "unix" && goos == "windows" {
+		return fmt.Errorf("%w; %w", err, errNoPipes)
+	}
+	return err
 }
 
 // handshake performs the handshakes on a new connection, and closes it if they

@@ -41,6 +41,7 @@ var (
 	errFull          = errors.New("Options.MaxClients connections are already open")
 	errNoChanges     = errors.New("the server does not offer subscriptions in changes")
 	errShortLived    = errors.New("the server closes each connection at once")
+	errNoPipes       = errors.New("on Windows ipc is a Unix socket, and servers of mangos, nanomsg and nng have a named pipe instead")
 	errItself        = fmt.Errorf("connected to itself, since nobody listens there: %w", errnoRefused)
 )
 

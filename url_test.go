@@ -102,6 +102,22 @@ func TestParseSeveralURLs(t *testing.T) {
 	}
 }
 
+func TestPathOf(t *testing.T) {
+	for _, test := range []struct{ target, goos, want string }{
+		{"/C:/run/a", "windows", "C:/run/a"},
+		{"/C:", "windows", "C:"},
+		{`C:\run\a`, "windows", `C:\run\a`},
+		{"/run/a", "windows", "/run/a"},
+		{"/a", "windows", "/a"},
+		{"a", "windows", "a"},
+		{"/C:/run/a", "linux", "/C:/run/a"},
+	} {
+		if got := pathOf(test.target, test.goos); got != test.want {
+			t.Errorf("%s on %s: got %s, want %s", test.target, test.goos, got, test.want)
+		}
+	}
+}
+
 func TestServerName(t *testing.T) {
 	for target, want := range map[string]string{
 		"example.com:1":   "example.com",
