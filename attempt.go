@@ -228,7 +228,11 @@ func (c *connector) try(ctx context.Context, target string, patience time.Durati
 	}
 	nc, err := nd.DialContext(ctx, network, target)
 	if err == nil {
-		err = setUp(nc)
+		limit := dialedTimeout
+		if c.resumption != nil && !changes {
+			limit = vanishedAfter
+		}
+		err = setUp(nc, limit)
 	}
 	if err != nil {
 		return nil, explainIPC(err, network, runtime.GOOS)
@@ -236,10 +240,11 @@ func (c *connector) try(ctx context.Context, target string, patience time.Durati
 	return c.handshake(ctx, nc, patience, changes)
 }
 
-// setUp prepares a connection that was dialed. If nobody listens at a port of
+// setUp prepares a connection that was dialed, for which the system is to notice
+// within the given time that the other end has vanished. If nobody listens at a port of
 // this machine, TCP may connect the socket with itself. Then setUp closes it,
 // so that the port is free for its server.
-func setUp(nc net.Conn) error {
+func setUp(nc net.Conn, limit time.Duration) error {
 	tc, ok := nc.(*net.TCPConn)
 	if !ok {
 		return nil
@@ -248,7 +253,7 @@ func setUp(nc net.Conn) error {
 		_ = tc.SetLinger(0)
 		return errors.Join(errItself, tc.Close())
 	}
-	setUserTimeout(tc, dialedTimeout)
+	setUserTimeout(tc, limit)
 	return tc.SetLinger(-1)
 }
 

@@ -186,14 +186,19 @@ const (
 	dialedTimeout = 10 * time.Minute
 
 	// vanishedAfter is the minimum time for which a server in changes may be
-	// silent before a subscriber gives the connection up.
+	// silent before a subscriber gives the connection up. A subscription in the
+	// plain form has it in place of dialedTimeout, since nothing else notices
+	// that its server has vanished.
 	vanishedAfter = 30 * time.Second
 )
 
 // keepAlive probes an idle connection, so that the other end of one that is
-// gone resets it soon. On Linux a machine that has vanished is noticed after
-// acceptedTimeout or dialedTimeout, and elsewhere after 10 seconds. The number
-// of probes allows for a network that loses one packet in ten.
+// gone resets it soon. If a machine has vanished nothing is reset. On Linux the
+// timeouts above then take the place of the number of probes, and begin with the
+// last sign of the machine, or with data that is sent later: after twice the
+// timeout each connection has ended. Elsewhere an idle connection ends after 10
+// seconds, and one with data when the system gives up. The number of probes
+// allows for a network that loses one packet in ten.
 var keepAlive = net.KeepAliveConfig{Enable: true, Idle: 3 * time.Second, Interval: time.Second, Count: 7}
 
 // What a server publishes.

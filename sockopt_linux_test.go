@@ -81,6 +81,29 @@ func TestBothEndsAreLimited(t *testing.T) {
 	}
 }
 
+// A subscription in the plain form has no beat. Only the system notices that its
+// server has vanished.
+func TestPlainSubscriptionIsLimited(t *testing.T) {
+	l := listenLocal(t, 0)
+	e := newEndpoint(subSide, quietSettings)
+	defer func() {
+		e.shut()
+		e.end()
+	}()
+	c := &connector{redialer: newTestRedialer(e, l.address)}
+	c.resumption = new(resumption)
+	for changes, want := range map[bool]time.Duration{true: dialedTimeout, false: vanishedAfter} {
+		go l.accept()
+		made, err := c.try(e.ctx, l.net.Addr().String(), time.Minute, changes)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := userTimeout(t, made.net); got != int(want.Milliseconds()) {
+			t.Errorf("in changes %t: the kernel waits for %d ms, want %v", changes, got, want)
+		}
+	}
+}
+
 // A server takes no part in Multipath TCP, with which neither keepalive nor the
 // user timeout works.
 func TestNoMultipathTCP(t *testing.T) {
@@ -143,7 +166,7 @@ func TestConnectedToItself(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := setUp(c); !errors.Is(err, syscall.ECONNREFUSED) {
+	if err := setUp(c, time.Second); !errors.Is(err, syscall.ECONNREFUSED) {
 		t.Errorf("got %v, want an error like %v", err, syscall.ECONNREFUSED)
 	}
 	l, err := net.Listen("tcp", free.Addr().String())
