@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net"
 	"os"
+	"runtime"
 	"slices"
 	"time"
 )
@@ -24,7 +25,8 @@ type history struct {
 // connector connects over our own transports.
 type connector struct {
 	*redialer
-	history history
+	history  history
+	resolver resolver
 }
 
 // connect makes one attempt. If a name has several addresses they are tried
@@ -36,12 +38,12 @@ func (c *connector) connect() (*link, error) {
 		return nil, net.ErrClosed
 	}
 	defer c.endpoint.leave()
-	ctx, cancel := context.WithCancel(c.ctx)
-	defer cancel()
-	targets, err := c.resolve(ctx)
+	targets, err := c.resolve()
 	if err != nil {
 		return nil, err
 	}
+	ctx, cancel := context.WithCancel(c.ctx)
+	defer cancel()
 	patience := c.history.patience()
 	targets = c.history.order(targets)
 	won, err := c.inEitherForm(func(changes bool) (*link, error) {
@@ -50,6 +52,9 @@ func (c *connector) connect() (*link, error) {
 		})
 	})
 	c.history.record(err)
+	if err == nil {
+		c.resolver.forget()
+	}
 	return won, err
 }
 
@@ -127,7 +132,7 @@ func (h *history) patience() time.Duration {
 }
 
 // resolve returns the targets to connect to, at least one.
-func (c *connector) resolve(ctx context.Context) ([]string, error) {
+func (c *connector) resolve() ([]string, error) {
 	host, literal := c.address.host()
 	if !c.address.isTCP() || host == "" || literal.IsValid() {
 		return []string{c.address.target}, nil
@@ -136,27 +141,18 @@ func (c *connector) resolve(ctx context.Context) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	ctx, cancel := context.WithTimeout(ctx, handshakeTime)
-	defer cancel()
-	ips, err := net.DefaultResolver.LookupNetIP(ctx, "ip", host)
+	ips, err := c.resolver.resolve(c.ctx, c.endpoint, host, net.DefaultResolver.LookupNetIP)
 	if err != nil {
 		return nil, err
 	}
-	if len(ips) == 0 {
-		return nil, &net.DNSError{Err: "no address", Name: host, IsNotFound: true}
-	}
 	var targets []string
-	families := make(map[bool]int)
+	family := make(map[bool]int)
 	for _, ip := range ips {
-		ip = ip.Unmap()
-		target := net.JoinHostPort(ip.String(), port)
-		if !slices.Contains(targets, target) {
-			targets = append(targets, target)
-			families[ip.Is4()]++
-		}
+		targets = append(targets, net.JoinHostPort(ip.String(), port))
+		family[ip.Is4()]++
 	}
 	// One address of each family usually means one machine.
-	if max(families[true], families[false]) > 1 && !c.history.warned {
+	if max(family[true], family[false]) > 1 && !c.history.warned {
 		c.history.warned = true
 		c.endpoint.log.add(slog.LevelWarn, "the name has several addresses, of which only one is used: name each server, separated by commas",
 			"url", c.address.String(), "addresses", ips)
@@ -230,17 +226,51 @@ func progress(err error) int {
 
 // try connects to one address.
 func (c *connector) try(ctx context.Context, target string, patience time.Duration, changes bool) (*link, error) {
-	network := "tcp"
-	if !c.address.isTCP() {
-		network = "unix"
-	}
 	nd := net.Dialer{Timeout: connectTime, KeepAliveConfig: keepAlive}
-	nc, err := nd.DialContext(ctx, network, target)
-	if err != nil {
-		return nil, err
+	network := "unix"
+	if c.address.isTCP() {
+		network = "tcp"
+		nd.Control = resetSelf
+		nd.SetMultipathTCP(false) // see listener.bind
 	}
-	setUserTimeout(nc, dialedTimeout)
+	nc, err := nd.DialContext(ctx, network, target)
+	if err == nil {
+		limit := dialedTimeout
+		if c.resumption != nil && !changes {
+			limit = vanishedAfter
+		}
+		err = setUp(nc, limit)
+	}
+	if err != nil {
+		return nil, explainIPC(err, network, runtime.GOOS)
+	}
 	return c.handshake(ctx, nc, patience, changes)
+}
+
+// setUp prepares a connection that was dialed, for which the system is to notice
+// within the given time that the other end has vanished. If nobody listens at a port of
+// this machine, TCP may connect the socket with itself. Then setUp closes it,
+// so that the port is free for its server.
+func setUp(nc net.Conn, limit time.Duration) error {
+	tc, ok := nc.(*net.TCPConn)
+	if !ok {
+		return nil
+	}
+	if tc.LocalAddr().String() == tc.RemoteAddr().String() {
+		_ = tc.SetLinger(0)
+		return errors.Join(errItself, tc.Close())
+	}
+	setUserTimeout(tc, limit)
+	return tc.SetLinger(-1)
+}
+
+// explainIPC adds to the error of a connection over ipc on Windows what is
+// likely to be wrong.
+func explainIPC(err error, network, goos string) error {
+	if network == "unix" && goos == "windows" {
+		return fmt.Errorf("%w; %w", err, errNoPipes)
+	}
+	return err
 }
 
 // handshake performs the handshakes on a new connection, and closes it if they

@@ -93,6 +93,22 @@ func TestRace(t *testing.T) {
 	}
 }
 
+// On Windows, ipc of other libraries is something else. The error says so.
+func TestExplainIPC(t *testing.T) {
+	failed := errors.New("failed")
+	for _, test := range []struct {
+		network, goos string
+		explained     bool
+	}{
+		{"unix", "windows", true}, {"unix", "linux", false}, {"tcp", "windows", false},
+	} {
+		err := explainIPC(failed, test.network, test.goos)
+		if !errors.Is(err, failed) || errors.Is(err, errNoPipes) != test.explained {
+			t.Errorf("%s on %s: got %v, want an explanation: %t", test.network, test.goos, err, test.explained)
+		}
+	}
+}
+
 func TestHistory(t *testing.T) {
 	var h history
 	targets := []string{"a", "b", "c"}
@@ -234,7 +250,7 @@ func TestSeveralAddressesAreLoggedOnce(t *testing.T) {
 	e := newEndpoint(side{}, settings{log: &asyncLog{logger: slog.New(lines)}})
 	c := &connector{redialer: newTestRedialer(e, address{"tcp", "several.test:1"})}
 	for range 3 {
-		if got, err := c.resolve(t.Context()); err != nil || len(got) != 2 {
+		if got, err := c.resolve(); err != nil || len(got) != 2 {
 			t.Fatalf("got %v, %v, want both addresses", got, err)
 		}
 	}

@@ -58,4 +58,8 @@
 // server listens, the host may be empty or * for all addresses, and the port
 // may be 0 for one that the system chooses; see [DiscoveryServer.URLs].
 // Clients and subscribers accept several URLs, separated by commas.
+//
+// On Windows, ipc is a Unix socket as elsewhere, and ipc:///C:/run/a is the
+// file C:\run\a. Peers of mangos, nanomsg and nng cannot be reached that way:
+// their ipc is a named pipe there. Use tcp with these.
 package gopherdiscovery

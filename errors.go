@@ -19,8 +19,9 @@ var (
 	ErrInvalidService = errors.New("gopherdiscovery: invalid service name")
 
 	// ErrInvalidArgument is matched by the error for an argument that is
-	// neither a URL nor a service name: a nil context, a negative value in
-	// [Options], or a missing TLSConfig that a tls+tcp:// URL needs.
+	// neither a URL nor a service name: a nil context, a value in [Options] that
+	// is negative or too short, or a missing TLSConfig that a tls+tcp:// URL
+	// needs.
 	ErrInvalidArgument = errors.New("gopherdiscovery: invalid argument")
 
 	// ErrNoSubscriber is returned by [DiscoveryClient.Peers] for a client that
@@ -40,6 +41,8 @@ var (
 	errFull          = errors.New("Options.MaxClients connections are already open")
 	errNoChanges     = errors.New("the server does not offer subscriptions in changes")
 	errShortLived    = errors.New("the server closes each connection at once")
+	errNoPipes       = errors.New("on Windows ipc is a Unix socket, and servers of mangos, nanomsg and nng have a named pipe instead")
+	errItself        = fmt.Errorf("connected to itself, since nobody listens there: %w", errnoRefused)
 )
 
 // Reasons why a connection is closed, or a message dropped.

@@ -5,6 +5,7 @@ package gopherdiscovery
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"net"
 	"os"
 	"sync"
@@ -26,11 +27,18 @@ type ipcListener struct {
 
 func (l *ipcListener) Close() error { return l.close() }
 
+// errNoLock is the error for a file system that has no locks, such as some
+// network file systems.
+var errNoLock = errors.New("the file system has no locks")
+
 // listenIPC listens on a socket file. It replaces a socket file that a process
 // has left behind. It leaves a socket file in use, and any other file, alone.
-func listenIPC(ctx context.Context, path string) (_ net.Listener, err error) {
+func listenIPC(ctx context.Context, log *asyncLog, path string) (_ net.Listener, err error) {
 	unlock, err := lockFile(path + lockSuffix)
-	if err != nil {
+	switch {
+	case errors.Is(err, errNoLock):
+		log.add(slog.LevelWarn, "servers that start at the same moment may take the socket file from each other", "path", path, "error", err)
+	case err != nil:
 		return nil, &net.OpError{Op: "listen", Net: "unix", Addr: &net.UnixAddr{Net: "unix", Name: path}, Err: err}
 	}
 	defer func() {

@@ -13,6 +13,6 @@ import (
 const maxIPCPath = 107
 
 // listenIPC fails, since these systems have no socket files.
-func listenIPC(context.Context, string) (net.Listener, error) {
+func listenIPC(context.Context, *asyncLog, string) (net.Listener, error) {
 	return nil, fmt.Errorf("ipc: %w", errors.ErrUnsupported)
 }

@@ -17,6 +17,10 @@ const (
 	defaultMaxClients    = 10000
 )
 
+// shortestOption is the minimum of the durations in [Options]. Below it the
+// unit was forgotten, and a server would do nothing but survey.
+const shortestOption = time.Millisecond
+
 // Limits of what is accepted from the network.
 const (
 	maxServiceLen = 512 // bytes in a service name
@@ -93,8 +97,16 @@ const (
 	// begins with a SYN, and perhaps with another address.
 	connectTime = 2 * time.Second
 
+	// lookupTime is the maximum time to look up a host name. Resolvers give each
+	// name server 5 s, and ask up to three of them twice.
+	lookupTime = 35 * time.Second
+
+	// resolutionDelay is how long the addresses of one family wait for those of
+	// the other one. It is the Resolution Delay of RFC 8305, section 3.
+	resolutionDelay = 50 * time.Millisecond
+
 	// handshakeTime is the maximum time that the other side may be silent in a
-	// handshake, and that a host name may take to be resolved.
+	// handshake.
 	handshakeTime = 5 * time.Second
 
 	// welcomeTime is how long a subscriber that asks for changes waits for
@@ -182,14 +194,19 @@ const (
 	dialedTimeout = 10 * time.Minute
 
 	// vanishedAfter is the minimum time for which a server in changes may be
-	// silent before a subscriber gives the connection up.
+	// silent before a subscriber gives the connection up. A subscription in the
+	// plain form has it in place of dialedTimeout, since nothing else notices
+	// that its server has vanished.
 	vanishedAfter = 30 * time.Second
 )
 
 // keepAlive probes an idle connection, so that the other end of one that is
-// gone resets it soon. On Linux a machine that has vanished is noticed after
-// acceptedTimeout or dialedTimeout, and elsewhere after 10 seconds. The number
-// of probes allows for a network that loses one packet in ten.
+// gone resets it soon. If a machine has vanished nothing is reset. On Linux the
+// timeouts above then take the place of the number of probes, and begin with the
+// last sign of the machine, or with data that is sent later: after twice the
+// timeout each connection has ended. Elsewhere an idle connection ends after 10
+// seconds, and one with data when the system gives up. The number of probes
+// allows for a network that loses one packet in ten.
 var keepAlive = net.KeepAliveConfig{Enable: true, Idle: 3 * time.Second, Interval: time.Second, Count: 7}
 
 // What a server publishes.

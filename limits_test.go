@@ -16,6 +16,7 @@ var documentedLimits = map[string]any{
 	"defaultReturnTime":    defaultReturnTime,
 	"defaultMissedSurveys": defaultMissedSurveys,
 	"defaultMaxClients":    defaultMaxClients,
+	"shortestOption":       shortestOption,
 
 	"maxHandshakes":   maxHandshakes,
 	"helloGrace":      helloGrace,
@@ -34,6 +35,8 @@ var documentedLimits = map[string]any{
 	"redialMin":       redialMin,
 	"redialMax":       redialMax,
 	"attemptDelay":    attemptDelay,
+	"lookupTime":      lookupTime,
+	"resolutionDelay": resolutionDelay,
 
 	"maxServiceLen":       doctest.Bytes(maxServiceLen),
 	"maxSurveyLen":        doctest.Bytes(maxSurveyLen),

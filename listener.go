@@ -29,7 +29,7 @@ func newListener(e *endpoint, a address) *listener {
 // listen binds the address and starts to accept connections. It returns
 // net.ErrClosed if the endpoint is closed.
 func (l *listener) listen() error {
-	ln, err := listenNet(l.endpoint.ctx, l.address)
+	ln, err := l.bind(l.endpoint.ctx)
 	if err != nil {
 		return err
 	}
@@ -63,6 +63,7 @@ func (l *listener) close() error {
 	if l.net == nil {
 		return nil
 	}
+	stopListening(l.net)
 	return l.net.Close()
 }
 
@@ -71,7 +72,7 @@ func (l *listener) url() string {
 	if !l.address.isTCP() || l.net == nil {
 		return l.address.String()
 	}
-	return l.address.bound(l.net.Addr()).String()
+	return address{l.address.scheme, l.net.Addr().String()}.String()
 }
 
 func (l *listener) acceptAll() {
@@ -84,7 +85,7 @@ func (l *listener) acceptAll() {
 			if c := newLink(nc, l.endpoint, l.address); c != nil {
 				l.begin(c)
 			}
-		case errors.Is(err, net.ErrClosed):
+		case l.endpoint.ctx.Err() != nil, errors.Is(err, net.ErrClosed):
 			return
 		default:
 			l.cannotAccept(err)
@@ -162,10 +163,13 @@ func sendTLSAlert(err error) {
 	}
 }
 
-func listenNet(ctx context.Context, a address) (net.Listener, error) {
-	if !a.isTCP() {
-		return listenIPC(ctx, a.target)
+func (l *listener) bind(ctx context.Context) (net.Listener, error) {
+	if !l.address.isTCP() {
+		return listenIPC(ctx, l.endpoint.log, l.address.target)
 	}
 	lc := net.ListenConfig{KeepAliveConfig: keepAlive}
-	return lc.Listen(ctx, "tcp", a.target)
+	// On Linux neither keepalive nor a user timeout ends a connection of
+	// Multipath TCP whose other end has vanished.
+	lc.SetMultipathTCP(false)
+	return lc.Listen(ctx, "tcp", l.address.target)
 }

@@ -14,15 +14,20 @@ import (
 // Options configures a server. The zero value is ready to use, because each
 // zero field stands for its default. The server copies the struct and does not
 // modify it, so that it can be used again.
+//
+// A duration below a millisecond is an error unless it is zero: its unit was
+// probably forgotten. The useful range of each field is only a recommendation.
 type Options struct {
 	// SurveyTime is the maximum duration of a survey. A survey ends earlier
 	// when all clients have answered. A client that has not answered by the end
-	// has missed the survey. The default is 1 second. It must not be negative.
+	// has missed the survey. The default is 1 second, and 100 milliseconds to 10
+	// seconds are useful: longer than the slowest usual answer. It must not be
+	// negative.
 	SurveyTime time.Duration
 
 	// RecvDeadline is the maximum silence within a survey. A survey also ends
-	// when no answer has come for this long. The default is SurveyTime. It must
-	// not be negative.
+	// when no answer has come for this long. The default is SurveyTime, which is
+	// also the longest useful value. It must not be negative.
 	RecvDeadline time.Duration
 
 	// PollTime is the pause between the end of a survey of all clients and the
@@ -38,7 +43,9 @@ type Options struct {
 	// misses three beats, and is silent for at least 1 second, counts for 30
 	// seconds more while another server speaks.
 	//
-	// The default is 2 seconds. It must not be negative.
+	// The default is 2 seconds, and 500 milliseconds to 1 minute are useful. A
+	// shorter one costs processor time on all sides, and with a longer one a
+	// hung client is noticed late. It must not be negative.
 	PollTime time.Duration
 
 	// ReturnTime is how long clients are given to come back after the server
@@ -54,15 +61,17 @@ type Options struct {
 	// another server, is told nothing before the clients are back or ReturnTime
 	// has passed.
 	//
-	// The default is 5 seconds. It must not be negative.
+	// The default is 5 seconds, and 3 to 30 seconds are useful: clients that
+	// cannot connect try again about once a second, and an attempt may take 2
+	// seconds. It must not be negative.
 	ReturnTime time.Duration
 
 	// JoinInterval is the minimum interval between the surveys that new
 	// connections cause. A single join is seen at once, and a burst of joins
 	// becomes a few changes. If JoinInterval is negative, new connections cause
 	// no survey, and a join is seen in the next survey of all clients. The
-	// default is 20 milliseconds. A value above PollTime is reduced to
-	// PollTime.
+	// default is 20 milliseconds, and 1 millisecond to 1 second are useful. A
+	// value above PollTime is reduced to PollTime.
 	JoinInterval time.Duration
 
 	// MissedSurveys is the number of surveys in a row that a silent client
@@ -80,11 +89,12 @@ type Options struct {
 	// MissedSurveys surveys or 30 seconds, whichever is later. Time in which
 	// the server itself was stopped does not count.
 	//
-	// The default is 2. It must not be negative.
+	// The default is 2, and 1 to 10 are useful. It must not be negative.
 	MissedSurveys int
 
 	// MaxClients is the maximum number of connections on each of the two URLs.
-	// Further connections are closed at once. The default is 10000. It must not
+	// Further connections are closed at once. The default is 10000. More than
+	// the file descriptors that the process may open are of no use. It must not
 	// be negative.
 	MaxClients int
 
@@ -130,9 +140,14 @@ func (o Options) withDefaults() (Options, error) {
 		{"RecvDeadline", o.RecvDeadline},
 		{"PollTime", o.PollTime},
 		{"ReturnTime", o.ReturnTime},
+		{"JoinInterval", max(o.JoinInterval, 0)}, // may be negative
 	} {
-		if field.value < 0 {
+		switch {
+		case field.value < 0:
 			return o, fmt.Errorf("%w: Options.%s %v: negative", ErrInvalidArgument, field.name, field.value)
+		case field.value > 0 && field.value < shortestOption:
+			return o, fmt.Errorf("%w: Options.%s %v: below %v, is the unit missing?",
+				ErrInvalidArgument, field.name, field.value, shortestOption)
 		}
 	}
 	for _, field := range []struct {

@@ -18,9 +18,9 @@ func TestDefaults(t *testing.T) {
 			JoinInterval: 20 * ms, MissedSurveys: 2, MaxClients: 10000, Logger: slog.Default(),
 		}},
 		{"none", Options{
-			SurveyTime: 1, RecvDeadline: 2, PollTime: 4, ReturnTime: 7, JoinInterval: 3, MissedSurveys: 5, MaxClients: 6, Logger: logger,
+			SurveyTime: ms, RecvDeadline: 2 * ms, PollTime: 4 * ms, ReturnTime: 7 * ms, JoinInterval: 3 * ms, MissedSurveys: 5, MaxClients: 6, Logger: logger,
 		}, Options{
-			SurveyTime: 1, RecvDeadline: 2, PollTime: 4, ReturnTime: 7, JoinInterval: 3, MissedSurveys: 5, MaxClients: 6, Logger: logger,
+			SurveyTime: ms, RecvDeadline: 2 * ms, PollTime: 4 * ms, ReturnTime: 7 * ms, JoinInterval: 3 * ms, MissedSurveys: 5, MaxClients: 6, Logger: logger,
 		}},
 		{"RecvDeadline is SurveyTime, JoinInterval at most PollTime", Options{
 			SurveyTime: time.Minute, PollTime: ms, Logger: logger,

@@ -12,16 +12,39 @@ const tcpUserTimeout = 0x12
 // setUserTimeout makes the system end a TCP connection whose other end has
 // acknowledged nothing, or has had no room, for the given time (RFC 5482).
 // Keepalive does not do that while data is unacknowledged, such as the surveys
-// that a server keeps sending to a machine that has vanished.
+// that a server keeps sending to a machine that has vanished. The time also
+// takes the place of the number of keepalive probes.
 func setUserTimeout(c net.Conn, limit time.Duration) {
 	tc, ok := c.(*net.TCPConn)
 	if !ok {
 		return
 	}
-	if raw, err := tc.SyscallConn(); err == nil {
-		_ = raw.Control(func(fd uintptr) {
-			// If this fails the connection still ends, only later.
-			_ = syscall.SetsockoptInt(int(fd), syscall.IPPROTO_TCP, tcpUserTimeout, int(limit.Milliseconds()))
-		})
+	// If this fails the connection still ends, only later.
+	control(tc, func(fd int) {
+		_ = syscall.SetsockoptInt(fd, syscall.IPPROTO_TCP, tcpUserTimeout, int(limit.Milliseconds()))
+	})
+}
+
+// stopListening frees the address of a listener that is about to be closed. Its
+// end alone does not, while a child process that is being started still has all
+// descriptors of this one.
+func stopListening(ln net.Listener) {
+	if c, ok := ln.(syscall.Conn); ok {
+		control(c, func(fd int) { _ = syscall.Shutdown(fd, syscall.SHUT_RDWR) })
+	}
+}
+
+// resetSelf is called for a new socket that is about to connect. If it connects
+// to itself, package net closes it and tries again (golang.org/issue/2690). The
+// port would then stay in use for a minute. A reset frees it at once.
+func resetSelf(_, _ string, c syscall.RawConn) error {
+	return c.Control(func(fd uintptr) {
+		_ = syscall.SetsockoptLinger(int(fd), syscall.SOL_SOCKET, syscall.SO_LINGER, &syscall.Linger{Onoff: 1})
+	})
+}
+
+func control(c syscall.Conn, do func(fd int)) {
+	if raw, err := c.SyscallConn(); err == nil {
+		_ = raw.Control(func(fd uintptr) { do(int(fd)) })
 	}
 }

@@ -1,7 +1,11 @@
 package gopherdiscovery
 
 import (
+	"context"
+	"errors"
 	"net"
+	"os"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -75,6 +79,101 @@ func TestBothEndsAreLimited(t *testing.T) {
 		}
 		e.mu.Unlock()
 	}
+}
+
+// A subscription in the plain form has no beat. Only the system notices that its
+// server has vanished.
+func TestPlainSubscriptionIsLimited(t *testing.T) {
+	l := listenLocal(t, 0)
+	e := newEndpoint(subSide, quietSettings)
+	defer func() {
+		e.shut()
+		e.end()
+	}()
+	c := &connector{redialer: newTestRedialer(e, l.address)}
+	c.resumption = new(resumption)
+	for changes, want := range map[bool]time.Duration{true: dialedTimeout, false: vanishedAfter} {
+		go l.accept()
+		made, err := c.try(e.ctx, l.net.Addr().String(), time.Minute, changes)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := userTimeout(t, made.net); got != int(want.Milliseconds()) {
+			t.Errorf("in changes %t: the kernel waits for %d ms, want %v", changes, got, want)
+		}
+	}
+}
+
+// A server takes no part in Multipath TCP, with which neither keepalive nor the
+// user timeout works.
+func TestNoMultipathTCP(t *testing.T) {
+	l := listenLocal(t, 0)
+	var d net.Dialer
+	d.SetMultipathTCP(true)
+	c, err := d.Dial("tcp", l.net.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	if _, err := c.Write([]byte{0, 'S', 'P', 0, 0, 0x21, 0, 0}); err != nil {
+		t.Fatal(err)
+	}
+	accepted, err := l.accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for what, c := range map[string]net.Conn{"accepted": accepted.net, "dialed": c} {
+		if multipath, err := c.(*net.TCPConn).MultipathTCP(); err != nil || multipath {
+			t.Errorf("Multipath TCP of the %s connection: got %t, %v, want none", what, multipath, err)
+		}
+	}
+}
+
+// The addresses of a server that has ended are free, even if a program that is
+// being started still has its descriptors.
+func TestAddressesAreFreeWhileProgramsStart(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	var starters sync.WaitGroup
+	defer starters.Wait()
+	defer cancel()
+	for range 4 {
+		starters.Go(func() {
+			for ctx.Err() == nil {
+				_, _ = os.StartProcess("/nonexistent", nil, new(os.ProcAttr))
+			}
+		})
+	}
+	survey, pubsub := "tcp://127.0.0.1:0", "tcp://127.0.0.1:0"
+	for range 500 {
+		server, err := Server(survey, pubsub, Options{Logger: quietSettings.log.logger})
+		if err != nil {
+			t.Fatal(err)
+		}
+		survey, pubsub = server.URLs()
+		server.Close()
+	}
+}
+
+// A socket that is connected to itself is closed, and its port can be bound.
+func TestConnectedToItself(t *testing.T) {
+	free, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	free.Close()
+	d := net.Dialer{LocalAddr: free.Addr()}
+	c, err := d.Dial("tcp", free.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := setUp(c, time.Second); !errors.Is(err, syscall.ECONNREFUSED) {
+		t.Errorf("got %v, want an error like %v", err, syscall.ECONNREFUSED)
+	}
+	l, err := net.Listen("tcp", free.Addr().String())
+	if err != nil {
+		t.Fatalf("its port is not free: %v", err)
+	}
+	l.Close()
 }
 
 // nothingNet is a connection that is not TCP.

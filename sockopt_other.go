@@ -4,8 +4,15 @@ package gopherdiscovery
 
 import (
 	"net"
+	"syscall"
 	"time"
 )
 
 // setUserTimeout does nothing. The system's own limit applies.
 func setUserTimeout(net.Conn, time.Duration) {}
+
+// stopListening does nothing. To close a listener is enough, or all there is.
+func stopListening(net.Listener) {}
+
+// resetSelf does nothing. Only Linux is known to connect a socket to itself.
+func resetSelf(string, string, syscall.RawConn) error { return nil }

@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/netip"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -48,18 +49,6 @@ func (a address) serverName() string {
 		return ip.WithZone("").String()
 	}
 	return host
-}
-
-// bound returns the address as bound to a network address. It adds the zone of
-// an IPv6 address, which Linux leaves out of the address of a listening
-// Multipath TCP socket, the kind that Go creates.
-func (a address) bound(to net.Addr) address {
-	bound := address{a.scheme, to.String()}
-	if wanted, ip := a.host(); ip.Zone() != "" {
-		_, port, _ := net.SplitHostPort(bound.target)
-		bound.target = net.JoinHostPort(wanted, port)
-	}
-	return bound
 }
 
 // parseListenURL parses a URL to listen on. Errors name the argument arg.
@@ -117,13 +106,22 @@ func (a *address) check(lowestPort uint64) error {
 // process changes its directory, and "@name" is a file, as it is for nanomsg
 // and nng but not for package net.
 func (a *address) checkPath() (err error) {
-	if a.target, err = filepath.Abs(a.target); err != nil {
+	if a.target, err = filepath.Abs(pathOf(a.target, runtime.GOOS)); err != nil {
 		return err
 	}
 	if len(a.target) > maxIPCPath {
 		return fmt.Errorf("the path %s is %d bytes long, the system allows %d", a.target, len(a.target), maxIPCPath)
 	}
 	return nil
+}
+
+// pathOf returns the path of an ipc URL on a system. On Windows, as in a file
+// URL, the slash before the letter of a drive is no part of it.
+func pathOf(target, goos string) string {
+	if goos == "windows" && len(target) > 2 && target[0] == '/' && target[2] == ':' {
+		return target[1:]
+	}
+	return target
 }
 
 func (a *address) checkHostPort(lowestPort uint64) error {

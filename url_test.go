@@ -3,7 +3,6 @@ package gopherdiscovery
 import (
 	"crypto/tls"
 	"errors"
-	"net"
 	"os"
 	"path/filepath"
 	"slices"
@@ -103,24 +102,18 @@ func TestParseSeveralURLs(t *testing.T) {
 	}
 }
 
-// The server reports an address that clients can use.
-func TestBound(t *testing.T) {
-	for _, test := range []struct{ url, to, want string }{
-		{"tcp://127.0.0.1:0", "127.0.0.1:5", "tcp://127.0.0.1:5"},
-		{"tls+tcp://localhost:0", "127.0.0.1:5", "tls+tcp://127.0.0.1:5"},
-		{"tcp://:0", "[::]:5", "tcp://[::]:5"},
-		{"tcp://[fe80::1%lo]:0", "[fe80::1]:5", "tcp://[fe80::1%lo]:5"},
+func TestPathOf(t *testing.T) {
+	for _, test := range []struct{ target, goos, want string }{
+		{"/C:/run/a", "windows", "C:/run/a"},
+		{"/C:", "windows", "C:"},
+		{`C:\run\a`, "windows", `C:\run\a`},
+		{"/run/a", "windows", "/run/a"},
+		{"/a", "windows", "/a"},
+		{"a", "windows", "a"},
+		{"/C:/run/a", "linux", "/C:/run/a"},
 	} {
-		a, err := parseListenURL("url", test.url)
-		if err != nil {
-			t.Fatal(err)
-		}
-		to, err := net.ResolveTCPAddr("tcp", test.to)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if got := a.bound(to).String(); got != test.want {
-			t.Errorf("%s at %s: got %s, want %s", test.url, test.to, got, test.want)
+		if got := pathOf(test.target, test.goos); got != test.want {
+			t.Errorf("%s on %s: got %s, want %s", test.target, test.goos, got, test.want)
 		}
 	}
 }

@@ -35,6 +35,13 @@ type order struct {
 	Subscribers    int
 	// Announcers are the names of clients without subscriptions.
 	Announcers []string
+	// Publisher is the address of a publisher of 2015, and PlainSubscribers is
+	// the number of such subscribers.
+	Publisher        string
+	PlainSubscribers int
+	// NameServer is the address of a name server, and Names is what it answers.
+	// Resolver is the resolver of Go that looks up names.
+	NameServer, Names, Resolver string
 	// Paths are the URLs of paths, with their targets.
 	Paths map[string]string
 	// Certificate is a file with a certificate for both sides and its key, or
@@ -86,7 +93,8 @@ type state struct {
 	// Heard is a time since which each subscriber has heard every server. It is
 	// zero if a server is not connected.
 	Heard    time.Time
-	Clients  int      // connections of a server
+	Clients  int      // connections of a server with clients
+	Readers  int      // and with subscribers
 	Services []string // a server's list
 	Complete bool     // it is complete
 }
@@ -181,6 +189,27 @@ func (c *child) start(o order) (err error) {
 		}
 		c.closers = append(c.closers, client)
 	}
+	if o.Publisher != "" {
+		p, err := openPublisher(o.Publisher)
+		if err != nil {
+			return err
+		}
+		c.closers = append(c.closers, p)
+	}
+	if o.NameServer != "" {
+		s, err := openNameServer(o.NameServer, o.Names)
+		if err != nil {
+			return err
+		}
+		c.closers = append(c.closers, s)
+	}
+	for range o.PlainSubscribers {
+		s, err := openSubscriber(o.PubSub)
+		if err != nil {
+			return err
+		}
+		c.closers = append(c.closers, s)
+	}
 	for i := range o.Subscribers {
 		sub, err := dialer.NewSubscriber(context.Background(), o.PubSub)
 		if err != nil {
@@ -246,7 +275,7 @@ func (c *child) state() *state {
 	if c.server != nil {
 		s.Services = c.server.Services()
 		stats := c.server.Stats()
-		s.Clients, s.Complete = stats.Clients, stats.Complete
+		s.Clients, s.Readers, s.Complete = stats.Clients, stats.Subscribers, stats.Complete
 	}
 	return s
 }

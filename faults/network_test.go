@@ -23,9 +23,10 @@ import (
 // as long as its holder, a process that does nothing else, so nothing of it is
 // left whatever happens to the test.
 type space struct {
-	address string
-	holder  *exec.Cmd
-	device  *os.File // what the machine sends and receives
+	address  string
+	resolver string // a resolv.conf for its processes; empty for that of the system
+	holder   *exec.Cmd
+	device   *os.File // what the machine sends and receives
 }
 
 // network connects namespaces with a switch in this process, which can lose and
@@ -38,6 +39,7 @@ type network struct {
 	cut    []*space       // packets between these and the others vanish
 	holder *space         // packets to the floating address go there
 	flows  map[tuple]bool // known TCP connections; true if their packets vanish
+	dials  map[dial]bool  // those since the last cut
 	loss   float64        // share of packets that vanish
 	delay  time.Duration
 	// jitter is by how much the delay may be longer or shorter, so that packets
@@ -63,7 +65,7 @@ func newNetwork(t *testing.T, n int) *network {
 	if _, err := os.Stat("/dev/net/tun"); err != nil {
 		t.Skipf("network namespaces: %v", err)
 	}
-	net := &network{flows: make(map[tuple]bool)}
+	net := &network{flows: make(map[tuple]bool), dials: make(map[dial]bool)}
 	for i := range n {
 		s, err := newSpace(t, fmt.Sprintf("10.77.0.%d", i+1))
 		if errors.Is(err, syscall.EPERM) {
@@ -176,6 +178,7 @@ func (n *network) carry(from *space) {
 		if err != nil {
 			return
 		}
+		n.watchDials(from, packet[:size])
 		to := n.route(packet[:size])
 		if to == nil || n.isDead(packet[:size]) {
 			continue
@@ -225,6 +228,7 @@ func (n *network) cutOff(spaces ...*space) time.Time {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.cut = spaces
+	clear(n.dials)
 	return time.Now()
 }
 

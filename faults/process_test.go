@@ -53,11 +53,16 @@ func launch(t *testing.T, name string, o order, in *space, m *monitor) *process 
 	}
 	p.cmd = exec.Command(self)
 	if in != nil {
-		p.cmd = exec.Command("nsenter", "-t", strconv.Itoa(in.holder.Process.Pid), "-n", self)
+		command := []string{"-t", strconv.Itoa(in.holder.Process.Pid), "-n", self}
+		if in.resolver != "" {
+			const inPlace = `mount --bind "$0" /etc/resolv.conf && exec "$1"`
+			command = append(command[:3], "unshare", "-m", "sh", "-c", inPlace, in.resolver, self)
+		}
+		p.cmd = exec.Command("nsenter", command...)
 	}
 	// Without this setting the race detector would make each process pause for
 	// a second when it exits.
-	p.cmd.Env = append(os.Environ(), orderVariable+"="+string(text), "GORACE=atexit_sleep_ms=10")
+	p.cmd.Env = append(os.Environ(), orderVariable+"="+string(text), "GORACE=atexit_sleep_ms=10", "GODEBUG=netdns="+o.Resolver)
 	// A stopped process does not see its stdin end.
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	p.cmd.Stderr = &p.stderr
