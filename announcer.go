@@ -58,8 +58,9 @@ func (a *announcer) start() error { return a.now.line.dial() }
 func (a *announcer) state() ServerState {
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	r := a.now.conn
 	return ServerState{
-		URL: a.address.String(), Connected: a.now.conn != nil, Surveyed: a.heard,
+		URL: a.address.String(), Connected: r != nil, Complete: r != nil && r.answered, Surveyed: a.heard,
 		LastError: a.outage.lastError(),
 	}
 }

@@ -92,8 +92,8 @@ func (c *DiscoveryClient) List() []string {
 // Servers returns the state of each server, in the order of the URLs: first of
 // the pub/sub URLs, if the client has a subscription, like
 // [Subscriber.Servers], and then of the survey URLs. It is meant for health
-// checks. The client is announced where it is connected and [ServerState].Surveyed
-// is recent. The slice belongs to the caller.
+// checks. A server knows the client if its survey URL is Complete and Surveyed is
+// recent. The slice belongs to the caller.
 func (c *DiscoveryClient) Servers() (states []ServerState) {
 	if c.sub != nil {
 		states = c.sub.Servers()

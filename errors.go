@@ -53,6 +53,10 @@ var (
 	errUnacknowledged = errors.New("the server's machine acknowledges nothing")
 	errWithdrawn      = errors.New("no longer authorized")
 	errEmpty          = errors.New("empty")
+	errNameTooLong    = fmt.Errorf("longer than %d bytes", maxServiceLen)
+	errNotUTF8        = errors.New("not valid UTF-8")
+	errSeparator      = fmt.Errorf("contains %q", separator)
+	errControl        = errors.New("contains a control character")
 	errNoSurveyID     = errors.New("no survey id")
 	errUnknownSurvey  = errors.New("no such survey was sent")
 	errMalformed      = errors.New("malformed message")
@@ -67,7 +71,7 @@ var (
 
 // reasons are the errors that one remote host is likely to cause again.
 var reasons = []error{
-	errNotSP, errOtherProtocol, errTLS, errNoTLS, errSlowHandshake, errGaveWay, errFull,
-	errTooLong, errExpired, errWithdrawn, errEmpty, errNoSurveyID, errUnknownSurvey, errMalformed,
+	errNotSP, errOtherProtocol, errTLS, errNoTLS, errHungUp, errSlowHandshake, errGaveWay, errFull,
+	errTooLong, errExpired, errWithdrawn, errEmpty, errNameTooLong, errNotUTF8, errSeparator, errControl, errNoSurveyID, errUnknownSurvey, errMalformed,
 	errSubscriberSent, errTooManyHops, errTooManyAnswers,
 }

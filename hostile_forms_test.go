@@ -212,8 +212,8 @@ func TestFormsAlternateWithPauses(t *testing.T) {
 			if least := 75 * (40 + 60 + 90 + 135 + 202) / 100 * time.Millisecond; took < least {
 				t.Errorf("7 attempts in %v, want them to take %v at least", took, least)
 			}
-			if got := strings.Count(book.String(), "\n"); got != 1 {
-				t.Errorf("logged %d lines, want one:\n%s", got, book)
+			if got := strings.Count(book.String(), "\n"); got < 1 || got > 2 {
+				t.Errorf("logged %d lines, want one for each of at most two reasons:\n%s", got, book)
 			}
 		})
 	}

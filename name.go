@@ -1,7 +1,6 @@
 package gopherdiscovery
 
 import (
-	"errors"
 	"fmt"
 	"strings"
 	"unicode/utf8"
@@ -17,13 +16,13 @@ func checkService(name string) error {
 	case name == "":
 		return errEmpty
 	case len(name) > maxServiceLen:
-		return fmt.Errorf("%d bytes long, at most %d are allowed", len(name), maxServiceLen)
+		return fmt.Errorf("%w: %d bytes", errNameTooLong, len(name))
 	case !utf8.ValidString(name):
-		return errors.New("not valid UTF-8")
+		return errNotUTF8
 	case strings.Contains(name, separator):
-		return fmt.Errorf("contains %q", separator)
+		return errSeparator
 	case hasControl(name):
-		return errors.New("contains a control character")
+		return errControl
 	}
 	return nil
 }

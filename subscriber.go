@@ -55,8 +55,8 @@ type ServerState struct {
 
 	// Complete reports whether the start of the server is over: its clients
 	// have had [Options.ReturnTime] to come back. Until then its list may lack
-	// peers that are alive. It is false while the server is not connected, and
-	// for a survey URL.
+	// peers that are alive. For a survey URL it reports whether the client has
+	// answered a survey of the connection. It is false while there is none.
 	Complete bool
 
 	// LastError is the newest reason why there was no connection, or why one was
