@@ -43,40 +43,17 @@ func mix(h uint64) uint64 {
 	return h ^ h>>33
 }
 
-// summer computes the sum of a list, which is the sum of the mixed hashes of
-// its names.
-type summer struct {
-	sum, hash uint64
-	begun     bool // hash is that of a name
-}
-
-func (s *summer) write(p []byte) {
-	for _, b := range p {
-		switch {
-		case b == separator:
-			s.end()
-			continue
-		case !s.begun:
-			s.hash, s.begun = fnvOffset, true
+// sumOf returns the sum of a list, which is the sum of the mixed hashes of its
+// names. The empty list has 0.
+func sumOf(list []byte) (sum uint64) {
+	for name := range bytes.FieldsFuncSeq(list, func(r rune) bool { return r == separator }) {
+		hash := uint64(fnvOffset)
+		for _, b := range name {
+			hash = (hash ^ uint64(b)) * fnvPrime
 		}
-		s.hash = (s.hash ^ uint64(b)) * fnvPrime
+		sum += mix(hash)
 	}
-}
-
-// end ends a name, or the list.
-func (s *summer) end() {
-	if s.begun {
-		s.sum += mix(s.hash)
-	}
-	s.begun = false
-}
-
-// sumOf returns the sum of a list. The empty list has 0.
-func sumOf(list []byte) uint64 {
-	var s summer
-	s.write(list)
-	s.end()
-	return s.sum
+	return sum
 }
 
 // netSum returns what the names of a CHANGE add to a sum. The names are those

@@ -26,6 +26,9 @@ const welcomeFormat = 1
 // fieldsAt is where the fields after the kind and the flags begin.
 const fieldsAt = 2
 
+// sumsLen is the length of the sums in a CHANGE, which precede its names.
+const sumsLen = 16
+
 // subscriptionBuffer has room for the change that one peer causes.
 const subscriptionBuffer = 128
 
@@ -129,12 +132,12 @@ func (s *subscription) change(n int) error {
 		return err
 	}
 	kind, n := head[0], n-len(head)
-	if kind == kindList && len(head) == fieldsAt {
-		var list summer
-		err := s.stream(n, list.write)
-		list.end()
-		s.value = list.sum
+	switch {
+	case kind == kindList && len(head) == fieldsAt:
+		s.value, err = lists.read(s.link, n)
 		return err
+	case kind == kindChange && n > sumsLen:
+		return s.apply(n)
 	}
 	body, err := s.read(n)
 	switch {
@@ -142,21 +145,23 @@ func (s *subscription) change(n int) error {
 		return err
 	case kind >= kindIgnored:
 		return nil
-	case kind == kindChange && n > 16:
-		return s.apply(body)
 	case kind == kindBeat && n == 8:
 		return s.check("BEAT", binary.BigEndian.Uint64(body))
 	}
 	return fmt.Errorf("a message of kind %d that is %d bytes longer than its kind and flags", kind, n)
 }
 
-// apply applies what follows the flags of a CHANGE.
-func (s *subscription) apply(body []byte) error {
-	before, after, names := binary.BigEndian.Uint64(body), binary.BigEndian.Uint64(body[8:]), body[16:]
+// apply reads and applies the n bytes that follow the flags of a CHANGE.
+func (s *subscription) apply(n int) error {
+	sums, err := s.read(sumsLen)
+	if err != nil {
+		return err
+	}
+	before, after := binary.BigEndian.Uint64(sums), binary.BigEndian.Uint64(sums[8:])
 	if err := s.check("CHANGE", before); err != nil {
 		return err
 	}
-	difference, err := netSum(names)
+	difference, err := changes.read(s.link, n-sumsLen)
 	if err != nil {
 		return err
 	}

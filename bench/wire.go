@@ -35,7 +35,7 @@ const headerLen = 8
 
 // chunks are buffers for messages that do not fit in the buffer of a
 // connection. A connection has one only while it reads such a message.
-var chunks = sync.Pool{New: func() any { return new([16 << 10]byte) }}
+var chunks = sync.Pool{New: func() any { return new([64 << 10]byte) }}
 
 // link is a connection of a light peer. It uses little memory, since a process
 // has up to 20,000 of them.
@@ -126,7 +126,7 @@ func (l *link) read(n int) ([]byte, error) {
 
 // stream passes the next n bytes to each, piece by piece.
 func (l *link) stream(n int, each func([]byte)) error {
-	chunk := chunks.Get().(*[16 << 10]byte)
+	chunk := chunks.Get().(*[64 << 10]byte)
 	defer chunks.Put(chunk)
 	for n > 0 {
 		m, err := l.in.Read(chunk[:min(n, len(chunk))])
