@@ -81,7 +81,6 @@ func (l *listener) acceptAll() {
 		nc, err := l.net.Accept()
 		switch {
 		case err == nil:
-			setUserTimeout(nc, acceptedTimeout)
 			if c := newLink(nc, l.endpoint, l.address); c != nil {
 				l.begin(c)
 			}
@@ -167,7 +166,7 @@ func (l *listener) bind(ctx context.Context) (net.Listener, error) {
 	if !l.address.isTCP() {
 		return listenIPC(ctx, l.endpoint.log, l.address.target)
 	}
-	lc := net.ListenConfig{KeepAliveConfig: keepAlive}
+	lc := listenConfig()
 	// On Linux neither keepalive nor a user timeout ends a connection of
 	// Multipath TCP whose other end has vanished.
 	lc.SetMultipathTCP(false)

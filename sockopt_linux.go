@@ -48,3 +48,23 @@ func control(c syscall.Conn, do func(fd int)) {
 		_ = raw.Control(func(fd uintptr) { do(int(fd)) })
 	}
 }
+
+// listenConfig returns how to listen on TCP. Accepted connections inherit the
+// options of the listening socket, so that accepting one takes fewer calls of
+// the system.
+func listenConfig() net.ListenConfig {
+	return net.ListenConfig{KeepAlive: -1, Control: func(_, _ string, c syscall.RawConn) error {
+		return c.Control(func(fd uintptr) {
+			for _, option := range [][3]int{
+				{syscall.SOL_SOCKET, syscall.SO_KEEPALIVE, 1},
+				{syscall.IPPROTO_TCP, syscall.TCP_KEEPIDLE, int(keepAlive.Idle.Seconds())},
+				{syscall.IPPROTO_TCP, syscall.TCP_KEEPINTVL, int(keepAlive.Interval.Seconds())},
+				{syscall.IPPROTO_TCP, syscall.TCP_KEEPCNT, keepAlive.Count},
+				{syscall.IPPROTO_TCP, tcpUserTimeout, int(acceptedTimeout.Milliseconds())},
+			} {
+				// If one fails a dead connection still ends, only later.
+				_ = syscall.SetsockoptInt(int(fd), option[0], option[1], option[2])
+			}
+		})
+	}}
+}

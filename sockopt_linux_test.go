@@ -30,14 +30,19 @@ func TestUnacknowledgedIsLimited(t *testing.T) {
 }
 
 // userTimeout returns TCP_USER_TIMEOUT in milliseconds.
-func userTimeout(t *testing.T, c net.Conn) (got int) {
+func userTimeout(t *testing.T, c net.Conn) int {
+	t.Helper()
+	return sockopt(t, c, syscall.IPPROTO_TCP, tcpUserTimeout)
+}
+
+func sockopt(t *testing.T, c net.Conn, level, option int) (got int) {
 	t.Helper()
 	raw, err := c.(*net.TCPConn).SyscallConn()
 	if err != nil {
 		t.Fatal(err)
 	}
 	if controlErr := raw.Control(func(fd uintptr) {
-		got, err = syscall.GetsockoptInt(int(fd), syscall.IPPROTO_TCP, tcpUserTimeout)
+		got, err = syscall.GetsockoptInt(int(fd), level, option)
 	}); controlErr != nil || err != nil {
 		t.Fatal(controlErr, err)
 	}
@@ -45,7 +50,7 @@ func userTimeout(t *testing.T, c net.Conn) (got int) {
 }
 
 // Both ends of a connection notice that nothing they send arrives: the server
-// by its surveys, the client by its answers.
+// by its surveys, the client by its answers. Both probe it when it is idle.
 func TestBothEndsAreLimited(t *testing.T) {
 	server, err := Server("tcp://127.0.0.1:0", "tcp://127.0.0.1:0", Options{})
 	if err != nil {
@@ -75,6 +80,17 @@ func TestBothEndsAreLimited(t *testing.T) {
 		for c := range e.conns {
 			if got, want := userTimeout(t, c.(*link).net), int(side.want.Milliseconds()); got != want {
 				t.Errorf("the %s waits for %d ms, want %d", name, got, want)
+			}
+			for option, want := range map[[2]int]int{
+				{syscall.SOL_SOCKET, syscall.SO_KEEPALIVE}:   1,
+				{syscall.IPPROTO_TCP, syscall.TCP_KEEPIDLE}:  3,
+				{syscall.IPPROTO_TCP, syscall.TCP_KEEPINTVL}: 1,
+				{syscall.IPPROTO_TCP, syscall.TCP_KEEPCNT}:   7,
+				{syscall.IPPROTO_TCP, syscall.TCP_NODELAY}:   1,
+			} {
+				if got := sockopt(t, c.(*link).net, option[0], option[1]); got != want {
+					t.Errorf("option %v of the %s is %d, want %d", option, name, got, want)
+				}
 			}
 		}
 		e.mu.Unlock()
