@@ -111,18 +111,26 @@ func (h *handshakes) state(url string) membership.Handshakes {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	at := h.atLocked(url)
-	state := membership.Handshakes{Late: at.late, Began: at.began}
-	for e := h.list.Front(); e != nil && !state.Waiting; e = e.Next() {
-		s := e.Value.(*handshake)
-		state.Waiting = s.url == url && s.waitsForUs()
+	return membership.Handshakes{
+		Late: at.late, Began: at.began,
+		Waiting: h.anyLocked(url, (*handshake).isProtected) || h.anyLocked(url, (*handshake).hasUnread),
 	}
-	return state
 }
 
-// waitsForUs reports whether this process is the slow side of the handshake.
-func (s *handshake) waitsForUs() bool {
-	return s.protectedUntil.Load() == math.MaxInt64 || s.conn.unread()
+// anyLocked reports whether is reports true for a handshake at a URL.
+func (h *handshakes) anyLocked(url string, is func(*handshake) bool) bool {
+	for e := h.list.Front(); e != nil; e = e.Next() {
+		if s := e.Value.(*handshake); s.url == url && is(s) {
+			return true
+		}
+	}
+	return false
 }
+
+// isProtected and hasUnread report that this process is the slow side of the
+// handshake. Only hasUnread asks the system, and there may be thousands.
+func (s *handshake) isProtected() bool { return s.protectedUntil.Load() == math.MaxInt64 }
+func (s *handshake) hasUnread() bool   { return s.conn.unread() }
 
 // giveWay closes the oldest connection that is keeping us waiting for its
 // handshake. If url is not empty, only connections to that URL count. If there

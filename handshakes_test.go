@@ -118,6 +118,39 @@ func TestLateProcessAsksTheSystemRarely(t *testing.T) {
 
 // BenchmarkGiveWay measures how long a new connection looks for room while as
 // many handshakes as there may be have bytes that this process has not read.
+// Handshakes wait for this process while one of them does, at their URL. The
+// system is asked only if that is not known without it.
+func TestHandshakesThatWaitForUs(t *testing.T) {
+	for name, test := range map[string]struct {
+		protected, behind, waiting bool
+		asked                      int
+	}{
+		"for the other side":    {asked: 2},
+		"for a turn":            {protected: true, waiting: true},
+		"with what has arrived": {behind: true, waiting: true, asked: 2},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var all handshakes
+			first, last := &closing{}, &closing{behind: test.behind}
+			for _, c := range []*closing{first, last} {
+				all.add(t.Context(), &handshake{conn: c, url: "a", protectedUntil: new(atomic.Int64)})
+			}
+			if test.protected {
+				all.list.Back().Value.(*handshake).protectedUntil.Store(math.MaxInt64)
+			}
+			if got := all.state("a").Waiting; got != test.waiting {
+				t.Errorf("waiting: got %v, want %v", got, test.waiting)
+			}
+			if all.state("b").Waiting {
+				t.Error("handshakes wait at a URL without any")
+			}
+			if got := first.asked + last.asked; got != test.asked {
+				t.Errorf("the system was asked %d times, want %d", got, test.asked)
+			}
+		})
+	}
+}
+
 func BenchmarkGiveWay(b *testing.B) {
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
