@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net"
+	"runtime/debug"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -45,6 +46,9 @@ type LightStart struct {
 // long it takes until each of them has the full list. Until then a peer whose
 // connection fails or ends connects again, as those of the library do.
 func (l *Light) ColdStart(peers LightPeers, start *LightStart) error {
+	// Collecting garbage would scan the stacks of all peers again and again, in
+	// the time that is measured. They make little.
+	defer debug.SetGCPercent(debug.SetGCPercent(-1))
 	l.survey, l.names, l.watch = peers.Survey, measure.Names(peers.N), measure.NewWatch(peers.N)
 	l.respondents, l.subscriptions = make([]*respondent, peers.N), make([]*subscription, peers.N)
 	var err error
