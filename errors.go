@@ -49,6 +49,7 @@ var (
 	errSilent         = errors.New("the server has fallen silent")
 	errUnacknowledged = errors.New("the server's machine acknowledges nothing")
 	errWithdrawn      = errors.New("no longer authorized")
+	errTooSlow        = errors.New("the subscriber reads too slowly, and too much waits for it and others")
 	errEmpty          = errors.New("empty")
 	errNoSurveyID     = errors.New("no survey id")
 	errUnknownSurvey  = errors.New("no such survey was sent")
@@ -65,6 +66,6 @@ var (
 // reasons are the errors that one remote host is likely to cause again.
 var reasons = []error{
 	errNotSP, errOtherProtocol, errTLS, errNoTLS, errSlowHandshake, errGaveWay, errFull,
-	errTooLong, errExpired, errWithdrawn, errEmpty, errNoSurveyID, errUnknownSurvey, errMalformed,
+	errTooLong, errExpired, errWithdrawn, errTooSlow, errEmpty, errNoSurveyID, errUnknownSurvey, errMalformed,
 	errSubscriberSent, errTooManyHops, errTooManyAnswers,
 }

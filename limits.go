@@ -200,6 +200,12 @@ const (
 	maxChanges     = 256
 	minChangeBytes = 1 << 10
 
+	// Of the messages that wait because subscribers read slowly, no more bytes
+	// are kept than backlogLists lists have, or minBacklog. Then those that have
+	// waited for longest end with their connections.
+	backlogLists = 4
+	minBacklog   = 16 << 20
+
 	// maxFollowed is the maximum number of sums of lists for which it is
 	// remembered whether the current list follows from them.
 	maxFollowed = 4 * maxChanges

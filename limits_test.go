@@ -42,6 +42,8 @@ var documentedLimits = map[string]any{
 	"maxHandshakeMessage": doctest.Bytes(maxHandshakeMessage),
 	"maxHops":             maxHops,
 	"maxChanges":          maxChanges,
+	"backlogLists":        backlogLists,
+	"minBacklog":          doctest.Bytes(minBacklog),
 
 	"arrivalsSettle":  arrivalsSettle,
 	"longestArrivals": longestArrivals,

@@ -57,8 +57,9 @@ type Stats struct {
 	// connection, if its name is invalid or refused by [Options.Authorize], or
 	// if it exceeds a limit of the connection or of the list. A connection is
 	// closed if it sends a message that is too long or not framed correctly, or
-	// too many answers between two surveys; if a subscriber sends any message;
-	// if its certificate has expired; or if Authorize has withdrawn its name.
+	// too many answers between two surveys; if a subscriber sends any message,
+	// or is among the slowest while too many lists wait to be read; if its
+	// certificate has expired; or if Authorize has withdrawn its name.
 	Rejected uint64
 
 	// Refused counts connections closed before they took part. There were
