@@ -134,8 +134,8 @@ const (
 
 	// helloGrace is how long the other side may be silent in a handshake before
 	// the handshake may be abandoned to make room. begunGrace is the same once
-	// it has begun a handshake of TLS. To keep others waiting with silent
-	// connections takes maxHandshakes of them in each helloGrace.
+	// it has begun a handshake of TLS, or has asked for changes. To keep others
+	// waiting with silent connections takes maxHandshakes of them in each grace.
 	helloGrace = 100 * time.Millisecond
 	begunGrace = time.Second
 

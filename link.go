@@ -145,12 +145,13 @@ func (l *link) handshake(config *tls.Config, patience time.Duration) (err error)
 	if err := l.exchangeHello(); err != nil {
 		return explain(err)
 	}
-	l.protectedUntil.Store(math.MaxInt64)
 	if l.changes && l.outage == nil {
+		l.protectedUntil.Store(time.Now().Add(begunGrace).UnixNano())
 		if err := l.welcome(patience); err != nil {
 			return explain(err)
 		}
 	}
+	l.protectedUntil.Store(math.MaxInt64)
 	l.try = newTryWriter(l.net)
 	return l.net.SetDeadline(time.Time{})
 }
