@@ -130,11 +130,9 @@ func (l *changelog) follows(sum uint64) bool {
 // next returns the message that a subscriber must be sent now, or nil, and
 // counts it as sent. The message is shared and must not be changed.
 func (l *changelog) next(c *cursor, now time.Time) []byte {
-	if c.waits {
-		return l.heldBeat(c, now)
-	}
-	if c.have == nil && c.position == nowhere && !l.complete && len(l.list) == 0 {
-		return nil
+	unknown := c.have == nil && c.position == nowhere && !l.complete && len(l.list) == 0
+	if c.waits || unknown {
+		return l.waitingBeat(c, now)
 	}
 	if c.have != nil {
 		c.position, c.have = l.find(*c.have), nil
@@ -152,13 +150,17 @@ func (l *changelog) next(c *cursor, now time.Time) []byte {
 	return s.message
 }
 
-// heldBeat returns a beat with the sum of the list that a waiting subscriber
-// came with. It returns nil if there is none, or no beat is due.
-func (l *changelog) heldBeat(c *cursor, now time.Time) []byte {
-	if c.have == nil || !c.beat {
+// waitingBeat returns what a waiting subscriber is sent if a beat is due: a beat
+// with the sum of the list that it came with, or WAIT if it came without one.
+// Otherwise it returns nil.
+func (l *changelog) waitingBeat(c *cursor, now time.Time) []byte {
+	if c.plain || !c.beat {
 		return nil
 	}
 	c.beat, c.lastSent = false, now
+	if c.have == nil {
+		return (&update{kind: kindWait}).encode()
+	}
 	return (&update{kind: kindBeat, complete: l.complete, held: true, sum: *c.have}).encode()
 }
 
@@ -240,10 +242,6 @@ func (l *changelog) encodedList() []byte {
 	}
 	return l.whole
 }
-
-// isHushed reports whether the subscriber is sent no beats: it takes whole
-// lists, or there is no list yet that a beat could be about.
-func (c *cursor) isHushed() bool { return c.plain || c.waits && c.have == nil }
 
 // quiet reports whether the subscriber has been sent nothing for about a beat.
 // If so, next will send a beat if there is nothing else.

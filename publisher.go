@@ -160,7 +160,7 @@ func (p *publisher) greetLocked(st standing, now time.Time) (due []*subscription
 func (p *publisher) quietLocked(now time.Time) (due []*subscription) {
 	p.nextBeat = now.Add(p.beat)
 	for s := range p.subscriptions {
-		if s.cursor.isHushed() {
+		if s.cursor.plain {
 			continue
 		}
 		if s.cursor.quiet(now, p.beat) {

@@ -40,9 +40,9 @@ type ServerState struct {
 
 	// Heard is when the server last sent something, or zero if it never has. A
 	// server sends something at least every [Options.PollTime], limited to a
-	// range from 50 milliseconds to one minute, except before the first list of
-	// a subscriber. Publishers of whole lists, such as those of 2015, and all
-	// publishers over inproc send a list only when it changes.
+	// range from 50 milliseconds to one minute. Publishers of whole lists, such
+	// as those of 2015, and all publishers over inproc send a list only when it
+	// changes.
 	Heard time.Time
 
 	// Complete reports whether the start of the server is over: its clients
