@@ -309,17 +309,12 @@ const (
 	changesProtocol = 0xFD51
 
 	// A publisher that does not offer changes closes the connection within
-	// milliseconds. A refusal later than maxRefusalDelay may have other
-	// reasons.
+	// milliseconds after its hello. A connection that ends later than
+	// maxRefusalDelay has other reasons.
 	maxRefusalDelay = time.Second
 
-	// A server that has refused changes is asked for them again when it is
-	// connected again and refusalTime has passed.
-	refusalTime = time.Minute
-
-	// After a message that breaks the protocol, a subscription uses the plain
-	// form for mistrustTime. That time doubles with each such message, up to
-	// maxMistrust.
+	// A server that has refused changes is not asked for them for refusalTime,
+	// and one that has broken their protocol for mistrustTime.
+	refusalTime  = time.Minute
 	mistrustTime = 10 * time.Minute
-	maxMistrust  = 24 * time.Hour
 )

@@ -65,8 +65,8 @@ var documentedLimits = map[string]any{
 	"longestDoubt":     longestDoubt,
 	"goodbyeTime":      goodbyeTime,
 	"refusalTime":      refusalTime,
+	"maxRefusalDelay":  maxRefusalDelay,
 	"mistrustTime":     mistrustTime,
-	"maxMistrust":      maxMistrust,
 
 	"warningsPerSecond": warningsPerSecond,
 	"repeatAfter":       repeatAfter,

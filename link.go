@@ -236,14 +236,19 @@ func (l *link) welcome(patience time.Duration) error {
 }
 
 // subscribe starts a subscription in changes on the subscriber's side. The
-// error matches errNoChanges if the publisher sends no WELCOME.
+// error matches errNoChanges if the publisher sends no WELCOME. One that closes
+// the connection late may just be busy.
 func (l *link) subscribe(patience time.Duration) error {
+	begun := time.Now()
 	if err := l.setReadDeadline(patience); err != nil {
 		return err
 	}
 	body, err := l.receiveShort()
 	if err == nil {
 		l.beat, err = decodeWelcome(body)
+	}
+	if err = explain(err); errors.Is(err, errHungUp) && time.Since(begun) > maxRefusalDelay {
+		return err
 	}
 	if err != nil {
 		return fmt.Errorf("%w: %w", errNoChanges, err)
@@ -450,7 +455,7 @@ func (l *link) nextLength() (int, error) {
 	if errors.Is(err, errNotSP) || errors.Is(err, errTooLong) {
 		l.endpoint.broken.Add(1)
 		if l.beat > 0 {
-			l.resumption.distrust()
+			l.resumption.distrust(time.Now())
 		}
 		if !l.reported.Swap(true) {
 			l.endpoint.warnings.warn("connection closed", l.remote(), err)

@@ -45,13 +45,10 @@ func (r *redialer) wait() bool {
 		case time.Since(r.since) > redialMax:
 			r.failures = 0
 			r.reported = new(atomic.Bool)
-		case r.resumption == nil:
-			r.fail(errShortLived)
 		// If the server is distrusted this side has closed the connection,
 		// and has logged that.
-		case !r.resumption.distrusted(r.since):
+		case r.resumption == nil || !r.resumption.distrusted(r.since):
 			r.fail(errShortLived)
-			r.resumption.change((*forms).endEarly)
 		}
 		r.pause()
 	}
