@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
-	"os"
 	"runtime"
 	"slices"
 	"time"
@@ -60,45 +59,22 @@ func (c *connector) connect() (*link, error) {
 
 // inEitherForm makes an attempt. If the server refuses to send changes, as all
 // servers except ours do, it makes a second one at once.
-func (c *connector) inEitherForm(attempt func(changes bool) (*link, error)) (made *link, err error) {
-	if c.resumption == nil {
+func (c *connector) inEitherForm(attempt func(changes bool) (*link, error)) (*link, error) {
+	r := c.resumption
+	if r == nil {
 		return attempt(false)
 	}
-	var plain bool
-	c.resumption.change(func(f *forms) { plain = f.plain(time.Now()) })
-	if !plain {
-		begun := time.Now()
-		made, err = attempt(true)
-		if errors.Is(err, errNoChanges) {
-			late := time.Since(begun) > maxRefusalDelay && !errors.Is(err, os.ErrDeadlineExceeded)
-			answered := !errors.Is(err, errHungUp) && !late
-			c.resumption.change(func(f *forms) { plain = f.refuse(answered) })
+	if !r.isPlain(time.Now()) {
+		made, err := attempt(true)
+		if !errors.Is(err, errNoChanges) {
+			return made, err
 		}
+		r.refuse(time.Now())
 	}
-	if plain {
-		made, err = attempt(false)
-		ask := false
-		c.resumption.change(func(f *forms) { ask = f.unanswered })
-		if err == nil && ask {
-			// The refusal may not have been the server's: a proxy may have had
-			// no server, or the server may have been too busy for handshakes.
-			// Now the server answers, so it is asked for changes again.
-			_ = made.Close()
-			if made, err = attempt(true); errors.Is(err, errNoChanges) {
-				made, err = attempt(false)
-			} else {
-				plain = false
-			}
-		}
+	made, err := attempt(false)
+	if err != nil {
+		r.failPlain()
 	}
-	c.resumption.change(func(f *forms) {
-		switch {
-		case err == nil:
-			f.serve(plain, time.Now())
-		case plain && errors.Is(err, errHungUp):
-			f.refusePlain()
-		}
-	})
 	return made, err
 }
 
@@ -284,12 +260,8 @@ func (c *connector) handshake(ctx context.Context, nc net.Conn, patience time.Du
 	made.resumption, made.changes, made.awaited = c.resumption, changes, c.awaits()
 	stop := context.AfterFunc(ctx, func() { _ = made.Close() })
 	err := made.handshake(c.config(), patience)
-	switch {
-	case !changes:
-	case err == nil:
+	if changes && err == nil {
 		err = made.subscribe(welcomeTime)
-	case errors.Is(err, errHungUp):
-		err = fmt.Errorf("%w: %w", errNoChanges, err)
 	}
 	if !stop() && err == nil {
 		err = context.Cause(ctx)

@@ -68,7 +68,7 @@ func newCursor(plain bool, have *uint64, now time.Time) cursor {
 
 // greet ends the wait of a subscriber. Next will tell it the list, or with a
 // beat that it has the current one.
-func (c *cursor) greet() { c.waits, c.beat = false, true }
+func (c *cursor) greet() { c.waits, c.beat = false, c.have != nil }
 
 // publish sets the current list and reports whether anything has changed. If
 // forget is true, no list from before is followed by this one.
@@ -130,11 +130,9 @@ func (l *changelog) follows(sum uint64) bool {
 // next returns the message that a subscriber must be sent now, or nil, and
 // counts it as sent. The message is shared and must not be changed.
 func (l *changelog) next(c *cursor, now time.Time) []byte {
-	if c.waits {
-		return l.heldBeat(c, now)
-	}
-	if c.have == nil && c.position == nowhere && !l.complete && len(l.list) == 0 {
-		return nil
+	unknown := c.have == nil && c.position == nowhere && !l.complete && len(l.list) == 0
+	if c.waits || unknown {
+		return l.waitingBeat(c, now)
 	}
 	if c.have != nil {
 		c.position, c.have = l.find(*c.have), nil
@@ -152,13 +150,17 @@ func (l *changelog) next(c *cursor, now time.Time) []byte {
 	return s.message
 }
 
-// heldBeat returns a beat with the sum of the list that a waiting subscriber
-// came with. It returns nil if there is none, or no beat is due.
-func (l *changelog) heldBeat(c *cursor, now time.Time) []byte {
-	if c.have == nil || !c.beat {
+// waitingBeat returns what a waiting subscriber is sent if a beat is due: a beat
+// with the sum of the list that it came with, or WAIT if it came without one.
+// Otherwise it returns nil.
+func (l *changelog) waitingBeat(c *cursor, now time.Time) []byte {
+	if c.plain || !c.beat {
 		return nil
 	}
 	c.beat, c.lastSent = false, now
+	if c.have == nil {
+		return (&update{kind: kindWait}).encode()
+	}
 	return (&update{kind: kindBeat, complete: l.complete, held: true, sum: *c.have}).encode()
 }
 
@@ -241,10 +243,6 @@ func (l *changelog) encodedList() []byte {
 	return l.whole
 }
 
-// isHushed reports whether the subscriber is sent no beats: it takes whole
-// lists, or there is no list yet that a beat could be about.
-func (c *cursor) isHushed() bool { return c.plain || c.waits && c.have == nil }
-
 // quiet reports whether the subscriber has been sent nothing for about a beat.
 // If so, next will send a beat if there is nothing else.
 func (c *cursor) quiet(now time.Time, beat time.Duration) bool {
@@ -255,5 +253,12 @@ func (c *cursor) quiet(now time.Time, beat time.Duration) bool {
 	return true
 }
 
-// nextBeat returns when the next beat is due.
-func (c *cursor) nextBeat(beat time.Duration) time.Time { return c.lastSent.Add(beat) }
+// nextBeat returns when the next beat is due. As long as the subscriber was told
+// nothing, it is not told more often that there is no list yet than its patience
+// needs.
+func (c *cursor) nextBeat(beat time.Duration) time.Time {
+	if c.have == nil && c.position == nowhere {
+		beat = max(beat, waitInterval)
+	}
+	return c.lastSent.Add(beat)
+}

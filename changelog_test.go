@@ -44,7 +44,7 @@ func told(t *testing.T, message []byte, plain bool) string {
 	if err != nil {
 		t.Fatalf("% x: %v", message, err)
 	}
-	what := map[byte]string{kindList: "list", kindChange: "change", kindBeat: "beat"}[u.kind]
+	what := map[byte]string{kindList: "list", kindChange: "change", kindBeat: "beat", kindWait: "wait"}[u.kind]
 	if u.held {
 		what = "held"
 	}
@@ -76,7 +76,7 @@ func TestNext(t *testing.T) {
 		{"plain: there and back", "publish! a b c, plain, next, publish! a b, publish! a b c, next", "plain a b c, nothing"},
 		{"plain: no beats", "publish! a, plain, next, beat, next", "plain a, nothing"},
 
-		{"nothing known yet", "changes, next, publish, next, beat, next", "nothing, nothing, nothing"},
+		{"nothing known yet", "changes, next, publish, next, beat, next", "nothing, nothing, wait"},
 		{"an empty list", "publish!, changes, next, next", "list!, nothing"},
 		{"an incomplete list", "publish a b, changes, next, next", "list a b, nothing"},
 		{"incomplete changes", "publish a b, changes, next, publish a b c, next, publish a b, next", "list a b, change +c, change -c"},
@@ -114,7 +114,7 @@ func TestNext(t *testing.T) {
 		{"waits with the present list", "publish! a b, waits a b, next, go, next", "held!, beat!"},
 		{"waits while the list changes", "publish! a b c, waits a b c, next, publish! a b, next, beat, next, go, next", "held!, nothing, held!, change! -c"},
 		{"waits while the list becomes complete", "publish a b, waits x, next, publish! a b, next, go, next, next", "held, nothing, list! a b, nothing"},
-		{"waits for a first list", "publish a b, waits, next, publish a b c, next, beat, next, go, next, next", "nothing, nothing, nothing, list a b c, nothing"},
+		{"waits for a first list", "publish a b, waits, next, publish a b c, next, beat, next, go, next, next", "nothing, nothing, wait, list a b c, nothing"},
 		{"waits for a name", "waits, go, next, publish a, next, next", "nothing, list a, nothing"},
 		{"waits, and its list is the present one, incomplete", "publish a b, waits a b, next, go, next, next", "held, beat, nothing"},
 		{"has read what is forgotten", "publish! a b c, changes, next, publish! d e f, publish! g, next", "list! a b c, list! g"},
@@ -184,7 +184,7 @@ func TestBeats(t *testing.T) {
 	l.publish(longNames("a"), true, false, clock.at(0))
 	c := newCursor(false, nil, clock.at(0))
 	c.waits = false
-	clock.expectAt(t, "nextBeat of a newcomer", c.nextBeat(beat), 800)
+	clock.expectAt(t, "nextBeat of a newcomer", c.nextBeat(beat), 10000)
 	l.next(&c, clock.at(50))
 	clock.expectAt(t, "nextBeat after a message", c.nextBeat(beat), 850)
 	l.next(&c, clock.at(100)) // there was nothing to send
@@ -202,22 +202,29 @@ func TestBeats(t *testing.T) {
 	clock.expectAt(t, "nextBeat after a beat", c.nextBeat(beat), 1560)
 }
 
-// A waiting subscriber that came with a list is sent beats from the start on,
-// and one without a list is sent none.
+// A waiting subscriber that came with a list is sent beats from the start on.
+// One without a list is told now and then to wait, and one of whole lists
+// nothing.
 func TestBeatsOfTheWaiting(t *testing.T) {
 	clock, beat, sum := newClock(), 800*ms, uint64(7)
 	var l changelog
 	with, without, plain := newCursor(false, &sum, clock.at(0)), newCursor(false, nil, clock.at(0)), newCursor(true, nil, clock.at(0))
-	if with.isHushed() || !without.isHushed() || !plain.isHushed() {
-		t.Errorf("hushed: got %t with a list, %t without, %t for plain, want false, true, true", with.isHushed(), without.isHushed(), plain.isHushed())
+	for _, step := range []struct {
+		at                        int
+		with, without, wholeLists string
+	}{{10, "held", "nothing", "nothing"}, {690, "nothing", "nothing", "nothing"}, {800, "held", "nothing", "nothing"}, {9890, "held", "nothing", "nothing"}, {9900, "nothing", "wait", "nothing"}} {
+		for c, want := range map[*cursor]string{&with: step.with, &without: step.without, &plain: step.wholeLists} {
+			if step.at > 10 {
+				c.quiet(clock.at(step.at), beat)
+			}
+			if got := told(t, l.next(c, clock.at(step.at)), false); got != want {
+				t.Errorf("after %d ms: got %s, want %s", step.at, got, want)
+			}
+		}
 	}
-	if got := told(t, l.next(&with, clock.at(10)), false); got != "held" {
-		t.Errorf("at once: got %s, want held", got)
-	}
-	clock.expectAt(t, "nextBeat", with.nextBeat(beat), 810)
-	without.waits = false
-	if without.isHushed() {
-		t.Error("one that waits no more gets no beats")
+	without.greet()
+	if got := told(t, l.next(&without, clock.at(9910)), false); got != "nothing" {
+		t.Errorf("greeted while there is no list: got %s, want nothing", got)
 	}
 }
 

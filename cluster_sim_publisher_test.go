@@ -87,7 +87,7 @@ func (p *clusterPublisher) keepBeat(st standing, now time.Time) time.Time {
 	if !now.Before(p.nextBeat) {
 		p.nextBeat = now.Add(p.beat)
 		for _, sub := range p.all {
-			if sub.cursor.isHushed() {
+			if sub.cursor.plain {
 				continue
 			}
 			if sub.cursor.quiet(now, p.beat) {

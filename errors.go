@@ -52,6 +52,7 @@ var (
 	errSilent         = errors.New("the server has fallen silent")
 	errUnacknowledged = errors.New("the server's machine acknowledges nothing")
 	errWithdrawn      = errors.New("no longer authorized")
+	errTooSlow        = errors.New("the subscriber reads too slowly, and too much waits for it and others")
 	errEmpty          = errors.New("empty")
 	errNameTooLong    = fmt.Errorf("longer than %d bytes", maxServiceLen)
 	errNotUTF8        = errors.New("not valid UTF-8")
@@ -72,6 +73,7 @@ var (
 // reasons are the errors that one remote host is likely to cause again.
 var reasons = []error{
 	errNotSP, errOtherProtocol, errTLS, errNoTLS, errHungUp, errSlowHandshake, errGaveWay, errFull,
-	errTooLong, errExpired, errWithdrawn, errEmpty, errNameTooLong, errNotUTF8, errSeparator, errControl, errNoSurveyID, errUnknownSurvey, errMalformed,
+	errTooLong, errExpired, errWithdrawn, errTooSlow, errEmpty, errNameTooLong, errNotUTF8, errSeparator, errControl,
+	errNoSurveyID, errUnknownSurvey, errMalformed,
 	errSubscriberSent, errTooManyHops, errTooManyAnswers,
 }

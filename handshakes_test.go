@@ -95,6 +95,41 @@ func TestNoRoomForAHandshake(t *testing.T) {
 	})
 }
 
+// Strangers ask for changes and then say nothing, on all the connections that
+// may shake hands at once. A subscriber gets its list when the grace of the
+// first stranger is over.
+func TestSilentSubscribersKeepNobodyOut(t *testing.T) {
+	FakeTime(t, func(t *testing.T) {
+		m := NewMemory(t)
+		server, err := Server(m.URL("survey"), m.URL("lists"), Options{ReturnTime: ms, Logger: quietSettings.log.logger})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer server.Close()
+		time.Sleep(time.Second) // the list is complete
+		for range maxHandshakes {
+			c, err := m.dial("lists/stranger")
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer c.Close()
+			_, _ = c.Write([]byte{0, 'S', 'P', 0, changesProtocol >> 8, changesProtocol & 0xFF, 0, 0})
+		}
+		synctest.Wait()
+		start := time.Now()
+		d := Dialer{Logger: quietSettings.log.logger}
+		sub, err := d.NewSubscriber(t.Context(), m.URL("lists/good"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer sub.Close()
+		<-sub.Changes()
+		if took := time.Since(start); took > begunGrace+roomPause {
+			t.Errorf("the first list came after %v, want at most %v", took, begunGrace+roomPause)
+		}
+	})
+}
+
 // If this process is late, the system is asked about each handshake only once
 // in helloGrace, although new connections look for room much more often.
 func TestLateProcessAsksTheSystemRarely(t *testing.T) {

@@ -101,6 +101,7 @@ func rang(b bell) bool {
 type fakePipe struct {
 	protocol.Pipe
 	busy chan struct{} // messages are not sent until it is closed
+	done chan struct{} // closed by Close
 
 	mu     sync.Mutex // guards the fields below
 	in     []string   // what the other side says
@@ -111,13 +112,16 @@ type fakePipe struct {
 // newFakePipe returns a pipe whose other side sends the given messages and then
 // hangs up.
 func newFakePipe(says ...string) *fakePipe {
-	f := &fakePipe{in: says, busy: make(chan struct{})}
+	f := &fakePipe{in: says, busy: make(chan struct{}), done: make(chan struct{})}
 	close(f.busy)
 	return f
 }
 
 func (f *fakePipe) SendMsg(m *mangos.Message) error {
-	<-f.busy
+	select {
+	case <-f.busy:
+	case <-f.done:
+	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.closed {
@@ -142,6 +146,9 @@ func (f *fakePipe) RecvMsg() *mangos.Message {
 func (f *fakePipe) Close() error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	if !f.closed {
+		close(f.done)
+	}
 	f.closed = true
 	return nil
 }

@@ -88,9 +88,6 @@ func (d *memoryDialer) Dial() (mangos.TranPipe, error) {
 		return nil, mangos.ErrClosed
 	}
 	defer d.endpoint.leave()
-	if !d.since.IsZero() && time.Since(d.since) <= redialMax && d.resumption != nil {
-		d.resumption.change((*forms).endEarly)
-	}
 	d.since = time.Time{}
 	made, err := d.inEitherForm(func(changes bool) (*link, error) {
 		if changes && d.address.scheme == plainScheme {

@@ -4,6 +4,7 @@ package gopherdiscovery_test
 
 import (
 	"fmt"
+	"io"
 	"net"
 	"slices"
 	"strings"
@@ -34,8 +35,8 @@ func (c ipcConn) mustSend(t *testing.T, message string) {
 	}
 }
 
-// dialIPC connects as a subscriber that asks for changes and has no list.
-func dialIPC(t *testing.T, path string) ipcConn {
+// dialIPC connects as a subscriber. If it asks for changes it has no list.
+func dialIPC(t *testing.T, path string, proto uint16) ipcConn {
 	t.Helper()
 	nc, err := net.Dial("unix", path)
 	if err != nil {
@@ -43,9 +44,11 @@ func dialIPC(t *testing.T, path string) ipcConn {
 	}
 	t.Cleanup(func() { nc.Close() })
 	c := ipcConn{rawConn{nc}}
-	c.shake(t, protoChanges, protoPub)
-	c.mustReceive(t)
-	c.mustSend(t, "\x02")
+	c.shake(t, proto, protoPub)
+	if proto == protoChanges {
+		c.mustReceive(t)
+		c.mustSend(t, "\x02")
+	}
 	return c
 }
 
@@ -105,7 +108,7 @@ func TestSubscribersThatDoNotRead(t *testing.T) {
 			server := startServerAt(t, anyPort, "ipc://"+path, opt)
 			survey, _ := server.URLs()
 			crowd := fill(t, server)
-			slow := dialIPC(t, path)
+			slow := dialIPC(t, path, protoChanges)
 			sub := subscribe(t, server)
 			await(t, sub.Changes(), crowd...)
 			eventually(t, "both subscribers are there", func() bool { return server.Stats().Subscribers == 2 })
@@ -149,4 +152,47 @@ func TestSubscribersThatDoNotRead(t *testing.T) {
 			}
 		})
 	}
+}
+
+// Strangers subscribe in both forms and read nothing, while a name comes and
+// goes between them. What is kept for all of them is bounded, and a subscriber
+// that reads notices nothing.
+func TestManySubscribersThatDoNotRead(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes seconds")
+	}
+	logger, book := newLogger()
+	opt := quickOptions
+	opt.PollTime, opt.JoinInterval, opt.Logger = time.Second, time.Millisecond, logger
+	path := t.TempDir() + "/lists"
+	server := startServerAt(t, anyPort, "ipc://"+path, opt)
+	crowd := fill(t, server)
+	sub := subscribe(t, server)
+	await(t, sub.Changes(), crowd...)
+	before := measure()
+	const strangers = 200
+	for i := range strangers {
+		name := fmt.Sprintf("visitor%03d", i)
+		visitor := announce(t, server, name)
+		await(t, sub.Changes(), append(slices.Clone(crowd), name)...)
+		c := dialIPC(t, path, []uint16{protoSub, protoChanges}[i%2])
+		// The list is on its way when its length has come.
+		c.SetReadDeadline(time.Now().Add(patience))
+		if _, err := io.ReadFull(c, make([]byte, 9)); err != nil {
+			t.Fatal(err)
+		}
+		visitor.Close()
+		await(t, sub.Changes(), crowd...)
+	}
+	if got := int64(measure().memory) - int64(before.memory); got > mostMemory/3 {
+		t.Errorf("%d MiB more with %d subscribers that do not read, want at most %d", got>>20, strangers, mostMemory/3>>20)
+	}
+	// All lists together have 59 MiB.
+	if got := server.Stats().Rejected; got < strangers/2 || got > strangers-20 {
+		t.Errorf("%d of %d connections were closed, want those that are slowest", got, strangers)
+	}
+	if got := strings.Count(book.String(), "reads too slowly"); got != 1 {
+		t.Errorf("logged %d times that a subscriber reads too slowly, want once:\n%.1000s", got, book)
+	}
+	expectHealthy(t, server, quiet, crowd...)
 }

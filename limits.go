@@ -150,8 +150,8 @@ const (
 
 	// helloGrace is how long the other side may be silent in a handshake before
 	// the handshake may be abandoned to make room. begunGrace is the same once
-	// it has begun a handshake of TLS. To keep others waiting with silent
-	// connections takes maxHandshakes of them in each helloGrace.
+	// it has begun a handshake of TLS, or has asked for changes. To keep others
+	// waiting with silent connections takes maxHandshakes of them in each grace.
 	helloGrace = 100 * time.Millisecond
 	begunGrace = time.Second
 
@@ -193,6 +193,10 @@ const (
 	// machine of the server was only suspended.
 	dialedTimeout = 10 * time.Minute
 
+	// waitInterval is the minimum interval at which a subscriber is told that
+	// there is no list yet. It may miss one before it gives the connection up.
+	waitInterval = vanishedAfter / 3
+
 	// vanishedAfter is the minimum time for which a server in changes may be
 	// silent before a subscriber gives the connection up. A subscription in the
 	// plain form has it in place of dialedTimeout, since nothing else notices
@@ -224,6 +228,12 @@ const (
 	// in bytes. So some changes of short lists are kept as well.
 	maxChanges     = 256
 	minChangeBytes = 1 << 10
+
+	// Of the messages that wait because subscribers read slowly, no more bytes
+	// are kept than backlogLists lists have, or minBacklog. Then those that have
+	// waited for longest end with their connections.
+	backlogLists = 4
+	minBacklog   = 16 << 20
 
 	// maxFollowed is the maximum number of sums of lists for which it is
 	// remembered whether the current list follows from them.
@@ -328,17 +338,12 @@ const (
 	changesProtocol = 0xFD51
 
 	// A publisher that does not offer changes closes the connection within
-	// milliseconds. A refusal later than maxRefusalDelay may have other
-	// reasons.
+	// milliseconds after its hello. A connection that ends later than
+	// maxRefusalDelay has other reasons.
 	maxRefusalDelay = time.Second
 
-	// A server that has refused changes is asked for them again when it is
-	// connected again and refusalTime has passed.
-	refusalTime = time.Minute
-
-	// After a message that breaks the protocol, a subscription uses the plain
-	// form for mistrustTime. That time doubles with each such message, up to
-	// maxMistrust.
+	// A server that has refused changes is not asked for them for refusalTime,
+	// and one that has broken their protocol for mistrustTime.
+	refusalTime  = time.Minute
 	mistrustTime = 10 * time.Minute
-	maxMistrust  = 24 * time.Hour
 )

@@ -45,6 +45,8 @@ var documentedLimits = map[string]any{
 	"maxHandshakeMessage": doctest.Bytes(maxHandshakeMessage),
 	"maxHops":             maxHops,
 	"maxChanges":          maxChanges,
+	"backlogLists":        backlogLists,
+	"minBacklog":          doctest.Bytes(minBacklog),
 
 	"arrivalsSettle":  arrivalsSettle,
 	"longestArrivals": longestArrivals,
@@ -66,8 +68,8 @@ var documentedLimits = map[string]any{
 	"longestDoubt":     longestDoubt,
 	"goodbyeTime":      goodbyeTime,
 	"refusalTime":      refusalTime,
+	"maxRefusalDelay":  maxRefusalDelay,
 	"mistrustTime":     mistrustTime,
-	"maxMistrust":      maxMistrust,
 
 	"warningsPerSecond": warningsPerSecond,
 	"repeatAfter":       repeatAfter,

@@ -144,12 +144,13 @@ func (l *link) handshake(config *tls.Config, patience time.Duration) (err error)
 	if err := l.exchangeHello(); err != nil {
 		return explain(err)
 	}
-	l.protectedUntil.Store(math.MaxInt64)
 	if l.changes && l.outage == nil {
+		l.protectedUntil.Store(time.Now().Add(begunGrace).UnixNano())
 		if err := l.welcome(patience); err != nil {
 			return explain(err)
 		}
 	}
+	l.protectedUntil.Store(math.MaxInt64)
 	l.try = newTryWriter(l.net)
 	return l.net.SetDeadline(time.Time{})
 }
@@ -234,14 +235,19 @@ func (l *link) welcome(patience time.Duration) error {
 }
 
 // subscribe starts a subscription in changes on the subscriber's side. The
-// error matches errNoChanges if the publisher sends no WELCOME.
+// error matches errNoChanges if the publisher sends no WELCOME. One that closes
+// the connection late may just be busy.
 func (l *link) subscribe(patience time.Duration) error {
+	begun := time.Now()
 	if err := l.setReadDeadline(patience); err != nil {
 		return err
 	}
 	body, err := l.receiveShort()
 	if err == nil {
 		l.beat, err = decodeWelcome(body)
+	}
+	if err = explain(err); errors.Is(err, errHungUp) && time.Since(begun) > maxRefusalDelay {
+		return err
 	}
 	if err != nil {
 		return fmt.Errorf("%w: %w", errNoChanges, err)
@@ -448,7 +454,7 @@ func (l *link) nextLength() (int, error) {
 	if errors.Is(err, errNotSP) || errors.Is(err, errTooLong) {
 		l.endpoint.broken.Add(1)
 		if l.beat > 0 {
-			l.resumption.distrust()
+			l.resumption.distrust(time.Now())
 		}
 		l.endpoint.warnings.warn("connection closed", l.remote(), err)
 	}

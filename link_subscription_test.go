@@ -70,9 +70,9 @@ func TestHandshakeOfAServer(t *testing.T) {
 			if l.changes != test.changes || (l.have == nil) != (test.have == nil) || l.have != nil && *l.have != *test.have {
 				t.Errorf("got changes %t from %v, want %t from %v", l.changes, l.have, test.changes, test.have)
 			}
-			greeted := test.changes || test.want == nil
-			if spared := l.protectedUntil.Load() == math.MaxInt64; spared != greeted {
-				t.Errorf("spared when others need its place: got %t, want %t", spared, greeted)
+			over := test.want == nil
+			if spared := l.protectedUntil.Load() == math.MaxInt64; spared != over {
+				t.Errorf("spared when others need its place: got %t, want %t", spared, over)
 			}
 			l.Close()
 			heard, _ := io.ReadAll(theirs) // may end in a reset

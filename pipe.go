@@ -296,7 +296,7 @@ func (p *pipe) hold(sum uint64) {
 func (p *pipe) forget() { p.link.resumption.forget() }
 
 // distrust records that the server has broken the protocol of changes.
-func (p *pipe) distrust() { p.link.resumption.distrust() }
+func (p *pipe) distrust() { p.link.resumption.distrust(time.Now()) }
 
 // remoteAddr returns nil if the transport has no network addresses.
 func (p *pipe) remoteAddr() net.Addr {

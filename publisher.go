@@ -1,6 +1,7 @@
 package gopherdiscovery
 
 import (
+	"container/list"
 	"sync"
 	"time"
 )
@@ -24,8 +25,9 @@ type publisher struct {
 	nextBeat      time.Time                  // when to look for subscribers that are due a beat
 	wakeAt        time.Time                  // when to call keepBeat again
 
-	mu  sync.Mutex // guards the fields below and all cursors
-	log changelog
+	mu      sync.Mutex // guards the fields below and all cursors
+	log     changelog
+	backlog backlog
 }
 
 func newPublisher(opt Options, set settings, loop bell) *publisher {
@@ -77,14 +79,14 @@ func (p *publisher) stopped(by time.Duration) {
 // hasWaiting reports whether a subscriber waits.
 func (p *publisher) hasWaiting() bool { return len(p.waiting) > 0 }
 
-// publish sends the list, or what has changed in it, to all subscribers that do
+// publish sends the list of names, or what has changed in it, to all subscribers that do
 // not wait. Forget says that the list follows from none that was published
 // before, because its names have left by a mass departure, or after the server
 // was stopped.
-func (p *publisher) publish(list []string, complete, forget bool, now time.Time) {
+func (p *publisher) publish(names []string, complete, forget bool, now time.Time) {
 	var due []*subscription
 	p.mu.Lock()
-	if p.log.publish(list, complete, forget, now) {
+	if p.log.publish(names, complete, forget, now) {
 		for s := range p.subscriptions {
 			if !s.cursor.waits {
 				due = append(due, s)
@@ -119,15 +121,17 @@ func (p *publisher) greetLocked(st standing, now time.Time) (due []*subscription
 		if _, waits := p.waiting[s]; !waits {
 			return // it has gone
 		}
+		isDue := s.cursor.beat
 		at, ok := p.greeter.dueAt(&s.cursor, &p.log, st)
 		switch {
 		case ok && !now.Before(at):
 			s.cursor.greet()
 			delete(p.waiting, s)
+			isDue = true
 		case ok:
 			p.nextGreeting = earliest(p.nextGreeting, at)
 		}
-		if s.cursor.beat {
+		if isDue {
 			due = append(due, s)
 		}
 	}
@@ -158,7 +162,7 @@ func (p *publisher) greetLocked(st standing, now time.Time) (due []*subscription
 func (p *publisher) quietLocked(now time.Time) (due []*subscription) {
 	p.nextBeat = now.Add(p.beat)
 	for s := range p.subscriptions {
-		if s.cursor.isHushed() {
+		if s.cursor.plain {
 			continue
 		}
 		if s.cursor.quiet(now, p.beat) {
@@ -173,7 +177,11 @@ func (p *publisher) quietLocked(now time.Time) (due []*subscription) {
 type subscription struct {
 	publisher *publisher
 	pipe      *pipe
-	cursor    cursor // guarded by publisher.mu
+
+	// The fields below are guarded by publisher.mu.
+	cursor  cursor
+	message []byte        // that is being sent, if it is in the backlog
+	place   *list.Element // in the backlog
 }
 
 func (s *subscription) began() { s.publisher.arrivals.began(s) }
@@ -181,12 +189,26 @@ func (s *subscription) began() { s.publisher.arrivals.began(s) }
 // received returns an error, because a subscriber must not send messages.
 func (s *subscription) received([]byte) error { return errSubscriberSent }
 
+// say returns the next message. If too much waits to be sent, it closes the
+// connections that are slowest.
 func (s *subscription) say() []byte {
-	s.publisher.mu.Lock()
-	defer s.publisher.mu.Unlock()
-	return s.publisher.log.next(&s.cursor, time.Now())
+	p := s.publisher
+	p.mu.Lock()
+	message := p.log.next(&s.cursor, time.Now())
+	p.backlog.begin(s, message)
+	slow := p.backlog.trim(max(minBacklog, backlogLists*p.log.size))
+	p.mu.Unlock()
+	for _, other := range slow {
+		other.pipe.drop(errTooSlow)
+	}
+	return message
 }
 
 func (s *subscription) offer() { s.pipe.offer() }
 
-func (s *subscription) ended() { s.publisher.arrivals.ended(s) }
+func (s *subscription) ended() {
+	s.publisher.mu.Lock()
+	s.publisher.backlog.end(s)
+	s.publisher.mu.Unlock()
+	s.publisher.arrivals.ended(s)
+}

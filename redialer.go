@@ -43,25 +43,17 @@ func (r *redialer) wait() bool {
 		switch {
 		case time.Since(r.since) > redialMax:
 			r.failures, r.shorts = 0, 0
-		case r.resumption == nil:
-			r.endEarly()
 		// If the server is distrusted this side has closed the connection,
 		// and has logged that.
-		case !r.resumption.distrusted(r.since):
-			r.endEarly()
-			r.resumption.change((*forms).endEarly)
+		case r.resumption == nil || !r.resumption.distrusted(r.since):
+			if r.shorts++; r.shorts >= maxShortLived {
+				r.fail(errShortLived)
+			}
 		}
 		r.pause()
 	}
 	r.trying = true
 	return r.ctx.Err() == nil
-}
-
-// endEarly records that a connection has ended soon after it was made.
-func (r *redialer) endEarly() {
-	if r.shorts++; r.shorts >= maxShortLived {
-		r.fail(errShortLived)
-	}
 }
 
 // awaits reports whether attempts have failed, and none has succeeded yet.

@@ -15,11 +15,10 @@ import (
 type fakeServer struct{ changes, plain error }
 
 var (
-	ourServer   = fakeServer{}
-	oldServer   = fakeServer{changes: fmt.Errorf("%w: %w", errNoChanges, io.EOF)}
-	noServer    = fakeServer{errors.New("refused"), errors.New("refused")}
-	muteServer  = fakeServer{fmt.Errorf("%w: %w", errNoChanges, errSlowHandshake), errSlowHandshake}
-	closedFirst = fakeServer{fmt.Errorf("%w: %w", errNoChanges, errHungUp), errHungUp}
+	ourServer  = fakeServer{}
+	oldServer  = fakeServer{changes: fmt.Errorf("%w: %w", errNoChanges, io.EOF)}
+	noServer   = fakeServer{errors.New("refused"), errors.New("refused")}
+	fullServer = fakeServer{fmt.Errorf("%w: %w", errNoChanges, errHungUp), errHungUp}
 )
 
 // attempts makes n attempts, each of which may try both forms, and returns what
@@ -66,17 +65,12 @@ func TestForms(t *testing.T) {
 	}{
 		{"ours", []visit{{0, ourServer, 3, "C C C"}}},
 		{"another's: refuses changes, and is asked again after a minute", []visit{
-			{0, oldServer, 2, "cP P"}, {time.Minute, oldServer, 1, "P"}, {1, oldServer, 2, "cP P"}, {time.Hour, oldServer, 2, "cP P"},
+			{0, oldServer, 2, "cP P"}, {time.Minute - 1, oldServer, 1, "P"}, {1, oldServer, 2, "cP P"}, {time.Hour, oldServer, 2, "cP P"},
 		}},
-		{"another's, and then ours", []visit{{0, oldServer, 1, "cP"}, {time.Minute + 1, ourServer, 2, "C C"}, {0, oldServer, 1, "cP"}}},
+		{"another's, and then ours", []visit{{0, oldServer, 1, "cP"}, {time.Minute, ourServer, 2, "C C"}, {0, oldServer, 1, "cP"}}},
 		{"none, and then another's", []visit{{0, noServer, 3, "c c c"}, {0, oldServer, 2, "cP P"}}},
-		{"another's, which goes away", []visit{{0, oldServer, 1, "cP"}, {0, noServer, 3, "p p p"}, {time.Hour, noServer, 1, "c"}}},
-		{"refuses both: they alternate", []visit{{0, closedFirst, 6, "cp c p c p c"}, {0, oldServer, 3, "PcP P P"}}},
-		{"refuses both, and then ours", []visit{{0, closedFirst, 3, "cp c p"}, {0, ourServer, 2, "C C"}}},
-		{"refuses both, and then ours, with the plain form next", []visit{{0, closedFirst, 2, "cp c"}, {0, ourServer, 2, "PC C"}}},
-		{"refuses both, and then another's, with changes next", []visit{{0, closedFirst, 3, "cp c p"}, {0, oldServer, 3, "c P P"}}},
-		{"another's that is full: changes in turn", []visit{{0, oldServer, 1, "cP"}, {0, closedFirst, 4, "p c p c"}}},
-		{"accepts, and says nothing", []visit{{0, muteServer, 2, "cp cp"}}},
+		{"another's, which goes away", []visit{{0, oldServer, 1, "cP"}, {0, noServer, 3, "p c c"}, {0, ourServer, 1, "C"}}},
+		{"refuses both, and then ours", []visit{{0, fullServer, 3, "cp cp cp"}, {0, ourServer, 2, "C C"}}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -100,80 +94,31 @@ func TestNoFormsWithoutAResumption(t *testing.T) {
 	}
 }
 
-// A plain connection that ends at once counts as refused, because a publisher
-// that closes every connection treats both forms alike.
-func TestShortLivedForms(t *testing.T) {
-	c := newClock()
-	plain := func(f *forms) bool { return f.plain(c.at(0)) }
-	var f forms
-	if !f.refuse(true) {
-		t.Error("changes are refused: the plain form is not tried at once")
-	}
-	f.serve(true, c.at(0))
-	if !plain(&f) {
-		t.Error("the plain form is served: the next attempt is not plain")
-	}
-	f.endEarly()
-	if plain(&f) {
-		t.Error("a plain connection has ended early: the next attempt is plain")
-	}
-	if f.refuse(true) {
-		t.Error("then changes are refused: the plain form is tried without a pause")
-	}
-	if !plain(&f) {
-		t.Error("then changes are refused: the next attempt is not plain")
-	}
-	f.serve(false, c.at(0))
-	f.endEarly()
-	if plain(&f) {
-		t.Error("a connection in changes has ended early: the next attempt is plain")
-	}
-	if !f.refuse(true) {
-		t.Error("then changes are refused: the plain form is not tried at once")
-	}
-}
-
-// Distrust doubles, and is forgotten when there was no reason for it for a day.
+// A server that has broken the protocol of changes is asked for whole lists for
+// ten minutes, or until it does not serve them.
 func TestDistrust(t *testing.T) {
-	now := newClock().at(0)
-	var f forms
-	distrusted := func(want time.Duration) {
-		t.Helper()
-		f.distrust(now)
-		if !f.plain(now.Add(want - 1)) {
-			t.Errorf("not plain for all of %v", want)
-		}
-		if f.plain(now.Add(want)) {
-			t.Errorf("plain for more than %v", want)
-		}
-		now = now.Add(want)
-	}
-	for _, minutes := range []int{10, 20, 40, 80, 160, 320, 640, 1280, 1440, 1440} {
-		distrusted(time.Duration(minutes) * time.Minute)
-	}
-	now = now.Add(24 * time.Hour)
-	distrusted(24 * time.Hour)
-	now = now.Add(24*time.Hour + 1)
-	distrusted(10 * time.Minute)
-	distrusted(20 * time.Minute)
-}
-
-// Whatever else is remembered, a distrusted server is asked only for lists.
-// Afterwards it is asked for changes.
-func TestDistrustOverridesTheRest(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := new(resumption)
 		var got []string
 		try := func(s fakeServer, n int) { got = append(got, attempts(t, r, s, n)) }
 		try(ourServer, 1)
-		r.change(func(f *forms) { f.distrust(time.Now()) })
-		try(ourServer, 2)
-		try(closedFirst, 3)
+		before := time.Now()
+		r.distrust(time.Now())
+		if !r.distrusted(before) || r.distrusted(before.Add(1)) {
+			t.Errorf("distrusted since %v: got %t, and %t a moment later, want true and false",
+				before, r.distrusted(before), r.distrusted(before.Add(1)))
+		}
 		time.Sleep(10*time.Minute - 1)
 		try(ourServer, 2)
 		time.Sleep(time.Nanosecond)
 		try(ourServer, 2)
-		if want := []string{"C", "P P", "p p p", "P P", "C C"}; !slices.Equal(got, want) {
+		r.distrust(time.Now())
+		try(noServer, 2)
+		try(oldServer, 1)
+		if r.distrusted(time.Now()) {
+			t.Error("a refusal counts as distrust")
+		}
+		if want := []string{"C", "P P", "C C", "p c", "cP"}; !slices.Equal(got, want) {
 			t.Errorf("tried %q, want %q", got, want)
 		}
 	})

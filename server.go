@@ -59,8 +59,9 @@ type Stats struct {
 	// connection, if its name is invalid or refused by [Options.Authorize], or
 	// if it exceeds a limit of the connection or of the list. A connection is
 	// closed if it sends a message that is too long or not framed correctly, or
-	// too many answers between two surveys; if a subscriber sends any message;
-	// if its certificate has expired; or if Authorize has withdrawn its name.
+	// too many answers between two surveys; if a subscriber sends any message,
+	// or is among the slowest while too many lists wait to be read; if its
+	// certificate has expired; or if Authorize has withdrawn its name.
 	Rejected uint64
 
 	// Refused counts connections closed before they took part. There were
@@ -269,11 +270,24 @@ func (s *DiscoveryServer) takeAnswer(plan *membership.Schedule[*respondent], a a
 	case checking:
 		plan.Check(a.from, a.name, now)
 	case refused:
-		plan.CheckEnded(a.from)
+		s.takeRefusal(plan, a, now)
 	default:
 		if err := plan.Hear(a.from, a.name, now); err != nil {
 			s.surveyor.reject(a.from, err)
 		}
+	}
+}
+
+// takeRefusal drops a name that Authorize has refused. If the connection
+// announces it, Authorize has withdrawn it, and the connection is closed. The
+// plan knows that, so that nothing is remembered of names that are not listed.
+func (s *DiscoveryServer) takeRefusal(plan *membership.Schedule[*respondent], a answer, now time.Time) {
+	if plan.Announces(a.from, a.name) {
+		plan.Leave(a.from, a.name, now)
+		a.from.pipe.drop(fmt.Errorf("%w: %w", errWithdrawn, a.err))
+	} else {
+		plan.CheckEnded(a.from)
+		s.surveyor.reject(a.from, a.err)
 	}
 }
 

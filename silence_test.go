@@ -104,6 +104,39 @@ func TestSlowMessageIsNoSilence(t *testing.T) {
 	})
 }
 
+// A server that nobody has come to says nothing of its list until it is complete,
+// which takes a minute here. Subscribers in both forms keep their connections.
+func TestServerThatKnowsNobody(t *testing.T) {
+	gopherdiscovery.FakeTime(t, func(t *testing.T) {
+		w := newTown(t)
+		opt := bubbleOptions
+		opt.ReturnTime = time.Minute
+		startServerAt(t, w.URL(survey(0)), w.URL(lists(0)), opt)
+		start := time.Now()
+		all := map[string]*gopherdiscovery.Subscriber{"changes": w.subscriber("changes", 0), "plain": w.plainSubscriber("plain", 0)}
+		time.Sleep(2 * time.Minute)
+		for name, sub := range all {
+			select {
+			case list := <-sub.Changes():
+				if list == nil || len(list) > 0 {
+					t.Errorf("%s: got the list %q, want an empty one", name, list)
+				}
+			default:
+				t.Errorf("%s: got no list", name)
+			}
+			conns := w.Conns(lists(0) + "/" + name)
+			if len(conns) != 1 {
+				t.Errorf("%s: connected %d times, want once", name, len(conns))
+			}
+			for _, m := range conns[0].Down() {
+				if m.At.Sub(start) < time.Minute && m.Body != "\x80" && m.Body[:1] != "\x01" {
+					t.Errorf("%s: got %q after %v", name, m.Body, m.At.Sub(start))
+				}
+			}
+		}
+	})
+}
+
 // The list of a lone server stands, however long the server is silent. Its
 // connection is given up, and the next one continues from there.
 func TestSilentLoneServer(t *testing.T) {

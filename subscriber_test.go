@@ -92,8 +92,8 @@ func TestFollowingKeepsAccount(t *testing.T) {
 				err = f.received(u.encode())
 			}
 			r := f.pipe.link.resumption
-			if (err != nil) != test.wrong || r.plain(time.Now()) != test.wrong {
-				t.Errorf("got error %v, and plain %t for the next connection, want wrong %t", err, r.plain(time.Now()), test.wrong)
+			if (err != nil) != test.wrong || r.isPlain(time.Now()) != test.wrong {
+				t.Errorf("got error %v, and plain %t for the next connection, want wrong %t", err, r.isPlain(time.Now()), test.wrong)
 			}
 			if got := r.have(); (got == nil) != (test.have == nil) || got != nil && *got != sumByHand(test.have...) {
 				t.Errorf("the next connection says that it has %v, want the sum of %q", got, test.have)
@@ -116,7 +116,7 @@ func TestFollowingOfAnEndedConnection(t *testing.T) {
 
 func TestFollowingIgnoresLaterKinds(t *testing.T) {
 	f := newFeed()
-	if err := f.received([]byte{0x80}); err != nil || f.pipe.link.resumption.plain(time.Now()) {
+	if err := f.received([]byte{0x80}); err != nil || f.pipe.link.resumption.isPlain(time.Now()) {
 		t.Errorf("got error %v, want none", err)
 	}
 }

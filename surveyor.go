@@ -7,8 +7,6 @@ import (
 	"net"
 	"sync"
 	"sync/atomic"
-
-	"github.com/dahernan/gopherdiscovery/internal/membership"
 )
 
 // surveyor is the SURVEYOR side of a server. It surveys connections, and passes
@@ -29,6 +27,7 @@ type answer struct {
 	from *respondent
 	name string
 	kind answerKind
+	err  error // of Authorize, if it is refused
 }
 
 type answerKind int
@@ -37,7 +36,7 @@ const (
 	announces answerKind = iota // the client announces the name
 	leaves                      // it does not announce the name any more
 	checking                    // its answer is being checked
-	refused                     // its answer was checked, and is dropped
+	refused                     // Authorize has refused the name
 )
 
 func newSurveyor(opt Options, set settings, loop bell) *surveyor {
@@ -51,13 +50,7 @@ func newSurveyor(opt Options, set settings, loop bell) *surveyor {
 	return s
 }
 
-func (s *surveyor) open(p *pipe) session {
-	r := &respondent{surveyor: s, pipe: p}
-	if s.authorize != nil {
-		r.authorized = make(map[string]bool)
-	}
-	return r
-}
+func (s *surveyor) open(p *pipe) session { return &respondent{surveyor: s, pipe: p} }
 
 // ask sends a survey to all the given connections.
 func (s *surveyor) ask(all []*respondent) {
@@ -89,9 +82,7 @@ type respondent struct {
 	surveyor *surveyor
 	pipe     *pipe
 
-	// authorized holds the names that Authorize has admitted. It is nil without
-	// Authorize. Only received uses it.
-	authorized map[string]bool
+	admitted bool // Authorize has admitted a name; only received uses it
 
 	mu          sync.Mutex // guards the fields below
 	surveyed    bool       // a survey was made since the connection began
@@ -119,88 +110,73 @@ func (r *respondent) say() []byte {
 // received takes an answer. It blocks the connection while the server's loop is
 // behind, and while Authorize is called.
 func (r *respondent) received(body []byte) error {
-	id, said, err := r.split(body)
-	if errors.Is(err, errTooManyAnswers) {
-		return err
-	}
-	name := string(said)
-	if err == nil && id == goodbyeID {
-		r.pass(name, leaves)
-		return nil
-	}
-	if err == nil {
-		err = r.check(name)
-	}
+	id, name, err := r.split(body)
 	switch {
-	case errors.Is(err, errWithdrawn):
-		r.pass(name, leaves)
+	case errors.Is(err, errTooManyAnswers):
 		return err
 	case err != nil:
 		r.surveyor.reject(r, err)
 		return nil
+	case id == goodbyeID:
+		r.pass(answer{from: r, name: name, kind: leaves})
+		return nil
+	}
+	if err := r.permit(name); err != nil {
+		r.pass(answer{from: r, name: name, kind: refused, err: err})
+		return nil
 	}
 	r.surveyor.answered.Add(1)
-	r.pass(name, announces)
+	r.pass(answer{from: r, name: name, kind: announces})
 	return nil
 }
 
 // pass passes an answer to the server's loop.
-func (r *respondent) pass(name string, kind answerKind) {
+func (r *respondent) pass(a answer) {
 	select {
-	case r.surveyor.answers <- answer{r, name, kind}:
+	case r.surveyor.answers <- a:
 	case <-r.pipe.done:
 	}
 }
 
 func (r *respondent) ended() { r.surveyor.arrivals.ended(r) }
 
-// split returns the ID and the name in an answer, or an error if it answers no
-// survey of the connection.
-func (r *respondent) split(body []byte) (id uint32, said []byte, err error) {
+// split returns the ID and the name in an answer. It returns an error if that
+// answers no survey of the connection, or its name cannot be listed.
+func (r *respondent) split(body []byte) (id uint32, name string, err error) {
 	if !r.count() {
-		return 0, nil, errTooManyAnswers
+		return 0, "", errTooManyAnswers
 	}
-	id, said, err = splitAnswer(body)
-	if err == nil && id != goodbyeID && !r.wasAsked(id) {
-		err = errUnknownSurvey
+	id, said, err := splitAnswer(body)
+	name = string(said)
+	if err != nil || id == goodbyeID {
+		return id, name, err
 	}
-	return id, said, err
-}
-
-// check returns an error if the name cannot be listed.
-func (r *respondent) check(name string) error {
+	if !r.wasAsked(id) {
+		return id, name, errUnknownSurvey
+	}
 	if err := checkService(name); err != nil {
-		return fmt.Errorf("service %.100q: %w", name, err)
+		return id, name, fmt.Errorf("service %.100q: %w", name, err)
 	}
-	if err := r.permit(name); err != nil {
-		return fmt.Errorf("service %q: %w", name, err)
-	}
-	return nil
+	return id, name, nil
 }
 
-// permit calls Authorize. The error matches errWithdrawn if Authorize has
-// admitted the name on this connection before.
+// permit calls Authorize, which may hang. Clients that it has admitted are not
+// silent then.
 func (r *respondent) permit(name string) (err error) {
 	authorize := r.surveyor.authorize
 	if authorize == nil {
 		return nil
 	}
-	// Authorize may hang. Clients that it has admitted are not silent then.
-	admitted := len(r.authorized) > 0
-	if admitted {
-		r.pass(name, checking)
+	if r.admitted {
+		r.pass(answer{from: r, name: name, kind: checking})
 	}
 	from := Conn{RemoteAddr: r.pipe.remoteAddr(), TLS: r.pipe.state()}
 	r.pipe.endpoint.callUser(func() { err = authorize(name, from) })
-	switch {
-	case err != nil && r.authorized[name]:
-		return fmt.Errorf("%w: %w", errWithdrawn, err)
-	case err != nil && admitted:
-		r.pass(name, refused)
-	case err == nil && len(r.authorized) < membership.MaxNames:
-		r.authorized[name] = true
+	if err != nil {
+		return fmt.Errorf("service %q: %w", name, err)
 	}
-	return err
+	r.admitted = true
+	return nil
 }
 
 // host returns the remote host, or an empty string if the transport has none.

@@ -39,13 +39,10 @@ func TestAnswersAreChecked(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			r := newRespondent(nil, someSurvey)
-			_, said, err := r.split(test.body)
-			if err == nil {
-				err = r.check(string(said))
-			}
+			_, name, err := r.split(test.body)
 			if test.reason == "" {
-				if string(said) != "a" || err != nil {
-					t.Errorf("got %q, %v, want a", said, err)
+				if name != "a" || err != nil {
+					t.Errorf("got %q, %v, want a", name, err)
 				}
 				return
 			}
@@ -73,7 +70,7 @@ func TestAnswersReachTheLoop(t *testing.T) {
 	if err := r.received(answerTo(someSurvey, "b")); err != nil {
 		t.Fatal(err)
 	}
-	if got, want := <-r.surveyor.answers, (answer{r, "a", announces}); got != want {
+	if got, want := <-r.surveyor.answers, (answer{from: r, name: "a", kind: announces}); got != want {
 		t.Errorf("got %v, want %v", got, want)
 	}
 	if got := r.surveyor.answered.Load(); got != 2 {
@@ -121,7 +118,7 @@ func TestGoodbyeReachesTheLoop(t *testing.T) {
 	if err := r.received(answerTo(goodbyeID, "a")); err != nil {
 		t.Fatal(err)
 	}
-	if got, want := <-r.surveyor.answers, (answer{r, "a", leaves}); got != want {
+	if got, want := <-r.surveyor.answers, (answer{from: r, name: "a", kind: leaves}); got != want {
 		t.Errorf("got %v, want %v", got, want)
 	}
 	if got := r.surveyor.answered.Load() + r.surveyor.rejected.Load(); got != 0 {
@@ -140,36 +137,47 @@ func TestSurveysSkipTheGoodbye(t *testing.T) {
 	}
 }
 
-// While Authorize is asked again about a client, the loop knows that it has
-// answered.
+// Authorize is asked for each answer, and the loop is told what it says. When it
+// is asked again about a client, the loop knows that the client has answered.
 func TestLoopKnowsOfChecks(t *testing.T) {
-	allowed := true
-	r := newRespondent(func(string, Conn) error {
-		if allowed {
+	allowed := map[string]bool{"a": true}
+	reason := errors.New("refused")
+	r := newRespondent(func(name string, _ Conn) error {
+		if allowed[name] {
 			return nil
 		}
-		return errors.New("refused")
+		return reason
 	}, someSurvey)
 	r.surveyor.answers = make(chan answer, 10)
-	expect := func(what string, want ...answer) {
+	expect := func(what, name string, want ...answerKind) {
 		t.Helper()
-		var got []answer
+		if err := r.received(answerTo(someSurvey, name)); err != nil {
+			t.Errorf("%s: got error %v, which closes the connection", what, err)
+		}
+		var got []answerKind
 		for len(r.surveyor.answers) > 0 {
-			got = append(got, <-r.surveyor.answers)
+			a := <-r.surveyor.answers
+			got = append(got, a.kind)
+			if a.from != r || a.name != name || errors.Is(a.err, reason) != (a.kind == refused) {
+				t.Errorf("%s: got %v, want one for %s, and an error only if it is refused", what, a, name)
+			}
 		}
 		if !slices.Equal(got, want) {
 			t.Errorf("%s: got %v, want %v", what, got, want)
 		}
 	}
-	_ = r.received(answerTo(someSurvey, "a"))
-	expect("first answer", answer{r, "a", announces})
-	_ = r.received(answerTo(someSurvey, "a"))
-	expect("second answer", answer{r, "a", checking}, answer{r, "a", announces})
-	allowed = false
-	_ = r.received(answerTo(someSurvey, "b"))
-	expect("another name", answer{r, "b", checking}, answer{r, "b", refused})
-	_ = r.received(answerTo(someSurvey, "a"))
-	expect("withdrawn", answer{r, "a", checking}, answer{r, "a", leaves})
+	expect("refused from the start", "b", refused)
+	expect("first answer", "a", announces)
+	expect("second answer", "a", checking, announces)
+	delete(allowed, "a")
+	expect("another name", "b", checking, refused)
+	expect("withdrawn", "a", checking, refused)
+	if got := r.surveyor.answered.Load(); got != 2 {
+		t.Errorf("%d answers were counted, want 2", got)
+	}
+	if r.pipe.endpoint.inCallbacks != 0 {
+		t.Error("a call of Authorize that has returned still counts")
+	}
 }
 
 func TestAnswersBetweenSurveysAreBounded(t *testing.T) {
@@ -185,36 +193,6 @@ func TestAnswersBetweenSurveysAreBounded(t *testing.T) {
 	r.remember(someSurvey)
 	if !r.count() {
 		t.Error("the next survey does not begin anew")
-	}
-}
-
-// A refused name is dropped. If it was allowed before, its connection is
-// closed.
-func TestAuthorizeIsAskedForEachAnswer(t *testing.T) {
-	refused := errors.New("refused")
-	allowed := map[string]bool{"a": true}
-	r := newRespondent(func(name string, _ Conn) error {
-		if allowed[name] {
-			return nil
-		}
-		return refused
-	}, someSurvey)
-	r.surveyor.answers = make(chan answer, 10)
-	if err := r.check("a"); err != nil {
-		t.Errorf("allowed: got error %v", err)
-	}
-	if err := r.check("b"); !errors.Is(err, refused) || errors.Is(err, errWithdrawn) {
-		t.Errorf("refused from the start: got error %v, want %v", err, refused)
-	}
-	if err := r.received(answerTo(someSurvey, "b")); err != nil {
-		t.Errorf("refused from the start: got error %v, which closes the connection", err)
-	}
-	delete(allowed, "a")
-	if err := r.received(answerTo(someSurvey, "a")); !errors.Is(err, errWithdrawn) || !errors.Is(err, refused) {
-		t.Errorf("not allowed any more: got error %v, want %v and %v", err, errWithdrawn, refused)
-	}
-	if r.pipe.endpoint.inCallbacks != 0 {
-		t.Error("a call of Authorize that has returned still counts")
 	}
 }
 

@@ -17,6 +17,7 @@ const (
 	kindList    = 0x03 // server: flags, names
 	kindChange  = 0x04 // server: flags, sums before and after, names
 	kindBeat    = 0x05 // server: flags, sum
+	kindWait    = 0x80 // server: nothing; there is no list yet
 	kindIgnored = 0x80 // this and higher kinds may be ignored
 )
 

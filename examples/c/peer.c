@@ -1,6 +1,7 @@
 // A peer of gopherdiscovery on libnng. It announces a name, and prints the list
 // of all names when the list changes. nng does what docs/protocol.md says about
-// connections, handshakes, redialling and the headers of surveys.
+// connections, handshakes, redialling and the headers of surveys. It cannot say
+// goodbye: a peer leaves when its connections are closed.
 //
 //	make -C examples/c && examples/c/peer -name http://10.0.0.3:8080
 
@@ -17,6 +18,7 @@
 #include <nng/nng.h>
 #include <nng/protocol/pubsub0/sub.h>
 #include <nng/protocol/survey0/respond.h>
+#include <nng/supplemental/util/platform.h>
 
 enum {
 	NAME_LIMIT = 512,
@@ -24,6 +26,9 @@ enum {
 	LIST_LIMIT = 64 << 20,
 	REDIAL_MIN = 100, // milliseconds
 	REDIAL_MAX = 1000,
+	FIRST_DOUBT = 30000, // without a survey, while the interval is unknown
+	SHORTEST_DOUBT = 5000, // or three intervals, whichever is longer
+	LONGEST_DOUBT = 3600000,
 };
 
 // span is a part of a message.
@@ -39,6 +44,15 @@ typedef struct {
 	nng_socket survey, list;
 	nng_aio *survey_aio, *list_aio;
 	bool answering; // survey_aio is sending
+
+	// The path of a connection may be dead although both ends stay open. While
+	// that is in doubt, another dialer works beside the one in use.
+	const char *server;
+	nng_dialer used, spare; // spare has the id 0 if there is none
+	int used_surveys, spare_surveys;
+	nng_time surveyed; // on the connection in use
+	nng_duration doubt; // how long surveys may be absent
+
 	char *last;     // the line printed last; NULL before the first
 	size_t last_len;
 } peer;
@@ -206,8 +220,62 @@ static void on_list(void *arg)
 	nng_recv_aio(p->list, p->list_aio);
 }
 
-// on_survey is called when a survey has come, when its answer is on its way, or
-// when the socket is closed.
+static void set_options(nng_socket socket, size_t limit)
+{
+	check(nng_setopt_size(socket, NNG_OPT_RECVMAXSZ, limit), "set the longest message");
+	check(nng_setopt_ms(socket, NNG_OPT_RECONNMINT, REDIAL_MIN), "set the pause between dials");
+	check(nng_setopt_ms(socket, NNG_OPT_RECONNMAXT, REDIAL_MAX), "set the pause between dials");
+}
+
+static nng_dialer dial(nng_socket socket, const char *flag, const char *url)
+{
+	nng_dialer dialer;
+	// It does not matter whether a server is there: nng dials until there is
+	// one.
+	int rv = nng_dial(socket, url, &dialer, NNG_FLAG_NONBLOCK);
+
+	if (rv != 0) {
+		fail(2, "%s %s: %s", flag, url, nng_strerror(rv));
+	}
+	return dialer;
+}
+
+static void receive_survey(peer *p)
+{
+	nng_aio_set_timeout(p->survey_aio, p->doubt);
+	nng_recv_aio(p->survey, p->survey_aio);
+}
+
+// settle decides between two dialers when a survey has come. The new one is kept
+// from its second survey on. Then the answer to its first has had the time to
+// arrive.
+static void settle(peer *p, nng_dialer from)
+{
+	if (p->spare.id != 0 && from.id == p->spare.id) {
+		if (++p->spare_surveys == 2) {
+			nng_dialer_close(p->used);
+			p->used = p->spare;
+			p->spare.id = 0;
+			p->used_surveys = 2;
+			p->surveyed = nng_clock();
+		}
+		return;
+	}
+	nng_time now = nng_clock();
+	if (p->spare.id != 0) { // the doubt was wrong
+		nng_dialer_close(p->spare);
+		p->spare.id = 0;
+		p->doubt = p->doubt < LONGEST_DOUBT / 2 ? 2 * p->doubt : LONGEST_DOUBT;
+	} else if (p->used_surveys > 1) { // the first one comes out of turn
+		nng_duration pauses = 3 * (now - p->surveyed < LONGEST_DOUBT / 3 ? (nng_duration)(now - p->surveyed) : LONGEST_DOUBT / 3);
+		p->doubt = pauses > SHORTEST_DOUBT ? pauses : SHORTEST_DOUBT;
+	}
+	p->used_surveys++;
+	p->surveyed = now;
+}
+
+// on_survey is called when a survey has come, or none for too long, when its
+// answer is on its way, or when the socket is closed.
 static void on_survey(void *arg)
 {
 	peer *p = arg;
@@ -221,29 +289,26 @@ static void on_survey(void *arg)
 	}
 	if (p->answering) { // if that failed, the server is gone
 		p->answering = false;
-		nng_recv_aio(p->survey, p->survey_aio);
+		receive_survey(p);
+		return;
+	}
+	if (rv == NNG_ETIMEDOUT) {
+		if (p->spare.id == 0) {
+			p->spare_surveys = 0;
+			p->spare = dial(p->survey, "-server", p->server);
+		}
+		receive_survey(p);
 		return;
 	}
 	check(rv, "receive a survey");
 	nng_msg *msg = nng_aio_get_msg(p->survey_aio);
+	settle(p, nng_pipe_dialer(nng_msg_get_pipe(msg)));
 	nng_msg_clear(msg);
 	check(nng_msg_append(msg, p->name, strlen(p->name)), "answer");
 	nng_aio_set_msg(p->survey_aio, msg);
+	nng_aio_set_timeout(p->survey_aio, NNG_DURATION_INFINITE);
 	p->answering = true;
 	nng_send_aio(p->survey, p->survey_aio);
-}
-
-static void dial(nng_socket socket, const char *flag, const char *url, size_t limit)
-{
-	check(nng_setopt_size(socket, NNG_OPT_RECVMAXSZ, limit), "set the longest message");
-	check(nng_setopt_ms(socket, NNG_OPT_RECONNMINT, REDIAL_MIN), "set the pause between dials");
-	check(nng_setopt_ms(socket, NNG_OPT_RECONNMAXT, REDIAL_MAX), "set the pause between dials");
-	// It does not matter whether a server is there: nng dials until there is
-	// one.
-	int rv = nng_dial(socket, url, NULL, NNG_FLAG_NONBLOCK);
-	if (rv != 0) {
-		fail(2, "%s %s: %s", flag, url, nng_strerror(rv));
-	}
 }
 
 // check_url refuses URLs that nng would dial without ever succeeding.
@@ -300,9 +365,13 @@ int main(int argc, char **argv)
 	check(nng_setopt_int(p.list, NNG_OPT_RECVBUF, 1), "keep only the newest list");
 	check(nng_aio_alloc(&p.survey_aio, on_survey, &p), "start");
 	check(nng_aio_alloc(&p.list_aio, on_list, &p), "start");
-	dial(p.survey, "-server", server, SURVEY_LIMIT);
-	dial(p.list, "-pubsub", pubsub, LIST_LIMIT);
-	nng_recv_aio(p.survey, p.survey_aio);
+	set_options(p.survey, SURVEY_LIMIT);
+	set_options(p.list, LIST_LIMIT);
+	p.server = server;
+	p.doubt = FIRST_DOUBT;
+	p.used = dial(p.survey, "-server", server);
+	dial(p.list, "-pubsub", pubsub);
+	receive_survey(&p);
 	nng_recv_aio(p.list, p.list_aio);
 
 	int sig;

@@ -9,6 +9,7 @@ import argparse
 import os
 import random
 import re
+import select
 import signal
 import socket
 import ssl
@@ -31,10 +32,15 @@ COMPLETE, HELD = 1, 2  # flags
 # Times are in seconds.
 HANDSHAKE_TIME = 5
 WELCOME_TIME = 10  # seconds from the server's hello to WELCOME
+REFUSAL_DELAY = 1  # within which a server that refuses changes hangs up
+CONNECT_TIME = 2
 SHORTEST_BEAT, LONGEST_BEAT = 0.05, 60
 LONGEST_SILENCE = 30  # or ten beats, whichever is longer
 REFUSAL_TIME = 60  # for which a refusal is remembered
-DISTRUST_TIME = 600  # after the first bad message; each further one doubles it
+DISTRUST_TIME = 600  # after a bad message
+FIRST_DOUBT = 30  # without a survey, while the interval between surveys is unknown
+SHORTEST_DOUBT = 5  # or three intervals, whichever is longer
+GOODBYE_TIME = 0.1  # for the server to read that this peer leaves
 
 
 def is_name(name):
@@ -63,10 +69,11 @@ def mix(number):
     return number ^ number >> 33
 
 
+SURVEY_ID, GOODBYE_ID = 0x80, b"\x80\0\0\0"  # the bit of each id, and an id that no server uses
+
+
 class Refused(ConnectionError):
     """The server does not offer subscriptions in changes."""
-
-    at_once = True  # try the plain form without a pause
 
 
 class BadMessage(ConnectionError):
@@ -99,14 +106,15 @@ class Address:
     def connect(self, tls):
         if self.scheme == "ipc":
             sock = socket.socket(socket.AF_UNIX)
-            sock.settimeout(HANDSHAKE_TIME)
+            sock.settimeout(CONNECT_TIME)
             try:
                 sock.connect(self.path)
             except OSError:
                 sock.close()
                 raise
             return sock
-        sock = socket.create_connection((self.host, self.port), HANDSHAKE_TIME)
+        sock = socket.create_connection((self.host, self.port), CONNECT_TIME)
+        sock.settimeout(HANDSHAKE_TIME)
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         for option, value in (("TCP_KEEPIDLE", 3), ("TCP_KEEPINTVL", 1), ("TCP_KEEPCNT", 7)):
@@ -147,13 +155,15 @@ class Connection:
         """
         deadline = time.monotonic() + HANDSHAKE_TIME
         self.greet(CHANGES, PUB, deadline)
-        deadline = time.monotonic() + WELCOME_TIME
+        greeted = time.monotonic()
         head = self.marker + struct.pack(">Q", 6)
         try:
-            if self.read(len(head), deadline) != head:
+            if self.read(len(head), greeted + WELCOME_TIME) != head:
                 raise Refused
-            kind, form, beat = struct.unpack(">BBI", self.read(6, deadline))
-        except OSError:
+            kind, form, beat = struct.unpack(">BBI", self.read(6, greeted + WELCOME_TIME))
+        except OSError as err:
+            if not isinstance(err, TimeoutError) and time.monotonic() - greeted > REFUSAL_DELAY:
+                raise  # the server may just be busy
             raise Refused from None
         beat /= 1000
         if kind != WELCOME or form != FORMAT or not SHORTEST_BEAT <= beat <= LONGEST_BEAT:
@@ -172,6 +182,18 @@ class Connection:
         """
         self.sock.settimeout(silence)
         self.since = time.monotonic()
+
+    def has_news(self, patience):
+        """Wait for a message, and report whether one has begun to come."""
+        buffered = isinstance(self.sock, ssl.SSLSocket) and self.sock.pending()
+        return buffered or bool(select.select([self.sock], [], [], patience)[0])
+
+    def end(self):
+        """End the connection, and wake the thread that reads from it."""
+        try:
+            self.sock.shutdown(socket.SHUT_RDWR)
+        except OSError:
+            pass  # it has ended already
 
     def read(self, length, deadline=None):
         data = bytearray()
@@ -196,15 +218,120 @@ class Connection:
         self.sock.sendall(self.marker + struct.pack(">Q", len(body)) + body)
 
 
-def announce(connection, name):
-    """Answer surveys until the connection fails."""
-    connection.shake_hands(RESPONDENT, SURVEYOR)
-    while True:
-        survey = connection.receive(SURVEY_LIMIT)
-        for at in range(0, min(len(survey) - 3, 36), 4):
-            if survey[at] & 0x80:  # the id, after the words of any devices
-                connection.send(survey[: at + 4] + name)
-                break
+class Announcer:
+    """Answers surveys, on another connection as well while the path of one may be dead."""
+
+    def __init__(self, address, tls, name):
+        self.address, self.tls, self.name = address, tls, name
+        self.lock = threading.Lock()  # guards the fields below
+        self.lines = []  # at most two, and the second one is dialed in doubt of the first
+        self.wrong = 1  # doubled by each doubt that was wrong
+        self.left = False
+
+    def dial(self):
+        line = Line(self)
+        self.lines.append(line)
+        start(self.address, self.tls, line)
+
+    def announce(self, line, connection):
+        """Answer surveys until the connection fails."""
+        connection.shake_hands(RESPONDENT, SURVEYOR)
+        with self.lock:
+            line.connection, line.way = connection, None
+            if line.over:
+                return
+        surveys, heard, interval = 0, None, FIRST_DOUBT / 3
+        try:
+            while True:
+                while not connection.has_news(max(SHORTEST_DOUBT, 3 * interval) * self.wrong):
+                    self.doubt(line)
+                survey, now = connection.receive(SURVEY_LIMIT), time.monotonic()
+                if surveys > 1:  # the first one comes out of turn
+                    interval = now - heard
+                surveys, heard = surveys + 1, now
+                self.settle(line, surveys)
+                for at in range(0, min(len(survey) - 3, 36), 4):
+                    if survey[at] & SURVEY_ID:  # the id, after the words of any devices
+                        self.answer(line, survey[:at], survey[at : at + 4])
+                        break
+        finally:
+            self.end(line)
+
+    def answer(self, line, way, number):
+        with self.lock:
+            if not self.left:  # an answer after the goodbye would announce the name again
+                line.connection.send(way + number + self.name)
+                line.way = way
+
+    def doubt(self, line):
+        with self.lock:
+            if self.lines == [line]:
+                self.dial()
+
+    def settle(self, line, surveys):
+        """Keep the line that is surveyed, and hang up the other one.
+
+        A new line is kept from its second survey on. Then its answer to the
+        first has had the time to arrive.
+        """
+        with self.lock:
+            if len(self.lines) < 2 or line not in self.lines:
+                return
+            if line is self.lines[0]:
+                self.wrong *= 2
+            elif surveys < 2:
+                return
+            other = self.lines[line is self.lines[0]]
+            self.lines = [line]
+            other.hang_up()
+
+    def end(self, line):
+        """Let a line that has ended in doubt give way to the other one."""
+        with self.lock:
+            if len(self.lines) == 2 and self.lines[0] is line:
+                self.lines.remove(line)
+                line.hang_up()
+
+    def leave(self):
+        """Say goodbye, and give the servers a moment to read it."""
+        if not self.lock.acquire(timeout=GOODBYE_TIME):
+            return  # a server reads nothing
+        self.left = True
+        for line in self.lines:
+            line.say_goodbye(self.name)
+
+
+class Line:
+    """A connection of an announcer, made anew when it fails, until it is hung up."""
+
+    def __init__(self, announcer):
+        self.announcer = announcer
+        self.connection = None
+        self.way = None  # of the survey that was answered last; None if none was
+        self.over = False
+
+    def talk(self, connection):
+        self.announcer.announce(self, connection)
+
+    def failed(self):
+        pass
+
+    def hang_up(self):
+        self.over = True
+        if self.connection:
+            self.connection.end()
+
+    def say_goodbye(self, name):
+        if self.way is None:
+            return
+        try:
+            self.connection.send(self.way + GOODBYE_ID + name)
+            self.connection.sock.shutdown(socket.SHUT_WR)
+            deadline = time.monotonic() + GOODBYE_TIME
+            while True:  # until the server closes the connection
+                self.connection.read(1, deadline)
+        except OSError:
+            pass
 
 
 class Held:
@@ -289,55 +416,51 @@ class Watcher:
     It asks for changes, unless it knows that this would fail.
     """
 
+    over = False
+
     def __init__(self, plain):
         self.plain = plain
         self.held = Held()
         self.printed = None
-        self.refused_until = self.distrusted_until = 0
-        self.distrust = DISTRUST_TIME
-        self.fruitless = False  # the last connection was plain and brought no list
+        self.plain_until = 0
 
-    def watch(self, connection):
+    def talk(self, connection):
         """Print lists until the connection fails, in the form likeliest to succeed."""
-        if self.asks_for_changes(time.monotonic()):
-            try:
-                self.watch_changes(connection)
-            except BadMessage:
-                self.distrusted_until = time.monotonic() + self.distrust
-                self.distrust *= 2
-                raise
-        else:
+        if self.plain or time.monotonic() < self.plain_until:
             self.watch_lists(connection)
-
-    def asks_for_changes(self, now):
-        return not self.plain and now >= self.distrusted_until and (self.fruitless or now >= self.refused_until)
+        else:
+            self.watch_changes(connection)
 
     def watch_changes(self, connection):
-        both_refused, self.fruitless = self.fruitless, False
         try:
             connection.ask_for_changes()
-        except Refused as refusal:
-            self.refused_until = time.monotonic() + REFUSAL_TIME
-            refusal.at_once = not both_refused
+        except Refused:
+            self.plain_until = time.monotonic() + REFUSAL_TIME
             raise
         connection.send(self.held.have())
         counts = False  # the list of an earlier connection may be held
-        while True:
-            body = connection.receive(LIST_LIMIT + 2)
-            counts = self.held.take(body) or counts
-            if counts:
-                self.show()
+        try:
+            while True:
+                body = connection.receive(LIST_LIMIT + 2)
+                counts = self.held.take(body) or counts
+                if counts:
+                    self.show()
+        except BadMessage:
+            self.plain_until = time.monotonic() + DISTRUST_TIME
+            raise
 
     def watch_lists(self, connection):
-        self.fruitless = True
         connection.shake_hands(SUB, PUB)
         while True:
             body = connection.receive(LIST_LIMIT)
-            self.fruitless = False
             names = sorted({name for name in body.split(b"|") if is_name(name)})
             if names or not body:  # a body without names is invalid, not an empty list
                 self.held.replace(names)
                 self.show()
+
+    def failed(self):
+        """Ask for changes the next time, because another server may answer then."""
+        self.plain_until = 0
 
     def show(self):
         if self.held.names != self.printed:
@@ -353,18 +476,26 @@ def write_line(stream, line):
         os._exit(1)  # no one reads the output any more
 
 
-def keep_connected(address, tls, talk):
+def start(address, tls, role):
+    """Keep a connection in the background."""
+    threading.Thread(target=keep_connected, args=(address, tls, role), daemon=True).start()
+
+
+def keep_connected(address, tls, role):
     """Connect and talk, and connect again whenever the connection fails."""
     pause, trouble = 0.1, None
-    while True:
+    while not role.over:
         connection = None
         try:
             with Connection(address, tls) as connection:
-                talk(connection)
-        except Refused as refusal:  # usually by a server without changes
-            if refusal.at_once:
-                continue
+                role.talk(connection)
+        except Refused:  # usually by a server without changes
+            continue
         except OSError as err:
+            if role.over:
+                return
+            if not (connection and connection.since):
+                role.failed()
             if connection and connection.since and time.monotonic() - connection.since > 1:
                 pause, trouble = 0.1, None  # this is a new outage
             if str(err) != trouble:
@@ -414,15 +545,12 @@ def main():
     # All threads inherit the mask, so that the signals wait for sigwait.
     ends = {signal.SIGINT, signal.SIGTERM}
     signal.pthread_sigmask(signal.SIG_BLOCK, ends)
-    for args in (
-        (survey, tls, lambda connection: announce(connection, name)),
-        (pubsub, tls, Watcher(plain).watch),
-    ):
-        threading.Thread(target=keep_connected, args=args, daemon=True).start()
+    announcer = Announcer(survey, tls, name)
+    announcer.dial()
+    start(pubsub, tls, Watcher(plain))
     signal.sigwait(ends)
-    # A peer leaves when the system closes its connections, so the threads are
-    # not waited for.
-    os._exit(0)
+    announcer.leave()
+    os._exit(0)  # the system closes the connections
 
 
 if __name__ == "__main__":

@@ -148,6 +148,12 @@ func (r *roster[C]) checkEnded(c C) {
 	}
 }
 
+// announces reports whether a connection announces a name.
+func (r *roster[C]) announces(c C, name string) bool {
+	m := r.conns[c]
+	return m != nil && m.names[name] != nil
+}
+
 func (r *roster[C]) heard(m *member) {
 	if m.heardIn != r.poll {
 		m.heardIn = r.poll

@@ -124,6 +124,9 @@ func (s *Schedule[C]) Check(c C, name string, now time.Time) { s.roster.check(c,
 // CheckEnded records that the answer that was being checked is dropped.
 func (s *Schedule[C]) CheckEnded(c C) { s.roster.checkEnded(c) }
 
+// Announces reports whether a connection announces a name.
+func (s *Schedule[C]) Announces(c C, name string) bool { return s.roster.announces(c, name) }
+
 // Handshakes records the state of the handshakes. It must be called before Next
 // while NeedsHandshakes reports true, and before AreComingIn.
 func (s *Schedule[C]) Handshakes(h Handshakes) { s.handshakes = h }
