@@ -213,7 +213,7 @@ func (c *connector) try(ctx context.Context, target string, patience time.Durati
 	if err == nil {
 		limit := dialedTimeout
 		if c.resumption != nil && !changes {
-			limit = vanishedAfter
+			limit = acceptedTimeout
 		}
 		err = setUp(nc, limit)
 	}

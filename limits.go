@@ -185,10 +185,12 @@ const (
 	steadyMax = time.Minute
 
 	// acceptedTimeout is how long a server keeps a connection whose other end
-	// acknowledges or reads nothing. That allows for a bad network.
+	// acknowledges or reads nothing. That allows for a bad network. It is the same
+	// for a subscription in the plain form, since nothing else notices that its
+	// server has vanished.
 	acceptedTimeout = 20 * time.Second
 
-	// dialedTimeout is the same for clients and subscribers. They notice a dead
+	// dialedTimeout is that of clients and other subscriptions. They notice a dead
 	// path by themselves, and a connection that they keep is of use when the
 	// machine of the server was only suspended.
 	dialedTimeout = 10 * time.Minute
@@ -198,18 +200,16 @@ const (
 	waitInterval = vanishedAfter / 3
 
 	// vanishedAfter is the minimum time for which a server in changes may be
-	// silent before a subscriber gives the connection up. A subscription in the
-	// plain form has it in place of dialedTimeout, since nothing else notices
-	// that its server has vanished.
+	// silent before a subscriber gives the connection up.
 	vanishedAfter = 30 * time.Second
 )
 
 // keepAlive probes an idle connection, so that the other end of one that is
 // gone resets it soon. If a machine has vanished nothing is reset. On Linux the
-// timeouts above then take the place of the number of probes, and begin with the
-// last sign of the machine, or with data that is sent later: after twice the
-// timeout each connection has ended. Elsewhere an idle connection ends after 10
-// seconds, and one with data when the system gives up. The number of probes
+// timeouts above then take the place of the number of probes. They begin with
+// the last sign of the machine, or with data that is sent later: after twice
+// the timeout each connection has ended. Elsewhere an idle connection ends after
+// 10 seconds, and one with data when the system gives up. The number of probes
 // allows for a network that loses one packet in ten.
 var keepAlive = net.KeepAliveConfig{Enable: true, Idle: 3 * time.Second, Interval: time.Second, Count: 7}
 

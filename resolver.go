@@ -19,11 +19,13 @@ type resolver struct {
 	asked [len(families)]chan found // nil where no answer is awaited
 }
 
+// found is the outcome of a lookup.
 type found struct {
 	ips []netip.Addr
 	err error
 }
 
+// lookup is [net.Resolver.LookupNetIP].
 type lookup func(ctx context.Context, network, host string) ([]netip.Addr, error)
 
 // resolve returns the addresses of a host, at least one, with the families in

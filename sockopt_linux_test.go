@@ -108,7 +108,7 @@ func TestPlainSubscriptionIsLimited(t *testing.T) {
 	}()
 	c := &connector{redialer: newTestRedialer(e, l.address)}
 	c.resumption = new(resumption)
-	for changes, want := range map[bool]time.Duration{true: dialedTimeout, false: vanishedAfter} {
+	for changes, want := range map[bool]time.Duration{true: dialedTimeout, false: acceptedTimeout} {
 		go l.accept()
 		made, err := c.try(e.ctx, l.net.Addr().String(), time.Minute, changes)
 		if err != nil {
@@ -142,6 +142,29 @@ func TestNoMultipathTCP(t *testing.T) {
 		if multipath, err := c.(*net.TCPConn).MultipathTCP(); err != nil || multipath {
 			t.Errorf("Multipath TCP of the %s connection: got %t, %v, want none", what, multipath, err)
 		}
+	}
+}
+
+// A client takes no part in it either, even where the program asks for it.
+func TestNoMultipathTCPOfClients(t *testing.T) {
+	t.Setenv("GODEBUG", "multipathtcp=1")
+	l, err := net.Listen("tcp", "127.0.0.1:0") // takes part
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	client, err := (&Dialer{Logger: quietSettings.log.logger}).Client(t.Context(), "tcp://"+l.Addr().String(), "one")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+	c, err := l.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	if multipath, err := c.(*net.TCPConn).MultipathTCP(); err != nil || multipath {
+		t.Errorf("Multipath TCP: got %t, %v, want none", multipath, err)
 	}
 }
 

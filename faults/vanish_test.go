@@ -14,9 +14,9 @@ import (
 // What the systems and peers on both sides need to notice that the other side
 // has vanished without a word.
 const (
-	accepted    = 20 * time.Second // the server's user timeout
-	dialedTime  = 10 * time.Minute // that of clients and subscribers
-	silenceTime = 30 * time.Second // that of a subscription of whole lists, and of beats
+	accepted    = 20 * time.Second // user timeout of servers, and subscribers of whole lists
+	dialedTime  = 10 * time.Minute // that of clients and other subscribers
+	silenceTime = 30 * time.Second // without a beat
 	doubtTime   = 5 * time.Second  // the shortest doubt of a client
 	firstDoubt  = 30 * time.Second // that before it knows the pauses
 	probe       = time.Second      // between two probes of keepalive
@@ -162,7 +162,7 @@ func TestVanished(t *testing.T) {
 		v.unread(0, 2*accepted+probe), // it is told that the client has left
 		v.redials("client", surveyPort, doubtTime),
 		v.redials("subscriber", listPort, silenceTime+redial),
-		v.redials("subscriber of whole lists", publisherPort, silenceTime+probe+redial))
+		v.redials("subscriber of whole lists", publisherPort, accepted+probe+redial))
 }
 
 // The same while hardly anything is sent. What is sent just before a timeout
