@@ -46,10 +46,10 @@ func TestPace(t *testing.T) {
 			c := newClock()
 			p := pace{last: c.at(1000)}
 			for _, at := range test.changes {
-				p.change(c.at(at), test.names, false)
+				p.add(c.at(at), test.names)
 			}
 			if test.left > 0 {
-				p.change(c.at(test.left), test.names, true)
+				p.remove(c.at(test.left))
 			}
 			p.joined = test.joined
 			for _, took := range test.took {
@@ -67,15 +67,33 @@ func TestPace(t *testing.T) {
 func TestPaceForgetsChangesThatArePublished(t *testing.T) {
 	c := newClock()
 	p := pace{last: c.at(1000)}
-	p.change(c.at(1002), 1, true)
+	p.add(c.at(1002), 1)
+	p.remove(c.at(1002))
 	p.joined = true
 	p.published(c.at(1002))
 	c.expectAt(t, "due without a change", p.dueAt(false), -1)
 	if p.isDue(c.at(1e6), false) {
 		t.Error("due without a change")
 	}
-	p.change(c.at(1003), 1, false)
+	p.add(c.at(1003), 1)
 	c.expectAt(t, "due for a further name", p.dueAt(false), 1007)
+}
+
+// A list without new names delays no join.
+func TestPaceOfJoinsAfterLeaves(t *testing.T) {
+	c := newClock()
+	p := pace{last: c.at(1000)}
+	p.remove(c.at(1500))
+	p.published(c.at(1500))
+	p.joined = true
+	p.join(300 * ms)
+	p.add(c.at(1510), 1)
+	c.expectAt(t, "due for a newcomer", p.dueAt(false), 1510)
+	p.published(c.at(1510))
+	p.joined = true
+	p.join(300 * ms)
+	p.add(c.at(1530), 2)
+	c.expectAt(t, "due for the next one", p.dueAt(false), 1810)
 }
 
 // Publishing a list forgets how long the newcomers took. At most paceSample of

@@ -104,7 +104,7 @@ func (s *Schedule[C]) Hear(c C, name string, now time.Time) error {
 		s.departures.announce(name, now)
 	}
 	if len(s.roster.names) > listed {
-		s.pace.change(now, len(s.roster.names), false)
+		s.pace.add(now, len(s.roster.names))
 	}
 	return err
 }
@@ -136,7 +136,7 @@ func (s *Schedule[C]) NeedsHandshakes() bool {
 
 // left records that a name has left the list.
 func (s *Schedule[C]) left(now time.Time) {
-	s.pace.change(now, len(s.roster.names), true)
+	s.pace.remove(now)
 	s.countAnnounced()
 }
 
