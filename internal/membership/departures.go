@@ -40,6 +40,7 @@ type absence struct {
 	isBack  bool // a connection announces the name again
 	isTold  bool // the name has departed
 	counted bool // it is one of the recent ends
+	isOnly  bool // there was no other name
 }
 
 func newDepartures(c Config) departures {
@@ -58,7 +59,7 @@ func (d *departures) end(names []string, listed int, now time.Time) {
 	}
 	d.lastEnded = now
 	for _, name := range names {
-		a := &absence{name: name, since: now, counted: true}
+		a := &absence{name: name, since: now, counted: true, isOnly: listed == 1 && d.ended == 0}
 		d.absences[name] = a
 		d.ended++
 		d.recent = append(d.recent, a)
@@ -172,11 +173,16 @@ func (d *departures) gatheredAt() time.Time {
 	return d.firstEnded.Add(endWait)
 }
 
-// returnBy returns when an absence ends in a departure.
+// returnBy returns when an absence ends in a departure. That of an only name is
+// no mass departure, so the path to all clients is not taken for dead.
 func (d *departures) returnBy(a *absence) time.Time {
-	from := a.since.Add(longestOutage)
-	if !d.nobody {
-		from = earliest(from, latest(a.since, d.resumed))
+	from := a.since
+	switch {
+	case a.isOnly:
+	case d.nobody:
+		from = from.Add(longestOutage)
+	default:
+		from = earliest(from.Add(longestOutage), latest(from, d.resumed))
 	}
 	return from.Add(d.returnTime)
 }
