@@ -279,7 +279,8 @@ const (
 	ackTime = 5 * time.Second
 
 	// replacedTime is how long a client keeps a connection that another one has
-	// replaced, because its first answer on that may still be on its way.
+	// replaced, because its first answer on that may still be on its way. If that
+	// is not acknowledged by then, the client waits that long again.
 	replacedTime = time.Second
 
 	// The interval between surveys is known when pulsePauses intervals were
