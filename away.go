@@ -31,7 +31,7 @@ func (s *sources) goAway(src *source, now time.Time) {
 	if src.counts {
 		src.graceEnd = now.Add(graceOfAway)
 	}
-	src.counts, src.returned = false, time.Time{}
+	src.counts, src.left, src.returned = false, now, time.Time{}
 }
 
 // due returns when a server has been silent for so long that it is away or, if

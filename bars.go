@@ -74,7 +74,7 @@ func (b *bars) admit(names []string) {
 
 // liftOld ends the bars that the server has had the time to find out about.
 func (src *source) liftOld(now time.Time) {
-	if !now.Before(src.returned.Add(barTime)) {
+	if !now.Before(src.returned.Add(src.barTime())) {
 		src.blind = false
 	}
 	for name, b := range src.barred {
@@ -89,7 +89,17 @@ func (src *source) liftAt(b bar) time.Time {
 	if b.added {
 		return src.returned.Add(src.patience())
 	}
-	return latest(src.returned, b.removed).Add(barTime)
+	return latest(src.returned, b.removed).Add(src.barTime())
+}
+
+// barTime returns how long the server may need to find out that a name has gone.
+// After an outage TCP sends again about as late as the outage was long. Only
+// then the last answer of a client arrives, with which its silence begins.
+func (src *source) barTime() time.Duration {
+	if src.left.IsZero() {
+		return barTime
+	}
+	return barTime + min(src.returned.Sub(src.left), maxRTO)
 }
 
 // nextLift returns when liftOld will lift something, or zero for never.
@@ -98,7 +108,7 @@ func (src *source) nextLift() (next time.Time) {
 		return next
 	}
 	if src.blind {
-		next = src.returned.Add(barTime)
+		next = src.returned.Add(src.barTime())
 	}
 	for _, b := range src.barred {
 		if at := src.liftAt(b); next.IsZero() || at.Before(next) {

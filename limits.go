@@ -240,8 +240,10 @@ const (
 
 	// A name that was removed elsewhere is barred for barTime. A server that
 	// runs needs at most 30 s, and some more for its message, to find out that
-	// the name has gone.
+	// the name has gone. After it was away it may need as long again, but at most
+	// maxRTO: the longest retransmission timeout of TCP in Linux.
 	barTime = 35 * time.Second
+	maxRTO  = 2 * time.Minute
 
 	// A subscriber remembers at most maxRemovals names that were removed. With
 	// fewer than minRemovals it is not worth looking which are still needed.

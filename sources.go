@@ -36,7 +36,9 @@ type source struct {
 	complete  bool          // the start of the server is over
 	heard     time.Time     // when it last sent something; zero if never
 	since     time.Time     // when the current silence began
+	left      time.Time     // when it last went away; zero if never
 	returned  time.Time     // when it last began to speak; zero while it is away
+	lagging   bool          // it spoke on this connection before; its first messages may be old
 	graceEnd  time.Time     // zero if there is no grace
 	firstAt   time.Time     // when its list may be the first one; zero for at once
 	bars
@@ -67,7 +69,7 @@ func (src *source) connect(beat time.Duration, awaited bool, now time.Time) {
 	src.connected, src.beat, src.since = true, beat, now
 	src.inherited, src.spoke = src.list != nil, false
 	if beat > 0 {
-		src.returned = now
+		src.returned, src.lagging = now, src.spoke
 	}
 	if beat > 0 && awaited {
 		src.firstAt = now.Add(awaitedStart)
@@ -85,7 +87,7 @@ func (s *sources) disconnect(src *source, now time.Time) {
 func (src *source) hear(now time.Time) {
 	src.heard, src.since = now, now
 	if src.isAway() {
-		src.returned = now
+		src.returned, src.lagging = now, src.spoke
 	}
 }
 
@@ -174,7 +176,9 @@ func (s *sources) apply(src *source, u *update, now time.Time) {
 	}
 	switch {
 	case src.isNew(now):
-		src.admit(u.added)
+		if !src.lagging {
+			src.admit(u.added)
+		}
 	case src.isCounted():
 		for _, other := range s.all {
 			other.lift(u.added)
