@@ -19,7 +19,7 @@ type view struct {
 
 // run runs a script, a line at a time. A line begins with a time in seconds.
 // Then it has events of servers, and the union that must follow from them. A
-// server can "connect", be "lost", be "silent" from then on, send a "beat", be
+// server can "connect", perhaps with another beat in seconds, be "lost", be "silent" from then on, send a "beat", be
 // "held", and "+" or "-" a name, or send a "list". A server that is connected
 // and not silent also sends a beat every second.
 func (w *view) run(script string) {
@@ -51,7 +51,11 @@ func (w *view) run(script string) {
 			src, now := w.at(name), w.clock.at(w.now)
 			switch {
 			case do == "connect":
-				src.connect(time.Second, false, now)
+				beat := 1
+				if len(names) > 0 {
+					fmt.Sscan(names[0], &beat)
+				}
+				src.connect(time.Duration(beat)*time.Second, false, now)
 			case do == "plain":
 				src.connect(0, false, now)
 			case do == "lost":
@@ -130,6 +134,18 @@ func TestServersThatWereAway(t *testing.T) {
 			3613: a beat = x
 			3767: = x
 			3769: = dead x`},
+		{"a server that surveys seldom takes its time", `
+			0: a connect 20, b connect, a list dead x, b list dead x = dead x
+			100: a silent = dead x
+			165: b -dead, a beat = x
+			229: = x
+			231: = dead x`},
+		{"a server tells what it has removed while it was not connected", `
+			0: a connect, b connect, a list dead x, b list dead x = dead x
+			10: a silent, b lost = dead x
+			15: b connect, b -dead = x
+			20: a beat = x
+			40: a -dead = x`},
 		{"a client vanishes before its server counts as away", `
 			0: a connect, b connect, a list dead x, b list dead x = dead x
 			10: a silent = dead x

@@ -238,10 +238,11 @@ const (
 	// A server that restarts, and its clients, are back long before.
 	graceOfAway = 30 * time.Second
 
-	// A name that was removed elsewhere is barred for barTime. A server that
-	// runs needs at most 30 s, and some more for its message, to find out that
-	// the name has gone. After it was away it may need as long again, but at most
-	// maxRTO: the longest retransmission timeout of TCP in Linux.
+	// A name that was removed elsewhere is barred for barTime, or for missedBeats
+	// beats if they are longer. A server that runs needs at most 30 s or two
+	// polls, and some more for its message, to find out that the name has gone.
+	// After it was away it may need as long again, but at most maxRTO more, the
+	// longest retransmission timeout of TCP in Linux.
 	barTime = 35 * time.Second
 	maxRTO  = 2 * time.Minute
 

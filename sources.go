@@ -30,7 +30,6 @@ type source struct {
 	list      []string      // the newest, of any connection; nil at first
 	sum       uint64        // of list
 	inherited bool          // an earlier connection has left list
-	spoke     bool          // on this connection it has said what is not held
 	wrong     bool          // list is another one than the server's
 	counts    bool          // list is the server's
 	complete  bool          // the start of the server is over
@@ -38,7 +37,7 @@ type source struct {
 	since     time.Time     // when the current silence began
 	left      time.Time     // when it last went away; zero if never
 	returned  time.Time     // when it last began to speak; zero while it is away
-	lagging   bool          // it spoke on this connection before; its first messages may be old
+	lagging   bool          // it was away on this connection, so what comes next may be old
 	graceEnd  time.Time     // zero if there is no grace
 	firstAt   time.Time     // when its list may be the first one; zero for at once
 	bars
@@ -67,9 +66,9 @@ func (s *sources) at(url string) *source {
 // server has not spoken yet. Awaited says that the server was down before.
 func (src *source) connect(beat time.Duration, awaited bool, now time.Time) {
 	src.connected, src.beat, src.since = true, beat, now
-	src.inherited, src.spoke = src.list != nil, false
+	src.inherited, src.lagging = src.list != nil, false
 	if beat > 0 {
-		src.returned, src.lagging = now, src.spoke
+		src.returned = now
 	}
 	if beat > 0 && awaited {
 		src.firstAt = now.Add(awaitedStart)
@@ -87,7 +86,7 @@ func (s *sources) disconnect(src *source, now time.Time) {
 func (src *source) hear(now time.Time) {
 	src.heard, src.since = now, now
 	if src.isAway() {
-		src.returned, src.lagging = now, src.spoke
+		src.returned = now
 	}
 }
 
@@ -163,7 +162,7 @@ func (s *sources) take(src *source, u *update, now time.Time) error {
 func (s *sources) apply(src *source, u *update, now time.Time) {
 	src.hear(now)
 	src.liftOld(now)
-	if (src.counts || src.spoke) && !src.blind {
+	if !src.blind {
 		s.barRemoved(src, u.removed, now)
 	}
 	src.lift(u.removed)
@@ -172,7 +171,7 @@ func (s *sources) apply(src *source, u *update, now time.Time) {
 		src.firstAt = time.Time{}
 	}
 	if !u.held {
-		src.counts, src.spoke, src.graceEnd = true, true, time.Time{}
+		src.counts, src.graceEnd = true, time.Time{}
 	}
 	switch {
 	case src.isNew(now):
