@@ -203,14 +203,3 @@ func (d *departures) dueAt() time.Time {
 
 // areReturning reports whether names have time to return.
 func (d *departures) areReturning() bool { return len(d.returning) > 0 }
-
-// stop records that the server was stopped until now.
-func (d *departures) stop(now time.Time, by time.Duration) {
-	d.stopped = now
-	for _, at := range []*time.Time{&d.firstEnded, &d.lastEnded, &d.resumed} {
-		shift(at, by)
-	}
-	for _, a := range d.absences {
-		a.since = a.since.Add(by)
-	}
-}

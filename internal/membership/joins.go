@@ -109,12 +109,3 @@ func (j *joins[C]) areComingIn(now time.Time) bool {
 	}
 	return false
 }
-
-// shift moves everything by the length of a stop.
-func (j *joins[C]) shift(by time.Duration) {
-	shift(&j.next, by)
-	for c, asked := range j.asked {
-		shift(&asked, by)
-		j.asked[c] = asked
-	}
-}

@@ -58,20 +58,6 @@ func (p *poll) end(now time.Time) {
 	p.next = now.Add(p.pollTime)
 }
 
-// shift moves everything by the length of a stop.
-func (p *poll) shift(by time.Duration) {
-	for _, at := range []*time.Time{&p.next, &p.start, &p.lastAnswer, &p.grace} {
-		shift(at, by)
-	}
-}
-
-// shift moves a time, unless it is zero.
-func shift(at *time.Time, by time.Duration) {
-	if !at.IsZero() {
-		*at = at.Add(by)
-	}
-}
-
 func earliest(a, b time.Time) time.Time {
 	if b.Before(a) {
 		return b

@@ -141,7 +141,7 @@ func (r *random) expectBounds() {
 		{"returning", d.returning, longestOutage + d.returnTime + LongestWait},
 	} {
 		for _, a := range list.all {
-			if away := r.now.Sub(a.since); !a.isBack && away >= list.bound {
+			if away := r.running(r.now).Sub(a.since); !a.isBack && away >= list.bound {
 				r.t.Errorf("step %d: %s is %s after %v", r.step, a.name, list.name, away)
 			}
 		}

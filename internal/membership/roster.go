@@ -266,14 +266,3 @@ func (r *roster[C]) sorted() []string {
 
 // all returns the connections in no particular order.
 func (r *roster[C]) all() []C { return slices.Collect(maps.Keys(r.conns)) }
-
-// shift moves the beginnings of all silences by the length of a stop.
-func (r *roster[C]) shift(by time.Duration) {
-	shift(&r.overdueAt, by)
-	for _, m := range r.conns {
-		shift(&m.dropped.asked, by)
-		for _, p := range m.names {
-			shift(&p.asked, by)
-		}
-	}
-}

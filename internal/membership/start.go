@@ -18,8 +18,7 @@ func newStart(c Config, now time.Time) start {
 
 // stop records that the server was stopped until now. Clients may have given it
 // up, and are given time to return.
-func (s *start) stop(now time.Time, by time.Duration) {
-	shift(&s.latest, by)
+func (s *start) stop(now time.Time) {
 	s.at = earliest(now.Add(s.returnTime), s.latest)
 }
 
