@@ -226,8 +226,16 @@ func TestServersThatWereAway(t *testing.T) {
 			0: a connect, b connect, a list n x, b list x = n x
 			10: b lost = n x
 			11: b connect, b beat, a -n = x
-			12: b +n = x
-			14.9: = n x`},
+			12: b +n = n x`},
+		{"a name is away from one server for a moment while the other one is", `
+			0: a connect, b connect, a list n x, b list n x = n x
+			10: b silent = n x
+			14: a -n = x
+			14.1: a lost = nothing
+			15: a connect, a beat, a +n = n x
+			16: b beat = n x
+			17: a lost = n x
+			60: = n x`},
 		{"a name is only on a server that restarts", `
 			0: a connect, b connect, a list x, b list x y = x y
 			10: b lost = x y

@@ -170,14 +170,14 @@ func (s *sources) apply(src *source, u *update, now time.Time) {
 	if u.complete {
 		src.firstAt = time.Time{}
 	}
+	isFirst := !src.counts
 	if !u.held {
 		src.counts, src.graceEnd = true, time.Time{}
 	}
 	switch {
-	case src.isNew(now):
-		if !src.lagging {
-			src.admit(u.added)
-		}
+	case src.isNew(now) && src.lagging:
+	case src.isNew(now) && isFirst:
+		src.admit(u.added)
 	case src.isCounted():
 		for _, other := range s.all {
 			other.lift(u.added)
