@@ -227,6 +227,13 @@ func TestServersThatWereAway(t *testing.T) {
 			10: b lost = n x
 			11: b connect, b beat, a -n = x
 			12: b +n = n x`},
+		{"and has moved before the subscriber is connected again", `
+			0: a connect, b connect, a list n x, b list x = n x
+			10: b lost = n x
+			11: a -n = x
+			12: b connect, b +n = x
+			14.9: = x
+			15.1: = n x`},
 		{"a name is away from one server for a moment while the other one is", `
 			0: a connect, b connect, a list n x, b list n x = n x
 			10: b silent = n x
