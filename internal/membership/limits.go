@@ -68,10 +68,6 @@ const (
 	massNames  = 3
 	massOfAll  = 2
 
-	// With fewer than minTrim absences it is not worth looking which names are
-	// back.
-	minTrim = 64
-
 	// afterStop is how long after a stop of the server an end may have been
 	// caused by it.
 	afterStop = time.Second
