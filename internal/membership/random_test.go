@@ -160,9 +160,6 @@ func (r *random) count() {
 	r.t.Helper()
 	unheard, total, size, announced := 0, 0, 0, make(map[string]int)
 	for _, m := range r.roster.conns {
-		if m.heardIn != r.roster.poll {
-			unheard++
-		}
 		total += len(m.names)
 		for name, p := range m.names {
 			announced[name]++

@@ -109,7 +109,7 @@ func TestJoinsInPolls(t *testing.T) {
 	s.expect(2001, "wake 2006")
 	s.expect(2006, "publish incomplete a; wake 2026")
 	s.hear(2900, 2, "b")
-	s.expect(2900, "publish a b; wake 4900")
+	s.expect(2900, "publish a b; wake 4000")
 }
 
 // Names that follow each other on a known connection, as from a device, do not
