@@ -14,7 +14,6 @@ type joins[C comparable] struct {
 	newcomers []C             // connected and not yet surveyed
 	next      time.Time       // the earliest time of the next survey
 	asked     map[C]time.Time // unanswered, with the time of their survey; zero for newcomers
-	batch     map[C]struct{}  // of these, the ones surveyed last
 
 	// recent are those surveyed, oldest first. They are dropped when they have
 	// answered, ended or had surveyTime, and areComingIn comes to them.
@@ -50,7 +49,7 @@ func (j *joins[C]) disconnect(c C) {
 	if asked, is := j.asked[c]; is && asked.IsZero() {
 		j.newcomers = slices.DeleteFunc(j.newcomers, func(other C) bool { return other == c })
 	}
-	j.forget(c)
+	delete(j.asked, c)
 }
 
 // hear records an answer. It reports whether that is the first answer of a
@@ -60,13 +59,8 @@ func (j *joins[C]) hear(c C) (asked time.Time, isNew bool) {
 	if asked.IsZero() {
 		return asked, false
 	}
-	j.forget(c)
-	return asked, true
-}
-
-func (j *joins[C]) forget(c C) {
 	delete(j.asked, c)
-	delete(j.batch, c)
+	return asked, true
 }
 
 // ask returns the newcomers to survey now.
@@ -78,22 +72,14 @@ func (j *joins[C]) ask(now time.Time) []C {
 // askAll records that the newcomers are surveyed now, in a survey of their own
 // or in a poll, and returns them.
 func (j *joins[C]) askAll(now time.Time) []C {
-	if len(j.newcomers) == 0 {
-		return nil
-	}
-	j.batch = make(map[C]struct{}, len(j.newcomers))
 	for _, c := range j.newcomers {
 		j.asked[c] = now
-		j.batch[c] = struct{}{}
 	}
 	j.recent = append(j.recent, j.newcomers...)
 	asked := j.newcomers
 	j.newcomers = nil
 	return asked
 }
-
-// areWaited reports whether a connection of the last batch has not answered.
-func (j *joins[C]) areWaited() bool { return len(j.batch) > 0 }
 
 // areComingIn reports whether a newcomer is about to be surveyed, or has been
 // and still has time to answer.

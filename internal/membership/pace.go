@@ -16,13 +16,11 @@ type pace struct {
 	lastAdded   time.Time       // when the last name has come; zero if none
 	names       int             // how many there were then
 	immediate   bool            // a name has left, so the change does not wait
-	joined      bool            // a newcomer has answered
 	answerTimes []time.Duration // how long newcomers took to answer, sorted
 }
 
 // join records that a newcomer has answered, and how long that took.
 func (p *pace) join(took time.Duration) {
-	p.joined = true
 	if len(p.answerTimes) < paceSample {
 		at, _ := slices.BinarySearch(p.answerTimes, took)
 		p.answerTimes = slices.Insert(p.answerTimes, at, took)
@@ -71,19 +69,18 @@ func (p *pace) change(now time.Time) {
 }
 
 // dueAt returns when a list is due, or zero if nothing has changed. The
-// argument says whether some of the last batch of newcomers have not answered.
+// argument says whether newcomers are coming in.
 func (p *pace) dueAt(waiting bool) time.Time {
 	if p.changed.IsZero() || p.immediate {
 		return p.changed
 	}
-	// If none has come for as long as they took to answer, no more follow.
-	at, soonest := p.changed, earliest(p.last.Add(p.interval()), p.lastAdded.Add(p.answerTime()))
+	at := p.changed
 	if waiting {
 		at = at.Add(settleTime)
-	} else if !p.joined {
-		soonest = p.last.Add(settleTime)
 	}
-	return latest(at, soonest)
+	// If none has come for as long as they took to answer, no more follow.
+	soonest := earliest(p.last.Add(p.interval()), p.lastAdded.Add(p.answerTime()))
+	return latest(at, latest(soonest, p.last.Add(settleTime)))
 }
 
 // isDue reports whether a list is due.

@@ -226,6 +226,6 @@ func (r *random) quiet() {
 	r.pass(time.Minute)
 	j, d := &r.joins, &r.departures
 	r.expectCount("names in the end", len(r.List())+len(r.roster.names)+len(r.roster.dirty), 0)
-	r.expectCount("newcomers in the end", len(j.newcomers)+len(j.asked)+len(j.batch)+len(j.recent), 0)
+	r.expectCount("newcomers in the end", len(j.newcomers)+len(j.asked)+len(j.recent), 0)
 	r.expectCount("absences in the end", len(d.absences)+len(d.gathered)+len(d.returning)+len(d.recent), 0)
 }

@@ -184,7 +184,7 @@ func (s *Schedule[C]) Next(now time.Time) (do Actions[C], wake time.Time) {
 	if completes {
 		s.start.complete = true
 	}
-	if completes || s.pace.isDue(now, s.joins.areWaited()) {
+	if completes || s.pace.isDue(now, s.joins.areComingIn(now)) {
 		s.pace.published(now)
 		do.Publish = true
 	}
@@ -205,7 +205,7 @@ func (s *Schedule[C]) endPoll(now time.Time, do *Actions[C]) {
 // for clients that are coming in is looked at again after checkTime.
 func (s *Schedule[C]) nextDue(now time.Time) time.Time {
 	at := s.poll.dueAt()
-	for _, due := range []time.Time{s.roster.overdueAt, s.joins.dueAt(), s.pace.dueAt(s.joins.areWaited())} {
+	for _, due := range []time.Time{s.roster.overdueAt, s.joins.dueAt(), s.pace.dueAt(s.joins.areComingIn(now))} {
 		if !due.IsZero() {
 			at = earliest(at, due)
 		}
