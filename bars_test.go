@@ -234,6 +234,14 @@ func TestServersThatWereAway(t *testing.T) {
 			12: b connect, b +n = x
 			14.9: = x
 			15.1: = n x`},
+		{"a server goes away again with what it has added", `
+			0: a connect, b connect, a list dead x, b list x = dead x
+			10: b lost = dead x
+			11: a -dead = x
+			12: b connect, b +dead, b silent = x
+			20: b beat = x
+			30: = x
+			40: b -dead = x`},
 		{"a name is away from one server for a moment while the other one is", `
 			0: a connect, b connect, a list n x, b list n x = n x
 			10: b silent = n x

@@ -8,8 +8,7 @@ import (
 // joins decides when to survey new connections, of type C, and remembers which
 // of them have not answered yet.
 type joins[C comparable] struct {
-	interval   time.Duration // negative means polls only
-	surveyTime time.Duration // how long a newcomer may take to answer
+	Config
 
 	newcomers []C             // connected and not yet surveyed
 	next      time.Time       // the earliest time of the next survey
@@ -21,10 +20,7 @@ type joins[C comparable] struct {
 }
 
 func newJoins[C comparable](c Config) joins[C] {
-	return joins[C]{
-		interval: c.JoinInterval, surveyTime: c.SurveyTime,
-		asked: make(map[C]time.Time),
-	}
+	return joins[C]{Config: c, asked: make(map[C]time.Time)}
 }
 
 func (j *joins[C]) isDue(now time.Time) bool { return j.arePending() && !now.Before(j.next) }
@@ -38,7 +34,7 @@ func (j *joins[C]) dueAt() time.Time {
 	return j.next
 }
 
-func (j *joins[C]) arePending() bool { return len(j.newcomers) > 0 && j.interval >= 0 }
+func (j *joins[C]) arePending() bool { return len(j.newcomers) > 0 && j.JoinInterval >= 0 }
 
 func (j *joins[C]) connect(c C) {
 	j.newcomers = append(j.newcomers, c)
@@ -65,7 +61,7 @@ func (j *joins[C]) hear(c C) (asked time.Time, isNew bool) {
 
 // ask returns the newcomers to survey now.
 func (j *joins[C]) ask(now time.Time) []C {
-	j.next = now.Add(j.interval)
+	j.next = now.Add(j.JoinInterval)
 	return j.askAll(now)
 }
 
@@ -88,7 +84,7 @@ func (j *joins[C]) areComingIn(now time.Time) bool {
 		return true
 	}
 	for len(j.recent) > 0 {
-		if asked, waits := j.asked[j.recent[0]]; waits && now.Sub(asked) < j.surveyTime {
+		if asked, waits := j.asked[j.recent[0]]; waits && now.Sub(asked) < j.SurveyTime {
 			return true
 		}
 		j.recent = j.recent[1:]

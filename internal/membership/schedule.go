@@ -180,11 +180,7 @@ func (s *Schedule[C]) Next(now time.Time) (do Actions[C], wake time.Time) {
 		s.roster.remove(name)
 		s.left(now)
 	}
-	completes := s.start.isDue(now, comingIn)
-	if completes {
-		s.start.complete = true
-	}
-	if completes || s.pace.isDue(now, s.joins.areComingIn(now)) {
+	if s.start.completes(now, comingIn) || s.pace.isDue(now, s.joins.areComingIn(now)) {
 		s.pace.published(now)
 		do.Publish = true
 	}
