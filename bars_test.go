@@ -275,6 +275,12 @@ func TestServersThatWereAway(t *testing.T) {
 			0: a connect, b connect, a list x y, b list x = x y
 			10: a stopped 3600, a -y, b lost = x
 			3610.1: b connect, b +y, b beat = x y`},
+		{"the subscriber was stopped during a grace", `
+			0: a connect, b connect, a list x, b list x y = x y
+			10: b lost = x y
+			20: a stopped 3600 = x y
+			3639: = x y
+			3641: = x`},
 		{"a name that a third server lists as another goes away is not barred", `
 			0: a connect, b connect, c connect, a list x y, b list x y, c list x y = x y
 			10: b silent = x y
