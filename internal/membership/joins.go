@@ -15,7 +15,7 @@ type joins[C comparable] struct {
 	asked     map[C]time.Time // unanswered, with the time of their survey; zero for newcomers
 
 	// recent are those surveyed, oldest first. They are dropped when they have
-	// answered, ended or had surveyTime, and areComingIn comes to them.
+	// answered, ended or had SurveyTime, and areComingIn comes to them.
 	recent []C
 }
 
