@@ -181,12 +181,24 @@ func (a *announcer) surveyedLocked(r *responder, now time.Time) (given reach) {
 	return given
 }
 
-// retireLocked closes the connection that was replaced after replacedTime. Until
-// then the first answer on the new one may be on its way.
+// retireLocked closes the connection that was replaced. It waits replacedTime,
+// and until the server has acknowledged what was sent on the new one: if the end
+// of the old one came before the first answer, the name would leave.
 func (a *announcer) retireLocked() {
-	last := a.last
+	last, by := a.last, a.now.conn
 	last.line.hangUp()
-	time.AfterFunc(replacedTime, last.close)
+	var timer *time.Timer
+	timer = time.AfterFunc(replacedTime, func() {
+		a.mu.Lock()
+		waits := a.now.conn == by && !a.left && by.isAwaitingLocked()
+		if waits {
+			timer.Reset(replacedTime)
+		}
+		a.mu.Unlock()
+		if !waits {
+			last.close()
+		}
+	})
 }
 
 // ended records the end of a connection. If it was doubted, the other one, or

@@ -31,7 +31,8 @@ func (s *sources) goAway(src *source, now time.Time) {
 	if src.counts {
 		src.graceEnd = now.Add(graceOfAway)
 	}
-	src.counts, src.returned = false, time.Time{}
+	src.counts, src.lagging = false, true
+	src.left, src.returned = now, time.Time{}
 }
 
 // due returns when a server has been silent for so long that it is away or, if

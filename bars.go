@@ -19,8 +19,7 @@ type removal struct {
 	by   *source
 }
 
-// removals are the names that servers which count have removed lately, oldest
-// first. There is one table for all servers, so that memory is bounded.
+// removals are the names that servers have removed lately, oldest first. There is one table for all servers, so that memory is bounded.
 type removals struct {
 	all          []removal
 	trimAt       int       // the number of removals at which the old ones go
@@ -74,7 +73,7 @@ func (b *bars) admit(names []string) {
 
 // liftOld ends the bars that the server has had the time to find out about.
 func (src *source) liftOld(now time.Time) {
-	if !now.Before(src.returned.Add(barTime)) {
+	if !now.Before(src.returned.Add(src.barTime())) {
 		src.blind = false
 	}
 	for name, b := range src.barred {
@@ -89,7 +88,19 @@ func (src *source) liftAt(b bar) time.Time {
 	if b.added {
 		return src.returned.Add(src.patience())
 	}
-	return latest(src.returned, b.removed).Add(barTime)
+	return latest(src.returned, b.removed).Add(src.barTime())
+}
+
+// barTime returns how long the server may need to find out that a name has gone:
+// longer if it surveys seldom, and after it was away. After an outage TCP sends
+// again about as late as the outage was long. Only then the last answer of a
+// client arrives, with which its silence begins.
+func (src *source) barTime() time.Duration {
+	needs := max(barTime, src.patience())
+	if src.left.IsZero() {
+		return needs
+	}
+	return needs + min(src.returned.Sub(src.left), maxRTO)
 }
 
 // nextLift returns when liftOld will lift something, or zero for never.
@@ -98,7 +109,7 @@ func (src *source) nextLift() (next time.Time) {
 		return next
 	}
 	if src.blind {
-		next = src.returned.Add(barTime)
+		next = src.returned.Add(src.barTime())
 	}
 	for _, b := range src.barred {
 		if at := src.liftAt(b); next.IsZero() || at.Before(next) {
@@ -122,7 +133,7 @@ func (b *bars) without(list []string) []string {
 	return rest
 }
 
-// barRemoved records that a server which counts has removed names. They are
+// barRemoved records that a server has removed names. They are
 // barred for the servers that are away, and for those that have just returned
 // and do not list them, because a message of before may add them.
 func (s *sources) barRemoved(by *source, names []string, now time.Time) {

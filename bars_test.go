@@ -19,7 +19,7 @@ type view struct {
 
 // run runs a script, a line at a time. A line begins with a time in seconds.
 // Then it has events of servers, and the union that must follow from them. A
-// server can "connect", be "lost", be "silent" from then on, send a "beat", be
+// server can "connect", perhaps with another beat in seconds, be "lost", be "silent" from then on, send a "beat", be
 // "held", and "+" or "-" a name, or send a "list". A server that is connected
 // and not silent also sends a beat every second.
 func (w *view) run(script string) {
@@ -51,7 +51,11 @@ func (w *view) run(script string) {
 			src, now := w.at(name), w.clock.at(w.now)
 			switch {
 			case do == "connect":
-				src.connect(time.Second, false, now)
+				beat := 1
+				if len(names) > 0 {
+					fmt.Sscan(names[0], &beat)
+				}
+				src.connect(time.Duration(beat)*time.Second, false, now)
 			case do == "plain":
 				src.connect(0, false, now)
 			case do == "lost":
@@ -121,8 +125,27 @@ func TestServersThatWereAway(t *testing.T) {
 			10: a silent = dead x
 			15: b -dead = x
 			20: a beat = x
-			54.9: = x
-			55.9: = dead x`},
+			61.9: = x
+			62.9: = dead x`},
+		{"a server is away for an hour and takes its time", `
+			0: a connect, b connect, a list dead x, b list dead x = dead x
+			10: a silent = dead x
+			15: b -dead = x
+			3613: a beat = x
+			3767: = x
+			3769: = dead x`},
+		{"a server that surveys seldom takes its time", `
+			0: a connect 20, b connect, a list dead x, b list dead x = dead x
+			100: a silent = dead x
+			165: b -dead, a beat = x
+			229: = x
+			231: = dead x`},
+		{"a server tells what it has removed while it was not connected", `
+			0: a connect, b connect, a list dead x, b list dead x = dead x
+			10: a silent, b lost = dead x
+			15: b connect, b -dead = x
+			20: a beat = x
+			40: a -dead = x`},
 		{"a client vanishes before its server counts as away", `
 			0: a connect, b connect, a list dead x, b list dead x = dead x
 			10: a silent = dead x
@@ -147,6 +170,14 @@ func TestServersThatWereAway(t *testing.T) {
 			10: a silent, b +dead = dead x
 			16: b -dead = x
 			24: a beat, a +dead, a -dead = x`},
+		{"and the queue has a name that the server takes for alive", `
+			0: a connect, b connect, a list x, b list x = x
+			10: a silent, b +dead = dead x
+			16: b -dead = x
+			24: a beat, a +dead = x
+			50: = x
+			55: a -dead = x
+			200: = x`},
 		{"and the other server removes it as the queue arrives", `
 			0: a connect, b connect, a list x, b list x = x
 			10: a silent, b +dead = dead x
@@ -178,8 +209,8 @@ func TestServersThatWereAway(t *testing.T) {
 			30: b connect, b beat = x
 			31: a lost = x
 			62: = x
-			64.9: = x
-			65.9: = dead x`},
+			84.9: = x
+			85.9: = dead x`},
 		{"both servers restart, clients restart, and a name moves", `
 			0: a connect, b connect, a list n x y, b list x y = n x y
 			10: a lost = n x y
@@ -195,8 +226,31 @@ func TestServersThatWereAway(t *testing.T) {
 			0: a connect, b connect, a list n x, b list x = n x
 			10: b lost = n x
 			11: b connect, b beat, a -n = x
-			12: b +n = x
-			14.9: = n x`},
+			12: b +n = n x`},
+		{"and has moved before the subscriber is connected again", `
+			0: a connect, b connect, a list n x, b list x = n x
+			10: b lost = n x
+			11: a -n = x
+			12: b connect, b +n = x
+			14.9: = x
+			15.1: = n x`},
+		{"a server goes away again with what it has added", `
+			0: a connect, b connect, a list dead x, b list x = dead x
+			10: b lost = dead x
+			11: a -dead = x
+			12: b connect, b +dead, b silent = x
+			20: b beat = x
+			30: = x
+			40: b -dead = x`},
+		{"a name is away from one server for a moment while the other one is", `
+			0: a connect, b connect, a list n x, b list n x = n x
+			10: b silent = n x
+			14: a -n = x
+			14.1: a lost = nothing
+			15: a connect, a beat, a +n = n x
+			16: b beat = n x
+			17: a lost = n x
+			60: = n x`},
 		{"a name is only on a server that restarts", `
 			0: a connect, b connect, a list x, b list x y = x y
 			10: b lost = x y
@@ -221,6 +275,12 @@ func TestServersThatWereAway(t *testing.T) {
 			0: a connect, b connect, a list x y, b list x = x y
 			10: a stopped 3600, a -y, b lost = x
 			3610.1: b connect, b +y, b beat = x y`},
+		{"the subscriber was stopped during a grace", `
+			0: a connect, b connect, a list x, b list x y = x y
+			10: b lost = x y
+			20: a stopped 3600 = x y
+			3639: = x y
+			3641: = x`},
 		{"a name that a third server lists as another goes away is not barred", `
 			0: a connect, b connect, c connect, a list x y, b list x y, c list x y = x y
 			10: b silent = x y
@@ -236,8 +296,8 @@ func TestServersThatWereAway(t *testing.T) {
 			3600: b -dead = dead x
 			3601: a lost = x
 			3605: a plain, a list dead x = x
-			3639.9: = x
-			3640: = dead x
+			3643.9: = x
+			3644: = dead x
 			3650: a list x = x`},
 		{"a removal of long ago does not matter to it", `
 			0: a plain, b connect, a list x y, b list x y = x y
@@ -278,10 +338,10 @@ func TestRemovalsAreBounded(t *testing.T) {
 	expectUnion(t, "with the other server away", s, "x")
 	away.connect(time.Second, false, clock.at(6000))
 	mustTake(t, s, away, beatOf(true, "dead", "x"), clock.at(6000))
-	mustTake(t, s, away, changeOf(true, []string{"dead", "x"}, nil, []string{"z"}), clock.at(40999))
-	expectUnion(t, "within 35 s", s, "x")
-	mustTake(t, s, away, beatOf(true, "dead", "x", "z"), clock.at(41000))
-	expectUnion(t, "after 35 s", s, "dead", "x", "z")
+	mustTake(t, s, away, changeOf(true, []string{"dead", "x"}, nil, []string{"z"}), clock.at(42999))
+	expectUnion(t, "within 37 s", s, "x")
+	mustTake(t, s, away, beatOf(true, "dead", "x", "z"), clock.at(43000))
+	expectUnion(t, "after 37 s", s, "dead", "x", "z")
 }
 
 // Removals that matter to nobody are forgotten.

@@ -5,16 +5,6 @@ import (
 	"time"
 )
 
-// When a client doubts its connection.
-const (
-	doubtPauses = 3
-	leastDoubt  = 5 * time.Second
-
-	// replaceTime is how long a connection is kept after the client was
-	// surveyed on the one beside it: the answer must arrive before the end.
-	replaceTime = 5 * time.Second
-)
-
 // clusterClient is a client: a process with a name.
 type clusterClient struct {
 	c       *clusterSim
@@ -170,8 +160,19 @@ func (l *clusterLink) surveyed(e *clusterEnd) {
 		l.answer(e, false)
 	})
 	if old != nil {
-		p.after(replaceTime, old.close)
+		l.retire(old, e)
 	}
+}
+
+// retire closes a connection that another one has replaced.
+func (l *clusterLink) retire(old, by *clusterEnd) {
+	l.client.process.after(replacedTime, func() {
+		if l.main == by && len(by.outgoing) > 0 {
+			l.retire(old, by)
+		} else {
+			old.close()
+		}
+	})
 }
 
 func (l *clusterLink) answer(e *clusterEnd, leaves bool) {
@@ -181,7 +182,7 @@ func (l *clusterLink) answer(e *clusterEnd, leaves bool) {
 		read = true
 		r.server.answer(clusterAnswer{r, name, leaves})
 	})
-	l.client.process.after(leastDoubt, func() {
+	l.client.process.after(ackTime, func() {
 		if !read && e == l.main && !e.closed {
 			l.doubt()
 		}
@@ -195,7 +196,7 @@ func (l *clusterLink) expect() {
 	if l.pulse.pauses < pulsePauses {
 		return
 	}
-	patience := max(doubtPauses*l.pulse.pause, leastDoubt) << min(l.wrong, 4)
+	patience := max(missedPauses*l.pulse.pause, shortestDoubt) << min(l.wrong, 4)
 	l.client.process.after(patience, func() {
 		if l.timer == number && l.main != nil {
 			l.doubt()

@@ -40,6 +40,8 @@ type clusterEnd struct {
 	link     *clusterLink    // of a client's connection
 	feed     *clusterFeed    // of a subscriber's connection
 
+	lost     int  // how often the first segment was lost by chance
+	late     bool // a segment that was lost has arrived later
 	answered bool // a client has answered a survey on it
 	closed   bool // the machine knows no such connection any more
 	finished bool // the process has closed it
@@ -145,7 +147,10 @@ func (e *clusterEnd) transmit(delay, rto time.Duration) {
 		}
 		arrives, known := e.path()
 		switch {
-		case !arrives || e.c.chance(e.c.loss):
+		case arrives && e.c.chance(e.c.loss):
+			e.lost++
+			fallthrough
+		case !arrives:
 			left := e.userTime - (host.clock() - e.outgoing[0].since)
 			if left <= 0 {
 				e.reset()
@@ -160,9 +165,16 @@ func (e *clusterEnd) transmit(delay, rto time.Duration) {
 	})
 }
 
+// isUnlucky reports whether a segment was lost several times, and none before on
+// this connection: the server cannot know yet that answers may be late.
+func (e *clusterEnd) isUnlucky() bool {
+	return max(e.lost, e.other.lost) > 1 && !e.late && !e.other.late
+}
+
 func (e *clusterEnd) deliver() {
 	clock := e.process.host.clock()
 	e.heard, e.other.heard = clock, e.other.process.host.clock()
+	e.late, e.lost = e.late || e.lost > 0, 0
 	for first := true; len(e.outgoing) > 0 && (first || e.outgoing[0].since+e.c.latency <= clock); first = false {
 		do := e.outgoing[0].do
 		e.outgoing = e.outgoing[1:]

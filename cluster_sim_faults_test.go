@@ -220,7 +220,10 @@ func (c *clusterSim) hitSubscriber(a *clusterAddress) {
 		c.log("%s stops for %.3f s", s.name, d.Seconds())
 		s.process.stopped = true
 		s.disturb(d)
-		c.after(d, s.process.proceed)
+		c.after(d, func() {
+			s.woke = c.now
+			s.process.proceed()
+		})
 	case 1:
 		if a.server() != nil {
 			c.log("%s is cut for %.3f s", s.name, d.Seconds())
@@ -236,7 +239,10 @@ func (c *clusterSim) hitSubscriber(a *clusterAddress) {
 		if !s.process.host.suspended {
 			s.process.host.suspend()
 			s.disturb(d + longestRTO)
-			c.after(d, s.process.host.wake)
+			c.after(d, func() {
+				s.woke = c.now
+				s.process.host.wake()
+			})
 		}
 	}
 }

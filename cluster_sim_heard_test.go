@@ -41,7 +41,9 @@ func (o *serverOracle) answered(answer clusterAnswer) {
 			o.resumed = a.clock(o.server.c)
 		}
 		r.name = answer.name
-		o.announced[r.name]++
+		if o.announced[r.name]++; o.announced[r.name] == 1 {
+			r.link.watch.announced()
+		}
 	}
 	if !r.end.closed && r.link.client.end == clusterLives {
 		r.link.watch.answered()

@@ -142,15 +142,19 @@ func (o *clusterOracle) calm(since time.Duration, within func() time.Duration, c
 // changed checks a new list of a subscriber, which comes from a message that
 // was sent at a time, or from none if that is zero.
 func (o *clusterOracle) changed(s *clusterSubscriber, removed, added []string, sent time.Duration) {
+	told := sent // a subscriber that was stopped reads what is old
+	if sent == 0 {
+		told = o.c.now
+	}
 	for _, l := range o.c.clients {
 		_, leaves := slices.BinarySearch(removed, l.name)
 		_, joins := slices.BinarySearch(added, l.name)
 		switch {
 		case leaves && l.end == clusterLives:
 			o.left(s, l, sent)
-		case leaves && o.c.now > l.ended+2*time.Second+o.network():
-			s.gone[l.name] = true
-		case joins && s.gone[l.name]:
+		case leaves && told > l.ended+2*time.Second+o.network():
+			s.gone[l.name] = o.c.now
+		case joins && s.returned(l.name, sent):
 			o.fail("%s has %s again, which %s at %.3f", s.name, l.name, l.end, l.ended.Seconds())
 		}
 	}

@@ -16,7 +16,8 @@ type clusterSubscriber struct {
 	sources   *sources
 	feeds     []*clusterFeed // one for each source
 	list      []string
-	gone      map[string]bool // names that have left its list after their end
+	gone      map[string]time.Duration // when names have left its list after their end
+	woke      time.Duration            // when it was last stopped or suspended until
 	wakeAt    time.Time
 	timer     int           // the number of the last timer
 	calmSince time.Duration // since then no fault of its own has an effect
@@ -34,7 +35,7 @@ type clusterFeed struct {
 }
 
 func (c *clusterSim) startSubscriber(name string) {
-	s := &clusterSubscriber{c: c, name: name, process: newClusterProcess(c.newHost(name)), sources: new(sources), gone: make(map[string]bool)}
+	s := &clusterSubscriber{c: c, name: name, process: newClusterProcess(c.newHost(name)), sources: new(sources), gone: make(map[string]time.Duration)}
 	c.subscribers = append(c.subscribers, s)
 	s.disturb(0)
 	for _, a := range c.addresses {
@@ -190,6 +191,14 @@ func (s *clusterSubscriber) deliver(list []string, sent time.Duration) {
 // disturb records that a fault of the subscriber has an effect for a time.
 func (s *clusterSubscriber) disturb(d time.Duration) {
 	s.calmSince = max(s.calmSince, s.c.now+s.c.recovery(d))
+}
+
+// returned reports whether a name that a list adds, in a message that was sent at
+// a time, is dead. A subscriber that was stopped or suspended reads what came
+// meanwhile from one server after the other, and cannot know what is older.
+func (s *clusterSubscriber) returned(name string, sent time.Duration) bool {
+	left, gone := s.gone[name]
+	return gone && (left < s.woke || sent == 0 || sent >= s.woke)
 }
 
 func (s *clusterSubscriber) has(name string) bool {

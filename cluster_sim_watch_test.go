@@ -2,6 +2,7 @@ package gopherdiscovery
 
 import (
 	"fmt"
+	"math"
 	"slices"
 	"time"
 )
@@ -18,11 +19,26 @@ type clusterWatch struct {
 	since        time.Duration
 	server       *clusterServer   // that it began at; nil if that has ended
 	alone        bool             // it was alone, or one of few
-	pair         time.Duration    // since when it is one of only two; zero if not
+	hit          *clusterHit      // what has hit it while it was announced; nil if not known
 	left         bool             // it has left a list, rightly
 	absences     []clusterAbsence // from the server's list
 	excusedUntil time.Duration
 }
+
+// clusterHit is something that has hit announced clients at once. Clients that
+// are announced soon after it make them fewer of all.
+type clusterHit struct {
+	names, listed int
+	until         time.Duration // on the clock of the server
+}
+
+// isMass reports whether the clients are so many that they have time to return.
+func (h *clusterHit) isMass() bool {
+	return h.names >= 3 && 10*h.names > 6*h.listed || h.names >= 2 && h.names == h.listed
+}
+
+// isAlone reports whether it was hit alone, or with few others.
+func (w *clusterWatch) isAlone() bool { return w.alone || w.hit != nil && !w.hit.isMass() }
 
 // clusterAbsence is a time in which a living client was rightly missing from
 // the list of a server. The end is zero while it is.
@@ -56,15 +72,18 @@ func (a *clusterAddress) clock(c *clusterSim) time.Duration {
 	return a.ran
 }
 
-func (a *clusterAddress) update(c *clusterSim) {
+// update reports whether a server runs that did not.
+func (a *clusterAddress) update(c *clusterSim) (resumed bool) {
 	s := a.server()
 	if s != nil && s.process.briefly {
-		return
+		return false
 	}
 	running := s != nil && !s.process.stopped && !s.process.host.suspended && !s.process.host.dead
 	if running != a.running {
 		a.ran, a.since, a.running = a.clock(c), c.now, running
+		return running
 	}
+	return false
 }
 
 func (a *clusterAddress) server() *clusterServer {
@@ -78,11 +97,12 @@ func (a *clusterAddress) server() *clusterServer {
 // event that may change that.
 func (c *clusterSim) observe() {
 	for _, a := range c.addresses {
-		a.update(c)
+		resumed := a.update(c)
 		var unable []*clusterLink
 		for _, l := range c.living() {
 			link := l.at(a)
-			if link.watch.update() {
+			// After a stop of the server, some may have a trouble of their own.
+			if w := &link.watch; w.update() || resumed && !w.able && w.server == a.server() {
 				unable = append(unable, link)
 			}
 		}
@@ -108,7 +128,7 @@ func (l *clusterClient) isTroubled() bool {
 // isExcused reports whether the client may be missing for a reason of its own.
 func (l *clusterClient) isExcused() bool {
 	return slices.ContainsFunc(l.links, func(link *clusterLink) bool {
-		return link.watch.alone || link.watch.excusedUntil > l.c.now
+		return link.watch.isAlone() || link.watch.excusedUntil > l.c.now
 	})
 }
 
@@ -130,22 +150,37 @@ func (w *clusterWatch) update() (unable bool) {
 // connections, or they are not able any more.
 func (c *clusterSim) trouble(a *clusterAddress, hit []*clusterLink, cut bool) {
 	mass := !cut && !a.running
-	if s := a.server(); s != nil {
-		names, listed := 0, len(s.oracle.announced)+s.oracle.recentEnds()
+	var h clusterHit
+	s := a.server()
+	if s != nil {
+		h.listed = len(s.oracle.announced) + s.oracle.recentEnds()
 		for _, link := range hit {
-			names += min(1, s.oracle.announced[link.client.name])
+			h.names += min(1, s.oracle.announced[link.client.name])
 		}
-		mass = mass || names >= 3 && 10*names > 6*listed || names >= 2 && names == listed
+		if h.until = a.clock(c) + 1100*time.Millisecond; !cut { // their silence is noticed later
+			h.until = math.MaxInt64
+		}
 	}
 	for _, link := range hit {
 		w := &link.watch
-		if len(hit) == 2 && mass {
-			w.pair = c.now
+		if !mass && h.isMass() && s.oracle.announced[link.client.name] > 0 {
+			w.hit = &h
 		}
 		if !w.trouble {
 			w.trouble, w.since, w.server = true, a.clock(c), a.server()
 		}
-		w.alone = w.alone || !mass
+		w.alone = w.alone || !mass && !h.isMass()
+	}
+}
+
+// announced records that a client is announced that was not before.
+func (w *clusterWatch) announced() {
+	a, hits := w.link.address, make(map[*clusterHit]bool)
+	for _, l := range w.link.client.c.living() {
+		if h := l.at(a).watch.hit; h != nil && h != w.hit && a.clock(l.c) < h.until && !hits[h] {
+			hits[h] = true
+			h.listed++
+		}
 	}
 }
 
@@ -155,10 +190,10 @@ func (w *clusterWatch) answered() {
 	if !w.able || !w.trouble {
 		return
 	}
-	if w.alone || w.left {
+	if w.isAlone() || w.left {
 		w.excusedUntil = c.now + time.Second + c.oracle.network()
 	}
-	w.trouble, w.alone, w.left, w.pair = false, false, false, 0
+	w.trouble, w.alone, w.left, w.hit = false, false, false, nil
 }
 
 // unjustified returns why the client, which lives, must not leave now, or
@@ -166,12 +201,12 @@ func (w *clusterWatch) answered() {
 func (w *clusterWatch) unjustified() string {
 	c, a := w.link.client.c, w.link.address
 	clock, returnTime := a.clock(c), c.options.ReturnTime
-	if w.pair > 0 && w.trouble && len(c.oracle.births) > 0 && c.oracle.births[len(c.oracle.births)-1] > w.pair-time.Second {
-		w.alone = true // one of three
-	}
 	switch {
-	case w.alone || c.now < w.excusedUntil:
+	case w.isAlone() || c.now < w.excusedUntil:
 		w.left = true
+		return ""
+	case w.link.main != nil && w.link.main.isUnlucky():
+		w.trouble, w.left = true, true
 		return ""
 	case !w.trouble:
 		return "nothing has happened to it"

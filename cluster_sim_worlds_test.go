@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
-	"os"
 	"time"
 )
 
@@ -105,7 +104,7 @@ func newCluster(seed uint64) *clusterSim {
 	}
 	c.loopTime = c.some(50*time.Microsecond, 5*time.Millisecond)
 	c.servers = 1
-	if c.chance(0.3) && os.Getenv("CLUSTERS_SEVERAL") != "" {
+	if c.chance(0.3) {
 		c.servers += 1 + c.rng.IntN(2)
 	}
 	return c

@@ -114,6 +114,25 @@ func TestSurveysDoNotSettleADoubtOfAnswers(t *testing.T) {
 	})
 }
 
+// The first answer on the new connection does not arrive, for example because
+// the machine of the server has been suspended. The old connection is kept until
+// it does, so that its end does not come first.
+func TestDoubtedConnectionIsKeptUntilTheNewOneIsHeard(t *testing.T) {
+	gopherdiscovery.FakeTime(t, func(t *testing.T) {
+		w, _, lists, _ := village(t, -1)
+		w.Deaden("survey0/a")
+		time.Sleep(6*time.Second + time.Millisecond)
+		w.Mute("survey0/a", true)
+		time.Sleep(4 * time.Second) // it is surveyed after one
+		w.ExpectConns(t, "survey0/a", 2, 2)
+		w.Conns("survey0/a")[1].Freeze(false)
+		time.Sleep(time.Second)
+		w.ExpectConns(t, "survey0/a", 2, 1)
+		time.Sleep(time.Minute)
+		lists.expect(t)
+	})
+}
+
 // A server is slow to survey a connection, and does it before it has surveyed
 // the other one. Nothing happens, and the client is more patient the next time.
 func TestDoubtThatIsWrong(t *testing.T) {

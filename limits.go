@@ -273,10 +273,13 @@ const (
 	// A server that restarts, and its clients, are back long before.
 	graceOfAway = 30 * time.Second
 
-	// A name that was removed elsewhere is barred for barTime. A server that
-	// runs needs at most 30 s, and some more for its message, to find out that
-	// the name has gone.
+	// A name that was removed elsewhere is barred for barTime, or for missedBeats
+	// beats if they are longer. A server that runs needs at most 30 s or two
+	// polls, and some more for its message, to find out that the name has gone.
+	// After it was away it may need as long again, but at most maxRTO more, the
+	// longest retransmission timeout of TCP in Linux.
 	barTime = 35 * time.Second
+	maxRTO  = 2 * time.Minute
 
 	// A subscriber remembers at most maxRemovals names that were removed. With
 	// fewer than minRemovals it is not worth looking which are still needed.
@@ -314,7 +317,8 @@ const (
 	ackTime = 5 * time.Second
 
 	// replacedTime is how long a client keeps a connection that another one has
-	// replaced, because its first answer on that may still be on its way.
+	// replaced, because its first answer on that may still be on its way. If that
+	// is not acknowledged by then, the client waits that long again.
 	replacedTime = time.Second
 
 	// The interval between surveys is known when pulsePauses intervals were

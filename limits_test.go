@@ -58,6 +58,7 @@ var documentedLimits = map[string]any{
 	"shortestPatience": shortestPatience,
 	"graceOfAway":      graceOfAway,
 	"barTime":          barTime,
+	"maxRTO":           maxRTO,
 	"maxRemovals":      maxRemovals,
 	"awaitedStart":     awaitedStart,
 	"lostBeats":        lostBeats,

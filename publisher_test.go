@@ -327,7 +327,7 @@ func TestPublisherWaitsForTheFirstList(t *testing.T) {
 		changes.expect(t, "50 ms have passed", "list a")
 		keep(2*time.Second-1, 2*time.Second)
 		plain.expect(t, "PollTime has not passed")
-		keep(2*time.Second, 4*time.Second)
+		keep(2*time.Second, 2050*ms-1)
 		plain.expect(t, "PollTime has passed", "plain a")
 	})
 }

@@ -82,11 +82,16 @@ func (r *responder) ackDueLocked() time.Time {
 	return r.awaitedAt.Add(ackTime)
 }
 
+// isAwaitingLocked reports whether something that was sent is not acknowledged.
+func (r *responder) isAwaitingLocked() bool {
+	acked, known := r.pipe.acknowledged()
+	return known && acked < r.awaited
+}
+
 // isUnacknowledgedLocked reports whether something that was sent has been
 // unacknowledged for too long.
 func (r *responder) isUnacknowledgedLocked(now time.Time) bool {
-	acked, known := r.pipe.acknowledged()
-	if known && acked < r.awaited {
+	if r.isAwaitingLocked() {
 		return !r.awaitedAt.IsZero() && now.Sub(r.awaitedAt) >= ackTime
 	}
 	r.awaitedAt = time.Time{}

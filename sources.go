@@ -30,13 +30,14 @@ type source struct {
 	list      []string      // the newest, of any connection; nil at first
 	sum       uint64        // of list
 	inherited bool          // an earlier connection has left list
-	spoke     bool          // on this connection it has said what is not held
 	wrong     bool          // list is another one than the server's
 	counts    bool          // list is the server's
 	complete  bool          // the start of the server is over
 	heard     time.Time     // when it last sent something; zero if never
 	since     time.Time     // when the current silence began
+	left      time.Time     // when it last went away; zero if never
 	returned  time.Time     // when it last began to speak; zero while it is away
+	lagging   bool          // it was away on this connection, so what comes next may be old
 	graceEnd  time.Time     // zero if there is no grace
 	firstAt   time.Time     // when its list may be the first one; zero for at once
 	bars
@@ -65,7 +66,7 @@ func (s *sources) at(url string) *source {
 // server has not spoken yet. Awaited says that the server was down before.
 func (src *source) connect(beat time.Duration, awaited bool, now time.Time) {
 	src.connected, src.beat, src.since = true, beat, now
-	src.inherited, src.spoke = src.list != nil, false
+	src.inherited, src.lagging = src.list != nil, false
 	if beat > 0 {
 		src.returned = now
 	}
@@ -161,7 +162,7 @@ func (s *sources) take(src *source, u *update, now time.Time) error {
 func (s *sources) apply(src *source, u *update, now time.Time) {
 	src.hear(now)
 	src.liftOld(now)
-	if (src.counts || src.spoke) && !src.blind {
+	if !src.blind {
 		s.barRemoved(src, u.removed, now)
 	}
 	src.lift(u.removed)
@@ -169,11 +170,13 @@ func (s *sources) apply(src *source, u *update, now time.Time) {
 	if u.complete {
 		src.firstAt = time.Time{}
 	}
+	isFirst := !src.counts
 	if !u.held {
-		src.counts, src.spoke, src.graceEnd = true, true, time.Time{}
+		src.counts, src.graceEnd = true, time.Time{}
 	}
 	switch {
-	case src.isNew(now):
+	case src.isNew(now) && src.lagging:
+	case src.isNew(now) && isFirst:
 		src.admit(u.added)
 	case src.isCounted():
 		for _, other := range s.all {

@@ -14,18 +14,14 @@ type departures struct {
 	absences   map[string]*absence // by name: those that are away, and told ones that count
 
 	// gathered are the absences that depart together once no further end
-	// follows.
-	gathered              []*absence
-	followed              bool      // they come from more than one end
-	firstEnded, lastEnded time.Time // of them
+	// follows, oldest first.
+	gathered []*absence
+	followed bool // they come from more than one end
 
 	// returning are the absences that have time to return, oldest first.
 	returning []*absence
 
-	// recent are the absences that began within massWindow, oldest first. Of
-	// these, ended are not back, of which told have departed.
-	recent      []*absence
-	ended, told int
+	recent []*absence // those that began within massWindow, oldest first
 
 	stopped time.Time // when the server was last stopped; zero if never
 	nobody  bool      // no connection announces a name
@@ -35,11 +31,11 @@ type departures struct {
 // absence is the state of a name after its last connection has ended. It is in
 // several lists, which drop it when they come to it and it is back.
 type absence struct {
-	name    string
-	since   time.Time
-	isBack  bool // a connection announces the name again
-	isTold  bool // the name has departed
-	counted bool // it is one of the recent ends
+	name   string
+	since  time.Time
+	isBack bool // a connection announces the name again
+	isTold bool // the name has departed
+	isOnly bool // there was no other name
 }
 
 func newDepartures(c Config) departures {
@@ -53,14 +49,10 @@ func (d *departures) end(names []string, listed int, now time.Time) {
 		return
 	}
 	d.forget(now)
-	if d.followed = len(d.gathered) > 0; !d.followed {
-		d.firstEnded = now
-	}
-	d.lastEnded = now
+	d.followed = len(d.gathered) > 0
 	for _, name := range names {
-		a := &absence{name: name, since: now, counted: true}
+		a := &absence{name: name, since: now, isOnly: listed == 1 && len(d.absences) == 0}
 		d.absences[name] = a
-		d.ended++
 		d.recent = append(d.recent, a)
 		d.gathered = append(d.gathered, a)
 	}
@@ -68,32 +60,41 @@ func (d *departures) end(names []string, listed int, now time.Time) {
 	if stopped || d.isMass(listed) {
 		d.returning = append(d.returning, d.gathered...)
 		d.gathered = nil
-		d.trim()
-	}
-}
-
-// trim drops the absences whose names are back, once they are most of those that
-// have time to return. Names may come and go often while an older one is away.
-func (d *departures) trim() {
-	if len(d.returning) > 2*len(d.absences)+minTrim {
-		d.returning = slices.DeleteFunc(d.returning, func(a *absence) bool { return a.isBack })
+		// Names may come and go often while an older one is away.
+		if len(d.returning) > 2*len(d.absences) {
+			d.returning = slices.DeleteFunc(d.returning, func(a *absence) bool { return a.isBack })
+		}
 	}
 }
 
 // forget forgets the ends that are not recent any more.
 func (d *departures) forget(now time.Time) {
-	for len(d.recent) > 0 && now.Sub(d.recent[0].since) > massWindow {
-		d.uncount(d.recent[0])
+	for len(d.recent) > 0 && !d.recent[0].isRecent(now) {
+		if a := d.recent[0]; a.isTold && !a.isBack {
+			delete(d.absences, a.name)
+		}
 		d.recent = d.recent[1:]
 	}
 }
 
+func (a *absence) isRecent(now time.Time) bool { return now.Sub(a.since) <= massWindow }
+
 // isMass reports whether the recent ends are a mass departure. Names that have
 // been away for longer cannot end once more, so they do not count.
 func (d *departures) isMass(listed int) bool {
-	away := len(d.absences) - d.ended
-	all := listed + d.told - away
-	return d.ended >= massNames && 2*d.ended > all || d.ended >= massOfAll && d.ended == all
+	ended, told := 0, 0
+	for _, a := range d.recent {
+		if a.isBack {
+			continue
+		}
+		ended++
+		if a.isTold {
+			told++
+		}
+	}
+	away := len(d.absences) - ended
+	all := listed + told - away
+	return ended >= massNames && 2*ended > all || ended >= massOfAll && ended == all
 }
 
 // announce records that a connection announces a name.
@@ -103,21 +104,7 @@ func (d *departures) announce(name string, now time.Time) {
 	}
 	if a := d.absences[name]; a != nil {
 		a.isBack = true
-		d.uncount(a)
 		delete(d.absences, name)
-	}
-}
-
-// uncount records that an absence is no recent end any more.
-func (d *departures) uncount(a *absence) {
-	if !a.counted {
-		return
-	}
-	a.counted = false
-	d.ended--
-	if a.isTold {
-		d.told--
-		delete(d.absences, a.name)
 	}
 }
 
@@ -127,7 +114,7 @@ func (d *departures) due(now time.Time, comingIn bool) (names []string, hadTime 
 	d.forget(now)
 	if at := d.gatheredAt(); !at.IsZero() && !now.Before(at) {
 		for _, a := range d.gathered {
-			names = d.tell(a, names)
+			names = d.tell(a, now, names)
 		}
 		d.gathered = nil
 	}
@@ -140,21 +127,19 @@ func (d *departures) due(now time.Time, comingIn bool) (names []string, hadTime 
 			}
 			hadTime = true
 		}
-		names = d.tell(a, names)
+		names = d.tell(a, now, names)
 		d.returning = d.returning[1:]
 	}
 	return names, hadTime
 }
 
 // tell appends the name of an absence to names, unless it is back.
-func (d *departures) tell(a *absence, names []string) []string {
+func (d *departures) tell(a *absence, now time.Time, names []string) []string {
 	if a.isBack {
 		return names
 	}
 	a.isTold = true
-	if a.counted {
-		d.told++
-	} else {
+	if !a.isRecent(now) {
 		delete(d.absences, a.name)
 	}
 	return append(names, a.name)
@@ -163,20 +148,26 @@ func (d *departures) tell(a *absence, names []string) []string {
 // gatheredAt returns when the gathered absences depart, or zero if there are
 // none.
 func (d *departures) gatheredAt() time.Time {
+	n := len(d.gathered)
 	switch {
-	case len(d.gathered) == 0:
+	case n == 0:
 		return time.Time{}
 	case d.followed:
-		return earliest(d.lastEnded.Add(endsWait), d.firstEnded.Add(longestEndsWait))
+		return earliest(d.gathered[n-1].since.Add(endsWait), d.gathered[0].since.Add(longestEndsWait))
 	}
-	return d.firstEnded.Add(endWait)
+	return d.gathered[0].since.Add(endWait)
 }
 
-// returnBy returns when an absence ends in a departure.
+// returnBy returns when an absence ends in a departure. That of an only name is
+// no mass departure, so the path to all clients is not taken for dead.
 func (d *departures) returnBy(a *absence) time.Time {
-	from := a.since.Add(longestOutage)
-	if !d.nobody {
-		from = earliest(from, latest(a.since, d.resumed))
+	from := a.since
+	switch {
+	case a.isOnly:
+	case d.nobody:
+		from = from.Add(longestOutage)
+	default:
+		from = earliest(from.Add(longestOutage), latest(from, d.resumed))
 	}
 	return from.Add(d.returnTime)
 }
@@ -184,9 +175,6 @@ func (d *departures) returnBy(a *absence) time.Time {
 // dueAt returns when names depart next, or zero if none do.
 func (d *departures) dueAt() time.Time {
 	at := d.gatheredAt()
-	for len(d.returning) > 0 && d.returning[0].isBack {
-		d.returning = d.returning[1:]
-	}
 	if len(d.returning) > 0 {
 		if by := d.returnBy(d.returning[0]); at.IsZero() || by.Before(at) {
 			at = by
@@ -197,14 +185,3 @@ func (d *departures) dueAt() time.Time {
 
 // areReturning reports whether names have time to return.
 func (d *departures) areReturning() bool { return len(d.returning) > 0 }
-
-// stop records that the server was stopped until now.
-func (d *departures) stop(now time.Time, by time.Duration) {
-	d.stopped = now
-	for _, at := range []*time.Time{&d.firstEnded, &d.lastEnded, &d.resumed} {
-		shift(at, by)
-	}
-	for _, a := range d.absences {
-		a.since = a.since.Add(by)
-	}
-}

@@ -8,24 +8,19 @@ import (
 // joins decides when to survey new connections, of type C, and remembers which
 // of them have not answered yet.
 type joins[C comparable] struct {
-	interval   time.Duration // negative means polls only
-	surveyTime time.Duration // how long a newcomer may take to answer
+	Config
 
 	newcomers []C             // connected and not yet surveyed
 	next      time.Time       // the earliest time of the next survey
 	asked     map[C]time.Time // unanswered, with the time of their survey; zero for newcomers
-	batch     map[C]struct{}  // of these, the ones surveyed last
 
 	// recent are those surveyed, oldest first. They are dropped when they have
-	// answered, ended or had surveyTime, and areComingIn comes to them.
+	// answered, ended or had SurveyTime, and areComingIn comes to them.
 	recent []C
 }
 
 func newJoins[C comparable](c Config) joins[C] {
-	return joins[C]{
-		interval: c.JoinInterval, surveyTime: c.SurveyTime,
-		asked: make(map[C]time.Time),
-	}
+	return joins[C]{Config: c, asked: make(map[C]time.Time)}
 }
 
 func (j *joins[C]) isDue(now time.Time) bool { return j.arePending() && !now.Before(j.next) }
@@ -39,7 +34,7 @@ func (j *joins[C]) dueAt() time.Time {
 	return j.next
 }
 
-func (j *joins[C]) arePending() bool { return len(j.newcomers) > 0 && j.interval >= 0 }
+func (j *joins[C]) arePending() bool { return len(j.newcomers) > 0 && j.JoinInterval >= 0 }
 
 func (j *joins[C]) connect(c C) {
 	j.newcomers = append(j.newcomers, c)
@@ -50,7 +45,7 @@ func (j *joins[C]) disconnect(c C) {
 	if asked, is := j.asked[c]; is && asked.IsZero() {
 		j.newcomers = slices.DeleteFunc(j.newcomers, func(other C) bool { return other == c })
 	}
-	j.forget(c)
+	delete(j.asked, c)
 }
 
 // hear records an answer. It reports whether that is the first answer of a
@@ -60,40 +55,27 @@ func (j *joins[C]) hear(c C) (asked time.Time, isNew bool) {
 	if asked.IsZero() {
 		return asked, false
 	}
-	j.forget(c)
-	return asked, true
-}
-
-func (j *joins[C]) forget(c C) {
 	delete(j.asked, c)
-	delete(j.batch, c)
+	return asked, true
 }
 
 // ask returns the newcomers to survey now.
 func (j *joins[C]) ask(now time.Time) []C {
-	j.next = now.Add(j.interval)
+	j.next = now.Add(j.JoinInterval)
 	return j.askAll(now)
 }
 
 // askAll records that the newcomers are surveyed now, in a survey of their own
 // or in a poll, and returns them.
 func (j *joins[C]) askAll(now time.Time) []C {
-	if len(j.newcomers) == 0 {
-		return nil
-	}
-	j.batch = make(map[C]struct{}, len(j.newcomers))
 	for _, c := range j.newcomers {
 		j.asked[c] = now
-		j.batch[c] = struct{}{}
 	}
 	j.recent = append(j.recent, j.newcomers...)
 	asked := j.newcomers
 	j.newcomers = nil
 	return asked
 }
-
-// areWaited reports whether a connection of the last batch has not answered.
-func (j *joins[C]) areWaited() bool { return len(j.batch) > 0 }
 
 // areComingIn reports whether a newcomer is about to be surveyed, or has been
 // and still has time to answer.
@@ -102,19 +84,10 @@ func (j *joins[C]) areComingIn(now time.Time) bool {
 		return true
 	}
 	for len(j.recent) > 0 {
-		if asked, waits := j.asked[j.recent[0]]; waits && now.Sub(asked) < j.surveyTime {
+		if asked, waits := j.asked[j.recent[0]]; waits && now.Sub(asked) < j.SurveyTime {
 			return true
 		}
 		j.recent = j.recent[1:]
 	}
 	return false
-}
-
-// shift moves everything by the length of a stop.
-func (j *joins[C]) shift(by time.Duration) {
-	shift(&j.next, by)
-	for c, asked := range j.asked {
-		shift(&asked, by)
-		j.asked[c] = asked
-	}
 }

@@ -36,11 +36,6 @@ func TestJoinsAreAskedJoinIntervalApart(t *testing.T) {
 	}
 	j.connect("d")
 	c.expectAt(t, "due after a late survey", j.dueAt(), 43)
-	j.shift(time.Second)
-	c.expectAt(t, "due after a stop", j.dueAt(), 1043)
-	if got := j.ask(c.at(1043)); !slices.Equal(got, []string{"d"}) {
-		t.Errorf("after a stop: asked %q, want d", got)
-	}
 }
 
 // With a negative interval, newcomers are surveyed in the next poll.
@@ -55,39 +50,25 @@ func TestJoinsWithoutInterval(t *testing.T) {
 	if got := j.askAll(c.at(2000)); !slices.Equal(got, []string{"a"}) {
 		t.Errorf("the poll asked %q, want a", got)
 	}
-	if !j.areWaited() || !j.areComingIn(c.at(2299)) || !first(j.hear("a")) {
+	if !j.areComingIn(c.at(2299)) || !first(j.hear("a")) {
 		t.Error("the newcomer that the poll has asked is not waited for")
 	}
 }
 
-// Only the newcomers that were asked last are waited for.
-func TestJoinsBatch(t *testing.T) {
+// Only the first answer of a newcomer that was asked counts.
+func TestJoinsFirstAnswer(t *testing.T) {
 	c := newClock()
 	j := testJoins(20 * ms)
 	j.connect("a")
 	j.connect("b")
-	if j.areWaited() {
-		t.Error("waiting for newcomers that were not asked")
-	}
 	j.ask(c.at(0))
-	if !first(j.hear("a")) || !j.areWaited() {
-		t.Error("after one of two: not its first answer, or the other is not waited for")
-	}
-	if first(j.hear("a")) || first(j.hear("stranger")) {
-		t.Error("a second answer, or one of a stranger, is that of a newcomer")
+	if !first(j.hear("a")) || first(j.hear("a")) || first(j.hear("stranger")) {
+		t.Error("the first answer of a is not its first, or a second one or one of a stranger is")
 	}
 	j.connect("c")
 	j.ask(c.at(20))
-	if !first(j.hear("c")) || j.areWaited() {
-		t.Error("b, which was asked before, is still waited for")
-	}
-	if !first(j.hear("b")) {
-		t.Error("the late answer of b is not its first")
-	}
-	j.connect("d")
-	j.ask(c.at(40))
-	if j.askAll(c.at(50)) != nil || !j.areWaited() {
-		t.Error("a poll without newcomers ends the wait for the batch")
+	if !first(j.hear("c")) || !first(j.hear("b")) {
+		t.Error("the late answer of b, or that of c, is not its first")
 	}
 }
 
@@ -97,7 +78,7 @@ func TestJoinsForgetWhatDisconnects(t *testing.T) {
 	j.connect("a")
 	j.ask(c.at(0))
 	j.disconnect("a")
-	if j.areWaited() || first(j.hear("a")) || j.areComingIn(c.at(10)) {
+	if first(j.hear("a")) || j.areComingIn(c.at(10)) {
 		t.Error("a connection that was asked and has ended is still waited for")
 	}
 	j.connect("b")
@@ -133,9 +114,8 @@ func TestJoinsComeIn(t *testing.T) {
 		{400, func() { j.connect("b"); j.ask(c.at(400)) }, true},
 		{450, func() { j.connect("c"); j.ask(c.at(450)) }, true},
 		{500, func() { j.hear("c") }, true},
-		{600, func() { j.shift(100 * ms) }, true},
-		{799, func() {}, true},
-		{800, func() {}, false},
+		{699, func() {}, true},
+		{700, func() {}, false},
 		{900, func() { j.connect("d"); j.ask(c.at(900)); j.connect("e"); j.ask(c.at(950)) }, true},
 		{1249, func() { j.hear("d") }, true},
 		{1250, func() {}, false},

@@ -25,9 +25,9 @@ var (
 
 // Surveys and lists of joins.
 const (
-	// settleTime is how long a join waits for other newcomers that were
-	// surveyed with it. It is also the minimum interval between lists with new
-	// names on known connections, so that a burst of names makes a few lists.
+	// settleTime is how long a join waits for other newcomers. It is also the
+	// minimum interval between lists with new names, so that a burst of names
+	// makes a few lists.
 	settleTime = 5 * time.Millisecond
 
 	// The interval between lists of joins is the median time that newcomers
@@ -67,10 +67,6 @@ const (
 	massWindow = time.Second
 	massNames  = 3
 	massOfAll  = 2
-
-	// With fewer than minTrim absences it is not worth looking which names are
-	// back.
-	minTrim = 64
 
 	// afterStop is how long after a stop of the server an end may have been
 	// caused by it.

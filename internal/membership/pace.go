@@ -9,20 +9,18 @@ import (
 // once, and joins so that a burst of them makes few lists. It has no clock:
 // callers pass the time.
 type pace struct {
-	last time.Time // when the last list was published
+	last time.Time // when the last list with new names was published
 
 	// The fields below describe what has happened since the last list.
 	changed     time.Time       // the first change; zero if none
-	lastChanged time.Time       // the last change
-	names       int             // how many there are, as of the last change
+	lastAdded   time.Time       // when the last name has come; zero if none
+	names       int             // how many there were then
 	immediate   bool            // a name has left, so the change does not wait
-	joined      bool            // a newcomer has answered
 	answerTimes []time.Duration // how long newcomers took to answer, sorted
 }
 
 // join records that a newcomer has answered, and how long that took.
 func (p *pace) join(took time.Duration) {
-	p.joined = true
 	if len(p.answerTimes) < paceSample {
 		at, _ := slices.BinarySearch(p.answerTimes, took)
 		p.answerTimes = slices.Insert(p.answerTimes, at, took)
@@ -52,29 +50,37 @@ func (p *pace) interval() time.Duration {
 	return min(shortestPace+excess*names/paceNames*names/paceNames, longestPace)
 }
 
-// change records a change of the names, of which there are now so many.
-func (p *pace) change(now time.Time, names int, immediate bool) {
-	p.names, p.lastChanged = names, now
+// add records a new name. With it there are so many names.
+func (p *pace) add(now time.Time, names int) {
+	p.names, p.lastAdded = names, now
+	p.change(now)
+}
+
+// remove records that a name has left.
+func (p *pace) remove(now time.Time) {
+	p.immediate = true
+	p.change(now)
+}
+
+func (p *pace) change(now time.Time) {
 	if p.changed.IsZero() {
 		p.changed = now
 	}
-	p.immediate = p.immediate || immediate
 }
 
 // dueAt returns when a list is due, or zero if nothing has changed. The
-// argument says whether some of the last batch of newcomers have not answered.
+// argument says whether newcomers are coming in.
 func (p *pace) dueAt(waiting bool) time.Time {
 	if p.changed.IsZero() || p.immediate {
 		return p.changed
 	}
-	// If none has come for as long as they took to answer, no more follow.
-	at, soonest := p.changed, earliest(p.last.Add(p.interval()), p.lastChanged.Add(p.answerTime()))
+	at := p.changed
 	if waiting {
 		at = at.Add(settleTime)
-	} else if !p.joined {
-		soonest = p.last.Add(settleTime)
 	}
-	return latest(at, soonest)
+	// If none has come for as long as they took to answer, no more follow.
+	soonest := earliest(p.last.Add(p.interval()), p.lastAdded.Add(p.answerTime()))
+	return latest(at, latest(soonest, p.last.Add(settleTime)))
 }
 
 // isDue reports whether a list is due.
@@ -83,7 +89,12 @@ func (p *pace) isDue(now time.Time, waiting bool) bool {
 	return !at.IsZero() && !now.Before(at)
 }
 
-// published records that a list is published now.
+// published records that a list is published now. One without new names delays
+// no later one.
 func (p *pace) published(now time.Time) {
-	*p = pace{last: now, answerTimes: p.answerTimes[:0]}
+	last := p.last
+	if !p.lastAdded.IsZero() {
+		last = now
+	}
+	*p = pace{last: last, answerTimes: p.answerTimes[:0]}
 }

@@ -11,33 +11,32 @@ func TestPace(t *testing.T) {
 		names   int   // how many there are
 		changes []int // when names came
 		left    int   // when one left; 0 for never
-		joined  bool  // one of the names is a newcomer's
 		took    []int // how long newcomers took to answer
 		waiting bool  // for other newcomers
 		want    int   // -1 for never
 	}{
 		{name: "no change", want: -1},
 		{name: "no change, others are waited for", waiting: true, want: -1},
-		{name: "a newcomer", changes: []int{1002}, joined: true, want: 1002},
-		{name: "a newcomer, others are waited for", changes: []int{1002}, joined: true, waiting: true, want: 1007},
-		{name: "newcomers, others are waited for", changes: []int{1002, 1006}, joined: true, waiting: true, want: 1007},
+		{name: "a newcomer", changes: []int{1002}, want: 1005},
+		{name: "a newcomer, others are waited for", changes: []int{1002}, waiting: true, want: 1007},
+		{name: "newcomers, others are waited for", changes: []int{1002, 1006}, waiting: true, want: 1007},
 		{name: "a further name soon after a list", changes: []int{1002}, want: 1005},
 		{name: "a further name long after a list", changes: []int{1900}, want: 1900},
-		{name: "a slow newcomer soon after a list", changes: []int{1002}, joined: true, took: []int{300}, want: 1300},
-		{name: "a slow newcomer long after a list", changes: []int{1302}, joined: true, took: []int{300}, want: 1302},
-		{name: "slow newcomers, others are waited for", changes: []int{1298}, joined: true, took: []int{300}, waiting: true, want: 1303},
-		{name: "a slow newcomer among fast ones", changes: []int{1002}, joined: true, took: []int{5000, 1, 2}, want: 1002},
-		{name: "a slow newcomer and a fast one", changes: []int{1002}, joined: true, took: []int{5000, 49}, want: 1002},
-		{name: "a fast newcomer among slow ones", changes: []int{1002}, joined: true, took: []int{50, 1, 70}, want: 1050},
-		{name: "very slow newcomers", changes: []int{1002}, joined: true, took: []int{5000, 5000}, want: 2000},
-		{name: "a slow newcomer to a list of usual length", names: 1000, changes: []int{1002}, joined: true, took: []int{300}, want: 1300},
-		{name: "slow newcomers to a long list, none for a while", names: 2000, changes: []int{1002}, joined: true, took: []int{300}, want: 1302},
-		{name: "slow newcomers to a long list", names: 2000, changes: []int{1002, 1900}, joined: true, took: []int{300}, want: 2050},
-		{name: "slow newcomers to a very long list", names: MaxTotalNames, changes: []int{1002, 3900}, joined: true, took: []int{300}, want: 4000},
-		{name: "very slow newcomers to a long list", names: 1200, changes: []int{1002, 1900}, joined: true, took: []int{5000}, want: 2418},
-		{name: "newcomers to a very long list that are hardly slow", names: 10000, changes: []int{1002, 1120}, joined: true, took: []int{51}, want: 1150},
-		{name: "a fast newcomer to a long list", names: 4000, changes: []int{1002}, joined: true, took: []int{49}, want: 1002},
-		{name: "a slow newcomer and a leave", changes: []int{1002}, left: 1003, joined: true, took: []int{5000}, want: 1002},
+		{name: "a slow newcomer soon after a list", changes: []int{1002}, took: []int{300}, want: 1300},
+		{name: "a slow newcomer long after a list", changes: []int{1302}, took: []int{300}, want: 1302},
+		{name: "slow newcomers, others are waited for", changes: []int{1298}, took: []int{300}, waiting: true, want: 1303},
+		{name: "a slow newcomer among fast ones", changes: []int{1002}, took: []int{5000, 1, 2}, want: 1005},
+		{name: "a slow newcomer and a fast one", changes: []int{1002}, took: []int{5000, 49}, want: 1005},
+		{name: "a fast newcomer among slow ones", changes: []int{1002}, took: []int{50, 1, 70}, want: 1050},
+		{name: "very slow newcomers", changes: []int{1002}, took: []int{5000, 5000}, want: 2000},
+		{name: "a slow newcomer to a list of usual length", names: 1000, changes: []int{1002}, took: []int{300}, want: 1300},
+		{name: "slow newcomers to a long list, none for a while", names: 2000, changes: []int{1002}, took: []int{300}, want: 1302},
+		{name: "slow newcomers to a long list", names: 2000, changes: []int{1002, 1900}, took: []int{300}, want: 2050},
+		{name: "slow newcomers to a very long list", names: MaxTotalNames, changes: []int{1002, 3900}, took: []int{300}, want: 4000},
+		{name: "very slow newcomers to a long list", names: 1200, changes: []int{1002, 1900}, took: []int{5000}, want: 2418},
+		{name: "newcomers to a very long list that are hardly slow", names: 10000, changes: []int{1002, 1120}, took: []int{51}, want: 1150},
+		{name: "a fast newcomer to a long list", names: 4000, changes: []int{1002}, took: []int{49}, want: 1005},
+		{name: "a slow newcomer and a leave", changes: []int{1002}, left: 1003, took: []int{5000}, want: 1002},
 		{name: "a name has left", left: 1002, want: 1002},
 		{name: "a name has left, others are waited for", left: 1002, waiting: true, want: 1002},
 		{name: "a name has left after others came", changes: []int{1001}, left: 1003, waiting: true, want: 1001},
@@ -46,12 +45,11 @@ func TestPace(t *testing.T) {
 			c := newClock()
 			p := pace{last: c.at(1000)}
 			for _, at := range test.changes {
-				p.change(c.at(at), test.names, false)
+				p.add(c.at(at), test.names)
 			}
 			if test.left > 0 {
-				p.change(c.at(test.left), test.names, true)
+				p.remove(c.at(test.left))
 			}
-			p.joined = test.joined
 			for _, took := range test.took {
 				p.join(time.Duration(took) * ms)
 			}
@@ -67,15 +65,30 @@ func TestPace(t *testing.T) {
 func TestPaceForgetsChangesThatArePublished(t *testing.T) {
 	c := newClock()
 	p := pace{last: c.at(1000)}
-	p.change(c.at(1002), 1, true)
-	p.joined = true
+	p.add(c.at(1002), 1)
+	p.remove(c.at(1002))
 	p.published(c.at(1002))
 	c.expectAt(t, "due without a change", p.dueAt(false), -1)
 	if p.isDue(c.at(1e6), false) {
 		t.Error("due without a change")
 	}
-	p.change(c.at(1003), 1, false)
+	p.add(c.at(1003), 1)
 	c.expectAt(t, "due for a further name", p.dueAt(false), 1007)
+}
+
+// A list without new names delays no join.
+func TestPaceOfJoinsAfterLeaves(t *testing.T) {
+	c := newClock()
+	p := pace{last: c.at(1000)}
+	p.remove(c.at(1500))
+	p.published(c.at(1500))
+	p.join(300 * ms)
+	p.add(c.at(1510), 1)
+	c.expectAt(t, "due for a newcomer", p.dueAt(false), 1510)
+	p.published(c.at(1510))
+	p.join(300 * ms)
+	p.add(c.at(1530), 2)
+	c.expectAt(t, "due for the next one", p.dueAt(false), 1810)
 }
 
 // Publishing a list forgets how long the newcomers took. At most paceSample of

@@ -62,7 +62,7 @@ func TestMassSilence(t *testing.T) {
 	for _, test := range []played{
 		{"three for 8 s", 10, Config{}, "11500 hang 0-2; 19500 wake 0-2", nil},
 		{"three for 30 s", 10, Config{}, "11500 hang 0-2; 41999 wake 0-2", nil},
-		{"three for longer", 10, Config{}, "11500 hang 0-2; 42001 wake 0-2", []string{"42000 " + three, "42005 +0 +1 +2"}},
+		{"three for longer", 10, Config{}, "11500 hang 0-2; 42001 wake 0-2", []string{"42000 " + three, "42001 +0 +1 +2"}},
 		{"three, twice", 10, Config{}, "11500 hang 0-2; 41999 wake 0-2; 60000 hang 0-2; 89000 wake 0-2", nil},
 		{"three, but one is back", 10, Config{}, "11500 hang 0-2; 20000 wake 0", []string{"42000 -1 -2"}},
 		{"all for 30 s", 10, Config{}, "11500 hang 0-9; 41999 wake 0-9", nil},

@@ -5,7 +5,7 @@ import "time"
 // poll decides when a survey of all connections begins and ends. It has no
 // clock: callers pass the time.
 type poll struct {
-	surveyTime, recvDeadline, pollTime time.Duration
+	Config
 
 	next       time.Time // when the next poll begins; not used while one runs
 	running    bool
@@ -14,12 +14,7 @@ type poll struct {
 	grace      time.Time // extended end of the poll; zero if not extended
 }
 
-func newPoll(c Config, now time.Time) poll {
-	return poll{
-		surveyTime: c.SurveyTime, recvDeadline: c.RecvDeadline, pollTime: c.PollTime,
-		next: now.Add(c.PollTime),
-	}
-}
+func newPoll(c Config, now time.Time) poll { return poll{Config: c, next: now.Add(c.PollTime)} }
 
 // isDue reports whether a poll has to begin or to end.
 func (p *poll) isDue(now time.Time) bool { return !now.Before(p.dueAt()) }
@@ -33,7 +28,7 @@ func (p *poll) dueAt() time.Time {
 	case !p.grace.IsZero():
 		return p.grace
 	}
-	return earliest(p.start.Add(p.surveyTime), p.lastAnswer.Add(p.recvDeadline))
+	return earliest(p.start.Add(p.SurveyTime), p.lastAnswer.Add(p.RecvDeadline))
 }
 
 func (p *poll) begin(now time.Time) {
@@ -49,27 +44,13 @@ func (p *poll) extend(now time.Time) bool {
 	if !p.grace.IsZero() || now.Sub(p.dueAt()) <= lateAfter {
 		return false
 	}
-	p.grace = now.Add(min(p.surveyTime, graceTime))
+	p.grace = now.Add(min(p.SurveyTime, graceTime))
 	return true
 }
 
 func (p *poll) end(now time.Time) {
 	p.running = false
-	p.next = now.Add(p.pollTime)
-}
-
-// shift moves everything by the length of a stop.
-func (p *poll) shift(by time.Duration) {
-	for _, at := range []*time.Time{&p.next, &p.start, &p.lastAnswer, &p.grace} {
-		shift(at, by)
-	}
-}
-
-// shift moves a time, unless it is zero.
-func shift(at *time.Time, by time.Duration) {
-	if !at.IsZero() {
-		*at = at.Add(by)
-	}
+	p.next = now.Add(p.PollTime)
 }
 
 func earliest(a, b time.Time) time.Time {

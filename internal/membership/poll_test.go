@@ -1,9 +1,6 @@
 package membership
 
-import (
-	"testing"
-	"time"
-)
+import "testing"
 
 func testPoll(c clock) poll {
 	return newPoll(Config{SurveyTime: 300 * ms, RecvDeadline: 100 * ms, PollTime: 2000 * ms}, c.at(0))
@@ -78,19 +75,4 @@ func TestPollGraceIsAtMostSurveyTime(t *testing.T) {
 	p.begin(c.at(2000))
 	p.extend(c.at(3000))
 	c.expectAt(t, "its end with grace", p.dueAt(), 3080)
-}
-
-// A stop moves the beginning and the end of a poll.
-func TestPollIsMoved(t *testing.T) {
-	c := newClock()
-	p := testPoll(c)
-	p.shift(500 * ms)
-	c.expectAt(t, "its beginning", p.dueAt(), 2500)
-	p.begin(c.at(2500))
-	p.lastAnswer = c.at(2590)
-	p.shift(time.Second)
-	c.expectAt(t, "its end", p.dueAt(), 3690)
-	p.extend(c.at(3800))
-	p.shift(time.Second)
-	c.expectAt(t, "its end with grace", p.dueAt(), 5000)
 }

@@ -22,7 +22,7 @@ type roster[C comparable] struct {
 	dirty map[string]struct{} // names that may have come or gone since
 
 	poll    int // the number of the last poll
-	unheard int // connections and names that have not answered it
+	unheard int // names on connections that have not answered it
 
 	overdueAt time.Time // when a silence that may end then is too long; zero if none
 }
@@ -30,7 +30,6 @@ type roster[C comparable] struct {
 // member is the state of a connection.
 type member struct {
 	host    string // the remote host
-	heardIn int    // the last poll that it answered or in which it came
 	names   map[string]*presence
 	checked bool // an answer is being checked, so later ones are not read yet
 
@@ -59,9 +58,9 @@ func newRoster[C comparable]() roster[C] {
 	return roster[C]{conns: make(map[C]*member), names: make(map[string]*entry), list: []string{}, dirty: make(map[string]struct{})}
 }
 
-// connect adds a connection. It owes no answer to the running poll.
+// connect adds a connection.
 func (r *roster[C]) connect(c C, host string) {
-	r.conns[c] = &member{host: host, heardIn: r.poll, names: make(map[string]*presence)}
+	r.conns[c] = &member{host: host, names: make(map[string]*presence)}
 }
 
 // disconnect removes a connection. It returns the names that no other
@@ -70,9 +69,6 @@ func (r *roster[C]) disconnect(c C) (ended []string) {
 	m := r.conns[c]
 	if m == nil {
 		return nil
-	}
-	if m.heardIn != r.poll {
-		r.unheard--
 	}
 	for name, p := range m.names {
 		if r.withdraw(m, name, p) {
@@ -105,7 +101,6 @@ func (r *roster[C]) hear(c C, name string, now time.Time, took time.Duration) (i
 		return false, nil
 	}
 	m.checked = false
-	r.heard(m)
 	p := m.names[name]
 	switch {
 	case p != nil:
@@ -135,7 +130,6 @@ func (r *roster[C]) check(c C, name string, now time.Time) {
 		return
 	}
 	m.checked = true
-	r.heard(m)
 	if p := m.names[name]; p != nil {
 		r.answered(p, now)
 	}
@@ -154,13 +148,6 @@ func (r *roster[C]) announces(c C, name string) bool {
 	return m != nil && m.names[name] != nil
 }
 
-func (r *roster[C]) heard(m *member) {
-	if m.heardIn != r.poll {
-		m.heardIn = r.poll
-		r.unheard--
-	}
-}
-
 func (r *roster[C]) answered(p *presence, now time.Time) {
 	if p.heardIn != r.poll {
 		p.heardIn = r.poll
@@ -169,17 +156,15 @@ func (r *roster[C]) answered(p *presence, now time.Time) {
 	p.answers(now)
 }
 
-// startPoll begins a poll, which all connections and names owe an answer, except
-// those that wait for a check.
+// startPoll begins a poll, which all names owe an answer, except those that wait
+// for a check.
 func (r *roster[C]) startPoll(now time.Time) {
 	last := r.poll
 	r.poll++
 	r.unheard = 0
 	for _, m := range r.conns {
-		if m.checked {
-			m.heardIn = r.poll
-		} else {
-			r.unheard += 1 + len(m.names)
+		if !m.checked {
+			r.unheard += len(m.names)
 		}
 		for _, p := range m.names {
 			switch {
@@ -272,14 +257,3 @@ func (r *roster[C]) sorted() []string {
 
 // all returns the connections in no particular order.
 func (r *roster[C]) all() []C { return slices.Collect(maps.Keys(r.conns)) }
-
-// shift moves the beginnings of all silences by the length of a stop.
-func (r *roster[C]) shift(by time.Duration) {
-	shift(&r.overdueAt, by)
-	for _, m := range r.conns {
-		shift(&m.dropped.asked, by)
-		for _, p := range m.names {
-			shift(&p.asked, by)
-		}
-	}
-}

@@ -22,8 +22,13 @@ type Schedule[C comparable] struct {
 	pace       pace
 	start      start
 	limit      int       // polls that a silent client may miss
-	wakeAt     time.Time // when to call Next again
 	arrived    time.Time // when something last came in
+
+	// All times inside are running time: those of callers without the time for
+	// which the process was stopped.
+	stopped time.Duration
+	wakeAt  time.Time // when to call Next again
+
 	handshakes Handshakes
 }
 
@@ -60,22 +65,23 @@ func New[C comparable](c Config, now time.Time) *Schedule[C] {
 // and has not passed for anything else. Woke returns the length of the stop, or
 // zero if there was none.
 func (s *Schedule[C]) Woke(now time.Time) (stopped time.Duration) {
-	late := now.Sub(s.wakeAt)
+	late := s.running(now).Sub(s.wakeAt)
 	if late <= stopTime {
 		return 0
 	}
-	s.roster.shift(late)
-	s.poll.shift(late)
-	s.joins.shift(late)
-	s.departures.stop(now, late)
-	s.start.stop(now, late)
+	s.stopped += late
+	s.departures.stopped = s.wakeAt
+	s.start.stop(s.wakeAt)
 	return late
 }
+
+// running returns the running time at a time.
+func (s *Schedule[C]) running(at time.Time) time.Time { return at.Add(-s.stopped) }
 
 // Connect records a new connection from a remote host. The host is empty if
 // that is unknown.
 func (s *Schedule[C]) Connect(c C, host string, now time.Time) {
-	s.arrived = now
+	s.arrived = s.running(now)
 	s.roster.connect(c, host)
 	s.joins.connect(c)
 }
@@ -84,12 +90,13 @@ func (s *Schedule[C]) Connect(c C, host string, now time.Time) {
 func (s *Schedule[C]) Disconnect(c C, now time.Time) {
 	s.joins.disconnect(c)
 	listed := len(s.roster.names)
-	s.departures.end(s.roster.disconnect(c), listed, now)
+	s.departures.end(s.roster.disconnect(c), listed, s.running(now))
 	s.countAnnounced()
 }
 
 // Hear records an answer. It returns an error if the name exceeds a limit.
 func (s *Schedule[C]) Hear(c C, name string, now time.Time) error {
+	now = s.running(now)
 	var took time.Duration
 	if asked, isNew := s.joins.hear(c); isNew {
 		took = now.Sub(asked)
@@ -104,7 +111,7 @@ func (s *Schedule[C]) Hear(c C, name string, now time.Time) error {
 		s.departures.announce(name, now)
 	}
 	if len(s.roster.names) > listed {
-		s.pace.change(now, len(s.roster.names), false)
+		s.pace.add(now, len(s.roster.names))
 	}
 	return err
 }
@@ -113,13 +120,15 @@ func (s *Schedule[C]) Hear(c C, name string, now time.Time) error {
 // its client has said so or may not announce it.
 func (s *Schedule[C]) Leave(c C, name string, now time.Time) {
 	if s.roster.leave(c, name) {
-		s.left(now)
+		s.left(s.running(now))
 	}
 }
 
 // Check records that an answer of a connection is being checked. Nothing else
 // of the connection is read until Hear, Leave or CheckEnded.
-func (s *Schedule[C]) Check(c C, name string, now time.Time) { s.roster.check(c, name, now) }
+func (s *Schedule[C]) Check(c C, name string, now time.Time) {
+	s.roster.check(c, name, s.running(now))
+}
 
 // CheckEnded records that the answer that was being checked is dropped.
 func (s *Schedule[C]) CheckEnded(c C) { s.roster.checkEnded(c) }
@@ -139,7 +148,7 @@ func (s *Schedule[C]) NeedsHandshakes() bool {
 
 // left records that a name has left the list.
 func (s *Schedule[C]) left(now time.Time) {
-	s.pace.change(now, len(s.roster.names), true)
+	s.pace.remove(now)
 	s.countAnnounced()
 }
 
@@ -150,6 +159,8 @@ func (s *Schedule[C]) countAnnounced() {
 // Next returns what is due, and when to call it again if nothing happens
 // before.
 func (s *Schedule[C]) Next(now time.Time) (do Actions[C], wake time.Time) {
+	at := now
+	now = s.running(at)
 	if !s.poll.running && s.poll.isDue(now) {
 		do.Poll = true
 		s.poll.begin(now)
@@ -159,29 +170,25 @@ func (s *Schedule[C]) Next(now time.Time) (do Actions[C], wake time.Time) {
 	if s.poll.running && (s.roster.unheard == 0 || s.poll.isDue(now) && !s.poll.extend(now)) {
 		s.endPoll(now, &do)
 	}
-	if at := s.roster.overdueAt; !at.IsZero() && !now.Before(at) && s.roster.dropSilent(now, s.limit, maxSilence) {
+	if due := s.roster.overdueAt; !due.IsZero() && !now.Before(due) && s.roster.dropSilent(now, s.limit, maxSilence) {
 		s.left(now)
 	}
 	if s.joins.isDue(now) {
 		do.Survey = s.joins.ask(now)
 	}
-	comingIn := s.AreComingIn(now)
+	comingIn := s.AreComingIn(at)
 	var departed []string
 	departed, do.Returned = s.departures.due(now, comingIn)
 	for _, name := range departed {
 		s.roster.remove(name)
 		s.left(now)
 	}
-	completes := s.start.isDue(now, comingIn)
-	if completes {
-		s.start.complete = true
-	}
-	if completes || s.pace.isDue(now, s.joins.areWaited()) {
+	if s.start.completes(now, comingIn) || s.pace.isDue(now, s.joins.areComingIn(now)) {
 		s.pace.published(now)
 		do.Publish = true
 	}
 	s.wakeAt = earliest(s.nextDue(now), now.Add(tick))
-	return do, s.wakeAt
+	return do, s.wakeAt.Add(s.stopped)
 }
 
 func (s *Schedule[C]) endPoll(now time.Time, do *Actions[C]) {
@@ -197,7 +204,7 @@ func (s *Schedule[C]) endPoll(now time.Time, do *Actions[C]) {
 // for clients that are coming in is looked at again after checkTime.
 func (s *Schedule[C]) nextDue(now time.Time) time.Time {
 	at := s.poll.dueAt()
-	for _, due := range []time.Time{s.roster.overdueAt, s.joins.dueAt(), s.pace.dueAt(s.joins.areWaited())} {
+	for _, due := range []time.Time{s.roster.overdueAt, s.joins.dueAt(), s.pace.dueAt(s.joins.areComingIn(now))} {
 		if !due.IsZero() {
 			at = earliest(at, due)
 		}
@@ -218,14 +225,16 @@ func (s *Schedule[C]) nextDue(now time.Time) time.Time {
 // first time, and wait for this server.
 func (s *Schedule[C]) AreComingIn(now time.Time) bool {
 	// This comes first, since it forgets newcomers whose time is over.
-	newcomers := s.joins.areComingIn(now)
+	newcomers := s.joins.areComingIn(s.running(now))
 	h := s.handshakes
 	return newcomers || h.Waiting || !h.Late.IsZero() && now.Sub(h.Late) < herdTime
 }
 
 // Arrived returns when something last came in: a connection, a handshake, or a
-// name that no other connection announces. It is zero if nothing has.
-func (s *Schedule[C]) Arrived() time.Time { return latest(s.arrived, s.handshakes.Began) }
+// name that no other connection announces. It is long ago if nothing has.
+func (s *Schedule[C]) Arrived() time.Time {
+	return latest(s.arrived.Add(s.stopped), s.handshakes.Began)
+}
 
 // IsComplete reports whether the list is complete: clients that were there
 // before the server started have had time to return.

@@ -95,7 +95,8 @@ func TestJoins(t *testing.T) {
 	s.expect(2122, "wake 2127") // the list waits for 4, but not long
 	s.expect(2127, "publish a b c; wake 4000")
 	s.hear(2130, 4, "d")
-	s.expect(2130, "publish a b c d; wake 4000")
+	s.expect(2130, "wake 2132")
+	s.expect(2132, "publish a b c d; wake 4000")
 }
 
 // With a negative JoinInterval, the first list has those asked in the first
@@ -109,7 +110,7 @@ func TestJoinsInPolls(t *testing.T) {
 	s.expect(2001, "wake 2006")
 	s.expect(2006, "publish incomplete a; wake 2026")
 	s.hear(2900, 2, "b")
-	s.expect(2900, "publish a b; wake 4900")
+	s.expect(2900, "publish a b; wake 4000")
 }
 
 // Names that follow each other on a known connection, as from a device, do not
@@ -174,8 +175,8 @@ func TestNewcomersThatLeaveAreForgotten(t *testing.T) {
 	s.expect(2106, "wake 4000")
 	s.end(2106, 2)
 	s.expect(2120, "wake 4000")
-	if j := s.joins; len(j.asked)+len(j.batch)+len(j.newcomers) != 0 {
-		t.Errorf("still remembered: asked %v, batch %v, newcomers %v", j.asked, j.batch, j.newcomers)
+	if j := s.joins; len(j.asked)+len(j.newcomers) != 0 {
+		t.Errorf("still remembered: asked %v, newcomers %v", j.asked, j.newcomers)
 	}
 }
 

@@ -18,14 +18,15 @@ func newStart(c Config, now time.Time) start {
 
 // stop records that the server was stopped until now. Clients may have given it
 // up, and are given time to return.
-func (s *start) stop(now time.Time, by time.Duration) {
-	shift(&s.latest, by)
+func (s *start) stop(now time.Time) {
 	s.at = earliest(now.Add(s.returnTime), s.latest)
 }
 
-// isDue reports whether the list becomes complete now.
-func (s *start) isDue(now time.Time, comingIn bool) bool {
-	return !s.complete && !now.Before(s.at) && (!comingIn || !now.Before(s.latest))
+// completes reports whether the list becomes complete now.
+func (s *start) completes(now time.Time, comingIn bool) bool {
+	was := s.complete
+	s.complete = was || !now.Before(s.at) && (!comingIn || !now.Before(s.latest))
+	return s.complete != was
 }
 
 // dueAt returns when the list may become complete, or zero if it is.

@@ -19,6 +19,9 @@ func TestEndsAfterAStop(t *testing.T) {
 		{"two seconds later", 10, rare, "11000 stop 900; 13900 break 3", []string{"13920 -3"}},
 		{"after a shorter stop", 10, rare, "11000 stop 500; 11500 break 3", []string{"11520 -3"}},
 		{"back in time", 10, rare, "11000 stop 900; 11900 break 3; 16899 join 3", nil},
+		{"the only one", 1, rare, "11000 stop 900; 11900 break 0", []string{"16900 -0"}},
+		{"all of two", 2, rare, "11000 stop 900; 11900 break 0 1", []string{"46900 -0 -1"}},
+		{"the last one", 2, rare, "11000 break 0; 11050 stop 900; 12200 break 1", []string{"11020 -0", "47200 -1"}},
 		{"all, and one is back", 4, rare, "11000 stop 30000; 41000 break 0-3; 42000 join 0", []string{"47000 -1 -2 -3"}},
 		{"gathered before", 10, rare, "10990 break 3; 10995 stop 5000; 15000 break 4", []string{"20975 -3", "20995 -4"}},
 		{
