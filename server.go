@@ -229,8 +229,13 @@ func (s *DiscoveryServer) run(ctx context.Context, plan *membership.Schedule[*re
 		}
 		do, wake := plan.Next(now)
 		s.act(do, plan, now)
-		s.publisher.keepBeat(now, standingOf(plan, now))
-		timer.Reset(time.Until(earliest(wake, s.publisher.wakeAt)))
+		st := standingOf(plan, now)
+		s.publisher.keepBeat(now, st)
+		wake = earliest(wake, s.publisher.wakeAt)
+		if waiting && st.comingIn {
+			wake = earliest(wake, looked.Add(handshakesTime)) // they may be over
+		}
+		timer.Reset(time.Until(wake))
 	}
 }
 
