@@ -13,6 +13,7 @@ import (
 // An attempt to connect to a machine that does not answer ends before its system
 // would send a third SYN.
 func TestConnectTime(t *testing.T) {
+	t.Parallel()
 	fd, err := syscall.Socket(syscall.AF_INET, syscall.SOCK_STREAM, 0)
 	if err != nil {
 		t.Fatal(err)

@@ -49,6 +49,7 @@ func (h *hung) hang() {
 // More clients than there are processors hang in their own callbacks. Others in
 // the same process connect meanwhile, and all of them can end.
 func TestClientCallbacksThatHang(t *testing.T) {
+	t.Parallel()
 	for name, set := range map[string]func(*tls.Config, *hung){
 		"VerifyConnection": func(c *tls.Config, h *hung) {
 			c.VerifyConnection = func(tls.ConnectionState) error { h.hang(); return nil }
@@ -99,6 +100,7 @@ func TestClientCallbacksThatHang(t *testing.T) {
 
 // The same on a server.
 func TestServerCallbacksThatHang(t *testing.T) {
+	t.Parallel()
 	for name, set := range map[string]func(*tls.Config, func(name string)){
 		"GetCertificate": func(c *tls.Config, called func(name string)) {
 			cert := &c.Certificates[0]

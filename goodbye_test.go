@@ -79,6 +79,7 @@ func TestGoodbyeOnTheWire(t *testing.T) {
 // A goodbye arrives over every transport. If most clients were lost, the list
 // would become incomplete.
 func TestGoodbyeOverEachTransport(t *testing.T) {
+	t.Parallel()
 	for _, scheme := range []string{"tcp", "tls+tcp", "ipc", "inproc"} {
 		t.Run(scheme, func(t *testing.T) {
 			opt, dialer := quickOptions, quiet

@@ -30,6 +30,7 @@ import (
 var quickOptions = gopherdiscovery.Options{
 	SurveyTime: 10 * time.Second,
 	PollTime:   50 * time.Millisecond,
+	ReturnTime: 500 * time.Millisecond,
 	Logger:     slog.New(slog.DiscardHandler),
 }
 

@@ -47,6 +47,7 @@ func TestStockClientWithOurServer(t *testing.T) {
 }
 
 func TestOurClientWithStockServer(t *testing.T) {
+	t.Parallel()
 	for _, scheme := range []string{"tcp", "ipc", "inproc"} {
 		t.Run(scheme, func(t *testing.T) {
 			survey, pubsub := twoURLs(t, scheme)
@@ -170,6 +171,7 @@ func TestNanomsgAndNNGPeers(t *testing.T) {
 }
 
 func TestNanomsgAndNNGServers(t *testing.T) {
+	t.Parallel()
 	if testing.Short() {
 		t.Skip("takes seconds")
 	}
