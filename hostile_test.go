@@ -217,7 +217,9 @@ func TestHostileRespondents(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes seconds")
 	}
-	server := startServer(t, quickOptions)
+	opt := quickOptions
+	opt.PollTime = 5 * time.Second // in which a flood is counted
+	server := startServer(t, opt)
 	survey, _ := server.URLs()
 	announce(t, server, "good")
 	before := measure()
