@@ -136,7 +136,7 @@ func TestAnnounceBadArguments(t *testing.T) {
 func TestAnnounceEnvironment(t *testing.T) {
 	t.Parallel()
 	server, pubsub := startServer(t)
-	variables := []string{"GOPHERDISCOVERY_SERVER=" + server, "GOPHERDISCOVERY_NAME=" + announced}
+	variables := []string{"GOPHERDISCOVERY_ANNOUNCE_SERVER=" + server, "GOPHERDISCOVERY_ANNOUNCE_NAME=" + announced}
 	p := startCommand(t, "announce", slices.Concat(variables, []string{"--", "sleep", "1000"})...)
 	clitest.AwaitList(t, clitest.Quiet, pubsub, announced)
 	p.Signal(syscall.SIGTERM)

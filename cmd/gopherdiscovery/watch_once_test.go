@@ -93,7 +93,7 @@ func TestWatchBadFlags(t *testing.T) {
 		{[]string{"-min", "1"}, "-min needs -template or a command"},
 		{[]string{"-wait", "1s"}, "-wait needs -template or a command"},
 		{[]string{"-exec-timeout", "1s"}, "-exec-timeout needs -template or a command"},
-		{[]string{"GOPHERDISCOVERY_MIN=1"}, "-min needs -template or a command"},
+		{[]string{"GOPHERDISCOVERY_WATCH_MIN=1"}, "-min needs -template or a command"},
 		{[]string{"-template", spec, "-min", "-1"}, "-min -1"},
 		{[]string{"-template", spec, "-timeout", "0s"}, "-timeout 0s"},
 		{[]string{"-template", spec, "-exec-timeout", "0s"}, "-exec-timeout 0s"},
@@ -111,8 +111,8 @@ func TestWatchFlagsOfTheEnvironment(t *testing.T) {
 	t.Parallel()
 	_, pubsub := startServer(t, "http://10.0.0.2:80")
 	spec, file := templateOf(t, addresses)
-	_, stderr, code := startCommand(t, "watch", "GOPHERDISCOVERY_TEMPLATE="+spec, "GOPHERDISCOVERY_EXEC=echo exec", "GOPHERDISCOVERY_ONCE=true",
-		"GOPHERDISCOVERY_WAIT=1s:2s", "GOPHERDISCOVERY_EXEC_TIMEOUT=1m", "GOPHERDISCOVERY_PUBSUB="+pubsub).Wait()
+	_, stderr, code := startCommand(t, "watch", "GOPHERDISCOVERY_WATCH_TEMPLATE="+spec, "GOPHERDISCOVERY_WATCH_EXEC=echo exec", "GOPHERDISCOVERY_WATCH_ONCE=true",
+		"GOPHERDISCOVERY_WATCH_WAIT=1s:2s", "GOPHERDISCOVERY_WATCH_EXEC_TIMEOUT=1m", "GOPHERDISCOVERY_CHECK=false", "GOPHERDISCOVERY_ANNOUNCE_CHECK=http://a/", "GOPHERDISCOVERY_WATCH_PUBSUB="+pubsub).Wait()
 	if code != 0 || !strings.HasSuffix(stderr, "exec\n") {
 		t.Errorf("exit code %d, stderr %q, want 0 and exec", code, stderr)
 	}
