@@ -115,7 +115,7 @@ func TestAnnounceBadArguments(t *testing.T) {
 	for _, test := range []struct{ args, want string }{
 		{"-name a", "no command"},
 		{"-- echo", "-name"},
-		{"-name a|b -- echo", `"a|b"`},
+		{"-name a|b -- echo", `gopherdiscovery: invalid service name: -name "a|b"`},
 		{"-name a -server nonsense -- echo", `"nonsense"`},
 		{"-name a -check nonsense -- echo", `-check "nonsense"`},
 		{"-name a -check http:///health -- echo", "-check"},
