@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/dahernan/gopherdiscovery/cmd/gopherdiscovery/internal/peer"
@@ -23,10 +25,12 @@ type action struct {
 	*watcher
 	logger *slog.Logger
 
+	reread atomic.Pointer[render.Set] // takes the place of templates in the next act
+
 	unusable map[string]bool // what was wrong with names of the list before
 	waiting  bool            // the list before had fewer than -min
 	due      bool            // the files are good news, and -exec has not succeeded since
-	before   []string        // the list before, for the command
+	before   []string        // the list before, for the command; nil before the first
 }
 
 func (w *watcher) action(logger *slog.Logger) *action { return &action{watcher: w, logger: logger} }
@@ -67,6 +71,9 @@ func (a *action) actAndLog(list []string) (again bool) {
 // whether it is worth to repeat that. An -exec that is due runs even if nothing
 // can come of this list.
 func (a *action) act(list []string) (again bool, err error) {
+	if reread := a.reread.Swap(nil); reread != nil {
+		a.templates = reread
+	}
 	peers, count := []peer.Peer(nil), len(list)
 	if a.templates != nil {
 		peers = a.usable(list)
@@ -84,7 +91,7 @@ func (a *action) act(list []string) (again bool, err error) {
 			return true, err
 		}
 	}
-	if len(a.command) > 0 {
+	if len(a.command) > 0 && (a.before == nil || !slices.Equal(a.before, list)) {
 		return false, a.tell(list)
 	}
 	return false, nil

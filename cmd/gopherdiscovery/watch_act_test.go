@@ -206,6 +206,31 @@ func TestWatchKilled(t *testing.T) {
 	wantFile(t, file, "good:1\n")
 }
 
+func TestWatchHangup(t *testing.T) {
+	t.Parallel()
+	_, pubsub := startServer(t, "http://10.0.0.2:80")
+	spec, file := templateOf(t, addresses)
+	source, _, _ := strings.Cut(spec, ":")
+	p := startCommand(t, "watch", "-pubsub", pubsub, "-template", spec, "-exec", "echo exec", "--", "echo", "command")
+	p.Stderr.Await(`^exec\ncommand\n`)
+	hangup := func(text, logged string) {
+		t.Helper()
+		if err := os.WriteFile(source, []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		p.Signal(syscall.SIGHUP)
+		p.Stderr.Await(logged)
+	}
+	hangup("{{nonsense}}", `level=WARN msg="SIGHUP: keeping what was in the files before" error="invalid template .*nonsense`)
+	wantFile(t, file, "10.0.0.2:80\n")
+	hangup("{{len .Peers}}", `(?s)level=INFO msg="SIGHUP: the files were read again".*?^exec\n`)
+	wantFile(t, file, "1")
+	p.Signal(syscall.SIGTERM)
+	if _, stderr, _ := p.Wait(); strings.Count(stderr, "command\n") != 1 {
+		t.Errorf("the command ran again without a change:\n%s", stderr)
+	}
+}
+
 func TestWatchExecTakesTooLong(t *testing.T) {
 	t.Parallel()
 	server, pubsub := startServer(t)

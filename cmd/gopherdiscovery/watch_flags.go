@@ -38,7 +38,7 @@ var (
 
 func newWatcher(flags *cli.Flags) *watcher {
 	w := new(watcher)
-	flags.Func("template", "write the file DST from the template SRC at each change; `SRC:DST`, may be given more than once", func(spec string) error {
+	flags.Func("template", "write the file DST from the template SRC at each change; `SRC:DST`, may be given more than once; SIGHUP reads SRC again", func(spec string) error {
 		w.specs = append(w.specs, spec)
 		return nil
 	})
@@ -117,6 +117,21 @@ func (w *watcher) watch(ctx context.Context, flags *cli.Flags, dialer *gopherdis
 		_, err = a.act(list)
 		return err
 	}
+	again := make(chan struct{}, 1)
+	if w.templates != nil {
+		flags.OnHangup(func() error {
+			templates, err := render.ParseSet(w.specs)
+			if err != nil {
+				return err
+			}
+			a.reread.Store(templates)
+			select {
+			case again <- struct{}{}:
+			default: // that has not been done yet, and will find these
+			}
+			return nil
+		})
+	}
 	if !w.dry {
 		flags.Daemon()
 	}
@@ -125,6 +140,6 @@ func (w *watcher) watch(ctx context.Context, flags *cli.Flags, dialer *gopherdis
 		return err
 	}
 	defer sub.Close()
-	follow.Follower{Act: a.actAndLog, Quiet: w.quiet, Timeout: w.timeout}.Run(sub)
+	follow.Follower{Act: a.actAndLog, Again: again, Quiet: w.quiet, Timeout: w.timeout}.Run(sub)
 	return nil
 }
