@@ -10,7 +10,9 @@ require (
 	github.com/dahernan/gopherdiscovery v0.0.0
 	github.com/dahernan/gopherdiscovery/internal/cli v0.0.0
 	github.com/envoyproxy/go-control-plane/envoy v1.37.0
+	github.com/moby/sys/mountinfo v0.7.2
 	github.com/peterbourgon/ff/v3 v3.4.0
+	github.com/pkg/xattr v0.4.12
 	github.com/prometheus/client_golang v1.24.1
 	go.uber.org/goleak v1.3.0
 	go.yaml.in/yaml/v3 v3.0.4

@@ -115,7 +115,7 @@ func TestAnnounceBadArguments(t *testing.T) {
 	for _, test := range []struct{ args, want string }{
 		{"-name a", "no command"},
 		{"-- echo", "-name"},
-		{"-name a|b -- echo", `"a|b"`},
+		{"-name a|b -- echo", `gopherdiscovery: invalid service name: -name "a|b"`},
 		{"-name a -server nonsense -- echo", `"nonsense"`},
 		{"-name a -check nonsense -- echo", `-check "nonsense"`},
 		{"-name a -check http:///health -- echo", "-check"},
@@ -136,7 +136,7 @@ func TestAnnounceBadArguments(t *testing.T) {
 func TestAnnounceEnvironment(t *testing.T) {
 	t.Parallel()
 	server, pubsub := startServer(t)
-	variables := []string{"GOPHERDISCOVERY_SERVER=" + server, "GOPHERDISCOVERY_NAME=" + announced}
+	variables := []string{"GOPHERDISCOVERY_ANNOUNCE_SERVER=" + server, "GOPHERDISCOVERY_ANNOUNCE_NAME=" + announced}
 	p := startCommand(t, "announce", slices.Concat(variables, []string{"--", "sleep", "1000"})...)
 	clitest.AwaitList(t, clitest.Quiet, pubsub, announced)
 	p.Signal(syscall.SIGTERM)

@@ -22,10 +22,11 @@ import (
 )
 
 const about = `Gopherdiscovery keeps an up-to-date list of the live peers of a cluster. A flag that is not given is taken from the
-environment: -log-level from GOPHERDISCOVERY_LOG_LEVEL.`
+environment: -log-level of the command serve from GOPHERDISCOVERY_SERVE_LOG_LEVEL.`
 
-// environment is the prefix of the variables that stand for flags.
-const environment = "GOPHERDISCOVERY"
+// environment is how the variables begin that stand for flags. The name of the
+// command follows: flags of the same name are not the same in all.
+const environment = "GOPHERDISCOVERY_"
 
 func main() { cli.Main("gopherdiscovery", run) }
 
@@ -64,7 +65,7 @@ func command(flags *cli.Flags, usage, short string, exec func(ctx context.Contex
 		ShortHelp:  short,
 		LongHelp:   flags.About,
 		FlagSet:    flags.FlagSet,
-		Options:    []ff.Option{ff.WithEnvVarPrefix(environment)},
+		Options:    []ff.Option{ff.WithEnvVarPrefix(environment + strings.ToUpper(flags.Name()))},
 		Exec:       exec,
 	}
 }
@@ -92,7 +93,7 @@ func parse(root *ffcli.Command, args []string) error {
 // ff names, which does not quote it.
 func wrongVariable(err error) string {
 	for _, word := range strings.FieldsFunc(err.Error(), func(r rune) bool { return r == '"' }) {
-		if value := os.Getenv(word); value != "" && strings.HasPrefix(word, environment+"_") {
+		if value := os.Getenv(word); value != "" && strings.HasPrefix(word, environment) {
 			return fmt.Sprintf(" %q", value)
 		}
 	}

@@ -64,7 +64,7 @@ func TestHelp(t *testing.T) {
 	t.Parallel()
 	for args, want := range map[string]string{
 		"-h":         "\n  serve ",
-		"serve -h":   "\n  -poll-time ",
+		"serve -h":   "\n  -poll-time 2s ",
 		"watch -h":   "\n  -json=",
 		"list -h":    "\n  -timeout ",
 		"list -help": "\n  -timeout ",
@@ -76,6 +76,15 @@ func TestHelp(t *testing.T) {
 				t.Errorf("exit code %d, stdout %q, stderr %q, want 0, %q and nothing", code, stdout, stderr, want)
 			}
 		})
+	}
+}
+
+// A default that only the library knows is not shown as zero.
+func TestHelpShowsDefaults(t *testing.T) {
+	t.Parallel()
+	stdout, _, _ := clitest.Start(t, "serve", "-h").Wait()
+	if zero := regexp.MustCompile(`(?m)^  -\S+ 0s? .*|.*default.*`).FindString(stdout); zero != "" {
+		t.Errorf("%q is in the help, want the value that counts in its column", zero)
 	}
 }
 

@@ -40,7 +40,7 @@ func freeAddress(t *testing.T) string {
 
 // startProgram starts a program that is not ours. It ends with the test; its
 // output is shown if the test fails.
-func startProgram(t *testing.T, name string, args ...string) (pid int) {
+func startProgram(t *testing.T, name string, args ...string) {
 	t.Helper()
 	cmd := exec.Command(name, args...)
 	var output strings.Builder
@@ -55,7 +55,6 @@ func startProgram(t *testing.T, name string, args ...string) (pid int) {
 			t.Logf("%s:\n%s", name, output.String())
 		}
 	})
-	return cmd.Process.Pid
 }
 
 // client opens a connection for each request, as new users of a site do.

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -29,8 +30,8 @@ type proxy struct {
 	none     int // status when there is no backend
 }
 
-// In these DIR stands for the directory of the proxy, ADDRESS for where it
-// listens, and PID for its process.
+// In these DIR stands for the directory of the proxy, and ADDRESS for where it
+// listens.
 var proxies = []proxy{
 	{
 		program:  "nginx",
@@ -72,9 +73,11 @@ var proxies = []proxy{
 				bind ADDRESS
 				default_backend backends
 			`,
-		args:   []string{"-W", "-db", "-f", "DIR/config", "-f", "DIR/backends"},
-		check:  "haproxy -c -q -f DIR/config -f DIR/backends",
-		reload: "kill -USR2 PID",
+		args:  []string{"-W", "-db", "-S", "DIR/master", "-f", "DIR/config", "-f", "DIR/backends"},
+		check: "haproxy -c -q -f DIR/config -f DIR/backends",
+		// SIGUSR2 is lost while HAProxy starts. Its master refuses
+		// connections then, and the next attempt is not lost.
+		reload: `python3 -c 'import socket; s = socket.socket(socket.AF_UNIX); s.connect("DIR/master"); s.sendall(b"reload\n"); s.recv(1)'`,
 		none:   http.StatusServiceUnavailable,
 	},
 }
@@ -94,33 +97,29 @@ func TestProxies(t *testing.T) {
 func testProxy(t *testing.T, p proxy) {
 	server, pubsub := clitest.StartServer(t, "tcp://127.0.0.1:0", "tcp://127.0.0.1:0", gopherdiscovery.Options{}).URLs()
 	dir, address := t.TempDir(), freeAddress(t)
-	replace := func(text, pid string) string {
-		return strings.NewReplacer("DIR", dir, "ADDRESS", address, "PID", pid).Replace(text)
-	}
-	if err := os.WriteFile(filepath.Join(dir, "config"), []byte(replace(p.config, "")+"\n"), 0o644); err != nil {
+	replace := strings.NewReplacer("DIR", dir, "ADDRESS", address).Replace
+	if err := os.WriteFile(filepath.Join(dir, "config"), []byte(replace(p.config)+"\n"), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	watching := func(pid string) []string {
-		return []string{
-			"-pubsub", pubsub, "-template", p.template + ":" + filepath.Join(dir, "backends"),
-			"-check", replace(p.check, pid), "-exec", replace(p.reload, pid),
-		}
+	watching := []string{
+		"-pubsub", pubsub, "-template", p.template + ":" + filepath.Join(dir, "backends"),
+		"-check", replace(p.check), "-exec", replace(p.reload),
 	}
 
 	// Nobody is there. The proxy takes that, and says so.
-	once := append(watching("")[:6], "-once", "-timeout", clitest.Patience.String())
+	once := append(slices.Clone(watching[:6]), "-once", "-timeout", clitest.Patience.String())
 	if _, stderr, code := startCommand(t, "watch", once...).Wait(); code != 0 {
 		t.Fatalf("watch -once: exit code %d, want 0:\n%s", code, stderr)
 	}
 	var args []string
 	for _, arg := range p.args {
-		args = append(args, replace(arg, ""))
+		args = append(args, replace(arg))
 	}
-	pid := startProgram(t, p.program, args...)
+	startProgram(t, p.program, args...)
 	site := &site{t, "http://" + address + "/name"}
 	site.await(func(status int, _ string) bool { return status == p.none })
 
-	startCommand(t, "watch", watching(fmt.Sprint(pid))...)
+	startCommand(t, "watch", watching...)
 	a, b := startBackend(t, server, "a"), startBackend(t, server, "b")
 	site.awaitAnswerOf("a")
 	site.awaitAnswerOf("b")

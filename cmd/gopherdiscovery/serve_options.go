@@ -17,19 +17,25 @@ type serveOptions struct {
 }
 
 // newServeOptions leaves zero what is not given: the library knows the
-// defaults.
+// defaults, which the help shows.
 func newServeOptions() *serveOptions {
 	flags := cli.NewFlags("serve", aboutServe)
 	o := &serveOptions{flags: flags, server: flags.Server(), pubsub: flags.PubSub(), http: flags.HTTP("")}
 	d := &o.discovery
-	flags.DurationVar(&d.SurveyTime, "survey-time", 0, "deadline of one survey (default 1s)")
-	flags.DurationVar(&d.RecvDeadline, "recv-deadline", 0, "longest silence within a survey (default as -survey-time)")
-	flags.DurationVar(&d.PollTime, "poll-time", 0, "pause between polls (default 2s)")
-	flags.DurationVar(&d.ReturnTime, "return-time", 0, "time that clients have to come back, after a start or a loss of most connections (default 5s)")
-	flags.DurationVar(&d.JoinInterval, "join-interval", 0, "surveys of new connections are this far apart; below 0 joins wait for the next poll (default 20ms)")
-	flags.IntVar(&d.MissedSurveys, "missed-surveys", 0, "`surveys` in a row that a silent client misses until it is dropped (default 2)")
-	flags.IntVar(&d.MaxClients, "max-clients", 0, "`connections` accepted on each of the two URLs (default 10000)")
+	flags.DurationVar(&d.SurveyTime, "survey-time", 0, "deadline of one survey")
+	flags.DurationVar(&d.RecvDeadline, "recv-deadline", 0, "longest silence within a survey")
+	flags.DurationVar(&d.PollTime, "poll-time", 0, "pause between polls")
+	flags.DurationVar(&d.ReturnTime, "return-time", 0, "time that clients have to come back, after a start or a loss of most connections")
+	flags.DurationVar(&d.JoinInterval, "join-interval", 0, "surveys of new connections are this far apart; below 0 joins wait for the next poll")
+	flags.IntVar(&d.MissedSurveys, "missed-surveys", 0, "`surveys` in a row that a silent client misses until it is dropped")
+	flags.IntVar(&d.MaxClients, "max-clients", 0, "`connections` accepted on each of the two URLs")
 	o.requireName = flags.Bool("require-cert-name", false, "a client may only announce a name of its certificate, or a URL on a host that is one")
+	for name, value := range map[string]string{
+		"survey-time": "1s", "recv-deadline": "SURVEY-TIME", "poll-time": "2s", "return-time": "5s",
+		"join-interval": "20ms", "missed-surveys": "2", "max-clients": "10000",
+	} {
+		flags.Lookup(name).DefValue = value
+	}
 	return o
 }
 

@@ -72,7 +72,7 @@ func TestServeHangup(t *testing.T) {
 	p, server, pubsub, _ := startServe(t, slices.Concat(tlsURLs, issued)...)
 	peer := authority.Dialer("peer")
 	p.Signal(syscall.SIGHUP)
-	p.Stderr.Await(`level=INFO msg="SIGHUP: the files of the -tls flags were read again"$`)
+	p.Stderr.Await(`level=INFO msg="SIGHUP: the files were read again"$`)
 	clitest.Join(t, peer, server, "a")
 	clitest.AwaitList(t, peer, pubsub, "a")
 

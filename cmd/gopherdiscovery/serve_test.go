@@ -21,8 +21,8 @@ import (
 
 // anyPorts has the environment too: what a test's own arguments say must win.
 var anyPorts = []string{
-	"GOPHERDISCOVERY_SERVER=tcp://127.0.0.1:0", "GOPHERDISCOVERY_PUBSUB=tcp://127.0.0.1:0",
-	"GOPHERDISCOVERY_POLL_TIME=" + clitest.PollTime.String(), "GOPHERDISCOVERY_RETURN_TIME=" + clitest.PollTime.String(),
+	"GOPHERDISCOVERY_SERVE_SERVER=tcp://127.0.0.1:0", "GOPHERDISCOVERY_SERVE_PUBSUB=tcp://127.0.0.1:0",
+	"GOPHERDISCOVERY_SERVE_POLL_TIME=" + clitest.PollTime.String(), "GOPHERDISCOVERY_SERVE_RETURN_TIME=" + clitest.PollTime.String(),
 }
 
 // startServe starts a server and returns what it says where it is reached.
@@ -161,13 +161,18 @@ func TestServeBadArguments(t *testing.T) {
 		{"-max-clients all", `"all" for flag -max-clients`},
 		{"-log-level loud", `"loud"`},
 		{"-log-format xml", `"xml" for flag -log-format`},
-		{"-server nonsense", `"nonsense"`},
+		{"-server nonsense", `gopherdiscovery: invalid URL: -server "nonsense"`},
+		{"-server tcp://127.0.0.1:1 -pubsub tcp://127.0.0.1:1", `-pubsub "tcp://127.0.0.1:1": the same address as -server`},
+		{"-poll-time 1ns", "gopherdiscovery: invalid argument: -poll-time 1ns"},
+		{"-http 20007", `-http "20007": missing port in address, want HOST:PORT`},
+		{"-http :port:port", `-http ":port:port": too many colons`},
+		{"-http :65536", `-http ":65536": invalid port`},
 		{"-pubsub tcp://127.0.0.1:65536", "65536"},
 		{"-server tls+tcp://127.0.0.1:0", "-tls-cert"},
 		{"-pubsub tls+tcp://127.0.0.1:0", "-tls-cert"},
 		{"-require-cert-name", "-require-cert-name"},
-		{"GOPHERDISCOVERY_POLL_TIME=soon", `variable "GOPHERDISCOVERY_POLL_TIME": parse error "soon"`},
-		{"GOPHERDISCOVERY_MAX_CLIENTS=-1", "-max-clients -1"},
+		{"GOPHERDISCOVERY_SERVE_POLL_TIME=soon", `variable "GOPHERDISCOVERY_SERVE_POLL_TIME": parse error "soon"`},
+		{"GOPHERDISCOVERY_SERVE_MAX_CLIENTS=-1", "-max-clients -1"},
 	} {
 		t.Run(test.args, func(t *testing.T) {
 			t.Parallel()
@@ -196,7 +201,7 @@ func TestFlagsWinOverTheEnvironment(t *testing.T) {
 	t.Parallel()
 	survey := "ipc://" + filepath.Join(t.TempDir(), "s")
 	p := startCommand(t, "serve", slices.Concat(anyPorts, []string{
-		"GOPHERDISCOVERY_LOG_FORMAT=json", "GOPHERDISCOVERY_MAX_CLIENTS=nonsense", "GOPHERDISCOVERY_HTTP=", "-server", survey, "-max-clients", "3",
+		"GOPHERDISCOVERY_SERVE_LOG_FORMAT=json", "GOPHERDISCOVERY_SERVE_MAX_CLIENTS=nonsense", "GOPHERDISCOVERY_SERVE_HTTP=", "-server", survey, "-max-clients", "3",
 	})...)
 	line := p.Stderr.Await(`^.*the server is running.*$`)[0]
 	var got struct{ Server, PubSub, HTTP string }

@@ -6,10 +6,15 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"slices"
+	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/dahernan/gopherdiscovery/cmd/gopherdiscovery/internal/peer"
+	"github.com/dahernan/gopherdiscovery/cmd/gopherdiscovery/internal/render"
 	subprocess "github.com/dahernan/gopherdiscovery/cmd/gopherdiscovery/internal/run"
+	"github.com/dahernan/gopherdiscovery/internal/cli"
 )
 
 // errTooFew is that a list has fewer peers than -min.
@@ -20,51 +25,73 @@ type action struct {
 	*watcher
 	logger *slog.Logger
 
+	reread atomic.Pointer[render.Set] // takes the place of templates in the next act
+
 	unusable map[string]bool // what was wrong with names of the list before
 	waiting  bool            // the list before had fewer than -min
-	pending  bool            // the files have changed, and -exec has not succeeded since
-	before   []string        // the list before, for the command
+	due      bool            // the files are good news, and -exec has not succeeded since
+	before   []string        // the list before, for the command; nil before the first
 }
 
 func (w *watcher) action(logger *slog.Logger) *action { return &action{watcher: w, logger: logger} }
+
+// prepare finds at the start what would make each act fail.
+func (a *action) prepare() error {
+	if a.templates == nil || a.dry {
+		return nil
+	}
+	restored, err := a.templates.Prepare()
+	if err != nil {
+		return cli.Usagef("-template: %v", err)
+	}
+	if len(restored) > 0 {
+		a.logger.Warn("files that were not checked are again as they were before", "files", restored)
+	}
+	return nil
+}
 
 // actAndLog reports whether act is to be called again because it has failed.
 func (a *action) actAndLog(list []string) (again bool) {
 	again, err := a.act(list)
 	switch {
-	case errors.Is(err, errTooFew):
+	case errors.Is(err, errTooFew) && !again:
 		if !a.waiting {
 			a.logger.Warn("the list has fewer peers than -min, all stays as it is", "error", err)
 		}
 		a.waiting = true
 		return false
 	case err != nil:
-		a.logger.Error("failed", "error", err, "repeated", again)
+		a.logger.Error("failed", "error", strings.ReplaceAll(err.Error(), "\n", "; "), "repeated", again)
 	}
 	a.waiting = false
 	return again
 }
 
 // act writes the files, and runs the commands. After an error again reports
-// whether it is worth to repeat that with the same list.
+// whether it is worth to repeat that. An -exec that is due runs even if nothing
+// can come of this list.
 func (a *action) act(list []string) (again bool, err error) {
+	if reread := a.reread.Swap(nil); reread != nil {
+		a.templates = reread
+	}
 	peers, count := []peer.Peer(nil), len(list)
-	if len(a.templates) > 0 {
+	if a.templates != nil {
 		peers = a.usable(list)
 		count = len(peers)
 	}
 	if count < a.min {
-		return false, fmt.Errorf("%w: %d, -min is %d", errTooFew, count, a.min)
+		due := a.reload()
+		return due != nil, errors.Join(fmt.Errorf("%w: %d, -min is %d", errTooFew, count, a.min), due)
 	}
 	if a.dry {
 		return false, a.templates.Print(os.Stdout, peers)
 	}
-	if len(a.templates) > 0 {
-		if err := a.write(peers); err != nil {
+	if a.templates != nil {
+		if err := errors.Join(a.write(peers), a.reload()); err != nil {
 			return true, err
 		}
 	}
-	if len(a.command) > 0 {
+	if len(a.command) > 0 && (a.before == nil || !slices.Equal(a.before, list)) {
 		return false, a.tell(list)
 	}
 	return false, nil
@@ -93,25 +120,31 @@ func (a *action) usable(list []string) []peer.Peer {
 	return peers
 }
 
-// write writes the files and makes them known.
+// write writes the files, and notes whether -exec is due.
 func (a *action) write(peers []peer.Peer) error {
 	var check func() error
 	if a.check != "" {
 		check = func() error { return a.shell("check", a.check) }
 	}
-	changed, err := a.templates.Write(peers, check)
-	if err != nil {
-		return err
+	news, err := a.templates.Write(peers, check)
+	switch {
+	case errors.Is(err, render.ErrNotRestored):
+		a.due = false // until the files are good again, which is news
+	case news:
+		a.logger.Info("the files are in place", "peers", len(peers))
+		a.due = true
 	}
-	if changed {
-		a.logger.Info("the files have changed", "peers", len(peers))
-	}
-	if a.pending = a.pending || changed; a.pending && a.exec != "" {
+	return err
+}
+
+// reload runs -exec if that is due.
+func (a *action) reload() error {
+	if a.due && a.exec != "" {
 		if err := a.shell("exec", a.exec); err != nil {
 			return err
 		}
 	}
-	a.pending = false
+	a.due = false
 	return nil
 }
 

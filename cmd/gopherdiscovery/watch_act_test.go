@@ -75,13 +75,13 @@ func TestWatchWritesFiles(t *testing.T) {
 }
 
 // Neither the file nor the command is touched when only a name changes that
-// does not matter.
+// does not matter. At each start the file may be news.
 func TestWatchLeavesFilesAlone(t *testing.T) {
 	t.Parallel()
 	server, pubsub := startServer(t, "http://10.0.0.2:80")
 	spec, file := templateOf(t, addresses)
 	for _, when := range []string{"first", "second"} {
-		p := startCommand(t, "watch", "-pubsub", pubsub, "-template", spec, "-exec", "echo exec", "--", "sh", "-c", "wc -w; echo done")
+		p := startCommand(t, "watch", "-pubsub", pubsub, "-template", spec, "-check", "echo check", "-exec", "echo exec", "--", "sh", "-c", "wc -w; echo done")
 		p.Stderr.Await(`done\n`)
 		c := clitest.Join(t, clitest.Quiet, server, "no-port")
 		p.Stderr.Await(`done\n`)
@@ -89,8 +89,8 @@ func TestWatchLeavesFilesAlone(t *testing.T) {
 		p.Stderr.Await(`done\n`)
 		p.Signal(syscall.SIGTERM)
 		_, stderr, _ := p.Wait()
-		if got, want := strings.Count(stderr, "exec\n"), map[string]int{"first": 1}[when]; got != want {
-			t.Errorf("%s run: -exec ran %d times, want %d:\n%s", when, got, want, stderr)
+		if checks, execs := strings.Count(stderr, "check\n"), strings.Count(stderr, "exec\n"); checks != 1 || execs != 1 {
+			t.Errorf("%s run: -check ran %d times and -exec %d times, want once:\n%s", when, checks, execs, stderr)
 		}
 	}
 	wantFile(t, file, "10.0.0.2:80\n")
@@ -127,6 +127,108 @@ func TestWatchExecFails(t *testing.T) {
 		t.Fatal(err)
 	}
 	p.Stderr.Await(`^succeeded\n`)
+}
+
+// What is due stays so when nothing can come of newer lists.
+func TestWatchExecIsDue(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct{ flag, value, logged string }{
+		{"-check", "! grep bad FILE", "-check .*exit status 1"},
+		{"-min", "1", "too few"},
+	} {
+		t.Run(test.flag, func(t *testing.T) {
+			t.Parallel()
+			server, pubsub := startServer(t)
+			spec, file := templateOf(t, addresses)
+			good := clitest.Join(t, clitest.Quiet, server, "http://good:1")
+			clitest.AwaitList(t, clitest.Quiet, pubsub, "http://good:1")
+			p := startCommand(t, "watch", "-pubsub", pubsub, "-template", spec, test.flag, strings.ReplaceAll(test.value, "FILE", file),
+				"-exec", "test -e "+file+".go && echo told of $(cat "+file+")")
+			p.Stderr.Await(`error="-exec test .*: exit status 1"`)
+			if test.flag == "-check" {
+				clitest.Join(t, clitest.Quiet, server, "http://bad:1")
+			} else {
+				_ = good.Close()
+			}
+			p.Stderr.Await(test.logged)
+			if err := os.WriteFile(file+".go", nil, 0o644); err != nil {
+				t.Fatal(err)
+			}
+			p.Stderr.Await(`^told of good:1\n`)
+		})
+	}
+}
+
+// The check takes away the old file, in the place of which a directory is.
+func TestWatchTellsNothingUnchecked(t *testing.T) {
+	t.Parallel()
+	server, pubsub := startServer(t)
+	spec, file := templateOf(t, addresses)
+	p := startCommand(t, "watch", "-pubsub", pubsub, "-template", spec, "-exec", "echo told of $(cat "+file+"); false",
+		"-check", `! grep bad `+file+` || { cd $(dirname `+file+`) && rm .out.before && mkdir .out.before; false; }`)
+	p.Stderr.Await(`^told of\n`)
+	clitest.Join(t, clitest.Quiet, server, "http://bad:1")
+	p.Stderr.Await(`the old file does not come back`)
+	p.Stderr.Await(`the old file does not come back`)
+	wantFile(t, file, "bad:1\n")
+	p.Signal(syscall.SIGTERM)
+	if _, stderr, _ := p.Wait(); strings.Contains(stderr, "told of bad") {
+		t.Errorf("told of a file that was not checked:\n%s", stderr)
+	}
+}
+
+// Whoever starts watch again finds nothing that was not checked.
+func TestWatchKilled(t *testing.T) {
+	t.Parallel()
+	server, pubsub := startServer(t, "http://good:1")
+	spec, file := templateOf(t, addresses)
+	p := startCommand(t, "watch", "-pubsub", pubsub, "-template", spec,
+		"-check", "! grep bad "+file+" || { echo checks; while ! test -e "+file+".end; do sleep 0.01; done; }")
+	awaitFile(t, file, "good:1\n")
+	clitest.Join(t, clitest.Quiet, server, "http://bad:1")
+	p.Stderr.Await(`^checks\n`)
+	p.Signal(syscall.SIGKILL)
+	if err := os.WriteFile(file+".end", nil, 0o644); err != nil { // ends the check
+		t.Fatal(err)
+	}
+	p.Wait()
+	wantFile(t, file, "bad:1\ngood:1\n")
+
+	p = startCommand(t, "watch", "-pubsub", closedPort, "-template", spec)
+	p.Stderr.Await(`level=WARN msg="files that were not checked are again as they were before" files=\[` + file)
+	wantFile(t, file, "good:1\n")
+	p.Signal(syscall.SIGTERM)
+	p.Wait()
+	p = startCommand(t, "watch", "-once", "-pubsub", pubsub, "-template", spec, "-check", "! grep bad "+file, "-exec", "echo exec")
+	if _, stderr, code := p.Wait(); code != 1 || strings.Contains(stderr, "exec") {
+		t.Errorf("exit code %d, stderr %q, want 1 and no exec", code, stderr)
+	}
+	wantFile(t, file, "good:1\n")
+}
+
+func TestWatchHangup(t *testing.T) {
+	t.Parallel()
+	_, pubsub := startServer(t, "http://10.0.0.2:80")
+	spec, file := templateOf(t, addresses)
+	source, _, _ := strings.Cut(spec, ":")
+	p := startCommand(t, "watch", "-pubsub", pubsub, "-template", spec, "-exec", "echo exec", "--", "echo", "command")
+	p.Stderr.Await(`^exec\ncommand\n`)
+	hangup := func(text, logged string) {
+		t.Helper()
+		if err := os.WriteFile(source, []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		p.Signal(syscall.SIGHUP)
+		p.Stderr.Await(logged)
+	}
+	hangup("{{nonsense}}", `level=WARN msg="SIGHUP: keeping what was in the files before" error="invalid template .*nonsense`)
+	wantFile(t, file, "10.0.0.2:80\n")
+	hangup("{{len .Peers}}", `(?s)level=INFO msg="SIGHUP: the files were read again".*?^exec\n`)
+	wantFile(t, file, "1")
+	p.Signal(syscall.SIGTERM)
+	if _, stderr, _ := p.Wait(); strings.Count(stderr, "command\n") != 1 {
+		t.Errorf("the command ran again without a change:\n%s", stderr)
+	}
 }
 
 func TestWatchExecTakesTooLong(t *testing.T) {

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"flag"
+	"os/exec"
 	"slices"
 	"strings"
 	"time"
@@ -10,6 +11,7 @@ import (
 	"github.com/dahernan/gopherdiscovery"
 	"github.com/dahernan/gopherdiscovery/cmd/gopherdiscovery/internal/follow"
 	"github.com/dahernan/gopherdiscovery/cmd/gopherdiscovery/internal/render"
+	subprocess "github.com/dahernan/gopherdiscovery/cmd/gopherdiscovery/internal/run"
 	"github.com/dahernan/gopherdiscovery/internal/cli"
 )
 
@@ -23,7 +25,7 @@ type watcher struct {
 	min         int
 	once, dry   bool
 
-	templates render.Set
+	templates *render.Set // nil without any
 	command   []string
 }
 
@@ -36,12 +38,12 @@ var (
 
 func newWatcher(flags *cli.Flags) *watcher {
 	w := new(watcher)
-	flags.Func("template", "write the file DST from the template SRC at each change; `SRC:DST`, may be given more than once", func(spec string) error {
+	flags.Func("template", "write the file DST from the template SRC at each change; `SRC:DST`, may be given more than once; SIGHUP reads SRC again", func(spec string) error {
 		w.specs = append(w.specs, spec)
 		return nil
 	})
 	flags.StringVar(&w.check, "check", "", "shell `command` that says with exit code 0 that the files are good; otherwise the old ones come back")
-	flags.StringVar(&w.exec, "exec", "", "shell `command` to run when files have changed, after -check")
+	flags.StringVar(&w.exec, "exec", "", "shell `command` to run at the start and when files have changed, after -check")
 	flags.DurationVar(&w.execTimeout, "exec-timeout", 30*time.Second, "longest `time` that a command may run; then its process group is ended")
 	flags.Var(&w.quiet, "wait", "act on a change when there was no other for so long, but not later than so long after it; `QUIET[:MAX]`, MAX is 4 times QUIET unless given")
 	flags.DurationVar(&w.timeout, "timeout", 10*time.Second, "at the start of -template and COMMAND, and with -once: the longest `time` to wait for the complete list of each server")
@@ -57,8 +59,8 @@ func (w *watcher) acts() bool { return len(w.specs) > 0 || len(w.command) > 0 }
 // parse checks the flags that were given, and reads the templates.
 func (w *watcher) parse(flags *cli.Flags, command []string) (err error) {
 	w.command = command
-	if len(command) > 0 && strings.TrimSpace(command[0]) == "" {
-		return cli.Usagef("COMMAND %q is empty", command[0])
+	if len(command) > 0 && strings.Contains(command[0], "://") {
+		return cli.Usagef("COMMAND %s is a URL, want -pubsub %[1]s", command[0])
 	}
 	flags.Visit(func(given *flag.Flag) {
 		name := given.Name
@@ -82,8 +84,20 @@ func (w *watcher) parse(flags *cli.Flags, command []string) (err error) {
 	case w.min < 0:
 		return cli.Usagef("-min %d is below 0", w.min)
 	}
-	if w.templates, err = render.ParseSet(w.specs); err != nil {
-		return cli.Usagef("-template: %v", err)
+	if len(w.command) > 0 {
+		if _, err := exec.LookPath(w.command[0]); err != nil {
+			return cli.Usagef("COMMAND %q: %v", w.command[0], err)
+		}
+	}
+	if w.check != "" || w.exec != "" {
+		if _, err := exec.LookPath(subprocess.Shell("")[0]); err != nil {
+			return cli.Usagef("-check and -exec need a shell: %v", err)
+		}
+	}
+	if len(w.specs) > 0 {
+		if w.templates, err = render.ParseSet(w.specs); err != nil {
+			return cli.Usagef("-template: %v", err)
+		}
 	}
 	return nil
 }
@@ -92,6 +106,9 @@ func (w *watcher) parse(flags *cli.Flags, command []string) (err error) {
 // runs by then is waited for, so that no file is left unchecked.
 func (w *watcher) watch(ctx context.Context, flags *cli.Flags, dialer *gopherdiscovery.Dialer, urls string) error {
 	a := w.action(dialer.Logger)
+	if err := a.prepare(); err != nil {
+		return err
+	}
 	if w.once {
 		list, err := look(ctx, dialer, urls, w.timeout)
 		if err != nil {
@@ -99,6 +116,21 @@ func (w *watcher) watch(ctx context.Context, flags *cli.Flags, dialer *gopherdis
 		}
 		_, err = a.act(list)
 		return err
+	}
+	again := make(chan struct{}, 1)
+	if w.templates != nil {
+		flags.OnHangup(func() error {
+			templates, err := render.ParseSet(w.specs)
+			if err != nil {
+				return err
+			}
+			a.reread.Store(templates)
+			select {
+			case again <- struct{}{}:
+			default: // that has not been done yet, and will find these
+			}
+			return nil
+		})
 	}
 	if !w.dry {
 		flags.Daemon()
@@ -108,6 +140,6 @@ func (w *watcher) watch(ctx context.Context, flags *cli.Flags, dialer *gopherdis
 		return err
 	}
 	defer sub.Close()
-	follow.Follower{Act: a.actAndLog, Quiet: w.quiet, Timeout: w.timeout}.Run(sub)
+	follow.Follower{Act: a.actAndLog, Again: again, Quiet: w.quiet, Timeout: w.timeout}.Run(sub)
 	return nil
 }

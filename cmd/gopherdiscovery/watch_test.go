@@ -73,7 +73,7 @@ func TestWatchAndListBadArguments(t *testing.T) {
 		want string
 	}{
 		{"watch -nonsense", "-nonsense"},
-		{"watch -pubsub nonsense", `"nonsense"`},
+		{"watch -pubsub nonsense", `gopherdiscovery: invalid URL: -pubsub "nonsense"`},
 		{"watch -pubsub tcp://127.0.0.1:0", `"0"`},
 		{"watch -pubsub tcp://127.0.0.1:1,", `""`},
 		{"watch -log-format xml", "xml"},
@@ -82,7 +82,7 @@ func TestWatchAndListBadArguments(t *testing.T) {
 		{"list -timeout 0s", "-timeout 0s"},
 		{"list -timeout -1s", "-timeout -1s"},
 		{"list -timeout soon", `"soon" for flag -timeout`},
-		{"list -pubsub nonsense", `"nonsense"`},
+		{"list -pubsub nonsense", `gopherdiscovery: invalid URL: -pubsub "nonsense"`},
 	} {
 		t.Run(test.args, func(t *testing.T) {
 			t.Parallel()

@@ -22,6 +22,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"regexp"
 	"strings"
 	"syscall"
 
@@ -54,10 +55,38 @@ func Main(name string, run func(ctx context.Context, args []string) error) {
 	err := run(ctx, os.Args[1:])
 	code := exitCode(err)
 	if !errors.As(err, new(Exit)) && code != 0 {
-		fmt.Fprintf(os.Stderr, "%s: %s\n", name, strings.ReplaceAll(err.Error(), "\n", "; "))
+		fmt.Fprintf(os.Stderr, "%s: %s\n", name, strings.ReplaceAll(inFlags(err.Error()), "\n", "; "))
 	}
 	os.Exit(code)
 }
+
+// quotedOrArgument matches values, and what the library calls its arguments.
+var quotedOrArgument = regexp.MustCompile(`"(?:[^"\\]|\\.)*"|\b(?:urlServer|urlPubSub|url|service|Options\.\w+)\b`)
+
+// inFlags returns the text of an error of the library in the words of a
+// program: without the library's name, and with flags in place of arguments.
+func inFlags(text string) string {
+	text, isOurs := strings.CutPrefix(text, "gopherdiscovery: ")
+	kind, rest, isLong := strings.Cut(text, ": ")
+	if !isOurs || !isLong || !strings.HasPrefix(kind, "invalid ") {
+		return text
+	}
+	return kind + ": " + quotedOrArgument.ReplaceAllStringFunc(rest, func(s string) string {
+		switch option, isOption := strings.CutPrefix(s, "Options."); {
+		case s == "urlServer":
+			return "-server"
+		case s == "urlPubSub", s == "url":
+			return "-pubsub"
+		case s == "service":
+			return "-name"
+		case isOption:
+			return strings.ToLower(capital.ReplaceAllString(option, "-$0"))
+		}
+		return s
+	})
+}
+
+var capital = regexp.MustCompile("[A-Z]")
 
 func exitCode(err error) int {
 	if err == nil || errors.Is(err, flag.ErrHelp) {

@@ -7,9 +7,9 @@ import (
 )
 
 // Daemon makes the program one that outlives its terminal and the reader of its
-// log. On SIGHUP it reads the files of the -tls flags again, and logs one line.
-// Daemon is called once, after [Flags.Dialer], [Flags.ClientTLS] or
-// [Flags.ServerTLS].
+// log. On SIGHUP it reads the files of the -tls flags again, and those of
+// [Flags.OnHangup], and logs one line. Daemon is called once, after all of
+// these and [Flags.Dialer], [Flags.ClientTLS] or [Flags.ServerTLS].
 //
 // Only a program that serves others is a daemon. One that prints for a reader
 // ends with the terminal, and with SIGPIPE when the reader has gone: quietly,
@@ -29,3 +29,7 @@ func (f *Flags) Daemon() {
 		}
 	}()
 }
+
+// OnHangup adds what else is read again on SIGHUP. After an error what was read
+// before is kept.
+func (f *Flags) OnHangup(reload func() error) { f.reloads = append(f.reloads, reload) }

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net"
@@ -24,6 +25,9 @@ const (
 // Listen binds the address of -http.
 func Listen(ctx context.Context, address string) (net.Listener, error) {
 	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", address)
+	if malformed := (*net.AddrError)(nil); errors.As(err, &malformed) {
+		return nil, Usagef("-http %q: %s, want HOST:PORT", address, malformed.Err)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("-http %s: %w", address, err)
 	}

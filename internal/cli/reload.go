@@ -105,6 +105,6 @@ func reloadAll(logger *slog.Logger, reloads []func() error) {
 	case err != nil:
 		logger.Warn("SIGHUP: keeping what was in the files before", "error", strings.ReplaceAll(err.Error(), "\n", "; "))
 	default:
-		logger.Info("SIGHUP: the files of the -tls flags were read again")
+		logger.Info("SIGHUP: the files were read again")
 	}
 }

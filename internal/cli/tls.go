@@ -122,7 +122,7 @@ func watch[T any](f *Flags, read func() (T, error), files ...string) (*fromFiles
 	if err != nil {
 		return nil, err
 	}
-	f.reloads = append(f.reloads, value.reload)
+	f.OnHangup(value.reload)
 	return value, nil
 }
 

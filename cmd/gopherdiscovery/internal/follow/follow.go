@@ -35,6 +35,10 @@ type Follower struct {
 	// true.
 	Act func(list []string) (again bool)
 
+	// Again, if not nil, makes Act be called with the newest list, whether that
+	// has changed or not.
+	Again <-chan struct{}
+
 	// Quiet is how long lists wait.
 	Quiet Quiet
 
@@ -63,6 +67,8 @@ func (f Follower) Run(sub Subscription) {
 				return
 			}
 			changed = true
+		case <-f.Again:
+			acted, due = nil, time.Now()
 		case <-timer.C:
 		}
 		// It is at least as new as what has come out of the channel.

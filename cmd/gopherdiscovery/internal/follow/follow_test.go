@@ -63,6 +63,7 @@ type scene struct {
 
 	t     *testing.T
 	begin time.Time
+	again chan struct{}
 	takes time.Duration // how long a call takes
 	fails atomic.Bool   // what a call returns
 	mu    sync.Mutex    // guards acts
@@ -80,7 +81,9 @@ func play(t *testing.T, f follow.Follower, servers int, script func(s *scene)) {
 			},
 			t:     t,
 			begin: time.Now(),
+			again: make(chan struct{}),
 		}
+		f.Again = s.again
 		f.Act = func(list []string) bool {
 			s.mu.Lock()
 			s.acts = append(s.acts, fmt.Sprintf("%v %s", time.Since(s.begin), strings.Join(list, "")))
@@ -302,4 +305,20 @@ func between(t *testing.T, first, second string) time.Duration {
 
 func TestEndsBeforeTheFirstList(t *testing.T) {
 	play(t, follow.Follower{}, 1, func(s *scene) { s.at(time.Minute) })
+}
+
+func TestActsAgainWhenAsked(t *testing.T) {
+	play(t, follow.Follower{Quiet: follow.Quiet{For: time.Second, AtMost: time.Second}}, 1, func(s *scene) {
+		s.again <- struct{}{} // there is no list yet
+		s.deliver("a")
+		s.at(time.Minute)
+		s.want()
+		s.complete(0, true)
+		s.at(2 * time.Minute)
+		s.want("1m0.01s a")
+		s.again <- struct{}{}
+		s.want("1m0.01s a", "2m0s a")
+		s.at(3 * time.Minute)
+		s.want("1m0.01s a", "2m0s a")
+	})
 }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"syscall"
@@ -16,7 +17,7 @@ import (
 )
 
 // number writes how many peers there are.
-func number(t *testing.T, files ...string) render.Set {
+func number(t *testing.T, files ...string) *render.Set {
 	t.Helper()
 	source := put(t, t.TempDir(), "n.tmpl", "{{len .Peers}}")
 	var specs []string
@@ -27,11 +28,11 @@ func number(t *testing.T, files ...string) render.Set {
 }
 
 // write writes so many peers, and wants that to go well.
-func write(t *testing.T, set render.Set, peers int, wantChanged bool) {
+func write(t *testing.T, set *render.Set, peers int, wantNews bool) {
 	t.Helper()
-	changed, err := set.Write(some(t, peers), nil)
-	if changed != wantChanged || err != nil {
-		t.Errorf("changed %v, error %v, want %v and none", changed, err, wantChanged)
+	news, err := set.Write(some(t, peers), nil)
+	if news != wantNews || err != nil {
+		t.Errorf("news %v, error %v, want %v and none", news, err, wantNews)
 	}
 }
 
@@ -178,13 +179,13 @@ func TestCheck(t *testing.T) {
 	old, absent, same := put(t, dir, "a", "old"), filepath.Join(dir, "b"), put(t, dir, "c", "1")
 	set := number(t, old, absent, same)
 	refuse := errors.New("refused")
-	changed, err := set.Write(some(t, 1), func() error {
+	news, err := set.Write(some(t, 1), func() error {
 		wantText(t, old, "1")
 		wantText(t, absent, "1")
 		return refuse
 	})
-	if changed || !errors.Is(err, refuse) {
-		t.Errorf("changed %v, error %v, want false and %v", changed, err, refuse)
+	if news || !errors.Is(err, refuse) {
+		t.Errorf("news %v, error %v, want false and %v", news, err, refuse)
 	}
 	wantText(t, old, "old")
 	wantText(t, same, "1")
@@ -192,30 +193,129 @@ func TestCheck(t *testing.T) {
 
 	for i, want := range []bool{true, false} {
 		calls := 0
-		changed, err = set.Write(some(t, 1), func() error { calls++; return nil })
-		if changed != want || err != nil || (calls > 0) != want {
-			t.Errorf("write %d: changed %v, error %v, %d checks, want %v and a check if so", i, changed, err, calls, want)
+		news, err = set.Write(some(t, 1), func() error { calls++; return nil })
+		if news != want || err != nil || (calls > 0) != want {
+			t.Errorf("write %d: news %v, error %v, %d checks, want %v and a check if so", i, news, err, calls, want)
 		}
 	}
 	wantText(t, old, "1")
 	wantText(t, absent, "1")
 }
 
-// The second file cannot be written: there is no room in its name for that of
-// the file that is to be renamed. And so the first one comes back.
+// The second file cannot be written: there is no room in its name for those of
+// its siblings. And so the first one comes back.
 func TestWriteFails(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	first, long := put(t, dir, "first", "old"), filepath.Join(dir, strings.Repeat("x", 250))
 	for _, file := range []string{first, filepath.Join(dir, "absent")} {
 		before, _ := os.ReadFile(file)
-		changed, err := number(t, file, long).Write(some(t, 1), nil)
-		if changed || !errors.Is(err, syscall.ENAMETOOLONG) {
-			t.Errorf("changed %v, error %v, want false and that a name is too long", changed, err)
+		set := number(t, file, long)
+		news, err := set.Write(some(t, 1), nil)
+		if news || !errors.Is(err, syscall.ENAMETOOLONG) || errors.Is(err, render.ErrNotRestored) {
+			t.Errorf("news %v, error %v, want false and that a name is too long", news, err)
 		}
 		if after, _ := os.ReadFile(file); string(after) != string(before) {
 			t.Errorf("%s is %q, want %q", file, after, before)
 		}
+		if _, err := set.Prepare(); !errors.Is(err, syscall.ENAMETOOLONG) {
+			t.Errorf("Prepare: error %v, want that a name is too long", err)
+		}
 	}
 	wantFiles(t, dir, "first")
+}
+
+// Whoever looks at a file that comes back sees the same one.
+func TestTheOldFileComesBack(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	file := put(t, dir, "out", "old")
+	old := stat(t, file)
+	if _, err := number(t, file).Write(some(t, 1), func() error { return errors.New("no") }); err == nil {
+		t.Error("no error")
+	}
+	if now := stat(t, file); now.Ino != old.Ino || now.Nlink != 1 {
+		t.Errorf("the file has inode %d and %d names, want %d and 1", now.Ino, now.Nlink, old.Ino)
+	}
+	wantFiles(t, dir, "out")
+}
+
+// kill writes and ends while the files are checked, as if by SIGKILL.
+func kill(t *testing.T, set *render.Set, peers int) {
+	t.Helper()
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		_, _ = set.Write(some(t, peers), func() error { runtime.Goexit(); return nil })
+	}()
+	<-ended
+}
+
+func TestKilledWhileChecking(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	old, absent := put(t, dir, "a", "old"), filepath.Join(dir, "b")
+	kill(t, number(t, old, absent), 1)
+	wantText(t, old, "1")
+	wantText(t, absent, "1")
+	set := number(t, old, absent)
+	put(t, dir, ".a.next", "half of it")
+	restored, err := set.Prepare()
+	if want := []string{old, absent}; !slices.Equal(restored, want) || err != nil {
+		t.Errorf("restored %q, error %v, want %q and none", restored, err, want)
+	}
+	wantText(t, old, "old")
+	wantFiles(t, dir, "a")
+	if restored, err := set.Prepare(); len(restored) > 0 || err != nil {
+		t.Errorf("restored %q, error %v, want none", restored, err)
+	}
+	// Write does the same.
+	kill(t, set, 2)
+	write(t, number(t, old, absent), 3, true)
+	wantText(t, old, "3")
+	wantFiles(t, dir, "a", "b")
+}
+
+// Both names are those of one file when a process is killed just before the
+// rename.
+func TestKilledBeforeTheRename(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	file := put(t, dir, "out", "old")
+	if err := os.Link(file, filepath.Join(dir, ".out.before")); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := number(t, file).Prepare(); err != nil {
+		t.Error(err)
+	}
+	wantText(t, file, "old")
+	wantFiles(t, dir, "out")
+}
+
+// The old file is there as a directory of that name, which is not renamed to a
+// file.
+func TestNotRestored(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	file := put(t, dir, "out", "1")
+	set := number(t, file)
+	write(t, set, 1, true)
+	block := filepath.Join(dir, ".out.before")
+	_, err := set.Write(some(t, 2), func() error {
+		if err := errors.Join(os.Remove(block), os.Mkdir(block, 0o755)); err != nil {
+			t.Fatal(err)
+		}
+		return errors.New("no")
+	})
+	if !errors.Is(err, render.ErrNotRestored) {
+		t.Errorf("error %v, want ErrNotRestored", err)
+	}
+	if _, err := set.Write(some(t, 2), nil); !errors.Is(err, render.ErrNotRestored) {
+		t.Errorf("error %v, want ErrNotRestored again", err)
+	}
+	if err := os.Remove(block); err != nil {
+		t.Fatal(err)
+	}
+	write(t, set, 2, true) // the bytes are the same, and were not checked
+	write(t, set, 2, false)
 }

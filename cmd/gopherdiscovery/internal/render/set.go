@@ -10,11 +10,14 @@ import (
 )
 
 // Set are templates whose files belong together.
-type Set []*Template
+type Set struct {
+	templates []*Template
+	good      bool // the files are those of a Write that went well
+}
 
 // ParseSet is [Parse] for several specifications. No two may write one file.
-func ParseSet(specs []string) (Set, error) {
-	var set Set
+func ParseSet(specs []string) (*Set, error) {
+	set := new(Set)
 	by := make(map[string]string)
 	for _, spec := range specs {
 		t, err := Parse(spec)
@@ -29,17 +32,56 @@ func ParseSet(specs []string) (Set, error) {
 			return nil, fmt.Errorf("%w %s: %s writes that file too", ErrInvalid, spec, other)
 		}
 		by[file] = spec
-		set = append(set, t)
+		set.templates = append(set.templates, t)
 	}
 	return set, nil
 }
 
-// Write writes the files whose bytes change, and reports whether there was
-// one. Then it calls check, unless that is nil or no file has changed. When
-// anything fails it brings back all files as they were before.
-func (s Set) Write(peers []peer.Peer, check func() error) (changed bool, err error) {
+// Prepare returns an error if a file cannot be written. Then it brings back the
+// files of a Write that was killed, and returns their paths: nothing says that
+// those of that Write are good.
+func (s *Set) Prepare() (restored []string, err error) {
+	for _, t := range s.templates {
+		file, err := follow(t.File)
+		if err != nil {
+			return nil, err
+		}
+		if err := probe(file); err != nil {
+			return nil, err
+		}
+	}
+	return s.restore()
+}
+
+func (s *Set) restore() (restored []string, err error) {
+	for _, t := range s.templates {
+		file, err := follow(t.File)
+		if err != nil {
+			return nil, err
+		}
+		is, err := restore(file)
+		if err != nil {
+			return nil, err
+		}
+		if is {
+			restored = append(restored, t.File)
+		}
+	}
+	return restored, nil
+}
+
+// Write writes the files whose bytes change, and calls check, unless that is
+// nil. When anything fails it brings back all files as they were before.
+//
+// The files are news if one has changed, or if no Write has succeeded before:
+// whoever uses them may not know yet what is in them. Files that are no news
+// are not checked.
+func (s *Set) Write(peers []peer.Peer, check func() error) (news bool, err error) {
+	if _, err := s.restore(); err != nil {
+		return false, err
+	}
 	var changes []*change
-	for _, t := range s {
+	for _, t := range s.templates {
 		data, err := t.render(peers)
 		if err != nil {
 			return false, err
@@ -52,25 +94,35 @@ func (s Set) Write(peers []peer.Peer, check func() error) (changed bool, err err
 			changes = append(changes, c)
 		}
 	}
+	if s.good && len(changes) == 0 {
+		return false, nil
+	}
 	for i, c := range changes {
 		if err := c.do(); err != nil {
-			return false, errors.Join(err, undo(changes[:i]))
+			return false, s.undo(err, changes[:i+1])
 		}
 	}
-	if len(changes) == 0 || check == nil {
-		return len(changes) > 0, nil
+	if check != nil {
+		if err := check(); err != nil {
+			return false, s.undo(err, changes)
+		}
 	}
-	if err := check(); err != nil {
-		return false, errors.Join(err, undo(changes))
+	for _, c := range changes {
+		if err := c.settle(); err != nil {
+			return false, s.undo(err, changes)
+		}
 	}
+	s.good = true
 	return true, nil
 }
 
-func undo(changes []*change) error {
-	var errs []error
+// undo returns the reason for it, and what has gone wrong with it.
+func (s *Set) undo(reason error, changes []*change) error {
+	errs := []error{reason}
 	for _, c := range changes {
 		if err := c.undo(); err != nil {
-			errs = append(errs, fmt.Errorf("the old file does not come back: %w", err))
+			s.good = false
+			errs = append(errs, err)
 		}
 	}
 	return errors.Join(errs...)
@@ -78,14 +130,14 @@ func undo(changes []*change) error {
 
 // Print writes what Write would, changed or not: the bytes alone if there is
 // one template, else each file behind a line with its path, as tail does.
-func (s Set) Print(w io.Writer, peers []peer.Peer) error {
+func (s *Set) Print(w io.Writer, peers []peer.Peer) error {
 	var out bytes.Buffer
-	for i, t := range s {
+	for i, t := range s.templates {
 		data, err := t.render(peers)
 		if err != nil {
 			return err
 		}
-		if len(s) > 1 {
+		if len(s.templates) > 1 {
 			if i > 0 {
 				out.WriteByte('\n')
 			}

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"text/template"
@@ -16,8 +17,19 @@ import (
 	"github.com/dahernan/gopherdiscovery/cmd/gopherdiscovery/internal/peer"
 )
 
-// ErrInvalid is matched by the errors of [Parse].
-var ErrInvalid = errors.New("invalid template")
+var (
+	// ErrInvalid is matched by the errors of [Parse].
+	ErrInvalid = errors.New("invalid template")
+
+	// ErrNotRestored is matched by an error after which a file may be left that
+	// was not checked. The next [Set.Write] tries again to bring the old one
+	// back.
+	ErrNotRestored = errors.New("the old file does not come back")
+)
+
+// specification is SRC:DST. Both may begin with the letter of a drive, as paths
+// do in Windows.
+var specification = regexp.MustCompile(`^((?:[A-Za-z]:[/\\])?[^:]+):((?:[A-Za-z]:[/\\])?[^:]+)$`)
 
 //go:embed templates
 var shipped embed.FS
@@ -50,15 +62,17 @@ type Data struct {
 
 // Parse reads the template of a specification SRC:DST. SRC is the path of a
 // template, or @ and the name of one that is shipped; DST is the path of the
-// file to be written, in a directory that is there. Neither has a colon in it.
+// file to be written, in a directory that is there. Neither has a colon in it,
+// except behind the letter of a drive.
 //
 // The template is tried with and without peers, so that one that fails does so
 // now. The error names the specification and matches [ErrInvalid].
 func Parse(spec string) (*Template, error) {
-	source, file, found := strings.Cut(spec, ":")
-	if !found || source == "" || file == "" || strings.Contains(file, ":") {
+	parts := specification.FindStringSubmatch(spec)
+	if parts == nil {
 		return nil, fmt.Errorf("%w %s: want SRC:DST", ErrInvalid, spec)
 	}
+	source, file := parts[1], parts[2]
 	text, err := read(source)
 	if err != nil {
 		return nil, fmt.Errorf("%w %s: %w", ErrInvalid, spec, err)

@@ -33,7 +33,7 @@ func put(t *testing.T, dir, name, text string) string {
 }
 
 // print returns what a set makes of peers.
-func print(t *testing.T, set render.Set, peers []peer.Peer) string {
+func print(t *testing.T, set *render.Set, peers []peer.Peer) string {
 	t.Helper()
 	var out strings.Builder
 	if err := set.Print(&out, peers); err != nil {
@@ -42,7 +42,7 @@ func print(t *testing.T, set render.Set, peers []peer.Peer) string {
 	return out.String()
 }
 
-func parse(t *testing.T, specs ...string) render.Set {
+func parse(t *testing.T, specs ...string) *render.Set {
 	t.Helper()
 	set, err := render.ParseSet(specs)
 	if err != nil {
@@ -113,6 +113,34 @@ func TestInvalid(t *testing.T) {
 				t.Errorf("error %v, want ErrInvalid, the specification and %q", err, test.want)
 			}
 		})
+	}
+}
+
+// A path may begin with the letter of a drive.
+func TestDrives(t *testing.T) {
+	dir := t.TempDir()
+	t.Chdir(dir)
+	if err := os.Mkdir("C:", 0o755); err != nil {
+		t.Skipf("not a name of a directory in this system: %v", err)
+	}
+	put(t, dir, `C:\n`, "")
+	put(t, dir, `C:/n`, "")
+	put(t, dir, "n", "")
+	for spec, want := range map[string]string{
+		`n:out`:       `out`,
+		`n:C:\out`:    `C:\out`,
+		`n:/out`:      `/out`,
+		`C:\n:out`:    `out`,
+		`C:/n:out`:    `out`,
+		`C:\n:C:\out`: `C:\out`,
+		`C:/n:C:/out`: `C:/out`,
+	} {
+		parsed, err := render.Parse(spec)
+		if err != nil {
+			t.Error(err)
+		} else if parsed.File != want {
+			t.Errorf("%s: file %s, want %s", spec, parsed.File, want)
+		}
 	}
 }
 

@@ -8,4 +8,4 @@ import (
 )
 
 // keepOwner does nothing where files have no owner that is a number.
-func keepOwner(*os.File, fs.FileInfo) {}
+func keepOwner(*os.File, fs.FileInfo) (sameGroup bool) { return true }
