@@ -18,11 +18,11 @@ func TestServeShowsTheList(t *testing.T) {
 	t.Parallel()
 	_, server, pubsub, url := startServe(t, "-http", "127.0.0.1:0")
 	etag := awaitBody(t, url+"/peers", "[]\n")
-	answers := waitFor(t, url+"/peers?wait=60s", etag)
+	answers := waitFor(t, url+"/peers?wait=30s", etag)
 	clitest.Join(t, clitest.Quiet, server, "http://10.0.0.2:8080")
 	const want = `["http://10.0.0.2:8080"]` + "\n"
 	if got := <-answers; got.code != http.StatusServiceUnavailable && (got.code != http.StatusOK || got.body != want) {
-		t.Errorf("/peers?wait=60s when one has joined: %d %q, want 200 and %q", got.code, got.body, want)
+		t.Errorf("/peers?wait=30s when one has joined: %d %q, want 200 and %q", got.code, got.body, want)
 	}
 	awaitBody(t, url+"/peers", want)
 	awaitBody(t, url+"/prometheus/sd", `[{"targets":["10.0.0.2:8080"],"labels":{"__scheme__":"http"}}]`+"\n")
@@ -39,7 +39,7 @@ func TestServeEndsWhileAClientWaits(t *testing.T) {
 		// There is no news.
 		p, _, _, url := startServe(t, "-http", "127.0.0.1:0", "-poll-time", "1h", "-return-time", "1h")
 		header, _ := get(t, url+"/")
-		answers := waitFor(t, url+"/?wait=60s", header.Get("ETag"))
+		answers := waitFor(t, url+"/?wait=30s", header.Get("ETag"))
 		get(t, url+"/healthz") // gives it time to be read
 		p.Signal(syscall.SIGTERM)
 		if _, stderr, code := p.Wait(); code != 0 {
