@@ -49,7 +49,7 @@ func TestServeEndsWhileAClientWaits(t *testing.T) {
 			return
 		}
 	}
-	t.Errorf("/?wait=60s at the end: %d %.100q, want 503", got.code, got.body)
+	t.Errorf("/?wait=30s at the end: %d %.100q, want 503", got.code, got.body)
 }
 
 func TestServeIncompleteList(t *testing.T) {
@@ -115,4 +115,25 @@ func waitFor(t *testing.T, url, etag string) <-chan httpAnswer {
 	}()
 	<-sent
 	return answers
+}
+
+// Another site of a browser on this machine has a name that resolves to it.
+func TestServeRefusesForeignHosts(t *testing.T) {
+	t.Parallel()
+	_, _, _, url := startServe(t, "-http", "127.0.0.1:0", "-http-host", "a.example,Peers.Example")
+	for host, want := range map[string]int{"evil.example": http.StatusForbidden, "peers.example": http.StatusOK} {
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url+"/healthz", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Host, r.Close = host, true
+		response, err := http.DefaultClient.Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = response.Body.Close()
+		if response.StatusCode != want {
+			t.Errorf("the host %s: %s, want %d", host, response.Status, want)
+		}
+	}
 }

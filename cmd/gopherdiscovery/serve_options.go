@@ -12,6 +12,7 @@ import (
 type serveOptions struct {
 	flags                *cli.Flags
 	server, pubsub, http *string
+	httpHosts            *string
 	requireName          *bool
 	discovery            gopherdiscovery.Options
 }
@@ -29,6 +30,7 @@ func newServeOptions() *serveOptions {
 	flags.DurationVar(&d.JoinInterval, "join-interval", 0, "surveys of new connections are this far apart; below 0 joins wait for the next poll (default 20ms)")
 	flags.IntVar(&d.MissedSurveys, "missed-surveys", 0, "`surveys` in a row that a silent client misses until it is dropped (default 2)")
 	flags.IntVar(&d.MaxClients, "max-clients", 0, "`connections` accepted on each of the two URLs (default 10000)")
+	o.httpHosts = flags.String("http-host", "", "`names`, separated by commas, that requests may have as their host when -http is a loopback address")
 	o.requireName = flags.Bool("require-cert-name", false, "a client may only announce a name of its certificate, or a URL on a host that is one")
 	return o
 }
