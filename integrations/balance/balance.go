@@ -20,9 +20,11 @@
 //
 // A request goes to the backend that has the fewest requests outstanding, and
 // among equals to the next in turn. A request is outstanding until its response
-// has been read to its end or closed. A backend that has not answered is
-// avoided for two seconds, and then gets one request at a time until it has
-// answered one. It is avoided, not excluded: when all have failed one is tried.
+// has been read to its end or closed. A backend that has not answered, be it
+// only before the deadline of the request, is avoided for two seconds, and then
+// gets one request at a time until it has answered one. A request that is
+// canceled says nothing about its backend. A backend is avoided, not excluded:
+// when all have failed one is tried.
 //
 // # Retries
 //
