@@ -111,6 +111,14 @@ type upgraded struct {
 	done func()
 }
 
+// CloseWrite lets the backend see the end of what it is sent, and still answer.
+func (u *upgraded) CloseWrite() error {
+	if conn, ok := u.ReadWriteCloser.(interface{ CloseWrite() error }); ok {
+		return conn.CloseWrite()
+	}
+	return http.ErrNotSupported
+}
+
 func (u *upgraded) Close() error {
 	u.done()
 	return u.ReadWriteCloser.Close()
