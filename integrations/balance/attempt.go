@@ -30,6 +30,7 @@ func (a *attempt) roundTrip(r *http.Request) (*http.Response, error) {
 		return nil, err
 	}
 	a.transport.answered(a.backend)
+	hide(a.backend.url, response.Header)
 	done := sync.OnceFunc(func() { a.transport.done(a.backend) })
 	switch body := response.Body.(type) {
 	case io.ReadWriteCloser: // the connection, after 101 Switching Protocols

@@ -16,6 +16,11 @@
 // The Host header is the backend's too, unless the field Host of the request
 // differs from the host of its URL. Then it is sent as it is.
 //
+// A Location header that names the backend which has answered becomes a path on
+// the host of the request. So a redirect goes to any backend, and an
+// [http.Client] sends its credentials along. A path that is not below that of
+// the backend's URL stays as it is.
+//
 // # Which backend
 //
 // A request goes to the backend that has the fewest requests outstanding, and
