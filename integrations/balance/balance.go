@@ -69,6 +69,13 @@ const (
 	// avoided.
 	dialTime = time.Second
 
+	// pingIdle and pingTime are how long an HTTP/2 connection is silent until
+	// it is asked for a sign of life, and how long that may take. All requests
+	// to a backend share the connection, and fail for as long as nobody notices
+	// that it is dead.
+	pingIdle = 2 * time.Second
+	pingTime = time.Second
+
 	// idlePerHost is how many idle connections are kept to each backend. There
 	// are few hosts, and many requests to each.
 	idlePerHost = 256
@@ -119,7 +126,8 @@ type Options struct {
 	//
 	// If nil, Base is an [http.Transport] with the settings of
 	// [http.DefaultTransport], except that it uses no proxy, gives a connection
-	// one second to be made, and keeps 256 idle connections to each backend.
+	// one second to be made, keeps 256 idle connections to each backend, and
+	// closes an HTTP/2 connection on which nothing has come for 3 seconds.
 	Base http.RoundTripper
 
 	// Logger takes a line for each name that is no URL of a backend. The
@@ -162,6 +170,7 @@ func newBase() *http.Transport {
 	return &http.Transport{
 		DialContext:           (&net.Dialer{Timeout: dialTime, KeepAlive: 30 * time.Second}).DialContext,
 		ForceAttemptHTTP2:     true,
+		HTTP2:                 &http.HTTP2Config{SendPingTimeout: pingIdle, PingTimeout: pingTime},
 		MaxIdleConnsPerHost:   idlePerHost,
 		IdleConnTimeout:       90 * time.Second,
 		TLSHandshakeTimeout:   10 * time.Second,
