@@ -77,7 +77,7 @@ func serve(ctx context.Context, o *serveOptions) (err error) {
 		server.Wait() // ends with ctx
 		return nil
 	}
-	handler := web.Guard(web.Handler(ctx, server, logger), listener.Addr(), strings.Split(strings.ToLower(*o.httpHosts), ","))
+	handler := web.Guard(web.Handler(ctx, server, logger), listener.Addr(), strings.Split(*o.httpHosts, ","))
 	return cli.Serve(ctx, listener, handler, logger)
 }
 

@@ -51,6 +51,8 @@ func (o *serveOptions) check() (err error) {
 		return cli.Usagef("-server %s, -pubsub %s: tls+tcp needs -tls-cert and -tls-key", *o.server, *o.pubsub)
 	case d.TLSConfig != nil && !surveysTLS && !publishesTLS:
 		return cli.Usagef("-tls-cert has no effect on -server %s and -pubsub %s, want tls+tcp://host:port", *o.server, *o.pubsub)
+	case *o.httpHosts != "" && *o.http == "":
+		return cli.Usagef("-http-host %s has no effect without -http", *o.httpHosts)
 	case *o.requireName && (!surveysTLS || d.TLSConfig.ClientCAs == nil):
 		return cli.Usagef("-require-cert-name needs -tls-ca, and tls+tcp:// instead of -server %s", *o.server)
 	case *o.requireName:

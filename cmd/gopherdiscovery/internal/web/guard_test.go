@@ -33,7 +33,7 @@ func TestGuard(t *testing.T) {
 		{"10.0.0.1", "server.example", http.StatusOK},
 	} {
 		t.Run(test.address+" "+test.host, func(t *testing.T) {
-			guarded := web.Guard(h, &net.TCPAddr{IP: net.ParseIP(test.address)}, []string{"peers.example"})
+			guarded := web.Guard(h, &net.TCPAddr{IP: net.ParseIP(test.address)}, []string{"Peers.example:443"})
 			for _, path := range []string{"/", "/peers", "/metrics", "/healthz"} {
 				r := httptest.NewRequest(http.MethodGet, path, nil)
 				r.Host = test.host
