@@ -1,13 +1,10 @@
 package web_test
 
 import (
-	"context"
 	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
-	"os"
-	"os/exec"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -122,30 +119,6 @@ func TestNotFound(t *testing.T) {
 	want(t, w, http.StatusMethodNotAllowed)
 }
 
-// browse returns what the page at a URL is in a browser when it has done this.
-func browse(t *testing.T, url string, args ...string) (page string) {
-	t.Helper()
-	browser, err := exec.LookPath("chromium")
-	if err != nil {
-		if os.Getenv("CI") != "" {
-			t.Fatal(err)
-		}
-		t.Skip("needs chromium, Debian's package of that name")
-	}
-	ctx, cancel := context.WithTimeout(t.Context(), 2*clitest.Patience)
-	defer cancel()
-	args = append(args, "--headless", "--no-sandbox", "--disable-gpu", "--user-data-dir="+t.TempDir(), "--dump-dom", url)
-	cmd := exec.CommandContext(ctx, browser, args...)
-	cmd.WaitDelay = time.Second
-	var stderr strings.Builder
-	cmd.Stderr = &stderr
-	dom, err := cmd.Output()
-	if err != nil {
-		t.Fatalf("chromium: %v\n%s", err, &stderr)
-	}
-	return string(dom)
-}
-
 // A browser shows a name that joins after the page was loaded, and runs nothing
 // of what names say.
 func TestPageInBrowser(t *testing.T) {
@@ -164,7 +137,7 @@ func TestPageInBrowser(t *testing.T) {
 				h.ServeHTTP(w, r)
 			}))
 			defer server.Close()
-			page := browse(t, strings.Replace(server.URL, "://", "://"+user, 1), "--virtual-time-budget=3000")
+			page := clitest.Browse(t, strings.Replace(server.URL, "://", "://"+user, 1), "--virtual-time-budget=3000")
 			for _, word := range []string{
 				"<title>3 peers ", ">http://before<", ">http://late<", ">http://x/&lt;/title&gt;", `<small id="state" class="">live<`,
 			} {
@@ -209,7 +182,7 @@ func TestPageOfServerThatHangs(t *testing.T) {
 		}
 	}))
 	defer server.Close()
-	if page, want := browse(t, server.URL), ">the server does not answer<"; !strings.Contains(page, want) {
+	if page, want := clitest.Browse(t, server.URL), ">the server does not answer<"; !strings.Contains(page, want) {
 		t.Errorf("%s\nwant %s in it", page, want)
 	}
 }
