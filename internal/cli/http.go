@@ -42,9 +42,9 @@ func Listen(ctx context.Context, address string) (net.Listener, error) {
 // because of ctx.
 //
 // A connection that says nothing is closed, before its first request and
-// between two. At most a quarter of the process's file descriptors, and 10000,
-// are open connections: a further one ends the one that has been silent, or
-// has waited for its answer, for longest.
+// between two. Connections take a quarter of the process's file descriptors at
+// most, and are no more than 10000: a further one ends the one that has been
+// silent for longest, or if all have a request, that of the oldest.
 func Serve(ctx context.Context, listener net.Listener, handler http.Handler, logger *slog.Logger) error {
 	return serve(ctx, listener, handler, logger, maxConns())
 }
