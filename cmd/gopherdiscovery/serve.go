@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"net"
+	"strings"
 
 	"github.com/coreos/go-systemd/v22/daemon"
 	"github.com/peterbourgon/ff/v3/ffcli"
@@ -76,7 +77,8 @@ func serve(ctx context.Context, o *serveOptions) (err error) {
 		server.Wait() // ends with ctx
 		return nil
 	}
-	return cli.Serve(ctx, listener, web.Handler(ctx, server, logger), logger)
+	handler := web.Guard(web.Handler(ctx, server, logger), listener.Addr(), strings.Split(*o.httpHosts, ","))
+	return cli.Serve(ctx, listener, handler, logger)
 }
 
 // notify tells systemd, if that has started the program with Type=notify.

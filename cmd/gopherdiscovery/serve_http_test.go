@@ -18,11 +18,11 @@ func TestServeShowsTheList(t *testing.T) {
 	t.Parallel()
 	_, server, pubsub, url := startServe(t, "-http", "127.0.0.1:0")
 	etag := awaitBody(t, url+"/peers", "[]\n")
-	answers := waitFor(t, url+"/peers?wait=60s", etag)
+	answers := waitFor(t, url+"/peers?wait=30s", etag)
 	clitest.Join(t, clitest.Quiet, server, "http://10.0.0.2:8080")
 	const want = `["http://10.0.0.2:8080"]` + "\n"
 	if got := <-answers; got.code != http.StatusServiceUnavailable && (got.code != http.StatusOK || got.body != want) {
-		t.Errorf("/peers?wait=60s when one has joined: %d %q, want 200 and %q", got.code, got.body, want)
+		t.Errorf("/peers?wait=30s when one has joined: %d %q, want 200 and %q", got.code, got.body, want)
 	}
 	awaitBody(t, url+"/peers", want)
 	awaitBody(t, url+"/prometheus/sd", `[{"targets":["10.0.0.2:8080"],"labels":{"__scheme__":"http"}}]`+"\n")
@@ -39,7 +39,7 @@ func TestServeEndsWhileAClientWaits(t *testing.T) {
 		// There is no news.
 		p, _, _, url := startServe(t, "-http", "127.0.0.1:0", "-poll-time", "1h", "-return-time", "1h")
 		header, _ := get(t, url+"/")
-		answers := waitFor(t, url+"/?wait=60s", header.Get("ETag"))
+		answers := waitFor(t, url+"/?wait=30s", header.Get("ETag"))
 		get(t, url+"/healthz") // gives it time to be read
 		p.Signal(syscall.SIGTERM)
 		if _, stderr, code := p.Wait(); code != 0 {
@@ -49,7 +49,7 @@ func TestServeEndsWhileAClientWaits(t *testing.T) {
 			return
 		}
 	}
-	t.Errorf("/?wait=60s at the end: %d %.100q, want 503", got.code, got.body)
+	t.Errorf("/?wait=30s at the end: %d %.100q, want 503", got.code, got.body)
 }
 
 func TestServeIncompleteList(t *testing.T) {
@@ -115,4 +115,25 @@ func waitFor(t *testing.T, url, etag string) <-chan httpAnswer {
 	}()
 	<-sent
 	return answers
+}
+
+// Another site of a browser on this machine has a name that resolves to it.
+func TestServeRefusesForeignHosts(t *testing.T) {
+	t.Parallel()
+	_, _, _, url := startServe(t, "-http", "127.0.0.1:0", "-http-host", "a.example,Peers.Example")
+	for host, want := range map[string]int{"evil.example": http.StatusForbidden, "peers.example": http.StatusOK} {
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url+"/healthz", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Host, r.Close = host, true
+		response, err := http.DefaultClient.Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = response.Body.Close()
+		if response.StatusCode != want {
+			t.Errorf("the host %s: %s, want %d", host, response.Status, want)
+		}
+	}
 }

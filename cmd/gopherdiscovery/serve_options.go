@@ -12,6 +12,7 @@ import (
 type serveOptions struct {
 	flags                *cli.Flags
 	server, pubsub, http *string
+	httpHosts            *string
 	requireName          *bool
 	discovery            gopherdiscovery.Options
 }
@@ -29,6 +30,7 @@ func newServeOptions() *serveOptions {
 	flags.DurationVar(&d.JoinInterval, "join-interval", 0, "surveys of new connections are this far apart; below 0 joins wait for the next poll")
 	flags.IntVar(&d.MissedSurveys, "missed-surveys", 0, "`surveys` in a row that a silent client misses until it is dropped")
 	flags.IntVar(&d.MaxClients, "max-clients", 0, "`connections` accepted on each of the two URLs")
+	o.httpHosts = flags.String("http-host", "", "`names`, separated by commas, that requests may have as their host when -http is a loopback address")
 	o.requireName = flags.Bool("require-cert-name", false, "a client may only announce a name of its certificate, or a URL on a host that is one")
 	for name, value := range map[string]string{
 		"survey-time": "1s", "recv-deadline": "SURVEY-TIME", "poll-time": "2s", "return-time": "5s",
@@ -55,6 +57,8 @@ func (o *serveOptions) check() (err error) {
 		return cli.Usagef("-server %s, -pubsub %s: tls+tcp needs -tls-cert and -tls-key", *o.server, *o.pubsub)
 	case d.TLSConfig != nil && !surveysTLS && !publishesTLS:
 		return cli.Usagef("-tls-cert has no effect on -server %s and -pubsub %s, want tls+tcp://host:port", *o.server, *o.pubsub)
+	case *o.httpHosts != "" && *o.http == "":
+		return cli.Usagef("-http-host %s has no effect without -http", *o.httpHosts)
 	case *o.requireName && (!surveysTLS || d.TLSConfig.ClientCAs == nil):
 		return cli.Usagef("-require-cert-name needs -tls-ca, and tls+tcp:// instead of -server %s", *o.server)
 	case *o.requireName:

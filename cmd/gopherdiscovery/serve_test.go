@@ -171,6 +171,7 @@ func TestServeBadArguments(t *testing.T) {
 		{"-server tls+tcp://127.0.0.1:0", "-tls-cert"},
 		{"-pubsub tls+tcp://127.0.0.1:0", "-tls-cert"},
 		{"-require-cert-name", "-require-cert-name"},
+		{"-http-host a.example", "-http-host a.example"},
 		{"GOPHERDISCOVERY_SERVE_POLL_TIME=soon", `variable "GOPHERDISCOVERY_SERVE_POLL_TIME": parse error "soon"`},
 		{"GOPHERDISCOVERY_SERVE_MAX_CLIENTS=-1", "-max-clients -1"},
 	} {

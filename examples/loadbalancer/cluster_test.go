@@ -5,8 +5,10 @@ package main
 import (
 	"context"
 	"maps"
+	"net"
 	"net/http"
 	"slices"
+	"strings"
 	"sync"
 	"syscall"
 	"testing"
@@ -23,6 +25,7 @@ type cluster struct {
 	server   *gopherdiscovery.DiscoveryServer
 	proxy    string // its URL
 	page     string // the URL of its status page
+	stop     func() // tells the proxy to end
 	backends map[string]*clitest.Program
 }
 
@@ -32,9 +35,13 @@ func newCluster(t *testing.T) *cluster {
 	c.server = clitest.StartServer(t, "tcp://127.0.0.1:0", "tcp://127.0.0.1:0", gopherdiscovery.Options{})
 	_, urlPubSub := c.server.URLs()
 	p := clitest.Start(t, "-pubsub", urlPubSub, "-http", "127.0.0.1:0", "-status", "127.0.0.1:0", "-log-level", "error")
+	c.stop = sync.OnceFunc(func() { p.Signal(syscall.SIGTERM) }) // the second would kill it
 	c.proxy = p.Stdout.Await(`^http://127\.0\.0\.1:\d+$`)[0]
 	c.page = p.Stdout.Await(`^status: (http://127\.0\.0\.1:\d+)$`)[1]
-	t.Cleanup(func() { end(t, p) })
+	t.Cleanup(func() {
+		c.stop()
+		wantEnd(t, p)
+	})
 	return c
 }
 
@@ -78,6 +85,11 @@ func (c *cluster) kill(url string) {
 func end(t *testing.T, p *clitest.Program) {
 	t.Helper()
 	p.Signal(syscall.SIGTERM)
+	wantEnd(t, p)
+}
+
+func wantEnd(t *testing.T, p *clitest.Program) {
+	t.Helper()
 	if _, stderr, code := p.Wait(); code != 0 || stderr != "" {
 		t.Errorf("exit code %d, stderr %q, want 0 and nothing", code, stderr)
 	}
@@ -174,6 +186,38 @@ func TestKillCostsWhatIsNotSafeToRepeat(t *testing.T) {
 	}
 	if s := askStatus(t, c.page); s.Requests != 7 || s.Failed != 4 || s.Retried != 3 {
 		t.Errorf("status %+v, want 7 requests, of which 4 have failed and 3 were retried", s)
+	}
+}
+
+// The proxy ends its subscription after its requests: one that has lost its
+// backend gets another.
+func TestProxyThatEndsFinishesWhatItHas(t *testing.T) {
+	t.Parallel()
+	c := newCluster(t)
+	victim := c.add("-work", "1h")
+	codes := c.requests(func() {
+		c.add()
+		c.stop()
+		awaitRefusal(t, c.proxy)
+		c.kill(victim)
+	}, "GET", "GET")
+	if codes["GET"][http.StatusOK] != 2 {
+		t.Errorf("codes %v, want only 200", codes)
+	}
+}
+
+// awaitRefusal returns when nobody listens at a URL any more.
+func awaitRefusal(t *testing.T, url string) {
+	t.Helper()
+	for deadline := time.Now().Add(clitest.Patience); ; time.Sleep(time.Millisecond) {
+		conn, err := net.Dial("tcp", strings.TrimPrefix(url, "http://"))
+		if err != nil {
+			return
+		}
+		_ = conn.Close()
+		if time.Now().After(deadline) {
+			t.Fatalf("%s accepts connections after %v, want it to refuse them", url, clitest.Patience)
+		}
 	}
 }
 

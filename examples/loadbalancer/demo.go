@@ -33,7 +33,8 @@ func demonstrate(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, demoTime)
 	defer cancel()
 	// The proxy and the server end after the backends. The subscriber ends
-	// before the server, because it logs a warning when it loses its server.
+	// between them: after the proxy's requests, and before it would log that it
+	// has lost its server.
 	serving, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
 	// Without it, each lost request would be logged, and so would a backend
@@ -58,7 +59,7 @@ func demonstrate(ctx context.Context) error {
 	}
 	defer status.Close()
 	_, urlPubSub := server.URLs()
-	subscriber, err := gopherdiscovery.NewSubscriber(serving, urlPubSub)
+	subscriber, err := gopherdiscovery.NewSubscriber(context.WithoutCancel(ctx), urlPubSub)
 	if err != nil {
 		return err
 	}

@@ -90,7 +90,8 @@ func run(ctx context.Context, args []string) error {
 		if status != nil {
 			defer status.Close()
 		}
-		subscriber, err := dialer.NewSubscriber(ctx, *urlPubSub)
+		// It ends after the last request, which may need another backend.
+		subscriber, err := dialer.NewSubscriber(context.WithoutCancel(ctx), *urlPubSub)
 		if err != nil {
 			return err
 		}

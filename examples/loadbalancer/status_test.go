@@ -7,6 +7,8 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+
+	"github.com/dahernan/gopherdiscovery/internal/cli/clitest"
 )
 
 // ask returns an answer of the proxy itself, and its header.
@@ -69,5 +71,16 @@ func TestStatusPage(t *testing.T) {
 	setBackends(lb)
 	if text, _ := ask(t, server.URL+"/status.json"); !strings.Contains(text, `"backends":[]`) {
 		t.Errorf("status without a backend: %s, want an empty list", text)
+	}
+}
+
+func TestStatusPageInBrowser(t *testing.T) {
+	t.Parallel()
+	lb, _ := newProxy(t, echo(t))
+	server := httptest.NewServer(lb.statusHandler())
+	t.Cleanup(server.Close)
+	page := clitest.Browse(t, strings.Replace(server.URL, "://", "://user:password@", 1), "--virtual-time-budget=1000")
+	if want := `<p id="state" class="">live</p>`; !strings.Contains(page, want) {
+		t.Errorf("%s\nwant %s in it", page, want)
 	}
 }

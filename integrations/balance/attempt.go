@@ -1,6 +1,7 @@
 package balance
 
 import (
+	"context"
 	"io"
 	"net/http"
 	"net/http/httptrace"
@@ -23,12 +24,13 @@ func (a *attempt) roundTrip(r *http.Request) (*http.Response, error) {
 	response, err := a.transport.base.RoundTrip(a.clone(r))
 	if err != nil {
 		a.transport.done(a.backend)
-		if a.isFailure(r) {
+		if a.isFailure() && r.Context().Err() != context.Canceled {
 			a.transport.unanswered(a.backend)
 		}
 		return nil, err
 	}
 	a.transport.answered(a.backend)
+	hide(a.backend.url, response.Header)
 	done := sync.OnceFunc(func() { a.transport.done(a.backend) })
 	switch body := response.Body.(type) {
 	case io.ReadWriteCloser: // the connection, after 101 Switching Protocols
@@ -60,16 +62,17 @@ func (a *attempt) clone(r *http.Request) *http.Request {
 	return out
 }
 
-// isFailure reports whether an error was the backend's. A base transport looks
-// for no connection if something is wrong with the request.
-func (a *attempt) isFailure(r *http.Request) bool {
-	return a.asked.Load() && a.body.failure() == nil && r.Context().Err() == nil
+// isFailure reports whether an error was the backend's, unless the caller has
+// canceled the request. A base transport looks for no connection if something
+// is wrong with the request.
+func (a *attempt) isFailure() bool {
+	return a.asked.Load() && a.body.failure() == nil
 }
 
 // mayRepeat reports whether another backend may be given the request after a
 // failure.
 func (a *attempt) mayRepeat(r *http.Request) bool {
-	return a.isFailure(r) && (!a.connected.Load() || isIdempotent(r))
+	return a.isFailure() && r.Context().Err() == nil && (!a.connected.Load() || isIdempotent(r))
 }
 
 // isIdempotent reports whether net/http would send a request once more.
@@ -107,6 +110,14 @@ func (b *responseBody) Close() error {
 type upgraded struct {
 	io.ReadWriteCloser
 	done func()
+}
+
+// CloseWrite lets the backend see the end of what it is sent, and still answer.
+func (u *upgraded) CloseWrite() error {
+	if conn, ok := u.ReadWriteCloser.(interface{ CloseWrite() error }); ok {
+		return conn.CloseWrite()
+	}
+	return http.ErrNotSupported
 }
 
 func (u *upgraded) Close() error {

@@ -16,13 +16,20 @@
 // The Host header is the backend's too, unless the field Host of the request
 // differs from the host of its URL. Then it is sent as it is.
 //
+// A Location header that names the backend which has answered becomes a path on
+// the host of the request. So a redirect goes to any backend, and an
+// [http.Client] sends its credentials along. A path that is not below that of
+// the backend's URL stays as it is.
+//
 // # Which backend
 //
 // A request goes to the backend that has the fewest requests outstanding, and
 // among equals to the next in turn. A request is outstanding until its response
-// has been read to its end or closed. A backend that has not answered is
-// avoided for two seconds, and then gets one request at a time until it has
-// answered one. It is avoided, not excluded: when all have failed one is tried.
+// has been read to its end or closed. A backend that has not answered, be it
+// only before the deadline of the request, is avoided for two seconds, and then
+// gets one request at a time until it has answered one. A request that is
+// canceled says nothing about its backend. A backend is avoided, not excluded:
+// when all have failed one is tried.
 //
 // # Retries
 //
@@ -61,6 +68,13 @@ const (
 	// dialTime is what a backend costs whose machine has vanished, until it is
 	// avoided.
 	dialTime = time.Second
+
+	// pingIdle and pingTime are how long an HTTP/2 connection is silent until
+	// it is asked for a sign of life, and how long that may take. All requests
+	// to a backend share the connection, and fail for as long as nobody notices
+	// that it is dead.
+	pingIdle = 2 * time.Second
+	pingTime = time.Second
 
 	// idlePerHost is how many idle connections are kept to each backend. There
 	// are few hosts, and many requests to each.
@@ -112,7 +126,8 @@ type Options struct {
 	//
 	// If nil, Base is an [http.Transport] with the settings of
 	// [http.DefaultTransport], except that it uses no proxy, gives a connection
-	// one second to be made, and keeps 256 idle connections to each backend.
+	// one second to be made, keeps 256 idle connections to each backend, and
+	// closes an HTTP/2 connection on which nothing has come for 3 seconds.
 	Base http.RoundTripper
 
 	// Logger takes a line for each name that is no URL of a backend. The
@@ -155,6 +170,7 @@ func newBase() *http.Transport {
 	return &http.Transport{
 		DialContext:           (&net.Dialer{Timeout: dialTime, KeepAlive: 30 * time.Second}).DialContext,
 		ForceAttemptHTTP2:     true,
+		HTTP2:                 &http.HTTP2Config{SendPingTimeout: pingIdle, PingTimeout: pingTime},
 		MaxIdleConnsPerHost:   idlePerHost,
 		IdleConnTimeout:       90 * time.Second,
 		TLSHandshakeTimeout:   10 * time.Second,

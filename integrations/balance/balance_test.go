@@ -208,6 +208,51 @@ func TestSwitchingProtocols(t *testing.T) {
 	if _, ok := response.Body.(io.ReadWriteCloser); !ok {
 		t.Errorf("the body is a %T, want one that can be written to", response.Body)
 	}
+	// This base has no such method.
+	if err := response.Body.(interface{ CloseWrite() error }).CloseWrite(); !errors.Is(err, http.ErrNotSupported) {
+		t.Errorf("CloseWrite: error %v, want ErrNotSupported", err)
+	}
+}
+
+// The backend answers when it has seen the end of what it is sent.
+func TestSwitchedProtocolHalfClosed(t *testing.T) {
+	t.Parallel()
+	backend := newBackend(t, func(w http.ResponseWriter, _ *http.Request) {
+		conn, stream, err := http.NewResponseController(w).Hijack()
+		if err != nil {
+			t.Errorf("hijack: %v", err)
+			return
+		}
+		defer conn.Close()
+		_, _ = io.WriteString(conn, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\n")
+		text, err := io.ReadAll(stream)
+		if err != nil {
+			t.Errorf("the backend reads %q, error %v, want the end", text, err)
+		}
+		_, _ = conn.Write(text)
+	})
+	transport, _ := newTransport(t, nil, backend)
+	r := newRequest(t, http.MethodGet, "")
+	r.Header.Set("Connection", "Upgrade")
+	r.Header.Set("Upgrade", "echo")
+	response, err := transport.RoundTrip(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer response.Body.Close()
+	if _, err := io.WriteString(response.Body.(io.Writer), "text"); err != nil {
+		t.Fatal(err)
+	}
+	half, ok := response.Body.(interface{ CloseWrite() error })
+	if !ok {
+		t.Fatalf("the body is a %T, want one with CloseWrite", response.Body)
+	}
+	if err := half.CloseWrite(); err != nil {
+		t.Errorf("CloseWrite: %v", err)
+	}
+	if text, err := io.ReadAll(response.Body); string(text) != "text" || err != nil {
+		t.Errorf("the answer is %q, error %v, want text", text, err)
+	}
 }
 
 type nopWriteCloser struct{ io.Writer }

@@ -8,4 +8,6 @@ func (t *Transport) StartAt(i int) {
 	t.next = i
 }
 
+var NewBase = newBase
+
 const AvoidTime = avoidTime

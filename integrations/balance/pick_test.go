@@ -167,23 +167,64 @@ func TestOneRequestTriesAFailedBackend(t *testing.T) {
 	})
 }
 
+// A backend that lets requests time out is avoided like one that refuses them.
+func TestTimeoutIsFailure(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		c := newCounter()
+		transport, _ := newTransport(t, roundTripper(func(r *http.Request) (*http.Response, error) {
+			if r.Method == http.MethodGet && r.URL.Host == "a" {
+				c.hits["hung"]++
+				<-r.Context().Done()
+				return nil, r.Context().Err()
+			}
+			return c.RoundTrip(r)
+		}), "http://a", "http://b")
+		client := &http.Client{Transport: transport, Timeout: time.Second}
+		get := func(failures int) {
+			t.Helper()
+			clear(c.hits)
+			for range 20 {
+				response, err := client.Get("http://backends/")
+				if err == nil {
+					_ = response.Body.Close()
+				}
+			}
+			if c.hits["hung"] != failures || c.hits["b"] != 20-failures {
+				t.Errorf("20 requests went to %v, want %d to time out, and the rest to go to b", c.hits, failures)
+			}
+		}
+		get(1)
+		time.Sleep(balance.AvoidTime - 1)
+		get(0)
+		time.Sleep(time.Nanosecond)
+		get(1)
+	})
+}
+
 func TestAbandonedRequestIsNoFailure(t *testing.T) {
 	t.Parallel()
 	ctx, cancel := context.WithCancel(t.Context())
 	var hits []string
 	base := roundTripper(func(r *http.Request) (*http.Response, error) {
 		hits = append(hits, r.URL.Host)
-		cancel()
-		return nil, r.Context().Err()
+		if r.Context().Done() == ctx.Done() {
+			cancel()
+			return nil, ctx.Err()
+		}
+		return respond(r, http.StatusOK), nil
 	})
 	transport, _ := newTransport(t, base, "http://a", "http://b")
-	for range 3 {
-		_, err := transport.RoundTrip(newRequest(t, http.MethodGet, "").WithContext(ctx))
-		if !errors.Is(err, context.Canceled) {
-			t.Errorf("error %v, want Canceled", err)
+	_, err := transport.RoundTrip(newRequest(t, http.MethodGet, "").WithContext(ctx))
+	if !errors.Is(err, context.Canceled) {
+		t.Errorf("error %v, want Canceled", err)
+	}
+	for range 4 {
+		if _, err := transport.RoundTrip(newRequest(t, http.MethodGet, "")); err != nil {
+			t.Errorf("error %v, want a response", err)
 		}
 	}
-	if want := []string{"a", "b", "a"}; !slices.Equal(hits, want) {
-		t.Errorf("tried %v, want one in turn for each request: %v", hits, want)
+	if want := []string{"a", "b", "a", "b", "a"}; !slices.Equal(hits, want) {
+		t.Errorf("tried %v, want each in turn: %v", hits, want)
 	}
 }

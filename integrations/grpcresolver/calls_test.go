@@ -32,7 +32,12 @@ type backend struct {
 
 func startBackend(t *testing.T, urlServer string) *backend {
 	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	return startBackendOn(t, urlServer, "127.0.0.1")
+}
+
+func startBackendOn(t *testing.T, urlServer, host string) *backend {
+	t.Helper()
+	listener, err := net.Listen("tcp", net.JoinHostPort(host, "0"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -60,6 +65,7 @@ func newClient(t *testing.T, urlPubSub string) grpc_health_v1.HealthClient {
 	t.Helper()
 	conn, err := grpc.NewClient("discovery:///greeter.example",
 		grpc.WithResolvers(grpcresolver.NewBuilder(quiet, urlPubSub)),
+		grpc.WithNoProxy(),
 		grpc.WithTransportCredentials(insecure.NewCredentials()),
 		grpc.WithDefaultServiceConfig(roundRobin))
 	if err != nil {
@@ -157,6 +163,34 @@ func TestNobodyIsThere(t *testing.T) {
 			t.Fatal("calls are still answered by the one that has left the list")
 		}
 	}
+}
+
+// The environment has a proxy, which is for other addresses.
+func TestCallsUseNoProxy(t *testing.T) {
+	t.Parallel()
+	urlServer, urlPubSub := startServer(t)
+	b := startBackendOn(t, urlServer, otherHost(t))
+	address, err := call(t.Context(), newClient(t, urlPubSub), grpc.WaitForReady(true))
+	if err != nil || address != b.address {
+		t.Errorf("answered by %q, error %v, want %s", address, err, b.address)
+	}
+}
+
+// otherHost returns an address of this machine that is no loopback address, for
+// which net/http would never use a proxy.
+func otherHost(t *testing.T) string {
+	t.Helper()
+	addresses, err := net.InterfaceAddrs()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, address := range addresses {
+		if n, ok := address.(*net.IPNet); ok && n.IP.IsGlobalUnicast() {
+			return n.IP.String()
+		}
+	}
+	t.Skip("this machine has loopback addresses only")
+	return ""
 }
 
 // Servers come and go under load, one by one until each has been replaced, and

@@ -39,6 +39,7 @@ func Example() {
 
 	conn, err := grpc.NewClient("discovery:///health.example",
 		grpc.WithResolvers(grpcresolver.NewBuilder(nil, urlPubSub)),
+		grpc.WithNoProxy(),
 		grpc.WithTransportCredentials(insecure.NewCredentials()),
 		grpc.WithDefaultServiceConfig(`{"loadBalancingConfig": [{"round_robin": {}}]}`))
 	if err != nil {

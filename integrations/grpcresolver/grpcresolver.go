@@ -3,7 +3,7 @@
 //
 //	builder := grpcresolver.NewBuilder(nil, "tcp://127.0.0.1:50007")
 //	conn, err := grpc.NewClient("discovery:///greeter.example",
-//		grpc.WithResolvers(builder), …)
+//		grpc.WithResolvers(builder), grpc.WithNoProxy(), …)
 //
 // What follows discovery:/// is the authority of the calls, and with TLS the
 // name for which each server must have a certificate. It takes no part in the
@@ -23,6 +23,14 @@
 // A client that makes no call for 30 minutes goes idle, and its subscription
 // ends. With the next call it subscribes anew, which needs a discovery server.
 // grpc.WithIdleTimeout(0) keeps the subscription.
+//
+// # Proxies
+//
+// grpc-go sends the connections of a client to the proxy that the environment
+// names in HTTPS_PROXY, unless NO_PROXY has the authority of the target or the
+// address of the server. Servers in a list are mostly where no proxy leads to:
+// grpc.WithNoProxy makes a client dial them itself, as the package balance
+// does. A resolver cannot decide that.
 //
 // # Names
 //

@@ -12,7 +12,9 @@ import (
 )
 
 // mostWait is the longest that a request waits. Asking for more is no error.
-const mostWait = 5 * time.Minute
+// Proxies give up after a minute and less: nginx after 60 seconds, HAProxy as
+// Debian configures it after 50.
+const mostWait = 30 * time.Second
 
 // document is JSON and its ETag, which is the same for the same list in other
 // servers and after a restart.
@@ -106,13 +108,13 @@ func await(ctx context.Context, b *board, r *http.Request, choose func(*snapshot
 
 // waitTime returns what ?wait= says, 0 without it.
 func waitTime(r *http.Request) (time.Duration, *refusal) {
-	text := r.FormValue("wait")
+	text := r.URL.Query().Get("wait") // FormValue would read the body too
 	if text == "" {
 		return 0, nil
 	}
 	wait, err := time.ParseDuration(text)
 	if err != nil || wait < 0 {
-		return 0, &refusal{http.StatusBadRequest, fmt.Sprintf("wait=%q is no duration such as 60s", text)}
+		return 0, &refusal{http.StatusBadRequest, fmt.Sprintf("wait=%q is no duration such as 30s", text)}
 	}
 	return min(wait, mostWait), nil
 }

@@ -71,7 +71,7 @@ func TestIncomplete(t *testing.T) {
 	for _, path := range []string{"/peers", "/prometheus/sd"} {
 		want(t, get(h, path), http.StatusOK)
 		s.setComplete(false)
-		for _, query := range []string{"", "?wait=60s"} {
+		for _, query := range []string{"", "?wait=30s"} {
 			w := get(h, path+query, "If-None-Match", "*")
 			want(t, w, http.StatusServiceUnavailable, "not complete")
 			if got := w.Header().Get("Retry-After"); got == "" {
@@ -93,12 +93,12 @@ func TestWait(t *testing.T) {
 				code  int
 				took  time.Duration
 			}{
-				{"nothing", "60s", func(*fakeServer, context.CancelFunc, context.CancelFunc) {}, http.StatusNotModified, time.Minute},
-				{"nothing, longest", "1h", func(*fakeServer, context.CancelFunc, context.CancelFunc) {}, http.StatusNotModified, 5 * time.Minute},
+				{"nothing", "20s", func(*fakeServer, context.CancelFunc, context.CancelFunc) {}, http.StatusNotModified, 20 * time.Second},
+				{"nothing, longest", "1h", func(*fakeServer, context.CancelFunc, context.CancelFunc) {}, http.StatusNotModified, 30 * time.Second},
 				{"no wait", "0s", func(*fakeServer, context.CancelFunc, context.CancelFunc) {}, http.StatusNotModified, 0},
-				{"join", "60s", func(s *fakeServer, _, _ context.CancelFunc) { s.set("http://a:1", "http://b:2") }, http.StatusOK, 10 * time.Second},
-				{"client gone", "60s", func(_ *fakeServer, gone, _ context.CancelFunc) { gone() }, http.StatusServiceUnavailable, 10 * time.Second},
-				{"end", "60s", func(_ *fakeServer, _, end context.CancelFunc) { end() }, http.StatusServiceUnavailable, 10 * time.Second},
+				{"join", "30s", func(s *fakeServer, _, _ context.CancelFunc) { s.set("http://a:1", "http://b:2") }, http.StatusOK, 10 * time.Second},
+				{"client gone", "30s", func(_ *fakeServer, gone, _ context.CancelFunc) { gone() }, http.StatusServiceUnavailable, 10 * time.Second},
+				{"end", "30s", func(_ *fakeServer, _, end context.CancelFunc) { end() }, http.StatusServiceUnavailable, 10 * time.Second},
 			} {
 				t.Run(test.name, func(t *testing.T) {
 					synctest.Test(t, func(t *testing.T) {
@@ -133,7 +133,7 @@ func TestIncompleteWhileWaiting(t *testing.T) {
 		h, _ := handler(t, s)
 		etag := get(h, "/peers").Header().Get("ETag")
 		time.AfterFunc(time.Second, func() { s.setComplete(false) })
-		want(t, get(h, "/peers?wait=60s", "If-None-Match", etag), http.StatusServiceUnavailable)
+		want(t, get(h, "/peers?wait=30s", "If-None-Match", etag), http.StatusServiceUnavailable)
 	})
 }
 
@@ -149,11 +149,12 @@ func TestTargets(t *testing.T) {
 	t.Parallel()
 	h, _ := handler(t, newServer(
 		"https://10.0.0.4:8443/path", "http://10.0.0.3:8080", "http://10.0.0.2:8080", "http://10.0.0.2:8080/again",
+		"10.0.0.5:8080", "http://10.0.0.5:8080", "https://10.0.0.5:8080", // one address, one target
 		"10.0.0.9:9100", "grpc://[2001:db8::1]:50051", "worker 7", "http://no-port", "http://:80", `http://x"; y:80`,
 	))
 	w := get(h, "/prometheus/sd")
 	const want = `[{"targets":["10.0.0.9:9100","[2001:db8::1]:50051"],"labels":{}},` +
-		`{"targets":["10.0.0.2:8080","10.0.0.3:8080"],"labels":{"__scheme__":"http"}},` +
+		`{"targets":["10.0.0.2:8080","10.0.0.3:8080","10.0.0.5:8080"],"labels":{"__scheme__":"http"}},` +
 		`{"targets":["10.0.0.4:8443"],"labels":{"__scheme__":"https"}}]` + "\n"
 	if got := w.Body.String(); w.Code != http.StatusOK || got != want {
 		t.Errorf("%d %s, want %s", w.Code, got, want)

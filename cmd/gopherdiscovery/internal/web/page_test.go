@@ -1,14 +1,13 @@
 package web_test
 
 import (
-	"context"
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
-	"os"
-	"os/exec"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -124,43 +123,66 @@ func TestNotFound(t *testing.T) {
 // of what names say.
 func TestPageInBrowser(t *testing.T) {
 	t.Parallel()
-	browser, err := exec.LookPath("chromium")
-	if err != nil {
-		if os.Getenv("CI") != "" {
-			t.Fatal(err)
-		}
-		t.Skip("needs chromium, Debian's package of that name")
+	for _, user := range []string{"", "user:password@"} {
+		t.Run("http://"+user, func(t *testing.T) {
+			t.Parallel()
+			s := newServer("http://before")
+			h, _ := handler(t, s)
+			var join sync.Once
+			server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				if r.URL.Query().Has("wait") { // asked by the script, for the page that it has got
+					join.Do(func() { s.set("http://before", nasty, "http://late") })
+					r.URL.RawQuery = "wait=1ms" // the browser's clock stands still while it waits
+				}
+				h.ServeHTTP(w, r)
+			}))
+			defer server.Close()
+			page := clitest.Browse(t, strings.Replace(server.URL, "://", "://"+user, 1), "--virtual-time-budget=3000")
+			for _, word := range []string{
+				"<title>3 peers ", ">http://before<", ">http://late<", ">http://x/&lt;/title&gt;", `<small id="state" class="">live<`,
+			} {
+				if !strings.Contains(page, word) {
+					t.Errorf("%s\nwant %s in it", page, word)
+				}
+			}
+			if strings.Contains(page, ">owned") {
+				t.Errorf("%s\na name has changed the title", page)
+			}
+		})
 	}
-	s := newServer("http://before")
-	h, _ := handler(t, s)
-	var join sync.Once
+}
+
+// A browser notices that the server hangs.
+func TestPageOfServerThatHangs(t *testing.T) {
+	t.Parallel()
+	h, _ := handler(t, newServer())
+	const patience = "patience = 15000;"
+	html := get(h, "/").Body.String()
+	if strings.Count(html, patience) != 1 {
+		t.Fatalf("%s\nwant %s in it", html, patience)
+	}
+	// The page is complete, and the browser ends, with its image.
+	html = strings.Replace(html, patience, "patience = 100;", 1) + `<img src="image">`
+	var asked atomic.Int32
+	again := make(chan struct{})
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.URL.Query().Has("wait") { // asked by the script, for the page that it has got
-			join.Do(func() { s.set("http://before", nasty, "http://late") })
-			r.URL.RawQuery = "wait=1ms" // the browser's clock stands still while it waits
+		switch {
+		case r.URL.Path == "/image":
+			select {
+			case <-again:
+			case <-r.Context().Done():
+			}
+		case !r.URL.Query().Has("wait"):
+			_, _ = io.WriteString(w, html)
+		default:
+			if asked.Add(1) == 2 { // the script has given up its first question
+				close(again)
+			}
+			<-r.Context().Done()
 		}
-		h.ServeHTTP(w, r)
 	}))
 	defer server.Close()
-
-	ctx, cancel := context.WithTimeout(t.Context(), 2*clitest.Patience)
-	defer cancel()
-	cmd := exec.CommandContext(ctx, browser, "--headless", "--no-sandbox", "--disable-gpu", "--user-data-dir="+t.TempDir(),
-		"--virtual-time-budget=3000", "--dump-dom", server.URL)
-	cmd.WaitDelay = time.Second
-	var stderr strings.Builder
-	cmd.Stderr = &stderr
-	dom, err := cmd.Output()
-	if err != nil {
-		t.Fatalf("chromium: %v\n%s", err, &stderr)
-	}
-	page := string(dom)
-	for _, word := range []string{"<title>3 peers ", ">http://before<", ">http://late<", ">http://x/&lt;/title&gt;", `<small id="state" class="">live<`} {
-		if !strings.Contains(page, word) {
-			t.Errorf("%s\nwant %s in it", page, word)
-		}
-	}
-	if strings.Contains(page, ">owned") {
-		t.Errorf("%s\na name has changed the title", page)
+	if page, want := clitest.Browse(t, server.URL), ">the server does not answer<"; !strings.Contains(page, want) {
+		t.Errorf("%s\nwant %s in it", page, want)
 	}
 }

@@ -1,6 +1,7 @@
 package web
 
 import (
+	"cmp"
 	"maps"
 	"slices"
 
@@ -15,11 +16,12 @@ type targetGroup struct {
 }
 
 // targets returns a group for each scheme of the names that have a host and a
-// port, in the order of the schemes. The others are left out. Prometheus
-// scrapes over HTTP and HTTPS only: a target with no scheme, or with another,
-// has no label for it, and is scraped as the job says.
+// port, in the order of the schemes. The others are left out. An address with
+// several names is one target, with the scheme of the first that is http or
+// https. Prometheus scrapes over these two only: a target with no scheme, or
+// with another, has no label for it, and is scraped as the job says.
 func targets(names []string) []targetGroup {
-	hosts := make(map[string][]string) // by scheme
+	schemes := make(map[string]string) // by address
 	for _, name := range names {
 		p, err := peer.Parse(name)
 		if err != nil {
@@ -29,12 +31,16 @@ func targets(names []string) []targetGroup {
 		if scheme != "http" && scheme != "https" {
 			scheme = ""
 		}
-		hosts[scheme] = append(hosts[scheme], p.Address)
+		schemes[p.Address] = cmp.Or(schemes[p.Address], scheme)
+	}
+	hosts := make(map[string][]string) // by scheme
+	for address, scheme := range schemes {
+		hosts[scheme] = append(hosts[scheme], address)
 	}
 	groups := []targetGroup{}
 	for _, scheme := range slices.Sorted(maps.Keys(hosts)) {
 		slices.Sort(hosts[scheme])
-		group := targetGroup{Targets: slices.Compact(hosts[scheme]), Labels: map[string]string{}}
+		group := targetGroup{Targets: hosts[scheme], Labels: map[string]string{}}
 		if scheme != "" {
 			group.Labels["__scheme__"] = scheme
 		}

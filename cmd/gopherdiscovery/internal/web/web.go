@@ -21,8 +21,11 @@ type Server interface {
 	URLs() (server, pubsub string)
 }
 
+// exchangeTime is how long a request may take besides the time that it waits.
+const exchangeTime = 10 * time.Second
+
 // Handler serves all of the package until ctx ends: then no request waits any
-// more.
+// more. It reads no bodies.
 func Handler(ctx context.Context, server Server, logger *slog.Logger) http.Handler {
 	health := new(acceptHealth)
 	go health.run(ctx, func() uint64 { return server.Stats().AcceptErrors })
@@ -57,7 +60,15 @@ func newHandler(ctx context.Context, b *board, health *acceptHealth, logger *slo
 		}
 		answer(w, trouble, stats)
 	})
-	return mux
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		// The server of net/http reads some of a body before it answers,
+		// and writes for as long as the client reads.
+		deadline := time.Now().Add(mostWait + exchangeTime)
+		conn := http.NewResponseController(w)
+		_ = conn.SetReadDeadline(deadline) // a test's recorder has no deadlines
+		_ = conn.SetWriteDeadline(deadline)
+		mux.ServeHTTP(w, r)
+	})
 }
 
 // incomplete is what a client is told before the list is complete.

@@ -1,0 +1,7 @@
+package cli
+
+var (
+	ServeAtMost    = serve
+	MaxConns       = maxConns
+	MaxDescriptors = maxDescriptors
+)
