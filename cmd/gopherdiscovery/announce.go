@@ -113,6 +113,7 @@ func tryClient(dialer *gopherdiscovery.Dialer, server, name string) error {
 // runAnnounced tells how the command has ended as a [cli.Exit]. Signals end the
 // command, and not ctx: one that has ended it was faster than the start.
 func runAnnounced(ctx context.Context, p *announce.Program) error {
+	cli.OutliveReaders()
 	signals, stop := announce.Notify()
 	defer stop()
 	if ctx.Err() != nil {

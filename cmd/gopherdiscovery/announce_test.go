@@ -96,12 +96,13 @@ func TestAnnounceWhileHealthy(t *testing.T) {
 	}
 }
 
-// The command is not left alone because nobody reads the log.
+// The command is not left alone because nobody reads the log, and it gets a
+// SIGPIPE of its own.
 func TestAnnounceReaderIsGone(t *testing.T) {
 	t.Parallel()
 	server, pubsub := startServer(t)
-	p := startAnnounce(t, server, `exec 2>/dev/null; trap 'exit 3' TERM; echo ready; while :; do sleep 0.01; done`, "-grace", "0s")
-	p.Stdout.Await("^ready$")
+	p := startAnnounce(t, server, `exec 2>/dev/null; trap 'exit 3' TERM; sh -c 'kill -PIPE $$; echo ignored'; echo ready; while :; do sleep 0.01; done`, "-grace", "0s")
+	p.Stdout.Await(`\Aready$`)
 	clitest.AwaitList(t, clitest.Quiet, pubsub, announced)
 	p.Stderr.Close()
 	p.Signal(syscall.SIGTERM)

@@ -4,11 +4,9 @@ package announce_test
 
 import (
 	"bufio"
-	"context"
 	"errors"
 	"log/slog"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -308,13 +306,5 @@ func TestNotify(t *testing.T) {
 		case <-time.After(patience):
 			t.Fatalf("no signal after %v, want %v", patience, sig)
 		}
-	}
-	// A command does not inherit how SIGPIPE is taken.
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
-	defer cancel()
-	err := exec.CommandContext(ctx, "/bin/sh", "-c", "kill -PIPE $$").Run()
-	var exit *exec.ExitError
-	if !errors.As(err, &exit) || exit.ExitCode() != -1 {
-		t.Errorf("a command with SIGPIPE: error %v, want that the signal ends it", err)
 	}
 }

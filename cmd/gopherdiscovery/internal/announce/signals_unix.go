@@ -8,21 +8,14 @@ import (
 	"syscall"
 )
 
-// Notify returns the signals for [Program.Run], until stop is called. From the
-// call on a closed standard output or error does not end the process.
+// Notify returns the signals for [Program.Run], until stop is called.
 func Notify() (signals <-chan os.Signal, stop func()) {
 	c := make(chan os.Signal, 8)
 	signal.Notify(c, os.Interrupt, syscall.SIGTERM, syscall.SIGQUIT, syscall.SIGUSR1, syscall.SIGUSR2)
 	if !signal.Ignored(syscall.SIGHUP) { // it is under nohup
 		signal.Notify(c, syscall.SIGHUP)
 	}
-	// Not ignored, because the command would inherit that.
-	broken := make(chan os.Signal, 1)
-	signal.Notify(broken, syscall.SIGPIPE)
-	return c, func() {
-		signal.Stop(c)
-		signal.Stop(broken)
-	}
+	return c, func() { signal.Stop(c) }
 }
 
 // IsEnd reports whether a signal is to end a program. SIGQUIT is how some, such
