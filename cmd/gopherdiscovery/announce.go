@@ -43,7 +43,7 @@ func announceCommand() *ffcli.Command {
 		case *name == "":
 			return cli.Usagef("-name is missing; -h tells more")
 		case check.URL != "" && !isHTTP(check.URL):
-			return cli.Usagef("-check %q is not of the form http://host:port/path", check.URL)
+			return cli.Usagef("-check is not of the form http://host:port/path") // it may have a password
 		case check.Interval <= 0:
 			return cli.Usagef("-interval %v is not above 0", check.Interval)
 		case check.Rise < 1:

@@ -118,7 +118,7 @@ func TestAnnounceBadArguments(t *testing.T) {
 		{"-- echo", "-name"},
 		{"-name a|b -- echo", `"a|b"`},
 		{"-name a -server nonsense -- echo", `"nonsense"`},
-		{"-name a -check nonsense -- echo", `-check "nonsense"`},
+		{"-name a -check nonsense -- echo", "-check"},
 		{"-name a -check http:///health -- echo", "-check"},
 		{"-name a -interval 0s -- echo", "-interval 0s"},
 		{"-name a -rise 0 -- echo", "-rise 0"},
