@@ -119,6 +119,7 @@ func TestAnnounceBadArguments(t *testing.T) {
 		{"-name a|b -- echo", `"a|b"`},
 		{"-name a -server nonsense -- echo", `"nonsense"`},
 		{"-name a -check nonsense -- echo", "-check"},
+		{"-name a -end-signal nonsense -- echo", `"nonsense"`},
 		{"-name a -check http:///health -- echo", "-check"},
 		{"-name a -interval 0s -- echo", "-interval 0s"},
 		{"-name a -rise 0 -- echo", "-rise 0"},

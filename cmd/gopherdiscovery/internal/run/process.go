@@ -30,10 +30,10 @@ type Process struct {
 func Start(cmd *exec.Cmd) (*Process, error) {
 	lead(cmd)
 	cmd.WaitDelay = lingering
+	p := &Process{cmd: cmd, done: make(chan struct{})}
 	if err := cmd.Start(); err != nil {
 		return nil, err
 	}
-	p := &Process{cmd: cmd, done: make(chan struct{})}
 	go func() {
 		defer close(p.done)
 		p.err = cmd.Wait()
@@ -58,6 +58,10 @@ func (p *Process) Wait() error {
 // Signal sends a signal to every process of the group. It does nothing when
 // none is left.
 func (p *Process) Signal(sig os.Signal) { signalGroup(p.cmd.Process, sig) }
+
+// IsGroupLeft reports whether a process of the group is left that can be sent a
+// signal.
+func (p *Process) IsGroupLeft() bool { return isGroupLeft(p) }
 
 // Stop asks every process of the group to end, with SIGTERM. When the command
 // has ended, or the grace is over, it kills those that are left. It returns
