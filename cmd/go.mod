@@ -4,6 +4,7 @@ go 1.25.0
 
 require (
 	github.com/coreos/go-systemd/v22 v22.7.0
+	github.com/creack/pty v1.1.24
 	// At a release these become the versions of the library and of internal/cli,
 	// which it is released with and which must be tagged first. Until then
 	// go.work takes their place.

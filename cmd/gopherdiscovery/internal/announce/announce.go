@@ -74,7 +74,9 @@ type Program struct {
 // of those that are to end it the command leaves the list, and then goes on for
 // the grace, unless there is another of them.
 //
-// The command gets the sockets that systemd has passed to this process.
+// On Linux the command gets the terminal of this process when it needs it, see
+// [run.Process.ShareTerminal], and the sockets that systemd has passed to this
+// process.
 func (p *Program) Run(signals <-chan os.Signal) (code int, err error) {
 	args := withSockets(p.Args)
 	cmd := exec.Command(args[0], args[1:]...)
@@ -86,6 +88,7 @@ func (p *Program) Run(signals <-chan os.Signal) (code int, err error) {
 	case err != nil:
 		return codeCannotRun, err
 	}
+	defer process.ShareTerminal()()
 	a := &announced{Program: p, process: process, ask: time.NewTicker(askInterval)}
 	a.ask.Stop()
 	defer a.leave("it has ended")

@@ -1,6 +1,9 @@
 // Package run runs commands in process groups of their own, so that a command
 // can be ended together with all that it has started.
 //
+// As process 1 of a container it also takes in the processes whose parents have
+// ended, on Linux: these would stay as zombies.
+//
 // Outside Unix there are no process groups: only the command itself is ended,
 // and at once.
 package run
@@ -31,12 +34,13 @@ func Start(cmd *exec.Cmd) (*Process, error) {
 	lead(cmd)
 	cmd.WaitDelay = lingering
 	p := &Process{cmd: cmd, done: make(chan struct{})}
-	if err := cmd.Start(); err != nil {
+	if err := commands.start(p); err != nil {
 		return nil, err
 	}
 	go func() {
 		defer close(p.done)
 		p.err = cmd.Wait()
+		commands.ended(p)
 		if p.err == exec.ErrWaitDelay {
 			p.err = nil // it has ended well, and left something behind that runs
 		}
