@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"net/url"
+	"os"
 	"slices"
 	"time"
 
@@ -20,9 +21,10 @@ const aboutAnnounce = `Announce runs a command, and keeps -name on the list whil
 it is as soon as it is started. The line "announced" is logged when a server has been told the name. A server that
 refuses the name says so in its own log only.
 
-On SIGTERM, SIGINT and SIGQUIT the name leaves the list. After -grace, in which others stop to send requests, the signal
-is passed on to the command, which is killed if it has not ended after -kill-after. The exit code is the command's: 128
-and the number of the signal if one has ended it, 127 if there is no such command, and 126 if it cannot be started.`
+On SIGTERM, SIGINT, SIGQUIT and -end-signal the name leaves the list. After -grace, in which others stop to send requests,
+the signal is passed on to the process group of the command. What is left of that after -kill-after is killed. Other
+signals are passed on at once. The exit code is the command's: 128 and the number of the signal if one has ended it, 127
+if there is no such command, and 126 if it cannot be started.`
 
 func announceCommand() *ffcli.Command {
 	flags := cli.NewFlags("announce", aboutAnnounce)
@@ -33,6 +35,11 @@ func announceCommand() *ffcli.Command {
 	flags.DurationVar(&check.Interval, "interval", time.Second, "`time` between checks, and the longest that one may take")
 	flags.IntVar(&check.Rise, "rise", 1, "`number` of checks in a row that succeed before the name joins the list")
 	flags.IntVar(&check.Fall, "fall", 3, "`number` of checks in a row that fail before the name leaves the list")
+	var end os.Signal
+	flags.Func("end-signal", "`signal` that also tells the command to end, such as USR1 for HAProxy and WINCH for httpd", func(text string) (err error) {
+		end, err = announce.ParseSignal(text)
+		return err
+	})
 	grace := flags.Duration("grace", 500*time.Millisecond, "`time` from leaving the list to passing on the signal")
 	killAfter := flags.Duration("kill-after", 10*time.Second, "`time` from passing on the signal to killing the command")
 	const usage, short = "-name URL [flags] -- COMMAND...", "announce a command while it runs"
@@ -43,7 +50,7 @@ func announceCommand() *ffcli.Command {
 		case *name == "":
 			return cli.Usagef("-name is missing; -h tells more")
 		case check.URL != "" && !isHTTP(check.URL):
-			return cli.Usagef("-check %q is not of the form http://host:port/path", check.URL)
+			return cli.Usagef("-check is not of the form http://host:port/path") // it may have a password
 		case check.Interval <= 0:
 			return cli.Usagef("-interval %v is not above 0", check.Interval)
 		case check.Rise < 1:
@@ -71,6 +78,7 @@ func announceCommand() *ffcli.Command {
 				}
 				return member{client}, nil
 			},
+			EndSignal: end,
 			Grace:     *grace,
 			KillAfter: *killAfter,
 			Logger:    dialer.Logger.With("name", *name),
@@ -113,6 +121,7 @@ func tryClient(dialer *gopherdiscovery.Dialer, server, name string) error {
 // runAnnounced tells how the command has ended as a [cli.Exit]. Signals end the
 // command, and not ctx: one that has ended it was faster than the start.
 func runAnnounced(ctx context.Context, p *announce.Program) error {
+	cli.OutliveReaders()
 	signals, stop := announce.Notify()
 	defer stop()
 	if ctx.Err() != nil {

@@ -96,12 +96,13 @@ func TestAnnounceWhileHealthy(t *testing.T) {
 	}
 }
 
-// The command is not left alone because nobody reads the log.
+// The command is not left alone because nobody reads the log, and it gets a
+// SIGPIPE of its own.
 func TestAnnounceReaderIsGone(t *testing.T) {
 	t.Parallel()
 	server, pubsub := startServer(t)
-	p := startAnnounce(t, server, `exec 2>/dev/null; trap 'exit 3' TERM; echo ready; while :; do sleep 0.01; done`, "-grace", "0s")
-	p.Stdout.Await("^ready$")
+	p := startAnnounce(t, server, `exec 2>/dev/null; trap 'exit 3' TERM; sh -c 'kill -PIPE $$; echo ignored'; echo ready; while :; do sleep 0.01; done`, "-grace", "0s")
+	p.Stdout.Await(`\Aready$`)
 	clitest.AwaitList(t, clitest.Quiet, pubsub, announced)
 	p.Stderr.Close()
 	p.Signal(syscall.SIGTERM)
@@ -117,7 +118,8 @@ func TestAnnounceBadArguments(t *testing.T) {
 		{"-- echo", "-name"},
 		{"-name a|b -- echo", `gopherdiscovery: invalid service name: -name "a|b"`},
 		{"-name a -server nonsense -- echo", `"nonsense"`},
-		{"-name a -check nonsense -- echo", `-check "nonsense"`},
+		{"-name a -check nonsense -- echo", "-check"},
+		{"-name a -end-signal nonsense -- echo", `"nonsense"`},
 		{"-name a -check http:///health -- echo", "-check"},
 		{"-name a -interval 0s -- echo", "-interval 0s"},
 		{"-name a -rise 0 -- echo", "-rise 0"},

@@ -47,16 +47,18 @@ func (e Exit) Error() string { return fmt.Sprintf("exit code %d", int(e)) }
 // Main runs a program with the arguments of the process and exits: with 0 if
 // run returns nil, 2 if the arguments were wrong, the code of an [Exit], and 1
 // after any other error. It prints an error that is not an Exit as one line to
-// stderr. The context ends with SIGINT or SIGTERM; the second of them ends a
-// program that hangs.
+// stderr. A stderr that nobody reads delays the exit by half a second at most.
+// The context ends with SIGINT or SIGTERM; the second of them ends a program
+// that hangs.
 func Main(name string, run func(ctx context.Context, args []string) error) {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop)
 	err := run(ctx, os.Args[1:])
 	code := exitCode(err)
 	if !errors.As(err, new(Exit)) && code != 0 {
-		fmt.Fprintf(os.Stderr, "%s: %s\n", name, strings.ReplaceAll(inFlags(err.Error()), "\n", "; "))
+		fmt.Fprintf(stderr, "%s: %s\n", name, strings.ReplaceAll(inFlags(err.Error()), "\n", "; "))
 	}
+	stderr.flush()
 	os.Exit(code)
 }
 

@@ -15,11 +15,7 @@ import (
 // ends with the terminal, and with SIGPIPE when the reader has gone: quietly,
 // before head does in a pipeline.
 func (f *Flags) Daemon() {
-	// The runtime turns EPIPE on stdout and stderr into this signal. With
-	// the signal ignored the write fails, and a lost line of the log is
-	// all.
-	signal.Ignore(syscall.SIGPIPE)
-
+	OutliveReaders()
 	hangups := make(chan os.Signal, 1)
 	signal.Notify(hangups, syscall.SIGHUP)
 	logger, reloads := f.Logger(), f.reloads
@@ -33,3 +29,12 @@ func (f *Flags) Daemon() {
 // OnHangup adds what else is read again on SIGHUP. After an error what was read
 // before is kept.
 func (f *Flags) OnHangup(reload func() error) { f.reloads = append(f.reloads, reload) }
+
+// OutliveReaders makes a write to a stdout or stderr that nobody has open any
+// more fail, instead of ending the program. It is part of [Flags.Daemon].
+func OutliveReaders() {
+	// The runtime turns EPIPE on stdout and stderr into this signal, unless
+	// it is caught. Commands that the program starts would inherit that it
+	// is ignored, and never end in a pipeline.
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
+}

@@ -55,13 +55,17 @@ func (f *Flags) HTTP(address string) *string {
 // Parse reads the flags, as Parse of this package does.
 func (f *Flags) Parse(args []string) error { return Parse(f.FlagSet, f.About, args) }
 
-// Logger returns a logger to stderr, as -log-level and -log-format say.
+// Logger returns a logger to stderr, as -log-level and -log-format say. Calls
+// of it never wait for who reads stderr: lines are left out when too many wait,
+// and a line says how many.
 func (f *Flags) Logger() *slog.Logger {
 	options := &slog.HandlerOptions{Level: f.level}
+	logger := slog.New(slog.NewTextHandler(stderr, options))
 	if f.format == "json" {
-		return slog.New(slog.NewJSONHandler(os.Stderr, options))
+		logger = slog.New(slog.NewJSONHandler(stderr, options))
 	}
-	return slog.New(slog.NewTextHandler(os.Stderr, options))
+	stderr.log(logger)
+	return logger
 }
 
 // Dialer returns what connects clients and subscribers, with the certificates

@@ -67,6 +67,13 @@ type Program struct {
 // environment.
 func Start(t *testing.T, args ...string) *Program {
 	t.Helper()
+	stderr := newStream(t)
+	stderr.begin()
+	return start(t, stderr, args)
+}
+
+func start(t *testing.T, stderr pipe, args []string) *Program {
+	t.Helper()
 	self, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
@@ -84,7 +91,8 @@ func Start(t *testing.T, args ...string) *Program {
 	if _, err := p.cmd.StdinPipe(); err != nil {
 		t.Fatal(err)
 	}
-	stdout, stderr := newStream(t), newStream(t)
+	stdout := newStream(t)
+	stdout.begin()
 	p.Stdout, p.Stderr = stdout.Stream, stderr.Stream
 	p.cmd.Stdout, p.cmd.Stderr = stdout.write, stderr.write
 	prepare(p.cmd)

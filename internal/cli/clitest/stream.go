@@ -34,19 +34,23 @@ func newStream(t *testing.T) pipe {
 		t.Fatal(err)
 	}
 	s := &Stream{t: t, read: read, ended: make(chan struct{}), more: make(chan struct{})}
+	return pipe{s, write}
+}
+
+// begin begins to read.
+func (s *Stream) begin() {
 	go func() {
 		defer close(s.ended)
-		defer read.Close()
+		defer s.read.Close()
 		buffer := make([]byte, 4096)
 		for {
-			n, err := read.Read(buffer)
+			n, err := s.read.Read(buffer)
 			s.add(buffer[:n])
 			if err != nil {
 				return
 			}
 		}
 	}()
-	return pipe{s, write}
 }
 
 // Close makes the reader of the stream go away, as head(1) does when it has

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"os"
 	"os/exec"
+	"strconv"
 	"syscall"
 	"time"
 
@@ -20,8 +21,13 @@ const (
 	codeSignal    = 128 // and the number of the signal
 )
 
-// askInterval is how often a member is asked whether it is announced yet.
-const askInterval = 20 * time.Millisecond
+const (
+	// askInterval is how often a member is asked whether it is announced yet.
+	askInterval = 20 * time.Millisecond
+
+	// lookInterval is how often the end looks whether a process is left.
+	lookInterval = 10 * time.Millisecond
+)
 
 // Member is a name that is on the list, or on its way there.
 type Member interface {
@@ -44,11 +50,15 @@ type Program struct {
 	// Check says whether the command is healthy. If nil, it is while it runs.
 	Check *Check
 
+	// EndSignal is to end the command, as SIGTERM, SIGINT and SIGQUIT are. It
+	// is nil if no other signal is.
+	EndSignal os.Signal
+
 	// Grace is how long the command goes on after it has left the list, before
 	// it is told to end.
 	Grace time.Duration
 
-	// KillAfter is how long it then has.
+	// KillAfter is how long it and all that it has started then have.
 	KillAfter time.Duration
 
 	// Logger takes a line when the command is announced and when it leaves.
@@ -61,10 +71,15 @@ type Program struct {
 // and so does a Join that has failed.
 //
 // Signals are passed on to the process group of the command. Before the first
-// of those that are to end it, see [IsEnd], the command leaves the list, and
-// then goes on for the grace, unless there is another of them.
+// of those that are to end it the command leaves the list, and then goes on for
+// the grace, unless there is another of them.
+//
+// On Linux the command gets the terminal of this process when it needs it, see
+// [run.Process.ShareTerminal], and the sockets that systemd has passed to this
+// process.
 func (p *Program) Run(signals <-chan os.Signal) (code int, err error) {
-	cmd := exec.Command(p.Args[0], p.Args[1:]...)
+	args := withSockets(p.Args)
+	cmd := exec.Command(args[0], args[1:]...)
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
 	process, err := run.Start(cmd)
 	switch {
@@ -73,6 +88,7 @@ func (p *Program) Run(signals <-chan os.Signal) (code int, err error) {
 	case err != nil:
 		return codeCannotRun, err
 	}
+	defer process.ShareTerminal()()
 	a := &announced{Program: p, process: process, ask: time.NewTicker(askInterval)}
 	a.ask.Stop()
 	defer a.leave("it has ended")
@@ -81,6 +97,16 @@ func (p *Program) Run(signals <-chan os.Signal) (code int, err error) {
 		process.Stop(p.KillAfter)
 	}
 	return exitCode(process.Wait(), cmd.ProcessState), err
+}
+
+// withSockets returns the command in a form in which it takes the sockets that
+// systemd has passed to this process for its own. For that LISTEN_PID must be
+// the process id of the command, which is known once it is there.
+func withSockets(args []string) []string {
+	if os.Getenv("LISTEN_PID") != strconv.Itoa(os.Getpid()) {
+		return args
+	}
+	return append(run.Shell(`unset LISTEN_PIDFDID; LISTEN_PID=$$; exec "$0" "$@"`), args...)
 }
 
 // exitCode returns that of a command which has ended.
@@ -104,6 +130,12 @@ type announced struct {
 	ask     *time.Ticker // for telling that; stopped when it was told
 }
 
+// isEnd reports whether a signal is to end the command. SIGQUIT is how some,
+// such as nginx, are told to finish what they have.
+func (p *Program) isEnd(s os.Signal) bool {
+	return s == os.Interrupt || s == syscall.SIGTERM || s == syscall.SIGQUIT || s == p.EndSignal
+}
+
 // follow returns when the command has ended.
 func (a *announced) follow(signals <-chan os.Signal) error {
 	health := a.Check.start(a.Logger)
@@ -121,7 +153,7 @@ func (a *announced) follow(signals <-chan os.Signal) error {
 		case <-a.ask.C:
 			a.tell()
 		case s := <-signals:
-			if IsEnd(s) {
+			if a.isEnd(s) {
 				health.stop()
 				a.end(s, signals)
 				return nil
@@ -161,7 +193,8 @@ func (a *announced) leave(why string) {
 }
 
 // end ends the command: first it leaves the list, so that others stop to send
-// it requests, and then it is told.
+// it requests, and then it is told. end returns when none of its process group
+// is left.
 func (a *announced) end(s os.Signal, signals <-chan os.Signal) {
 	if a.member != nil {
 		a.leave("signal: " + s.String())
@@ -170,15 +203,17 @@ func (a *announced) end(s os.Signal, signals <-chan os.Signal) {
 	a.process.Signal(s)
 	kill := time.NewTimer(a.KillAfter)
 	defer kill.Stop()
-	for {
+	look := time.NewTicker(lookInterval)
+	defer look.Stop()
+	for a.process.IsGroupLeft() {
 		select {
-		case <-a.process.Done():
-			return
+		case <-look.C:
 		case s := <-signals:
 			a.process.Signal(s)
 		case <-kill.C:
 			a.Logger.Warn("killed, because it has not ended in time", "time", a.KillAfter)
 			a.process.Signal(os.Kill)
+			return
 		}
 	}
 }
@@ -194,7 +229,7 @@ func (a *announced) wait(s os.Signal, signals <-chan os.Signal) os.Signal {
 		case <-a.process.Done():
 			return s
 		case further := <-signals:
-			if IsEnd(further) {
+			if a.isEnd(further) {
 				return further
 			}
 			a.process.Signal(further)

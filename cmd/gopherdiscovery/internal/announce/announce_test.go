@@ -4,13 +4,13 @@ package announce_test
 
 import (
 	"bufio"
-	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"syscall"
@@ -296,9 +296,12 @@ func TestNotify(t *testing.T) {
 	defer stop()
 	for _, sig := range []syscall.Signal{
 		syscall.SIGINT, syscall.SIGTERM, syscall.SIGQUIT, syscall.SIGHUP, syscall.SIGUSR1, syscall.SIGUSR2,
+		syscall.SIGALRM, syscall.SIGTTIN, syscall.SIGTTOU, syscall.SIGTSTP, syscall.SIGCONT, syscall.SIGWINCH,
 	} {
-		if err := syscall.Kill(os.Getpid(), sig); err != nil {
-			t.Fatal(err)
+		for _, noise := range []syscall.Signal{syscall.SIGCHLD, syscall.SIGURG, sig} {
+			if err := syscall.Kill(os.Getpid(), noise); err != nil {
+				t.Fatal(err)
+			}
 		}
 		select {
 		case got := <-signals:
@@ -309,12 +312,94 @@ func TestNotify(t *testing.T) {
 			t.Fatalf("no signal after %v, want %v", patience, sig)
 		}
 	}
-	// A command does not inherit how SIGPIPE is taken.
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
-	defer cancel()
-	err := exec.CommandContext(ctx, "/bin/sh", "-c", "kill -PIPE $$").Run()
-	var exit *exec.ExitError
-	if !errors.As(err, &exit) || exit.ExitCode() != -1 {
-		t.Errorf("a command with SIGPIPE: error %v, want that the signal ends it", err)
+}
+
+func TestParseSignal(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]os.Signal{
+		"USR1": syscall.SIGUSR1, "SIGWINCH": syscall.SIGWINCH, "usr2": syscall.SIGUSR2, "37": syscall.Signal(37),
+		"": nil, "SIG": nil, "0": nil, "65": nil, "-1": nil, "nonsense": nil,
+	} {
+		if got, err := announce.ParseSignal(text); got != want || (err == nil) != (want != nil) {
+			t.Errorf("ParseSignal(%q) = %v, error %v, want %v", text, got, err, want)
+		}
+	}
+}
+
+func TestEndSignal(t *testing.T) {
+	t.Parallel()
+	s := tell(t, announce.Program{EndSignal: syscall.SIGUSR1, Grace: time.Millisecond, KillAfter: time.Hour}, `
+		trap 'say USR1; exit 6' USR1; say ready; while :; do sleep 0.01; done`)
+	wantBoth(s, "join", "ready")
+	s.signals <- syscall.SIGUSR1
+	s.want("leave", "USR1")
+	s.wantCode(6)
+}
+
+// The command has ended, and something that it has started has not.
+func TestRestOfTheGroup(t *testing.T) {
+	t.Parallel()
+	t.Run("ends", func(t *testing.T) {
+		t.Parallel()
+		file := filepath.Join(t.TempDir(), "go")
+		s := tell(t, announce.Program{KillAfter: time.Hour}, `
+			trap 'say TERM; exit 7' TERM; (trap '' TERM; say ready; while ! test -e `+file+`; do sleep 0.01; done; say done) & wait`)
+		wantBoth(s, "join", "ready")
+		s.signals <- syscall.SIGTERM
+		s.want("leave", "TERM")
+		if err := os.WriteFile(file, nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		s.want("done")
+		s.wantCode(7)
+	})
+	t.Run("is killed", func(t *testing.T) {
+		t.Parallel()
+		file := filepath.Join(t.TempDir(), "pid")
+		s := tell(t, announce.Program{KillAfter: 100 * time.Millisecond}, `
+			trap 'exit 7' TERM; (trap '' TERM; while :; do sleep 0.01; done) & echo $! >`+file+`; say ready; wait`)
+		wantBoth(s, "join", "ready")
+		s.signals <- syscall.SIGTERM
+		s.want("leave")
+		s.wantCode(7)
+		text, _ := os.ReadFile(file)
+		pid, err := strconv.Atoi(strings.TrimSpace(string(text)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		awaitGone(t, pid)
+	})
+}
+
+// awaitGone returns when a process has ended. It may stay as a zombie, which
+// whoever is process 1 takes in.
+func awaitGone(t *testing.T, pid int) {
+	t.Helper()
+	for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(time.Millisecond) {
+		state, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+		if err != nil || strings.Contains(string(state), ") Z ") {
+			return
+		}
+	}
+	t.Errorf("process %d runs after %v", pid, patience)
+}
+
+// systemd says with LISTEN_PID for whom the sockets are.
+func TestSocketActivation(t *testing.T) {
+	for name, test := range map[string]struct{ pid, want string }{
+		"for us":     {strconv.Itoa(os.Getpid()), "itself"},
+		"for others": {"1", "1"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Setenv("LISTEN_PID", test.pid)
+			t.Setenv("LISTEN_PIDFDID", "1")
+			s := tell(t, announce.Program{KillAfter: time.Hour}, `
+				if test "$LISTEN_PID" = $$ && test -z "$LISTEN_PIDFDID"; then LISTEN_PID=itself; fi
+				trap 'exit 3' TERM; say "$LISTEN_PID"; while :; do sleep 0.01; done`)
+			wantBoth(s, "join", test.want)
+			s.signals <- syscall.SIGTERM
+			s.want("leave")
+			s.wantCode(3)
+		})
 	}
 }

@@ -115,7 +115,7 @@ func (c *Check) get(ctx context.Context) error {
 	// A program may report an error if its answer is cut off.
 	_, _ = io.CopyN(io.Discard, response.Body, 1<<16)
 	if response.StatusCode < 200 || response.StatusCode > 399 {
-		return fmt.Errorf("GET %s: %s", c.URL, response.Status)
+		return fmt.Errorf("GET %s: %s", r.URL.Redacted(), response.Status)
 	}
 	return nil
 }

@@ -80,18 +80,19 @@ func TestCheck(t *testing.T) {
 	}
 }
 
-// The log has a line when a row of failures begins, not one for each.
+// The log has a line when a row of failures begins, not one for each, and no
+// password.
 func TestCheckLog(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		var log strings.Builder
-		c := &Check{URL: "http://127.0.0.1/health", Interval: time.Second, Rise: 1, Fall: 1}
-		c.transport = &answers{503, 503, 200, 404, 404, 0, 200}
+		c := &Check{URL: "http://user:secret@127.0.0.1/health", Interval: time.Second, Rise: 1, Fall: 1}
+		c.transport = &answers{503, 503, 200, 404, 404, 0, 200, 0, 200}
 		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 		defer cancel()
 		c.run(ctx, make(chan bool, 10), slog.New(slog.NewTextHandler(&log, nil)))
-		if got := log.String(); strings.Count(got, "\n") != 2 || !strings.Contains(got, "503") || !strings.Contains(got, "404") {
-			t.Errorf("the log is %q, want one line with 503 and one with 404", got)
+		if got := log.String(); strings.Count(got, "\n") != 3 || strings.Contains(got, "secret") || !strings.Contains(got, "503") || !strings.Contains(got, "404") {
+			t.Errorf("the log is %q, want one line with 503, one with 404, one without an answer, and no password", got)
 		}
 	})
 }

@@ -3,6 +3,7 @@
 package announce
 
 import (
+	"fmt"
 	"os"
 	"os/signal"
 	"syscall"
@@ -15,5 +16,8 @@ func Notify() (signals <-chan os.Signal, stop func()) {
 	return c, func() { signal.Stop(c) }
 }
 
-// IsEnd reports whether a signal is to end a program.
-func IsEnd(s os.Signal) bool { return s == os.Interrupt || s == syscall.SIGTERM }
+// ParseSignal returns an error: there are no other signals than those that end
+// a command.
+func ParseSignal(text string) (os.Signal, error) {
+	return nil, fmt.Errorf("this system has no signal %q", text)
+}

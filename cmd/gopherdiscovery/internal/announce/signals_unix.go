@@ -3,30 +3,46 @@
 package announce
 
 import (
+	"fmt"
 	"os"
 	"os/signal"
+	"strconv"
+	"strings"
 	"syscall"
+
+	"golang.org/x/sys/unix"
 )
 
-// Notify returns the signals for [Program.Run], until stop is called. From the
-// call on a closed standard output or error does not end the process.
+// lastSignal is the last of Linux. Other systems have fewer.
+const lastSignal = 64
+
+// Notify returns the signals for [Program.Run], until stop is called. These are
+// all but those that are ignored, as SIGHUP is under nohup, those about this
+// process itself, and what Go's runtime keeps: 32 to 34 on Linux.
 func Notify() (signals <-chan os.Signal, stop func()) {
-	c := make(chan os.Signal, 8)
-	signal.Notify(c, os.Interrupt, syscall.SIGTERM, syscall.SIGQUIT, syscall.SIGUSR1, syscall.SIGUSR2)
-	if !signal.Ignored(syscall.SIGHUP) { // it is under nohup
-		signal.Notify(c, syscall.SIGHUP)
+	c := make(chan os.Signal, lastSignal)
+	for s := syscall.Signal(1); s <= lastSignal; s++ {
+		switch s {
+		case syscall.SIGCHLD, syscall.SIGURG, syscall.SIGPIPE: // the runtime sends itself SIGURG
+		default:
+			if !signal.Ignored(s) {
+				signal.Notify(c, s)
+			}
+		}
 	}
-	// Not ignored, because the command would inherit that.
-	broken := make(chan os.Signal, 1)
-	signal.Notify(broken, syscall.SIGPIPE)
-	return c, func() {
-		signal.Stop(c)
-		signal.Stop(broken)
-	}
+	return c, func() { signal.Stop(c) }
 }
 
-// IsEnd reports whether a signal is to end a program. SIGQUIT is how some, such
-// as nginx, are told to finish what they have.
-func IsEnd(s os.Signal) bool {
-	return s == os.Interrupt || s == syscall.SIGTERM || s == syscall.SIGQUIT
+// ParseSignal returns the signal with a name, with or without SIG, or with a
+// number.
+func ParseSignal(text string) (os.Signal, error) {
+	number, err := strconv.Atoi(text)
+	s := syscall.Signal(number)
+	if err != nil {
+		s = unix.SignalNum("SIG" + strings.TrimPrefix(strings.ToUpper(text), "SIG"))
+	}
+	if s < 1 || s > lastSignal {
+		return nil, fmt.Errorf("%q is no signal, such as USR1 or 10", text)
+	}
+	return s, nil
 }

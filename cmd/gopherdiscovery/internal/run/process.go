@@ -1,6 +1,9 @@
 // Package run runs commands in process groups of their own, so that a command
 // can be ended together with all that it has started.
 //
+// As process 1 of a container it also takes in the processes whose parents have
+// ended, on Linux: these would stay as zombies.
+//
 // Outside Unix there are no process groups: only the command itself is ended,
 // and at once.
 package run
@@ -30,13 +33,14 @@ type Process struct {
 func Start(cmd *exec.Cmd) (*Process, error) {
 	lead(cmd)
 	cmd.WaitDelay = lingering
-	if err := cmd.Start(); err != nil {
+	p := &Process{cmd: cmd, done: make(chan struct{})}
+	if err := commands.start(p); err != nil {
 		return nil, err
 	}
-	p := &Process{cmd: cmd, done: make(chan struct{})}
 	go func() {
 		defer close(p.done)
 		p.err = cmd.Wait()
+		commands.ended(p)
 		if p.err == exec.ErrWaitDelay {
 			p.err = nil // it has ended well, and left something behind that runs
 		}
@@ -58,6 +62,10 @@ func (p *Process) Wait() error {
 // Signal sends a signal to every process of the group. It does nothing when
 // none is left.
 func (p *Process) Signal(sig os.Signal) { signalGroup(p.cmd.Process, sig) }
+
+// IsGroupLeft reports whether a process of the group is left that can be sent a
+// signal.
+func (p *Process) IsGroupLeft() bool { return isGroupLeft(p) }
 
 // Stop asks every process of the group to end, with SIGTERM. When the command
 // has ended, or the grace is over, it kills those that are left. It returns

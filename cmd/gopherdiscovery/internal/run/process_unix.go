@@ -25,5 +25,7 @@ func signalGroup(leader *os.Process, sig os.Signal) {
 	}
 }
 
+func isGroupLeft(p *Process) bool { return syscall.Kill(-p.cmd.Process.Pid, 0) == nil }
+
 // Shell returns the command that runs a line of the system's shell.
 func Shell(line string) []string { return []string{"/bin/sh", "-c", line} }
