@@ -45,9 +45,10 @@ func (c *connector) connect() (*link, error) {
 	defer cancel()
 	patience := c.history.patience()
 	targets = c.history.order(targets)
+	awaited := c.awaits()
 	won, err := c.inEitherForm(func(changes bool) (*link, error) {
 		return race(ctx, c.endpoint, targets, func(ctx context.Context, target string) (*link, error) {
-			return c.try(ctx, target, patience, changes)
+			return c.try(ctx, target, terms{patience: patience, awaited: awaited, changes: changes})
 		})
 	})
 	c.history.record(err)
@@ -200,8 +201,15 @@ func progress(err error) int {
 	return 1
 }
 
+// terms are what an attempt at several addresses has in common.
+type terms struct {
+	patience time.Duration // with the server's silence in the handshakes
+	awaited  bool          // see link
+	changes  bool          // are asked for
+}
+
 // try connects to one address.
-func (c *connector) try(ctx context.Context, target string, patience time.Duration, changes bool) (*link, error) {
+func (c *connector) try(ctx context.Context, target string, t terms) (*link, error) {
 	nd := net.Dialer{Timeout: connectTime, KeepAliveConfig: keepAlive}
 	network := "unix"
 	if c.address.isTCP() {
@@ -212,7 +220,7 @@ func (c *connector) try(ctx context.Context, target string, patience time.Durati
 	nc, err := nd.DialContext(ctx, network, target)
 	if err == nil {
 		limit := dialedTimeout
-		if c.resumption != nil && !changes {
+		if c.resumption != nil && !t.changes {
 			limit = acceptedTimeout
 		}
 		err = setUp(nc, limit)
@@ -220,7 +228,7 @@ func (c *connector) try(ctx context.Context, target string, patience time.Durati
 	if err != nil {
 		return nil, explainIPC(err, network, runtime.GOOS)
 	}
-	return c.handshake(ctx, nc, patience, changes)
+	return c.handshake(ctx, nc, t)
 }
 
 // setUp prepares a connection that was dialed, for which the system is to notice
@@ -237,7 +245,8 @@ func setUp(nc net.Conn, limit time.Duration) error {
 		return errors.Join(errItself, tc.Close())
 	}
 	setUserTimeout(tc, limit)
-	return tc.SetLinger(-1)
+	_ = tc.SetLinger(-1) // fails if the other end has reset it, as reads will show
+	return nil
 }
 
 // explainIPC adds to the error of a connection over ipc on Windows what is
@@ -251,16 +260,16 @@ func explainIPC(err error, network, goos string) error {
 
 // handshake performs the handshakes on a new connection, and closes it if they
 // fail.
-func (c *connector) handshake(ctx context.Context, nc net.Conn, patience time.Duration, changes bool) (*link, error) {
+func (c *connector) handshake(ctx context.Context, nc net.Conn, t terms) (*link, error) {
 	made := newLink(nc, c.endpoint, c.address)
 	if made == nil {
 		return nil, net.ErrClosed
 	}
 	made.outage = c.outage
-	made.resumption, made.changes, made.awaited = c.resumption, changes, c.awaits()
+	made.resumption, made.changes, made.awaited = c.resumption, t.changes, t.awaited
 	stop := context.AfterFunc(ctx, func() { _ = made.Close() })
-	err := made.handshake(c.config(), patience)
-	if changes && err == nil {
+	err := made.handshake(c.config(), t.patience)
+	if t.changes && err == nil {
 		err = made.subscribe(welcomeTime)
 	}
 	if !stop() && err == nil {

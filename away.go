@@ -80,7 +80,7 @@ func (s *sources) checkSilence(now time.Time) (lost []*source) {
 		if !now.Before(src.firstAt) {
 			src.firstAt = time.Time{}
 		}
-		if src.connected && src.beat == 0 {
+		if src.connected && src.beat == 0 && !src.isAway() {
 			src.liftOld(now)
 		}
 		due, ok := src.due()

@@ -7,9 +7,15 @@ import "container/list"
 // do not read would each need another one if the list changed between them. So
 // the bytes of all different messages together are bounded.
 type backlog struct {
-	order   list.List     // of *subscription, the one that has been sending for longest first
-	senders map[*byte]int // the connections that send a message, by its last byte
-	bytes   int           // of the messages, each counted once
+	order list.List            // of *subscription, the one that has been sending for longest first
+	sent  map[*byte]*inBacklog // the messages, by their last byte
+	bytes int                  // of the messages, each counted once
+}
+
+// inBacklog is a message in a backlog.
+type inBacklog struct {
+	size    int // as counted
+	senders int // the connections that send it
 }
 
 // begin records that a subscription sends a message now, and no other one.
@@ -19,14 +25,16 @@ func (b *backlog) begin(s *subscription, message []byte) {
 	if len(message) <= smallMessage {
 		return
 	}
-	if b.senders == nil {
-		b.senders = make(map[*byte]int)
+	if b.sent == nil {
+		b.sent = make(map[*byte]*inBacklog)
 	}
 	s.message, s.place = message, b.order.PushBack(s)
 	last := lastByte(message)
-	if b.senders[last]++; b.senders[last] == 1 {
+	if b.sent[last] == nil {
+		b.sent[last] = &inBacklog{size: len(message)}
 		b.bytes += len(message)
 	}
+	b.sent[last].senders++
 }
 
 // end records that a subscription sends nothing any more.
@@ -36,9 +44,10 @@ func (b *backlog) end(s *subscription) {
 	}
 	b.order.Remove(s.place)
 	last := lastByte(s.message)
-	if b.senders[last]--; b.senders[last] == 0 {
-		delete(b.senders, last)
-		b.bytes -= len(s.message)
+	m := b.sent[last]
+	if m.senders--; m.senders == 0 {
+		delete(b.sent, last)
+		b.bytes -= m.size
 	}
 	s.message, s.place = nil, nil
 }

@@ -41,7 +41,7 @@ func TestBacklog(t *testing.T) {
 	for _, s := range all {
 		b.end(s)
 	}
-	if b.bytes != 0 || b.order.Len() != 0 || len(b.senders) != 0 {
+	if b.bytes != 0 || b.order.Len() != 0 || len(b.sent) != 0 {
 		t.Errorf("at the end, %d bytes and %d connections are left", b.bytes, b.order.Len())
 	}
 }
@@ -92,6 +92,42 @@ func TestSlowSubscribersKeepFewLists(t *testing.T) {
 		}
 		if p.backlog.bytes != 0 {
 			t.Errorf("%d bytes are kept for nobody", p.backlog.bytes)
+		}
+	})
+}
+
+// A list and its plain form are one message, whichever is sent first.
+func TestBacklogOfBothForms(t *testing.T) {
+	whole := make([]byte, 2*smallMessage)
+	for _, messages := range [][2][]byte{{whole, whole[2:]}, {whole[2:], whole}} {
+		var b backlog
+		one, two := new(subscription), new(subscription)
+		b.begin(one, messages[0])
+		b.begin(two, messages[1])
+		if b.bytes != len(messages[0]) {
+			t.Errorf("both forms are %d bytes, want %d", b.bytes, len(messages[0]))
+		}
+		b.end(one)
+		b.end(two)
+		if b.bytes != 0 {
+			t.Errorf("in the end %d bytes are left", b.bytes)
+		}
+	}
+}
+
+// A connection that has ended while a list was about to be sent is not in the
+// backlog.
+func TestBacklogForgetsTheDead(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newTestPublisher(t, time.Second)
+		p.publish(longNames("a"), true, false, time.Now())
+		s := p.subscribe(newFakePipe(), true, nil).subscription
+		p.loop()
+		synctest.Wait()
+		s.ended()
+		p.log.publish(longNames(strings.Repeat("x", smallMessage)), true, false, time.Now())
+		if got := s.say(); got != nil || p.backlog.order.Len() != 0 {
+			t.Errorf("after the end: %d bytes to send, and %d connections that send", len(got), p.backlog.order.Len())
 		}
 	})
 }

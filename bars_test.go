@@ -299,6 +299,13 @@ func TestServersThatWereAway(t *testing.T) {
 			3643.9: = x
 			3644: = dead x
 			3650: a list x = x`},
+		{"a server without a beat that says nothing at first", `
+			0: a plain, b connect, a list dead x, b list dead x = dead x
+			10: a lost = dead x
+			11: b -dead = x
+			12: a plain = x
+			20: b beat = x
+			21: a list dead x = x`},
 		{"a removal of long ago does not matter to it", `
 			0: a plain, b connect, a list x y, b list x y = x y
 			10: b -y = x y

@@ -82,7 +82,8 @@ func (s *tlsHandshakeConn) callUser(f func() error) (err error) {
 	if s.over {
 		return f()
 	}
-	if s.endpoint.calling() >= maxHandshakes {
+	defer s.endpoint.tlsCalls.Add(-1)
+	if s.endpoint.tlsCalls.Add(1) > maxHandshakes {
 		return errGaveWay
 	}
 	s.giveTurn()

@@ -32,9 +32,10 @@ func NewSubscriber(ctx context.Context, url string) (*Subscriber, error) {
 // ready to use. Methods do not modify a Dialer and may be called concurrently.
 type Dialer struct {
 	// TLSConfig is the TLS configuration for tls+tcp:// URLs, which require it.
-	// If its ServerName is empty, the host of each URL is used. A callback that
-	// hangs delays only its own connection, and Wait gives it half a second to
-	// return. Clients and subscribers keep a clone.
+	// If its ServerName is empty, the host of each URL is used. If
+	// GetClientCertificate, VerifyPeerCertificate or VerifyConnection hangs, that
+	// delays only its own connection, and Wait gives it half a second to return;
+	// see [Options.TLSConfig]. Clients and subscribers keep a clone.
 	TLSConfig *tls.Config
 
 	// Logger receives a record when a server is lost, once for each reason, and
@@ -102,7 +103,7 @@ func (d *Dialer) ClientWithSub(ctx context.Context, urlServer, urlPubSub, servic
 // [Options.PollTime] for the beat. While other servers count, names that only
 // the server which is away knows stay for 30 seconds. A name that the others
 // remove meanwhile does not come back through it before it has had the time to
-// find out, 35 seconds. When no server counts, the last list stands. The
+// find out: 35 seconds, and as long again as it was away, up to 2 minutes. When no server counts, the last list stands. The
 // subscriber gives up a connection after ten silent beats, but not before 30
 // seconds have passed. A publisher of whole lists has no beat and may be silent
 // for any time.

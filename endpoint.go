@@ -34,6 +34,7 @@ type endpoint struct {
 	refused  atomic.Uint64 // connections closed before they were established
 	broken   atomic.Uint64 // connections closed because they broke the protocol
 	failed   atomic.Uint64 // connections that could not be accepted
+	tlsCalls atomic.Int64  // of callbacks of tls, in progress
 
 	mu          sync.Mutex // guards the fields below
 	changed     *sync.Cond // a count below may have fallen
@@ -118,13 +119,6 @@ func (e *endpoint) callUser(f func()) {
 	e.change(func() { e.inCallbacks++ })
 	defer e.change(func() { e.inCallbacks-- })
 	f()
-}
-
-// calling returns how many functions of the user's are being called.
-func (e *endpoint) calling() int {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	return e.inCallbacks
 }
 
 // own makes end close c and wait until disown has been called for it. It

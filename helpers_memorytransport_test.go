@@ -101,7 +101,7 @@ func (d *memoryDialer) Dial() (mangos.TranPipe, error) {
 		if err != nil {
 			return nil, err
 		}
-		return d.handshake(d.ctx, nc, handshakeTime, changes)
+		return d.handshake(d.ctx, nc, terms{handshakeTime, d.awaits(), changes})
 	})
 	if err != nil {
 		d.failures++

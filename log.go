@@ -133,6 +133,11 @@ type repetition struct {
 func (t *throttle) warn(msg, from string, err error, args ...any) {
 	now := time.Now()
 	c := cause{hostOf(from), msg + reasonOf(err)}
+	var refused *refusal
+	if errors.As(err, &refused) {
+		// Names do not count, and a host may have clients of several kinds.
+		c = cause{from, refused.reason.Error()}
+	}
 	repeats, isNew := t.repeats(c, now)
 	switch {
 	case !isNew:

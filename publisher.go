@@ -180,6 +180,7 @@ type subscription struct {
 
 	// The fields below are guarded by publisher.mu.
 	cursor  cursor
+	isOver  bool          // the connection has ended
 	message []byte        // that is being sent, if it is in the backlog
 	place   *list.Element // in the backlog
 }
@@ -192,22 +193,32 @@ func (s *subscription) received([]byte) error { return errSubscriberSent }
 // say returns the next message. If too much waits to be sent, it closes the
 // connections that are slowest.
 func (s *subscription) say() []byte {
-	p := s.publisher
-	p.mu.Lock()
-	message := p.log.next(&s.cursor, time.Now())
-	p.backlog.begin(s, message)
-	slow := p.backlog.trim(max(minBacklog, backlogLists*p.log.size))
-	p.mu.Unlock()
+	message, slow := s.next()
 	for _, other := range slow {
 		other.pipe.drop(errTooSlow)
 	}
 	return message
 }
 
+// next returns the next message, and the subscriptions that are to be closed. A
+// connection that has ended is sent nothing, and would never leave the backlog.
+func (s *subscription) next() (message []byte, slow []*subscription) {
+	p := s.publisher
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if s.isOver {
+		return nil, nil
+	}
+	message = p.log.next(&s.cursor, time.Now())
+	p.backlog.begin(s, message)
+	return message, p.backlog.trim(max(minBacklog, backlogLists*p.log.size))
+}
+
 func (s *subscription) offer() { s.pipe.offer() }
 
 func (s *subscription) ended() {
 	s.publisher.mu.Lock()
+	s.isOver = true
 	s.publisher.backlog.end(s)
 	s.publisher.mu.Unlock()
 	s.publisher.arrivals.ended(s)

@@ -173,11 +173,21 @@ func (r *respondent) permit(name string) (err error) {
 	from := Conn{RemoteAddr: r.pipe.remoteAddr(), TLS: r.pipe.state()}
 	r.pipe.endpoint.callUser(func() { err = authorize(name, from) })
 	if err != nil {
-		return fmt.Errorf("service %q: %w", name, err)
+		return &refusal{name, err}
 	}
 	r.admitted = true
 	return nil
 }
+
+// refusal is the error for a name that Authorize refuses.
+type refusal struct {
+	name   string
+	reason error
+}
+
+func (r *refusal) Error() string { return fmt.Sprintf("service %q: %v", r.name, r.reason) }
+
+func (r *refusal) Unwrap() error { return r.reason }
 
 // host returns the remote host, or an empty string if the transport has none.
 func (r *respondent) host() string {

@@ -22,6 +22,8 @@ type departures struct {
 	returning []*absence
 
 	recent []*absence // those that began within massWindow, oldest first
+	ended  int        // of these, not back
+	told   int        // of these, departed
 
 	stopped time.Time // when the server was last stopped; zero if never
 	nobody  bool      // no connection announces a name
@@ -36,6 +38,8 @@ type absence struct {
 	isBack bool // a connection announces the name again
 	isTold bool // the name has departed
 	isOnly bool // there was no other name
+
+	isRecent bool // it is among the recent ones
 }
 
 func newDepartures(c Config) departures {
@@ -51,7 +55,8 @@ func (d *departures) end(names []string, listed int, now time.Time) {
 	d.forget(now)
 	d.followed = len(d.gathered) > 0
 	for _, name := range names {
-		a := &absence{name: name, since: now, isOnly: listed == 1 && len(d.absences) == 0}
+		a := &absence{name: name, since: now, isOnly: listed == 1 && len(d.absences) == 0, isRecent: true}
+		d.ended++
 		d.absences[name] = a
 		d.recent = append(d.recent, a)
 		d.gathered = append(d.gathered, a)
@@ -69,32 +74,34 @@ func (d *departures) end(names []string, listed int, now time.Time) {
 
 // forget forgets the ends that are not recent any more.
 func (d *departures) forget(now time.Time) {
-	for len(d.recent) > 0 && !d.recent[0].isRecent(now) {
-		if a := d.recent[0]; a.isTold && !a.isBack {
+	for len(d.recent) > 0 && now.Sub(d.recent[0].since) > massWindow {
+		a := d.recent[0]
+		d.recent = d.recent[1:]
+		if a.isTold && !a.isBack {
 			delete(d.absences, a.name)
 		}
-		d.recent = d.recent[1:]
+		d.uncount(a)
+		a.isRecent = false
 	}
 }
 
-func (a *absence) isRecent(now time.Time) bool { return now.Sub(a.since) <= massWindow }
+// uncount takes an absence that is over, or not recent any more, off the counts.
+func (d *departures) uncount(a *absence) {
+	if a.isBack || !a.isRecent {
+		return
+	}
+	d.ended--
+	if a.isTold {
+		d.told--
+	}
+}
 
 // isMass reports whether the recent ends are a mass departure. Names that have
 // been away for longer cannot end once more, so they do not count.
 func (d *departures) isMass(listed int) bool {
-	ended, told := 0, 0
-	for _, a := range d.recent {
-		if a.isBack {
-			continue
-		}
-		ended++
-		if a.isTold {
-			told++
-		}
-	}
-	away := len(d.absences) - ended
-	all := listed + told - away
-	return ended >= massNames && 2*ended > all || ended >= massOfAll && ended == all
+	away := len(d.absences) - d.ended
+	all := listed + d.told - away
+	return d.ended >= massNames && 2*d.ended > all || d.ended >= massOfAll && d.ended == all
 }
 
 // announce records that a connection announces a name.
@@ -103,6 +110,7 @@ func (d *departures) announce(name string, now time.Time) {
 		d.nobody, d.resumed = false, now
 	}
 	if a := d.absences[name]; a != nil {
+		d.uncount(a)
 		a.isBack = true
 		delete(d.absences, name)
 	}
@@ -114,7 +122,7 @@ func (d *departures) due(now time.Time, comingIn bool) (names []string, hadTime 
 	d.forget(now)
 	if at := d.gatheredAt(); !at.IsZero() && !now.Before(at) {
 		for _, a := range d.gathered {
-			names = d.tell(a, now, names)
+			names = d.tell(a, names)
 		}
 		d.gathered = nil
 	}
@@ -127,19 +135,21 @@ func (d *departures) due(now time.Time, comingIn bool) (names []string, hadTime 
 			}
 			hadTime = true
 		}
-		names = d.tell(a, now, names)
+		names = d.tell(a, names)
 		d.returning = d.returning[1:]
 	}
 	return names, hadTime
 }
 
 // tell appends the name of an absence to names, unless it is back.
-func (d *departures) tell(a *absence, now time.Time, names []string) []string {
+func (d *departures) tell(a *absence, names []string) []string {
 	if a.isBack {
 		return names
 	}
 	a.isTold = true
-	if !a.isRecent(now) {
+	if a.isRecent {
+		d.told++
+	} else {
 		delete(d.absences, a.name)
 	}
 	return append(names, a.name)
