@@ -97,14 +97,17 @@ func (s *sources) checkSilence(now time.Time) (lost []*source) {
 }
 
 // excuse is called when the subscriber itself did not run for a while. The
-// silence of all servers begins anew, and their grace lasts longer. For a time,
-// no name is barred because a server seems to be away.
+// silence of all servers begins anew, and their grace lasts longer. After a stop
+// in which they could have gone away, no name is barred for a time because a
+// server seems to be away.
 func (s *sources) excuse(now time.Time, stopped time.Duration) {
 	for _, src := range s.all {
 		src.since = now
 		if !src.graceEnd.IsZero() {
 			src.graceEnd = src.graceEnd.Add(stopped)
 		}
-		s.removals.excuse(now.Add(src.patience()))
+		if stopped >= shortestPatience {
+			s.removals.excuse(now.Add(src.patience()))
+		}
 	}
 }

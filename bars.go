@@ -17,13 +17,17 @@ type removal struct {
 	name string
 	at   time.Time
 	by   *source
+
+	// isExcused says that servers which were connected may only have seemed to
+	// be away, because the subscriber itself was stopped.
+	isExcused bool
 }
 
 // removals are the names that servers have removed lately, oldest first. There is one table for all servers, so that memory is bounded.
 type removals struct {
 	all          []removal
 	trimAt       int       // the number of removals at which the old ones go
-	excusedUntil time.Time // until then nothing is recorded
+	excusedUntil time.Time // until then they are excused
 }
 
 // bars are the names that are barred for a server. All of them are in the table
@@ -137,14 +141,12 @@ func (b *bars) without(list []string) []string {
 // barred for the servers that are away, and for those that have just returned
 // and do not list them, because a message of before may add them.
 func (s *sources) barRemoved(by *source, names []string, now time.Time) {
-	if now.Before(s.removals.excusedUntil) {
-		return
-	}
 	for _, name := range names {
-		r := removal{strings.Clone(name), now, by}
+		r := removal{strings.Clone(name), now, by, now.Before(s.removals.excusedUntil)}
 		s.removals.all = append(s.removals.all, r)
 		for _, src := range s.all {
-			if src != by && (src.isAway() || src.isNew(now) && !src.lists(name)) {
+			lags := src.isAway() || src.isNew(now) && !src.lists(name)
+			if src != by && lags && !(r.isExcused && src.connected) {
 				src.bar(r)
 			}
 		}
@@ -161,7 +163,7 @@ func (s *sources) barMissed(src *source, now time.Time) {
 			break
 		}
 		listed := func(other *source) bool { return other != src && other.isCounted() && other.lists(r.name) }
-		if _, found := src.barred[r.name]; !found && r.by != src && !slices.ContainsFunc(s.all, listed) {
+		if _, found := src.barred[r.name]; !found && r.by != src && !r.isExcused && !slices.ContainsFunc(s.all, listed) {
 			src.bar(r)
 		}
 	}

@@ -275,6 +275,14 @@ func TestServersThatWereAway(t *testing.T) {
 			0: a connect, b connect, a list x y, b list x = x y
 			10: a stopped 3600, a -y, b lost = x
 			3610.1: b connect, b +y, b beat = x y`},
+		{"the subscriber is late, or was stopped, and a server has gone", `
+			0: a connect, b connect, a list x y z, b list x y z = x y z
+			10: b lost = x y z
+			10.2: a stopped 0.15, a -y = x z
+			20: a stopped 60, a -z = x`},
+		{"the subscriber is late when a server goes", `
+			0: a connect, b connect, a list x y, b list x y = x y
+			10: a stopped 0.15, a -y, b lost = x`},
 		{"the subscriber was stopped during a grace", `
 			0: a connect, b connect, a list x, b list x y = x y
 			10: b lost = x y
