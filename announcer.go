@@ -60,7 +60,7 @@ func (a *announcer) state() ServerState {
 	defer a.mu.Unlock()
 	r := a.now.conn
 	return ServerState{
-		URL: a.address.String(), Connected: r != nil, Complete: r != nil && r.answered, Surveyed: a.heard,
+		URL: a.address.String(), Connected: r != nil, Complete: r != nil && r.answered, Heard: a.heard, Surveyed: a.heard,
 		LastError: a.outage.lastError(),
 	}
 }

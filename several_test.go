@@ -192,7 +192,7 @@ func TestServersStateAndLog(t *testing.T) {
 		start := time.Now().Add(-9 * time.Second)
 		want := []gopherdiscovery.ServerState{
 			{URL: listsURL(0), Connected: true, Heard: start.Add(2 * time.Second), Complete: true},
-			{URL: surveyURL(0), Connected: true, Complete: true, Surveyed: start.Add(8 * time.Second)},
+			{URL: surveyURL(0), Connected: true, Complete: true, Heard: start.Add(8 * time.Second), Surveyed: start.Add(8 * time.Second)},
 		}
 		if got := client.Servers(); !slices.Equal(got, want) {
 			t.Errorf("Servers: got %+v, want %+v", got, want)

@@ -39,18 +39,17 @@ type ServerState struct {
 	// Connected reports whether there is a connection to the URL.
 	Connected bool
 
-	// Heard is when the server last sent something to the pub/sub URL, or zero
-	// if it never has. A server sends something at least every
-	// [Options.PollTime], limited to a range from 50 milliseconds to one minute,
-	// except before the first list of a subscriber. Publishers of whole lists,
-	// such as those of 2015, and all publishers over inproc send a list only
-	// when it changes.
+	// Heard is when the server last sent something, or zero if it never has. A
+	// server sends something at least every [Options.PollTime], to subscribers
+	// within a range from 50 milliseconds to one minute, except before their
+	// first list. Publishers of whole lists, such as those of 2015, and all
+	// publishers over inproc send a list only when it changes.
 	Heard time.Time
 
 	// Surveyed is when the client last answered a survey from the survey URL,
 	// or zero if it never has. Then the server knows the client, unless it has
-	// refused the name: a server does not tell the client about that. A server
-	// surveys each client at least every [Options.PollTime] or so.
+	// refused the name: a server does not tell the client about that. It is
+	// zero for a pub/sub URL.
 	Surveyed time.Time
 
 	// Complete reports whether the start of the server is over: its clients
