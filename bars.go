@@ -23,7 +23,8 @@ type removal struct {
 	isExcused bool
 }
 
-// removals are the names that servers have removed lately, oldest first. There is one table for all servers, so that memory is bounded.
+// removals are the names that servers have removed lately, oldest first. There
+// is one table for all servers, so that memory is bounded.
 type removals struct {
 	all          []removal
 	trimAt       int       // the number of removals at which the old ones go

@@ -19,9 +19,10 @@ type view struct {
 
 // run runs a script, a line at a time. A line begins with a time in seconds.
 // Then it has events of servers, and the union that must follow from them. A
-// server can "connect", perhaps with another beat in seconds, be "lost", be "silent" from then on, send a "beat", be
-// "held", and "+" or "-" a name, or send a "list". A server that is connected
-// and not silent also sends a beat every second.
+// server can "connect", perhaps with another beat in seconds, be "lost", be
+// "silent" from then on, send a "beat", be "held", and "+" or "-" a name, or
+// send a "list". A server that is connected and not silent also sends a beat
+// every second.
 func (w *view) run(script string) {
 	w.t.Helper()
 	beating := make(map[string]bool)

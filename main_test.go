@@ -45,7 +45,8 @@ func leftGoroutines() string {
 		left = ""
 		for stack := range strings.SplitSeq(all.String(), "\n\n") {
 			isOurs := strings.Contains(stack, "dahernan/gopherdiscovery.") || strings.Contains(stack, "go.nanomsg.org/mangos/")
-			if isOurs && !strings.Contains(stack, "testing.(*T).Parallel(") { // a test that waits for its turn
+			isTest := strings.Contains(stack, "testing.(*T).Parallel(") // it waits for its turn
+			if isOurs && !isTest {
 				left += stack + "\n\n"
 			}
 		}

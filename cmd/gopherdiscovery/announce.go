@@ -50,7 +50,8 @@ func announceCommand() *ffcli.Command {
 		case *name == "":
 			return cli.Usagef("-name is missing; -h tells more")
 		case check.URL != "" && !isHTTP(check.URL):
-			return cli.Usagef("-check is not of the form http://host:port/path") // it may have a password
+			// The URL may have a password.
+			return cli.Usagef("-check is not of the form http://host:port/path")
 		case check.Interval <= 0:
 			return cli.Usagef("-interval %v is not above 0", check.Interval)
 		case check.Rise < 1:

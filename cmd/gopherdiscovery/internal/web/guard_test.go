@@ -17,7 +17,7 @@ func TestGuard(t *testing.T) {
 		code          int
 	}{
 		{"127.0.0.1", "127.0.0.1:20007", http.StatusOK},
-		{"127.0.0.1", "10.0.0.2", http.StatusOK}, // a proxy's, as nobody can give an address another meaning
+		{"127.0.0.1", "10.0.0.2", http.StatusOK}, // a proxy's: an address means one host
 		{"127.0.0.1", "localhost:20007", http.StatusOK},
 		{"127.0.0.1", "LocalHost", http.StatusOK},
 		{"127.0.0.1", "", http.StatusOK}, // of HTTP/1.0, which no browser sends
