@@ -48,12 +48,13 @@ func openPublisher(url string) (*publisher, error) {
 
 func (p *publisher) serve(c net.Conn) {
 	defer c.Close()
+	_, _ = io.WriteString(c, pubHello) // at once, as SP has it
 	var hello [len(subHello)]byte
 	if _, err := io.ReadFull(c, hello[:]); err != nil || string(hello[:]) != subHello {
 		return
 	}
 	emptyList := string(make([]byte, 8))
-	_, _ = io.WriteString(c, pubHello+emptyList)
+	_, _ = io.WriteString(c, emptyList)
 	_, _ = io.Copy(io.Discard, c)
 }
 
