@@ -232,9 +232,9 @@ func (c *connector) try(ctx context.Context, target string, t terms) (*link, err
 }
 
 // setUp prepares a connection that was dialed, for which the system is to notice
-// within the given time that the other end has vanished. If nobody listens at a port of
-// this machine, TCP may connect the socket with itself. Then setUp closes it,
-// so that the port is free for its server.
+// within the given time that the other end has vanished. If nobody listens at a
+// port of this machine, TCP may connect the socket with itself. Then setUp closes
+// it, so that the port is free for its server.
 func setUp(nc net.Conn, limit time.Duration) error {
 	tc, ok := nc.(*net.TCPConn)
 	if !ok {
@@ -265,7 +265,7 @@ func (c *connector) handshake(ctx context.Context, nc net.Conn, t terms) (*link,
 	if made == nil {
 		return nil, net.ErrClosed
 	}
-	made.outage = c.outage
+	made.dialed = true
 	made.resumption, made.changes, made.awaited = c.resumption, t.changes, t.awaited
 	stop := context.AfterFunc(ctx, func() { _ = made.Close() })
 	err := made.handshake(c.config(), t.patience)

@@ -138,9 +138,9 @@ func (b *bars) without(list []string) []string {
 	return rest
 }
 
-// barRemoved records that a server has removed names. They are
-// barred for the servers that are away, and for those that have just returned
-// and do not list them, because a message of before may add them.
+// barRemoved records that a server has removed names. They are barred for the
+// servers that are away, and for those that have just returned and do not list
+// them, because a message of before may add them.
 func (s *sources) barRemoved(by *source, names []string, now time.Time) {
 	for _, name := range names {
 		r := removal{strings.Clone(name), now, by, now.Before(s.removals.excusedUntil)}
@@ -159,8 +159,9 @@ func (s *sources) barRemoved(by *source, names []string, now time.Time) {
 // those removed since its last message that no other server lists. What it has
 // added itself no longer counts for it.
 func (s *sources) barMissed(src *source, now time.Time) {
+	horizon := src.horizon(now)
 	for _, r := range slices.Backward(s.removals.all) {
-		if r.at.Before(src.horizon(now)) {
+		if r.at.Before(horizon) {
 			break
 		}
 		listed := func(other *source) bool { return other != src && other.isCounted() && other.lists(r.name) }

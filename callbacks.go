@@ -14,19 +14,18 @@ func withGetConfig(config *tls.Config) *tls.Config {
 	if config == nil || config.GetConfigForClient == nil && !hasCallbacks(config) {
 		return config
 	}
-	choose := config.GetConfigForClient
-	if choose == nil {
-		choose = func(*tls.ClientHelloInfo) (*tls.Config, error) { return config, nil }
-	}
 	shared := config.Clone()
-	shared.GetConfigForClient = func(hello *tls.ClientHelloInfo) (*tls.Config, error) {
+	shared.GetConfigForClient = func(hello *tls.ClientHelloInfo) (chosen *tls.Config, err error) {
 		s, isOurs := hello.Conn.(*tlsHandshakeConn)
-		if !isOurs { // the transport is not our own
-			return choose(hello)
+		choose := config.GetConfigForClient
+		if isOurs {
+			choose = outsideTurn(s, choose)
 		}
-		chosen, err := outsideTurn(s, choose)(hello)
-		if err != nil {
-			return nil, err
+		if choose != nil {
+			chosen, err = choose(hello)
+		}
+		if err != nil || !isOurs {
+			return chosen, err
 		}
 		setDefault(&chosen, config)
 		return s.withoutTurns(chosen), nil
@@ -48,7 +47,7 @@ func (s *tlsHandshakeConn) withoutTurns(config *tls.Config) *tls.Config {
 	own.GetCertificate = outsideTurn(s, config.GetCertificate)
 	own.GetClientCertificate = outsideTurn(s, config.GetClientCertificate)
 	if verify := config.VerifyConnection; verify != nil {
-		own.VerifyConnection = func(state tls.ConnectionState) (err error) {
+		own.VerifyConnection = func(state tls.ConnectionState) error {
 			return s.callUser(func() error { return verify(state) })
 		}
 	}

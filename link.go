@@ -42,8 +42,7 @@ type link struct {
 	beat       time.Duration // announced by the server; zero in the plain form
 	resumption *resumption   // nil unless dialed to a publisher
 	awaited    bool          // attempts failed before the dialer's first link
-
-	outage *outage // of the server at the other end; nil if accepted
+	dialed     bool          // and not accepted
 
 	mu   sync.Mutex  // guards writing
 	out  []byte      // reused for short messages
@@ -144,7 +143,7 @@ func (l *link) handshake(config *tls.Config, patience time.Duration) (err error)
 	if err := l.exchangeHello(); err != nil {
 		return explain(err)
 	}
-	if l.changes && l.outage == nil {
+	if l.changes && !l.dialed {
 		l.protectedUntil.Store(time.Now().Add(begunGrace).UnixNano())
 		if err := l.welcome(patience); err != nil {
 			return explain(err)
@@ -164,7 +163,7 @@ func (l *link) handshakeTLS(config *tls.Config, patience time.Duration) (left ti
 		l.waited = hs.waited
 	}()
 	var tc *tls.Conn
-	if l.outage == nil {
+	if !l.dialed {
 		tc = tls.Server(hs, config)
 	} else {
 		// A client's part completes a handshake that its server has begun.
@@ -208,7 +207,7 @@ func (l *link) exchangeHello() error {
 		return errNotSP
 	}
 	theirs := binary.BigEndian.Uint16(got[4:])
-	if theirs == changesProtocol && p.changes && l.outage == nil {
+	if theirs == changesProtocol && p.changes && !l.dialed {
 		l.changes = true
 		return nil
 	}
@@ -299,7 +298,7 @@ type patientReader struct{ *link }
 func (t patientReader) Read(p []byte) (int, error) {
 	for {
 		n, err := t.net.Read(p)
-		if n > 0 && t.outage != nil {
+		if n > 0 && t.dialed {
 			t.lastRead.Store(int64(time.Since(t.made)))
 		}
 		if n > 0 || !errors.Is(err, os.ErrDeadlineExceeded) || t.extensions == maxExtensions || !t.unread() {

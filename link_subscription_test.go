@@ -116,7 +116,7 @@ func TestHandshakeOfASubscriber(t *testing.T) {
 			ours, theirs := connected(t)
 			l := newLink(ours, newEndpoint(subSide, quietSettings), address{scheme: "tcp"})
 			l.changes, l.resumption = true, &resumption{held: test.held}
-			l.outage = newOutage(l.endpoint, address{})
+			l.dialed = true
 			defer l.endpoint.cancel()
 			if _, err := io.WriteString(theirs, test.says); err != nil {
 				t.Fatal(err)

@@ -215,8 +215,8 @@ func reasonOf(err error) string {
 	return err.Error()
 }
 
-// loggedReasons remembers reasons that were logged, up to maxReasons. The zero value is
-// ready to use.
+// loggedReasons remembers reasons that were logged, up to maxReasons. The zero
+// value is ready to use.
 type loggedReasons map[string]bool
 
 // add adds a reason. It returns false if the reason is not to be logged: it

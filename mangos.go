@@ -16,13 +16,11 @@ const (
 	privateScheme = "gopherdiscovery"
 
 	// These options reach through mangos to our own types: from a socket to its
-	// endpoint and, if it dials, its line, from a pipe to its link, which a pipe
-	// of a foreign transport does not have, and from a pipe to the outage of its
-	// server.
+	// endpoint and, if it dials, its line, and from a pipe to its link, which a
+	// pipe of a foreign transport does not have.
 	optionEndpoint = "gopherdiscovery.endpoint"
 	optionLine     = "gopherdiscovery.line"
 	optionLink     = "gopherdiscovery.link"
-	optionOutage   = "gopherdiscovery.outage"
 )
 
 func init() { transport.RegisterTransport(carrier{}) }
@@ -199,8 +197,6 @@ func (p netPipe) GetOption(name string) (any, error) {
 	switch name {
 	case optionLink:
 		return p.link, nil
-	case optionOutage:
-		return p.outage, nil
 	case mangos.OptionRemoteAddr:
 		return p.net.RemoteAddr(), nil
 	}
@@ -266,7 +262,6 @@ func (d *foreignDialer) Dial() (mangos.TranPipe, error) {
 		if err != nil {
 			return nil, err
 		}
-		p.outage = d.outage
 		return p, nil
 	})
 }
@@ -275,8 +270,7 @@ func (d *foreignDialer) Dial() (mangos.TranPipe, error) {
 // endpoint owns it until it is closed, as it owns a link.
 type foreignPipe struct {
 	mangos.TranPipe
-	close  func() error
-	outage *outage // nil if accepted
+	close func() error
 }
 
 func newForeignPipe(tp mangos.TranPipe, e *endpoint) (*foreignPipe, error) {
@@ -294,10 +288,3 @@ func newForeignPipe(tp mangos.TranPipe, e *endpoint) (*foreignPipe, error) {
 }
 
 func (p *foreignPipe) Close() error { return p.close() }
-
-func (p *foreignPipe) GetOption(name string) (any, error) {
-	if name == optionOutage {
-		return p.outage, nil
-	}
-	return p.TranPipe.GetOption(name)
-}

@@ -45,8 +45,6 @@ type pipe struct {
 	mu      sync.Mutex // guards the fields below
 	sending bool       // messages of the session are being sent
 	offered bool       // the session may have a message that was not taken yet
-
-	outage *outage // of the server at the other end; nil if accepted
 }
 
 func newPipe(core protocol.Pipe, e *endpoint) *pipe {
@@ -54,7 +52,6 @@ func newPipe(core protocol.Pipe, e *endpoint) *pipe {
 	if mp, ok := core.(mangos.Pipe); ok {
 		p.url = publicURL(mp.Address())
 	}
-	p.outage, _ = p.option(optionOutage).(*outage)
 	p.link, _ = p.option(optionLink).(*link)
 	if state := p.state(); state != nil && len(state.PeerCertificates) > 0 {
 		p.expires = state.PeerCertificates[0].NotAfter
@@ -256,8 +253,8 @@ func (p *pipe) lastRead() time.Time {
 // giveUp closes the connection to a server that has been silent for too long.
 // It reports err as the cause of the outage that follows.
 func (p *pipe) giveUp(err error) {
-	if p.outage != nil {
-		p.outage.failed(err)
+	if p.line != nil {
+		p.line.outage.failed(err)
 	}
 	_ = p.core.Close()
 }

@@ -79,10 +79,10 @@ func (p *publisher) stopped(by time.Duration) {
 // hasWaiting reports whether a subscriber waits.
 func (p *publisher) hasWaiting() bool { return len(p.waiting) > 0 }
 
-// publish sends the list of names, or what has changed in it, to all subscribers that do
-// not wait. Forget says that the list follows from none that was published
-// before, because its names have left by a mass departure, or after the server
-// was stopped.
+// publish sends the list of names, or what has changed in it, to all
+// subscribers that do not wait. Forget says that the list follows from none that
+// was published before, because its names have left by a mass departure, or
+// after the server was stopped.
 func (p *publisher) publish(names []string, complete, forget bool, now time.Time) {
 	var due []*subscription
 	p.mu.Lock()
