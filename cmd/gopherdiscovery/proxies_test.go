@@ -119,7 +119,7 @@ func testProxy(t *testing.T, p proxy) {
 	site := &site{t, "http://" + address + "/name"}
 	site.await(func(status int, _ string) bool { return status == p.none })
 
-	startCommand(t, "watch", watching...)
+	watch := startCommand(t, "watch", watching...)
 	a, b := startBackend(t, server, "a"), startBackend(t, server, "b")
 	site.awaitAnswerOf("a")
 	site.awaitAnswerOf("b")
@@ -141,6 +141,9 @@ func testProxy(t *testing.T, p proxy) {
 
 	c.kill(t)
 	site.await(func(status int, _ string) bool { return status == p.none })
+	// It may still be about to tell the proxy, and waits for the commands.
+	watch.Signal(syscall.SIGTERM)
+	watch.Wait()
 }
 
 // backend is an announced web server that is not written in Go.

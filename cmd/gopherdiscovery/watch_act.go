@@ -167,7 +167,8 @@ func (a *action) shell(name, line string) error {
 	return nil
 }
 
-// run runs a command. What it prints goes to standard error.
+// run runs a command. What it prints goes to standard error, behind the log.
 func (a *action) run(args []string, stdin []byte) error {
+	cli.FlushLog()
 	return subprocess.Command{Args: args, Timeout: a.execTimeout, Stdin: stdin, Output: os.Stderr}.Run()
 }

@@ -13,12 +13,18 @@ const (
 	// error. Further lines are left out and counted.
 	waitingLines = 256
 
-	// flushTime is how long the end of the program waits for that reader.
+	// flushTime is how long the end of the program waits for that reader, and
+	// the start of a command that writes there too.
 	flushTime = 500 * time.Millisecond
 )
 
 // stderr is where the programs write their log and their last error.
 var stderr = &lineQueue{to: os.Stderr}
+
+// FlushLog returns when what was logged is written to standard error, so that
+// what a command writes there comes behind it. It waits half a second at most
+// for a reader.
+func FlushLog() { stderr.flush() }
 
 // lineQueue passes lines on in a goroutine of its own, so that a reader who
 // hangs holds nobody up. The goroutine runs only while there are lines.
