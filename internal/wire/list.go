@@ -5,8 +5,12 @@ package wire
 import "slices"
 
 // Compare returns the names that are only in before, and those that are only
-// in after. All lists are sorted and without duplicates.
+// in after. All lists are sorted and without duplicates. The results may share
+// memory with the arguments.
 func Compare(before, after []string) (removed, added []string) {
+	if len(before) == 0 {
+		return nil, after[:len(after):len(after)]
+	}
 	for len(before) > 0 && len(after) > 0 {
 		switch {
 		case before[0] == after[0]:
