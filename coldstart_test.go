@@ -74,6 +74,26 @@ func TestColdStart(t *testing.T) {
 	}
 }
 
+// The first list has all names that have come by then, even if newcomers are so
+// slow to answer that lists of joins are far apart.
+func TestFirstListOfSlowNewcomers(t *testing.T) {
+	gopherdiscovery.FakeTime(t, func(t *testing.T) {
+		w := newTown(t)
+		opt := bubbleOptions
+		opt.Authorize = func(string, gopherdiscovery.Conn) error {
+			time.Sleep(150 * time.Millisecond)
+			return nil
+		}
+		startServerAt(t, w.URL(survey(0)), w.URL(lists(0)), opt)
+		r := newRecord(w.subscriber("s", 0).Changes())
+		w.client("a", 0)
+		time.Sleep(100 * time.Millisecond)
+		w.client("b", 0)
+		time.Sleep(time.Second)
+		r.expect(t, delivered{300 * time.Millisecond, "a b"})
+	})
+}
+
 // expectAllWithin checks that the last list came in time, and that the lists
 // before it had fewer names.
 func (r *record) expectAllWithin(t *testing.T, name string, within time.Duration, want string) {

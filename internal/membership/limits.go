@@ -31,10 +31,11 @@ const (
 	settleTime = 5 * time.Millisecond
 
 	// The interval between lists of joins is the median time that newcomers
-	// take to answer, up to shortListPace, and it ends early when none has come
-	// for as long. A median below shortestPace causes no wait. Beyond paceNames
-	// names, what exceeds shortestPace grows with the square of their number,
-	// up to longestPace. The median is of at most paceSample times.
+	// take to answer, up to shortListPace. It ends early when none has come for
+	// as long, or for shortestPace when all have answered. A median below
+	// shortestPace causes no wait. Beyond paceNames names, what exceeds
+	// shortestPace grows with the square of their number, up to longestPace. The
+	// median is of at most paceSample times.
 	paceSample    = 64
 	shortestPace  = 50 * time.Millisecond
 	shortListPace = time.Second

@@ -78,8 +78,13 @@ func (p *pace) dueAt(waiting bool) time.Time {
 	if waiting {
 		at = at.Add(settleTime)
 	}
-	// If none has come for as long as they took to answer, no more follow.
-	soonest := earliest(p.last.Add(p.interval()), p.lastAdded.Add(p.answerTime()))
+	// If none has come for as long as they took to answer, no more follow. When
+	// all have answered, that is known sooner.
+	quiet := p.answerTime()
+	if !waiting {
+		quiet = min(quiet, shortestPace)
+	}
+	soonest := earliest(p.last.Add(p.interval()), p.lastAdded.Add(quiet))
 	return latest(at, latest(soonest, p.last.Add(settleTime)))
 }
 

@@ -22,18 +22,19 @@ func TestPace(t *testing.T) {
 		{name: "newcomers, others are waited for", changes: []int{1002, 1006}, waiting: true, want: 1007},
 		{name: "a further name soon after a list", changes: []int{1002}, want: 1005},
 		{name: "a further name long after a list", changes: []int{1900}, want: 1900},
-		{name: "a slow newcomer soon after a list", changes: []int{1002}, took: []int{300}, want: 1300},
+		{name: "a slow newcomer soon after a list", changes: []int{1002}, took: []int{300}, want: 1052},
+		{name: "a slow newcomer soon after a list, others are waited for", changes: []int{1002}, took: []int{300}, waiting: true, want: 1300},
 		{name: "a slow newcomer long after a list", changes: []int{1302}, took: []int{300}, want: 1302},
 		{name: "slow newcomers, others are waited for", changes: []int{1298}, took: []int{300}, waiting: true, want: 1303},
 		{name: "a slow newcomer among fast ones", changes: []int{1002}, took: []int{5000, 1, 2}, want: 1005},
 		{name: "a slow newcomer and a fast one", changes: []int{1002}, took: []int{5000, 49}, want: 1005},
 		{name: "a fast newcomer among slow ones", changes: []int{1002}, took: []int{50, 1, 70}, want: 1050},
-		{name: "very slow newcomers", changes: []int{1002}, took: []int{5000, 5000}, want: 2000},
-		{name: "a slow newcomer to a list of usual length", names: 1000, changes: []int{1002}, took: []int{300}, want: 1300},
-		{name: "slow newcomers to a long list, none for a while", names: 2000, changes: []int{1002}, took: []int{300}, want: 1302},
-		{name: "slow newcomers to a long list", names: 2000, changes: []int{1002, 1900}, took: []int{300}, want: 2050},
-		{name: "slow newcomers to a very long list", names: MaxTotalNames, changes: []int{1002, 3900}, took: []int{300}, want: 4000},
-		{name: "very slow newcomers to a long list", names: 1200, changes: []int{1002, 1900}, took: []int{5000}, want: 2418},
+		{name: "very slow newcomers", changes: []int{1002}, took: []int{5000, 5000}, waiting: true, want: 2000},
+		{name: "a slow newcomer to a list of usual length", names: 1000, changes: []int{1002}, took: []int{300}, waiting: true, want: 1300},
+		{name: "slow newcomers to a long list, none for a while", names: 2000, changes: []int{1002}, took: []int{300}, waiting: true, want: 1302},
+		{name: "slow newcomers to a long list", names: 2000, changes: []int{1002, 1900}, took: []int{300}, waiting: true, want: 2050},
+		{name: "slow newcomers to a very long list", names: MaxTotalNames, changes: []int{1002, 3900}, took: []int{300}, waiting: true, want: 4000},
+		{name: "very slow newcomers to a long list", names: 1200, changes: []int{1002, 1900}, took: []int{5000}, waiting: true, want: 2418},
 		{name: "newcomers to a very long list that are hardly slow", names: 10000, changes: []int{1002, 1120}, took: []int{51}, want: 1150},
 		{name: "a fast newcomer to a long list", names: 4000, changes: []int{1002}, took: []int{49}, want: 1005},
 		{name: "a slow newcomer and a leave", changes: []int{1002}, left: 1003, took: []int{5000}, want: 1002},
@@ -88,7 +89,7 @@ func TestPaceOfJoinsAfterLeaves(t *testing.T) {
 	p.published(c.at(1510))
 	p.join(300 * ms)
 	p.add(c.at(1530), 2)
-	c.expectAt(t, "due for the next one", p.dueAt(false), 1810)
+	c.expectAt(t, "due for the next one", p.dueAt(true), 1810)
 }
 
 // Publishing a list forgets how long the newcomers took. At most paceSample of
