@@ -15,6 +15,7 @@ import (
 // network. CLUSTERS says how many clusters are simulated. CLUSTERS_SEED is the
 // seed of one, of which all is printed.
 func TestClusters(t *testing.T) {
+	t.Parallel()
 	if seed := os.Getenv("CLUSTERS_SEED"); seed != "" {
 		n, err := strconv.ParseUint(seed, 10, 64)
 		if err != nil {

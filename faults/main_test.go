@@ -4,7 +4,6 @@ package faults
 
 import (
 	"cmp"
-	"flag"
 	"fmt"
 	"os"
 	"slices"
@@ -12,6 +11,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/dahernan/gopherdiscovery/internal/testmain"
 )
 
 // patience is how long a test waits for something without another limit. Only a
@@ -21,20 +22,18 @@ const patience = 30 * time.Second
 // The scenarios mostly wait, so more of them than there are processors can run
 // side by side.
 const (
-	quickParallel = "4"
-	longParallel  = "8"
+	quickParallel = 4
+	longParallel  = 8
 )
 
 func TestMain(m *testing.M) {
 	if text := os.Getenv(orderVariable); text != "" {
 		os.Exit(beChild(text))
 	}
-	flag.Parse()
-	if parallel := flag.Lookup("test.parallel"); parallel.Value.String() == parallel.DefValue {
-		_ = parallel.Value.Set(quickParallel)
-		if isLong() {
-			_ = parallel.Value.Set(longParallel)
-		}
+	if isLong() {
+		testmain.SetParallel(longParallel)
+	} else {
+		testmain.SetParallel(quickParallel)
 	}
 	code := m.Run()
 	if left := running.Load(); left != 0 {

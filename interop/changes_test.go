@@ -13,6 +13,7 @@ import (
 // An old publisher refuses changes, keeps running and serves others. Our
 // subscriber then asks for whole lists without a pause.
 func TestOldServerRefusesChanges(t *testing.T) {
+	t.Parallel()
 	const (
 		inTurn      = 20
 		redialPause = 75 * time.Millisecond // the shortest
@@ -56,6 +57,7 @@ func TestOldServerRefusesChanges(t *testing.T) {
 // changes, and nothing else. Before our server's first complete survey it is
 // sent nothing.
 func TestOldSubscriberIsSentListsOnly(t *testing.T) {
+	t.Parallel()
 	overEach(t, func(t *testing.T, survey, pubsub string) {
 		opt := ourOptions
 		opt.PollTime = 500 * time.Millisecond

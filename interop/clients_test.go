@@ -12,6 +12,7 @@ import (
 // The tests in this file run our server.
 
 func TestOldClient(t *testing.T) {
+	t.Parallel()
 	overEach(t, func(t *testing.T, survey, pubsub string) {
 		survey, pubsub = startServer(t, survey, pubsub).URLs()
 		lists := subscribeOld(t, pubsub)
@@ -34,6 +35,7 @@ func TestOldClient(t *testing.T) {
 }
 
 func TestOldClientIsKilled(t *testing.T) {
+	t.Parallel()
 	overEach(t, func(t *testing.T, survey, pubsub string) {
 		survey, pubsub = startServer(t, survey, pubsub).URLs()
 		lists, ours := subscribeOld(t, pubsub), subscribe(t, pubsub)
@@ -54,6 +56,7 @@ func TestOldClientIsKilled(t *testing.T) {
 }
 
 func TestOldClientOutlivesOurServer(t *testing.T) {
+	t.Parallel()
 	overEach(t, func(t *testing.T, survey, pubsub string) {
 		server := startServer(t, survey, pubsub)
 		survey, pubsub = server.URLs()
@@ -72,6 +75,7 @@ func TestOldClientOutlivesOurServer(t *testing.T) {
 }
 
 func TestOldAndNewClients(t *testing.T) {
+	t.Parallel()
 	overEach(t, func(t *testing.T, survey, pubsub string) {
 		server := startServer(t, survey, pubsub)
 		survey, pubsub = server.URLs()
@@ -124,6 +128,7 @@ func TestOldAndNewClients(t *testing.T) {
 }
 
 func TestManyOldClients(t *testing.T) {
+	t.Parallel()
 	overEach(t, func(t *testing.T, survey, pubsub string) {
 		server := startServer(t, survey, pubsub)
 		survey, pubsub = server.URLs()

@@ -5,16 +5,13 @@ import (
 	"io"
 	"os"
 	"os/exec"
-	"runtime"
-	"runtime/pprof"
-	"strings"
 	"testing"
-	"time"
+
+	"github.com/dahernan/gopherdiscovery/internal/testmain"
 )
 
-// patience is how long a test waits for something that must happen. Only a test
-// that fails waits that long.
-const patience = 30 * time.Second
+// patience is how long a test waits for something that must happen.
+const patience = testmain.Patience
 
 // If clientVariable is set, the test binary is an old client, which a test can
 // kill. Its arguments are the survey URL and the name of the service.
@@ -24,12 +21,8 @@ func TestMain(m *testing.M) {
 	if os.Getenv(clientVariable) != "" {
 		os.Exit(clientProcess(os.Args[1], os.Args[2]))
 	}
-	code := m.Run()
-	if left := leftGoroutines(); left != "" && code == 0 {
-		fmt.Fprintln(os.Stderr, "goroutines left behind:\n"+left)
-		code = 1
-	}
-	os.Exit(code)
+	// Goroutines of mangos v1 are ignored.
+	testmain.Main(m, "dahernan/gopherdiscovery.", "go.nanomsg.org/mangos/v3")
 }
 
 // clientProcess runs an old client until its input ends. The input also ends
@@ -70,26 +63,4 @@ func startClientProcess(t *testing.T, survey, service string) (kill func()) {
 	}
 	t.Cleanup(kill)
 	return kill
-}
-
-// leftGoroutines returns the stacks of goroutines that the library or its
-// mangos should have ended. A goroutine that was told to end may need a moment
-// to be scheduled for the last time. Goroutines of mangos v1 are ignored.
-func leftGoroutines() string {
-	var left string
-	for deadline := time.Now().Add(patience / 6); time.Now().Before(deadline); time.Sleep(time.Millisecond) {
-		runtime.Gosched()
-		var all strings.Builder
-		_ = pprof.Lookup("goroutine").WriteTo(&all, 2)
-		left = ""
-		for stack := range strings.SplitSeq(all.String(), "\n\n") {
-			if strings.Contains(stack, "dahernan/gopherdiscovery.") || strings.Contains(stack, "go.nanomsg.org/mangos/v3") {
-				left += stack + "\n\n"
-			}
-		}
-		if left == "" {
-			return ""
-		}
-	}
-	return left
 }

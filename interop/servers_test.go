@@ -10,6 +10,7 @@ import (
 // a subscriber that must see a list is connected before the change.
 
 func TestOurClientWithOldServer(t *testing.T) {
+	t.Parallel()
 	overEach(t, func(t *testing.T, survey, pubsub string) {
 		server := startOldServer(t, survey, pubsub)
 		old, ours := subscribeOld(t, server.pubsub), subscribe(t, server.pubsub)
@@ -43,6 +44,7 @@ func TestOurClientWithOldServer(t *testing.T) {
 }
 
 func TestOurClientOutlivesOldServer(t *testing.T) {
+	t.Parallel()
 	overEach(t, func(t *testing.T, survey, pubsub string) {
 		server := startOldServer(t, survey, pubsub)
 		old, ours := subscribeOld(t, server.pubsub), subscribe(t, server.pubsub)

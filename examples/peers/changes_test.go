@@ -276,8 +276,7 @@ for line in sys.stdin:
 // runPython runs a script that may import the peer, and returns what it prints.
 func runPython(t *testing.T, script, stdin string) string {
 	t.Helper()
-	need(t, "python3", "python3")
-	cmd := exec.Command("python3", "-B", "-c", script)
+	cmd := exec.Command(python(t), "-B", "-c", script)
 	cmd.Dir = filepath.Join("..", "python")
 	cmd.Stdin = strings.NewReader(stdin)
 	var stderr strings.Builder

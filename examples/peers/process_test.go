@@ -11,26 +11,45 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/dahernan/gopherdiscovery/internal/testmain"
 )
 
-// patience is how long a test waits for something that must happen. Only a test
-// that fails waits that long.
-const patience = 30 * time.Second
+// patience is how long a test waits for something that must happen.
+const patience = testmain.Patience
+
+func TestMain(m *testing.M) { testmain.Main(m, "dahernan/gopherdiscovery.", "go.nanomsg.org/mangos/") }
 
 // languages are the languages of the peers, with a function that returns the
 // command for each.
 var languages = map[string]func(testing.TB) []string{
 	"python": func(t testing.TB) []string {
-		need(t, "python3", "python3")
-		return []string{"python3", filepath.Join("..", "python", "peer.py")}
+		return []string{python(t), filepath.Join("..", "python", "peer.py")}
 	},
 	"c": func(t testing.TB) []string {
 		return []string{compile(t)}
 	},
 }
+
+// python returns the path of the interpreter. Where python3 is a script that
+// looks for the interpreter, that takes longer than the rest of the start.
+func python(t testing.TB) string {
+	t.Helper()
+	need(t, "python3", "python3")
+	path, err := interpreter()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return strings.TrimSpace(string(path))
+}
+
+var interpreter = sync.OnceValues(func() ([]byte, error) {
+	return exec.Command("python3", "-c", "import sys; print(sys.executable)").Output()
+})
 
 // need skips a test if a program is missing, but not where everything must be
 // checked.

@@ -1,0 +1,77 @@
+// Package testmain runs the tests of a package. It is for calls from TestMain.
+package testmain
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"runtime"
+	"runtime/pprof"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+)
+
+// Patience is how long a test waits for something that must happen. Only a test
+// that fails waits that long.
+const Patience = 30 * time.Second
+
+// waiters is how many tests run at a time. They mostly wait, so that can be more
+// than there are processors.
+const waiters = 8
+
+// Main runs the tests and exits. It fails if they leave goroutines behind whose
+// stacks contain one of the given strings.
+func Main(m *testing.M, ours ...string) {
+	SetParallel(waiters)
+	code := m.Run()
+	if left := LeftGoroutines(ours...); left != "" && code == 0 {
+		fmt.Fprintln(os.Stderr, "goroutines left behind:\n"+left)
+		code = 1
+	}
+	os.Exit(code)
+}
+
+// SetParallel sets how many parallel tests run at a time, unless the command
+// line does.
+func SetParallel(n int) {
+	flag.Parse()
+	if parallel := flag.Lookup("test.parallel"); parallel.Value.String() == parallel.DefValue {
+		_ = parallel.Value.Set(strconv.Itoa(n))
+	}
+}
+
+// LeftGoroutines returns the stacks of goroutines that should have ended, which
+// are those that contain one of the given strings. A goroutine that was told to
+// end may need a moment to be scheduled for the last time.
+func LeftGoroutines(ours ...string) string {
+	var left string
+	for deadline := time.Now().Add(Patience / 6); time.Now().Before(deadline); time.Sleep(time.Millisecond) {
+		runtime.Gosched()
+		var all strings.Builder
+		_ = pprof.Lookup("goroutine").WriteTo(&all, 2)
+		left = ""
+		for stack := range strings.SplitSeq(all.String(), "\n\n") {
+			if isLeft(stack, ours) {
+				left += stack + "\n\n"
+			}
+		}
+		if left == "" {
+			return ""
+		}
+	}
+	return left
+}
+
+func isLeft(stack string, ours []string) bool {
+	if strings.Contains(stack, "testmain.LeftGoroutines(") || strings.Contains(stack, "testing.(*T).Parallel(") {
+		return false // it looks, or waits for its turn
+	}
+	for _, own := range ours {
+		if strings.Contains(stack, own) {
+			return true
+		}
+	}
+	return false
+}
