@@ -38,9 +38,11 @@ func quick(n int) config {
 // The result does not depend on the speed of the machine. A peer that does not
 // see a change, or sees another change than the one that was made, is an error.
 func TestEverythingIsMeasured(t *testing.T) {
+	t.Parallel()
 	const n = 50
 	for _, plain := range []bool{false, true} {
 		t.Run(fmt.Sprintf("plain=%v", plain), func(t *testing.T) {
+			t.Parallel()
 			cfg := quick(n)
 			cfg.plain = plain
 			all, err := measureAll(t.Context(), cfg, io.Discard)
@@ -84,6 +86,7 @@ func TestEverythingIsMeasured(t *testing.T) {
 
 // A change costs each subscriber what changed, not the whole list.
 func TestBytesPerChange(t *testing.T) {
+	t.Parallel()
 	result, err := measureLight(t.Context(), quick(200), 200)
 	if err != nil {
 		t.Fatal(err)

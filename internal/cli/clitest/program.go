@@ -13,12 +13,12 @@ import (
 	"regexp"
 	"strings"
 	"testing"
-	"time"
+
+	"github.com/dahernan/gopherdiscovery/internal/testmain"
 )
 
-// Patience is how long a test waits for what must happen. It is only ever used
-// up by a test that fails.
-const Patience = 30 * time.Second
+// Patience is how long a test waits for something that must happen.
+const Patience = testmain.Patience
 
 // asProgram is asTest in the processes that Start starts, and asChild in those
 // that such a process starts in turn.
@@ -30,11 +30,15 @@ const (
 
 var stackTrace = regexp.MustCompile(`(?m)^goroutine \d|DATA RACE`)
 
+// waiters is how many tests run at a time. They mostly wait for programs.
+const waiters = 4
+
 // Main runs the tests; in a process that Start has started it runs the program
 // instead.
 func Main(m *testing.M, program func()) {
 	switch os.Getenv(asProgram) {
 	case "":
+		testmain.SetParallel(waiters)
 		os.Exit(m.Run())
 	case asTest:
 		if err := os.Setenv(asProgram, asChild); err != nil {
