@@ -34,10 +34,12 @@ func Main(m *testing.M, ours ...string) {
 }
 
 // SetParallel sets how many parallel tests run at a time, unless the command
-// line does.
+// line does. It leaves the number of workers of a fuzz target alone, which never
+// wait.
 func SetParallel(n int) {
 	flag.Parse()
-	if parallel := flag.Lookup("test.parallel"); parallel.Value.String() == parallel.DefValue {
+	parallel, isFuzz := flag.Lookup("test.parallel"), flag.Lookup("test.fuzz").Value.String() != ""
+	if !isFuzz && parallel.Value.String() == parallel.DefValue {
 		_ = parallel.Value.Set(strconv.Itoa(n))
 	}
 }
