@@ -7,7 +7,7 @@ import "container/list"
 // do not read would each need another one if the list changed between them. So
 // the bytes of all different messages together are bounded.
 type backlog struct {
-	order list.List            // of *subscription, the one that has been sending for longest first
+	order list.List            // of *subscription, which have been sending for longest first
 	sent  map[*byte]*inBacklog // the messages, by their last byte
 	bytes int                  // of the messages, each counted once
 }

@@ -113,7 +113,7 @@ func (e *endpoint) enter(n int) bool {
 
 func (e *endpoint) leave() { e.change(func() { e.goroutines-- }) }
 
-// callUser calls a function of the user's, which may hang. The goroutine must
+// callUser calls a user's function, which may hang. The goroutine must
 // have been registered with enter.
 func (e *endpoint) callUser(f func()) {
 	e.change(func() { e.inCallbacks++ })

@@ -151,8 +151,8 @@ type Transport struct {
 // New returns a transport over the backends in the newest of lists, which come
 // from Subscriber.Changes or DiscoveryClient.Peers. It is their one reader from
 // now on; List of the subscriber or client still tells the list. The transport
-// ends when lists is closed: whoever has made the subscriber or client closes
-// it, after the last request. Without that it never ends.
+// ends when lists is closed. Close the subscriber or client after the last
+// request. Without that it never ends.
 func New(lists <-chan []string, opt Options) *Transport {
 	t := &Transport{base: opt.Base, logger: opt.Logger, ready: make(chan struct{})}
 	t.next = rand.IntN(1 << 16) // or all programs would begin with the same backend
@@ -182,8 +182,8 @@ func newBase() *http.Transport {
 // is safe. Before the first list it waits, until the context of the request
 // ends. The error is ErrNoBackend, ErrClosed or an *Error.
 //
-// The Request in the response is the one that was sent, so that its URL tells
-// which backend has answered.
+// The Request in the response is what was sent, so that its URL tells which
+// backend has answered.
 func (t *Transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	body := newRequestBody(r)
 	defer func() { body.release() }()

@@ -11,8 +11,8 @@ import (
 // process opens needs most of its descriptors.
 func maxConns() int { return int(max(1, min(maxDescriptors()/4, 10000))) }
 
-// conns are the open connections of an HTTP server. A new one is never refused:
-// whoever opens many could keep all others out.
+// conns are the open connections of an HTTP server. A new one is never refused,
+// since a stranger who opens many could keep all others out.
 type conns struct {
 	most int
 

@@ -47,8 +47,8 @@ func Listen(ctx context.Context, address string) (net.Listener, error) {
 //
 // A connection that says nothing is closed, before its first request and
 // between two. Connections take a quarter of the process's file descriptors at
-// most, and are no more than 10000: a further one ends the one that has been
-// silent for longest, or if all have a request, that of the oldest.
+// most, and are no more than 10000: a further one ends the connection that
+// has been silent for longest, or if all have a request, that of the oldest.
 func Serve(ctx context.Context, listener net.Listener, handler http.Handler, logger *slog.Logger) error {
 	return serve(ctx, listener, handler, logger, maxConns())
 }

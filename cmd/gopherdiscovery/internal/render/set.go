@@ -74,8 +74,8 @@ func (s *Set) restore() (restored []string, err error) {
 // nil. When anything fails it brings back all files as they were before.
 //
 // The files are news if one has changed, or if no Write has succeeded before:
-// whoever uses them may not know yet what is in them. Files that are no news
-// are not checked.
+// their readers may not know yet what is in them. Files that are no news are
+// not checked.
 func (s *Set) Write(peers []peer.Peer, check func() error) (news bool, err error) {
 	if _, err := s.restore(); err != nil {
 		return false, err

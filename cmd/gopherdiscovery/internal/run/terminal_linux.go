@@ -19,7 +19,7 @@ import (
 //
 // When the command is stopped by Ctrl-Z, or while this process does not have
 // the terminal either, the process group of this process is stopped too. So the
-// shell that has started it learns of that. Whoever calls ShareTerminal passes
+// shell that has started it learns of that. The caller of ShareTerminal passes
 // on SIGCONT, with which it goes on.
 func (p *Process) ShareTerminal() (stop func()) {
 	file, err := os.Open("/dev/tty")
