@@ -1,9 +1,14 @@
 package gopherdiscovery
 
 import (
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/ed25519"
+	"crypto/rsa"
 	"crypto/tls"
 	"crypto/x509"
 	"io"
+	"slices"
 )
 
 // withGetConfig returns a copy of a server's TLS configuration of which each
@@ -34,7 +39,18 @@ func withGetConfig(config *tls.Config) *tls.Config {
 }
 
 func hasCallbacks(c *tls.Config) bool {
-	return c.GetCertificate != nil || c.GetClientCertificate != nil || c.VerifyPeerCertificate != nil || c.VerifyConnection != nil
+	return c.GetCertificate != nil || c.GetClientCertificate != nil || c.VerifyPeerCertificate != nil || c.VerifyConnection != nil ||
+		c.WrapSession != nil || c.UnwrapSession != nil || c.ClientSessionCache != nil || slices.ContainsFunc(c.Certificates, hasUsersKey)
+}
+
+// hasUsersKey reports whether a user's code signs with the key, for example in
+// hardware.
+func hasUsersKey(cert tls.Certificate) bool {
+	switch cert.PrivateKey.(type) {
+	case *rsa.PrivateKey, *ecdsa.PrivateKey, ed25519.PrivateKey:
+		return false
+	}
+	return true
 }
 
 // withoutTurns returns a configuration for this handshake whose callbacks take
@@ -44,8 +60,25 @@ func (s *tlsHandshakeConn) withoutTurns(config *tls.Config) *tls.Config {
 		return config
 	}
 	own := config.Clone()
-	own.GetCertificate = outsideTurn(s, config.GetCertificate)
-	own.GetClientCertificate = outsideTurn(s, config.GetClientCertificate)
+	own.Certificates = slices.Clone(config.Certificates)
+	for i := range own.Certificates {
+		own.Certificates[i] = s.signingOutsideTurn(own.Certificates[i])
+	}
+	own.GetCertificate = signingOutsideTurn(s, outsideTurn(s, config.GetCertificate))
+	own.GetClientCertificate = signingOutsideTurn(s, outsideTurn(s, config.GetClientCertificate))
+	if cache := config.ClientSessionCache; cache != nil {
+		own.ClientSessionCache = sessionCache{cache, s}
+	}
+	if wrap := config.WrapSession; wrap != nil {
+		own.WrapSession = func(state tls.ConnectionState, session *tls.SessionState) ([]byte, error) {
+			return callOutsideTurn(s, func() ([]byte, error) { return wrap(state, session) })
+		}
+	}
+	if unwrap := config.UnwrapSession; unwrap != nil {
+		own.UnwrapSession = func(ticket []byte, state tls.ConnectionState) (*tls.SessionState, error) {
+			return callOutsideTurn(s, func() (*tls.SessionState, error) { return unwrap(ticket, state) })
+		}
+	}
 	if verify := config.VerifyConnection; verify != nil {
 		own.VerifyConnection = func(state tls.ConnectionState) error {
 			return s.callUser(func() error { return verify(state) })
@@ -65,13 +98,79 @@ func outsideTurn[A, R any](s *tlsHandshakeConn, f func(A) (R, error)) func(A) (R
 	if f == nil {
 		return nil
 	}
-	return func(argument A) (result R, err error) {
-		err = s.callUser(func() (err error) {
-			result, err = f(argument)
-			return err
-		})
-		return result, err
+	return func(argument A) (R, error) {
+		return callOutsideTurn(s, func() (R, error) { return f(argument) })
 	}
+}
+
+// callOutsideTurn calls f without a turn.
+func callOutsideTurn[R any](s *tlsHandshakeConn, f func() (R, error)) (result R, err error) {
+	err = s.callUser(func() (err error) {
+		result, err = f()
+		return err
+	})
+	return result, err
+}
+
+// signingOutsideTurn returns a function that calls get, and lets the certificate
+// sign without a turn. It returns nil if get is nil.
+func signingOutsideTurn[A any](s *tlsHandshakeConn, get func(A) (*tls.Certificate, error)) func(A) (*tls.Certificate, error) {
+	if get == nil {
+		return nil
+	}
+	return func(argument A) (*tls.Certificate, error) {
+		cert, err := get(argument)
+		if err == nil && cert != nil {
+			own := s.signingOutsideTurn(*cert)
+			cert = &own
+		}
+		return cert, err
+	}
+}
+
+// signingOutsideTurn returns a certificate that signs without a turn, if a
+// user's code does that.
+func (s *tlsHandshakeConn) signingOutsideTurn(cert tls.Certificate) tls.Certificate {
+	if key, ok := cert.PrivateKey.(crypto.Signer); ok && hasUsersKey(cert) {
+		cert.PrivateKey = signer{key, s}
+	}
+	return cert
+}
+
+// signer is a user's key, which signs without a turn.
+type signer struct {
+	crypto.Signer
+	handshake *tlsHandshakeConn
+}
+
+func (k signer) Sign(random io.Reader, digest []byte, opts crypto.SignerOpts) ([]byte, error) {
+	return callOutsideTurn(k.handshake, func() ([]byte, error) { return k.Signer.Sign(random, digest, opts) })
+}
+
+// SignMessage makes signer a [crypto.MessageSigner], as the key may be.
+func (k signer) SignMessage(random io.Reader, message []byte, opts crypto.SignerOpts) ([]byte, error) {
+	return callOutsideTurn(k.handshake, func() ([]byte, error) { return crypto.SignMessage(k.Signer, random, message, opts) })
+}
+
+// sessionCache is a user's cache, which is called without a turn.
+type sessionCache struct {
+	tls.ClientSessionCache
+	handshake *tlsHandshakeConn
+}
+
+func (c sessionCache) Get(key string) (session *tls.ClientSessionState, ok bool) {
+	_ = c.handshake.callUser(func() error {
+		session, ok = c.ClientSessionCache.Get(key)
+		return nil
+	})
+	return session, ok
+}
+
+func (c sessionCache) Put(key string, session *tls.ClientSessionState) {
+	_ = c.handshake.callUser(func() error {
+		c.ClientSessionCache.Put(key, session)
+		return nil
+	})
 }
 
 // callUser calls a user's function, which may hang, without a turn. Meanwhile

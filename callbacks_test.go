@@ -2,7 +2,9 @@ package gopherdiscovery_test
 
 import (
 	"context"
+	"crypto"
 	"crypto/tls"
+	"io"
 	"runtime"
 	"sync/atomic"
 	"testing"
@@ -46,6 +48,28 @@ func (h *hung) hang() {
 	<-h.release
 }
 
+// usersKey is a key that calls a function before it signs.
+type usersKey struct {
+	crypto.Signer
+	called func()
+}
+
+func withUsersKey(cert tls.Certificate, called func()) tls.Certificate {
+	cert.PrivateKey = usersKey{cert.PrivateKey.(crypto.Signer), called}
+	return cert
+}
+
+func (k usersKey) Sign(random io.Reader, digest []byte, opts crypto.SignerOpts) ([]byte, error) {
+	k.called()
+	return k.Signer.Sign(random, digest, opts)
+}
+
+// slowCache is empty.
+type slowCache struct{ *hung }
+
+func (c slowCache) Get(string) (*tls.ClientSessionState, bool) { c.hang(); return nil, false }
+func (c slowCache) Put(string, *tls.ClientSessionState)        {}
+
 // More clients than there are processors hang in their own callbacks. Others in
 // the same process connect meanwhile, and all of them can end.
 func TestClientCallbacksThatHang(t *testing.T) {
@@ -58,6 +82,14 @@ func TestClientCallbacksThatHang(t *testing.T) {
 			cert := &c.Certificates[0]
 			c.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { h.hang(); return cert, nil }
 		},
+		"a key in hardware": func(c *tls.Config, h *hung) {
+			c.Certificates = []tls.Certificate{withUsersKey(c.Certificates[0], h.hang)}
+		},
+		"a key in hardware of GetClientCertificate": func(c *tls.Config, h *hung) {
+			cert := withUsersKey(c.Certificates[0], h.hang)
+			c.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return &cert, nil }
+		},
+		"ClientSessionCache": func(c *tls.Config, h *hung) { c.ClientSessionCache = slowCache{h} },
 	} {
 		t.Run(name, func(t *testing.T) {
 			opt, good := tlsPair(t, newAuthority(t), "peer")
@@ -115,6 +147,22 @@ func TestServerCallbacksThatHang(t *testing.T) {
 				return nil, nil
 			}
 		},
+		"a key in hardware": func(c *tls.Config, called func(name string)) {
+			good, bad := &c.Certificates[0], withUsersKey(c.Certificates[0], func() { called("hang") })
+			c.GetCertificate = func(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
+				if hello.ServerName == "hang" {
+					return &bad, nil
+				}
+				return good, nil
+			}
+		},
+		"WrapSession": func(c *tls.Config, called func(name string)) {
+			plain := c.Clone()
+			c.WrapSession = func(state tls.ConnectionState, session *tls.SessionState) ([]byte, error) {
+				called(state.ServerName)
+				return plain.EncryptTicket(state, session)
+			}
+		},
 		"VerifyConnection of a chosen configuration": func(c *tls.Config, called func(name string)) {
 			plain := c.Clone()
 			c.GetConfigForClient = func(hello *tls.ClientHelloInfo) (*tls.Config, error) {
@@ -136,6 +184,7 @@ func TestServerCallbacksThatHang(t *testing.T) {
 			survey, pubsub := server.URLs()
 			bad := &gopherdiscovery.Dialer{TLSConfig: good.TLSConfig.Clone(), Logger: quiet.Logger}
 			bad.TLSConfig.ServerName, bad.TLSConfig.InsecureSkipVerify = "hang", true
+			bad.TLSConfig.ClientSessionCache = tls.NewLRUClientSessionCache(1) // or there are no sessions
 			many := runtime.GOMAXPROCS(0) + 2
 			for range many {
 				client, err := bad.Client(context.Background(), survey, "peer")
@@ -166,7 +215,13 @@ func TestServerCallbacksThatHang(t *testing.T) {
 func TestSessionsAreResumedDespiteCallbacks(t *testing.T) {
 	opt, good := tlsPair(t, newAuthority(t), "peer")
 	opt.TLSConfig.VerifyConnection = func(tls.ConnectionState) error { return nil }
-	var resumed atomic.Int64
+	plain := opt.TLSConfig.Clone()
+	opt.TLSConfig.WrapSession = plain.EncryptTicket
+	var unwrapped, resumed atomic.Int64
+	opt.TLSConfig.UnwrapSession = func(ticket []byte, state tls.ConnectionState) (*tls.SessionState, error) {
+		unwrapped.Add(1)
+		return plain.DecryptTicket(ticket, state)
+	}
 	good.TLSConfig.ClientSessionCache = tls.NewLRUClientSessionCache(10)
 	good.TLSConfig.VerifyConnection = func(state tls.ConnectionState) error {
 		if state.DidResume {
@@ -185,7 +240,7 @@ func TestSessionsAreResumedDespiteCallbacks(t *testing.T) {
 		client.Close()
 		eventually(t, "the client has left", func() bool { return len(server.Services()) == 0 })
 	}
-	if resumed.Load() == 0 {
-		t.Error("no session was resumed")
+	if resumed.Load() == 0 || unwrapped.Load() == 0 {
+		t.Errorf("%d sessions were unwrapped, and %d resumed, want one", unwrapped.Load(), resumed.Load())
 	}
 }

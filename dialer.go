@@ -32,10 +32,9 @@ func NewSubscriber(ctx context.Context, url string) (*Subscriber, error) {
 // ready to use. Methods do not modify a Dialer and may be called concurrently.
 type Dialer struct {
 	// TLSConfig is the TLS configuration for tls+tcp:// URLs, which require it.
-	// If its ServerName is empty, the host of each URL is used. If
-	// GetClientCertificate, VerifyPeerCertificate or VerifyConnection hangs, that
-	// delays only its own connection, and Wait gives it half a second to return;
-	// see [Options.TLSConfig]. Clients and subscribers keep a clone.
+	// If its ServerName is empty, the host of each URL is used. A callback or a
+	// key that hangs delays only its own connection, and Wait gives it half a
+	// second to return. Clients and subscribers keep a clone.
 	TLSConfig *tls.Config
 
 	// Logger receives a record when a server is lost, once for each reason, and

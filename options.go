@@ -102,12 +102,9 @@ type Options struct {
 	// It must contain Certificates, GetCertificate or GetConfigForClient. For
 	// mutual TLS, set ClientAuth and ClientCAs. The server keeps a clone.
 	//
-	// GetCertificate, GetConfigForClient, VerifyPeerCertificate and
-	// VerifyConnection are called concurrently. One that hangs delays only its
-	// own connection, and Wait gives it half a second to return. All else that
-	// the configuration may call, such as a key in hardware, must return
-	// quickly: it runs in a handshake's turn, of which the process has as many
-	// as processors. After the certificate of a client has expired, its
+	// Its callbacks and keys are called concurrently. A callback that hangs, or
+	// a key in hardware, delays only its own connection, and Wait gives it half
+	// a second to return. After the certificate of a client has expired, its
 	// connection is closed at the next survey or list.
 	TLSConfig *tls.Config
 
