@@ -74,8 +74,9 @@ func (s *sources) deadline() (first time.Time) {
 // barred for servers in the plain form, from which no message may come.
 func (s *sources) checkSilence(now time.Time) (lost []*source) {
 	for _, src := range s.all {
-		if !now.Before(src.graceEnd) {
+		if !src.graceEnd.IsZero() && !now.Before(src.graceEnd) {
 			src.graceEnd = time.Time{}
+			s.barListed(src)
 		}
 		if !now.Before(src.firstAt) {
 			src.firstAt = time.Time{}
@@ -98,8 +99,8 @@ func (s *sources) checkSilence(now time.Time) (lost []*source) {
 
 // excuse is called when the subscriber itself did not run for a while. The
 // silence of all servers begins anew, and their grace lasts longer. After a stop
-// in which they could have gone away, no name is barred for a time because a
-// server seems to be away.
+// in which they could have gone away, what they have sent is read one after the
+// other: what one has removed, another may be about to add.
 func (s *sources) excuse(now time.Time, stopped time.Duration) {
 	for _, src := range s.all {
 		src.since = now
@@ -107,7 +108,7 @@ func (s *sources) excuse(now time.Time, stopped time.Duration) {
 			src.graceEnd = src.graceEnd.Add(stopped)
 		}
 		if stopped >= shortestPatience {
-			s.removals.excuse(now.Add(src.patience()))
+			src.excusedUntil = now.Add(src.patience())
 		}
 	}
 }

@@ -17,18 +17,13 @@ type removal struct {
 	name string
 	at   time.Time
 	by   *source
-
-	// isExcused says that servers which were connected may only have seemed to
-	// be away, because the subscriber itself was stopped.
-	isExcused bool
 }
 
 // removals are the names that servers have removed lately, oldest first. There
 // is one table for all servers, so that memory is bounded.
 type removals struct {
-	all          []removal
-	trimAt       int       // the number of removals at which the old ones go
-	excusedUntil time.Time // until then they are excused
+	all    []removal
+	trimAt int // the number of removals at which the old ones go
 }
 
 // bars are the names that are barred for a server. All of them are in the table
@@ -139,15 +134,15 @@ func (b *bars) without(list []string) []string {
 }
 
 // barRemoved records that a server has removed names. They are barred for the
-// servers that are away, and for those that have just returned and do not list
-// them, because a message of before may add them.
+// servers whose lists do not count, and for those that have just returned and do
+// not list them, because a message of before may add them.
 func (s *sources) barRemoved(by *source, names []string, now time.Time) {
 	for _, name := range names {
-		r := removal{strings.Clone(name), now, by, now.Before(s.removals.excusedUntil)}
+		r := removal{strings.Clone(name), now, by}
 		s.removals.all = append(s.removals.all, r)
 		for _, src := range s.all {
-			lags := src.isAway() || src.isNew(now) && !src.lists(name)
-			if src != by && lags && !(r.isExcused && src.connected) {
+			lags := !src.counts || src.isNew(now) && !src.lists(name)
+			if src != by && lags {
 				src.bar(r)
 			}
 		}
@@ -156,38 +151,47 @@ func (s *sources) barRemoved(by *source, names []string, now time.Time) {
 }
 
 // barMissed bars the names that a server may not have noticed, as it goes away:
-// those removed since its last message that no other server lists. What it has
-// added itself no longer counts for it.
+// those removed since its last message. What it has added itself no longer
+// counts for it.
 func (s *sources) barMissed(src *source, now time.Time) {
 	horizon := src.horizon(now)
-	for _, r := range slices.Backward(s.removals.all) {
-		if r.at.Before(horizon) {
-			break
-		}
-		listed := func(other *source) bool { return other != src && other.isCounted() && other.lists(r.name) }
-		if _, found := src.barred[r.name]; !found && r.by != src && !r.isExcused && !slices.ContainsFunc(s.all, listed) {
-			src.bar(r)
-		}
-	}
+	s.barIf(src, func(r removal) bool { return !r.at.Before(horizon) })
 	for name, b := range src.barred {
 		src.barred[name] = bar{removed: b.removed}
 	}
 }
 
+// barListed bars the names on the list of a server that others have removed, as
+// its grace ends. They leave the union then.
+func (s *sources) barListed(src *source) {
+	s.barIf(src, func(r removal) bool { return src.lists(r.name) })
+}
+
+// barIf bars the names of some removals by others for a server, unless another
+// one lists them.
+func (s *sources) barIf(src *source, is func(removal) bool) {
+	for _, r := range s.removals.all {
+		listed := func(other *source) bool { return other != src && other.isCounted() && other.lists(r.name) }
+		if r.by != src && is(r) && !r.at.Before(src.excusedUntil) && !slices.ContainsFunc(s.all, listed) {
+			src.bar(r)
+		}
+	}
+}
+
 // horizon returns since when a server may not have noticed what others have
-// removed. What it sent last may be two beats old, because this subscriber may
-// read late. A server in the plain form may have been silent for days, but its
+// removed. A server in the plain form may have been silent for days, but its
 // connection ends soon after its path.
 func (src *source) horizon(now time.Time) time.Time {
 	heard := latest(src.heard, src.returned)
 	if src.beat == 0 {
 		return latest(heard, now.Add(-vanishedAfter))
 	}
-	return heard.Add(-2 * src.beat)
+	return heard
 }
 
-// trim drops the removals that matter no more. If too many are left it drops
-// the oldest as well. A server for which such a name is barred is then blind.
+// trim drops the removals that matter no more: the old ones of names that are
+// neither listed nor barred. If too many are left it drops the oldest as well. A
+// server for which such a name is barred is then blind.
 func (s *sources) trim(now time.Time) {
 	r := &s.removals
 	if len(r.all) < max(r.trimAt, minRemovals) {
@@ -200,7 +204,9 @@ func (s *sources) trim(now time.Time) {
 		}
 	}
 	r.all = slices.DeleteFunc(r.all, func(old removal) bool {
-		return old.at.Before(horizon) && !slices.ContainsFunc(s.all, func(src *source) bool { return src.barred[old.name].removed.Equal(old.at) })
+		return old.at.Before(horizon) && !slices.ContainsFunc(s.all, func(src *source) bool {
+			return src.barred[old.name].removed.Equal(old.at) || src.lists(old.name)
+		})
 	})
 	if excess := len(r.all) - maxRemovals/2; excess > 0 {
 		for _, old := range r.all[:excess] {
@@ -216,5 +222,12 @@ func (s *sources) trim(now time.Time) {
 	r.trimAt = min(2*len(r.all), maxRemovals)
 }
 
-// excuse records that until then servers may only seem to be away.
-func (r *removals) excuse(until time.Time) { r.excusedUntil = latest(r.excusedUntil, until) }
+// revoke forgets the removals of names that are back.
+func (r *removals) revoke(names []string) {
+	if len(names) > 0 {
+		r.all = slices.DeleteFunc(r.all, func(old removal) bool {
+			_, isBack := slices.BinarySearch(names, old.name)
+			return isBack
+		})
+	}
+}

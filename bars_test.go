@@ -203,6 +203,43 @@ func TestServersThatWereAway(t *testing.T) {
 			10.5: b connect, b held = x
 			15.5: b beat = x
 			30: b -dead = x`},
+		{"a server is held while another one removes", `
+			0: a connect, b connect, a list dead x, b list dead x = dead x
+			10: b lost = dead x
+			11: b connect, b held = dead x
+			13.5: b held = dead x
+			15: a -dead = x
+			16: b beat = x
+			30: b -dead = x`},
+		{"a server was held while a name came and went elsewhere", `
+			0: a connect, b connect, a list x, b list x = x
+			10: b lost, a +dead = dead x
+			12: a -dead = x
+			13: b connect, b held = x
+			15: b held = x
+			17: b held = x
+			18: b +dead = x
+			19: b -dead = x`},
+		{"a server has noticed nothing when it goes away, and returns late", `
+			0: a connect, b connect, a list dead x, b list dead x = dead x
+			10: b -dead = dead x
+			20: a silent = dead x
+			51.9: = dead x
+			53.1: = x
+			60: a beat = x
+			70: a -dead = x`},
+		{"a name returns before the server that kept it goes away", `
+			0: a connect, b connect, a list n x, b list n x = n x
+			10: b -n, b +n = n x
+			20: a silent = n x
+			30: b lost = nothing
+			70: a beat = n x`},
+		{"a name is only on the server that goes away", `
+			0: a connect, b connect 10, a list n x, b list n x = n x
+			10: a -n = n x
+			12: b lost = n x
+			13: b connect, b held = n x
+			18: b beat = n x`},
 		{"a server returns, and while it is new the one that counted dies", `
 			0: a connect, b connect, a list dead x, b list dead x = dead x
 			10: b lost = dead x
@@ -252,6 +289,10 @@ func TestServersThatWereAway(t *testing.T) {
 			16: b beat = n x
 			17: a lost = n x
 			60: = n x`},
+		{"a name is away from a server for a moment, and the server is, too", `
+			0: a connect, a list n x = n x
+			10: a -n, a lost = nothing
+			12: a connect, a +n = n x`},
 		{"a name is only on a server that restarts", `
 			0: a connect, b connect, a list x, b list x y = x y
 			10: b lost = x y
@@ -281,6 +322,15 @@ func TestServersThatWereAway(t *testing.T) {
 			10: b lost = x y z
 			10.2: a stopped 0.15, a -y = x z
 			20: a stopped 60, a -z = x`},
+		{"the subscriber was stopped after a server had gone silent", `
+			0: a connect, b connect, a list x y, b list x y = x y
+			10: b silent = x y
+			15: a stopped 60, a -y = x
+			80: b beat = x`},
+		{"the subscriber was stopped, and a server is connected again", `
+			0: a connect, b connect 60, a list x y, b list x y = x y
+			10: a stopped 3600, b lost, b connect, b beat = x y
+			3615: a -y, b lost = x`},
 		{"the subscriber is late when a server goes", `
 			0: a connect, b connect, a list x y, b list x y = x y
 			10: a stopped 0.15, a -y, b lost = x`},
@@ -358,6 +408,30 @@ func TestRemovalsAreBounded(t *testing.T) {
 	expectUnion(t, "within 37 s", s, "x")
 	mustTake(t, s, away, beatOf(true, "dead", "x", "z"), clock.at(43000))
 	expectUnion(t, "after 37 s", s, "dead", "x", "z")
+}
+
+// A removal is remembered while another server lists the name.
+func TestRemovalsAreRemembered(t *testing.T) {
+	clock := newClock()
+	s := newTestSources(2)
+	here, away := s.all[0], s.all[1]
+	for _, src := range s.all {
+		src.connect(time.Second, false, clock.at(0))
+		mustTake(t, s, src, listOf(true, "dead", "x"), clock.at(0))
+	}
+	mustTake(t, s, here, listOf(true, "x"), clock.at(4000))
+	for i := range 3 * minRemovals {
+		now, name := clock.at(4000+i), fmt.Sprintf("y%d", i)
+		mustTake(t, s, here, changeOf(true, []string{"x"}, nil, []string{name}), now)
+		mustTake(t, s, here, changeOf(true, []string{name, "x"}, []string{name}, nil), now)
+		mustTake(t, s, away, beatOf(true, "dead", "x"), now)
+	}
+	s.disconnect(away, clock.at(10000))
+	expectUnion(t, "in its grace", s, "dead", "x")
+	s.checkSilence(clock.at(40000))
+	away.connect(time.Second, false, clock.at(41000))
+	mustTake(t, s, away, beatOf(true, "dead", "x"), clock.at(41000))
+	expectUnion(t, "when it is back", s, "x")
 }
 
 // Removals that matter to nobody are forgotten.

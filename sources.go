@@ -40,6 +40,8 @@ type source struct {
 	lagging   bool          // it was away on this connection, so what comes next may be old
 	graceEnd  time.Time     // zero if there is no grace
 	firstAt   time.Time     // when its list may be the first one; zero for at once
+
+	excusedUntil time.Time // until then it lags, because the subscriber was stopped
 	bars
 }
 
@@ -66,7 +68,7 @@ func (s *sources) at(url string) *source {
 // server has not spoken yet. Awaited says that the server was down before.
 func (src *source) connect(beat time.Duration, awaited bool, now time.Time) {
 	src.connected, src.beat, src.since = true, beat, now
-	src.inherited, src.lagging = src.list != nil, false
+	src.inherited, src.lagging, src.excusedUntil = src.list != nil, false, time.Time{}
 	if beat > 0 {
 		src.returned = now
 	}
@@ -174,6 +176,9 @@ func (s *sources) apply(src *source, u *update, now time.Time) {
 	if !u.held {
 		src.counts, src.graceEnd = true, time.Time{}
 	}
+	if isFirst {
+		src.returned = now
+	}
 	switch {
 	case src.isNew(now) && src.lagging:
 	case src.isNew(now) && isFirst:
@@ -182,6 +187,7 @@ func (s *sources) apply(src *source, u *update, now time.Time) {
 		for _, other := range s.all {
 			other.lift(u.added)
 		}
+		s.removals.revoke(u.added)
 	}
 }
 
