@@ -237,7 +237,7 @@ func (l *clusterClient) die(end clusterEnding) {
 	if l.end != clusterLives {
 		return
 	}
-	l.end, l.ended = end, l.c.now
+	l.end = end
 	l.c.log("%s %s", l.name, end)
 	switch end {
 	case clusterLeaves:

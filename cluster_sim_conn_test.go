@@ -43,6 +43,7 @@ type clusterEnd struct {
 	lost     int  // how often the first segment was lost by chance
 	late     bool // a segment that was lost has arrived later
 	answered bool // a client has answered a survey on it
+	timedOut bool // the machine has given it up, however long the process was stopped
 	closed   bool // the machine knows no such connection any more
 	finished bool // the process has closed it
 	heard    time.Duration
@@ -153,6 +154,7 @@ func (e *clusterEnd) transmit(delay, rto time.Duration) {
 		case !arrives:
 			left := e.userTime - (host.clock() - e.outgoing[0].since)
 			if left <= 0 {
+				e.timedOut = true
 				e.reset()
 				return
 			}
@@ -249,6 +251,7 @@ func (e *clusterEnd) keepAlive() {
 	arrives, known := e.path()
 	switch {
 	case !arrives && host.clock()-e.heard >= e.userTime:
+		e.timedOut = true
 		e.reset()
 	case !arrives:
 		host.after(keepAlive.Interval, e.keepAlive)

@@ -218,12 +218,14 @@ func (c *clusterSim) hitSubscriber(a *clusterAddress) {
 	switch c.rng.IntN(4) {
 	case 0:
 		c.log("%s stops for %.3f s", s.name, d.Seconds())
-		s.process.stopped = true
-		s.disturb(d)
-		c.after(d, func() {
-			s.woke = c.now
-			s.process.proceed()
-		})
+		if !s.process.stopped {
+			s.process.stopped = true
+			s.disturb(d)
+			c.after(d, func() {
+				s.woke = c.now
+				s.process.proceed()
+			})
+		}
 	case 1:
 		if a.server() != nil {
 			c.log("%s is cut for %.3f s", s.name, d.Seconds())

@@ -9,15 +9,26 @@ import (
 
 // serverOracle knows what a server has been told.
 type serverOracle struct {
-	server    *clusterServer
-	announced map[string]int
-	resumed   time.Duration // when somebody was announced after nobody
-	ends      []time.Duration
-	stopped   time.Duration
+	server  *clusterServer
+	resumed time.Duration // when somebody was announced after nobody
+	ends    []time.Duration
+	stopped time.Duration
 }
 
 func newServerOracle(s *clusterServer) serverOracle {
-	return serverOracle{server: s, announced: make(map[string]int), stopped: -time.Hour}
+	return serverOracle{server: s, stopped: -time.Hour}
+}
+
+// announced returns how many connections announce each name. Those that were
+// dropped for their silence do not.
+func (o *serverOracle) announced() map[string]int {
+	names := make(map[string]int)
+	for _, r := range o.server.plan.All() {
+		if name := r.link.client.name; o.server.plan.Announces(r, name) {
+			names[name]++
+		}
+	}
+	return names
 }
 
 func (o *serverOracle) address() *clusterAddress {
@@ -29,23 +40,28 @@ func (o *serverOracle) address() *clusterAddress {
 	return nil
 }
 
+// answered records an answer that the server is about to read. If it was sent
+// long ago and brings a name back, the client has not ended as far as anyone
+// knows.
 func (o *serverOracle) answered(answer clusterAnswer) {
-	r := answer.from
+	r, l := answer.from, answer.from.link.client
 	if answer.leaves {
-		o.withdraw(r)
-		o.goneBy(r.link.client.name, 0)
+		o.goneBy(l.name, 0)
 		return
 	}
-	if r.name == "" {
-		if a := o.address(); a != nil && len(o.announced) == 0 {
-			o.resumed = a.clock(o.server.c)
-		}
-		r.name = answer.name
-		if o.announced[r.name]++; o.announced[r.name] == 1 {
-			r.link.watch.announced()
-		}
+	names := o.announced()
+	if a := o.address(); a != nil && len(names) == 0 {
+		o.resumed = a.clock(o.server.c)
 	}
-	if !r.end.closed && r.link.client.end == clusterLives {
+	if names[l.name] == 0 {
+		r.link.watch.announced()
+	}
+	switch {
+	case l.end != clusterLives:
+		if !slices.Contains(o.server.list, l.name) {
+			o.server.c.oracle.died(l)
+		}
+	case !r.end.closed:
 		r.link.watch.answered()
 	}
 }
@@ -98,27 +114,14 @@ func (o *serverOracle) recentEnds() (n int) {
 	return n
 }
 
-// withdraw reports whether the last announcement of a name has ended.
-func (o *serverOracle) withdraw(r *clusterSession) bool {
-	if r.name == "" {
-		return false
-	}
-	name := r.name
-	r.name = ""
-	if o.announced[name]--; o.announced[name] > 0 {
-		return false
-	}
-	delete(o.announced, name)
-	return true
-}
-
-// ended records an end. If it is the only one, it is told soon, whatever has
-// happened before.
+// ended records an end that the server is about to notice. If it is the only
+// one, it is told soon, whatever has happened before.
 func (o *serverOracle) ended(r *clusterSession) {
-	name := r.name
-	if !o.withdraw(r) {
+	name := r.link.client.name
+	if !o.server.plan.Announces(r, name) || o.announced()[name] > 1 {
 		return
 	}
+	r.link.watch.timedOut = r.end.timedOut
 	c, now := o.server.c, o.server.process.host.clock()
 	c.oracle.ends = append(c.oracle.ends, c.now)
 	o.ends = append(o.ends, now)
@@ -140,7 +143,7 @@ func (o *serverOracle) goneBy(name string, d time.Duration) {
 	d += 5*time.Millisecond + 4*s.c.loopTime
 	s.process.after(d, func() {
 		late := s.c.now-began > d+time.Millisecond // it was stopped
-		if o.announced[name] == 0 && len(o.ends) == count && !late && slices.Contains(s.list, name) {
+		if o.announced()[name] == 0 && len(o.ends) == count && !late && slices.Contains(s.list, name) {
 			s.c.oracle.fail("the server has %s, which has left alone", name)
 		}
 	})

@@ -63,14 +63,19 @@ func (c *clusterSim) herd() time.Duration {
 	return d
 }
 
-// died schedules the check that a name is gone.
+// died records that a client has ended as far as anyone knows, and schedules the
+// check that its name is gone.
 func (o *clusterOracle) died(l *clusterClient) {
-	how := l.end
+	how, ended := l.end, o.c.now
 	if l.isTroubled() {
 		how = clusterVanishes // nobody may notice
 	}
-	o.calm(l.ended, func() time.Duration { return o.goneWithin(how) }, func(s *clusterSubscriber) {
-		if s.has(l.name) {
+	l.ended = ended
+	for _, s := range o.c.subscribers {
+		delete(s.gone, l.name)
+	}
+	o.calm(ended, func() time.Duration { return o.goneWithin(how) }, func(s *clusterSubscriber) {
+		if s.has(l.name) && l.ended == ended {
 			o.fail("%s has %s, which %s at %.3f", s.name, l.name, l.end, l.ended.Seconds())
 		}
 	})
@@ -154,7 +159,7 @@ func (o *clusterOracle) changed(s *clusterSubscriber, removed, added []string, s
 			o.left(s, l, sent)
 		case leaves && told > l.ended+2*time.Second+o.network():
 			s.gone[l.name] = o.c.now
-		case joins && s.returned(l.name, sent):
+		case joins && s.returned(l.name, sent) && s.couldKnow(l.name):
 			o.fail("%s has %s again, which %s at %.3f", s.name, l.name, l.end, l.ended.Seconds())
 		}
 	}

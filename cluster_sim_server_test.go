@@ -50,7 +50,6 @@ type clusterSession struct {
 	end    *clusterEnd
 	link   *clusterLink
 	host   string
-	name   string // once announced
 }
 
 type clusterAnswer struct {
@@ -192,12 +191,12 @@ func (s *clusterServer) loop() {
 		s.plan.Connect(r, r.host, now)
 	}
 	for _, a := range answered {
+		s.oracle.answered(a)
 		if a.leaves {
 			s.plan.Leave(a.from, a.name, now)
 		} else {
 			_ = s.plan.Hear(a.from, a.name, now)
 		}
-		s.oracle.answered(a)
 	}
 	for _, r := range ended {
 		s.oracle.ended(r)

@@ -17,6 +17,7 @@ type clusterSubscriber struct {
 	feeds     []*clusterFeed // one for each source
 	list      []string
 	gone      map[string]time.Duration // when names have left its list after their end
+	removed   map[string][]*source     // the servers that have removed a name
 	woke      time.Duration            // when it was last stopped or suspended until
 	wakeAt    time.Time
 	timer     int           // the number of the last timer
@@ -35,7 +36,7 @@ type clusterFeed struct {
 }
 
 func (c *clusterSim) startSubscriber(name string) {
-	s := &clusterSubscriber{c: c, name: name, process: newClusterProcess(c.newHost(name)), sources: new(sources), gone: make(map[string]time.Duration)}
+	s := &clusterSubscriber{c: c, name: name, process: newClusterProcess(c.newHost(name)), sources: new(sources), gone: make(map[string]time.Duration), removed: make(map[string][]*source)}
 	c.subscribers = append(c.subscribers, s)
 	s.disturb(0)
 	for _, a := range c.addresses {
@@ -119,8 +120,13 @@ func (f *clusterFeed) received(e *clusterEnd, message []byte, sent time.Duration
 		return
 	}
 	u, err := decodeUpdate(message)
+	before := f.source.list
 	if err == nil {
 		f.subscriber.change(sent, func(now time.Time) { err = f.subscriber.sources.take(f.source, u, now) })
+	}
+	removed, _ := wire.Compare(before, f.source.list)
+	for _, name := range removed {
+		f.subscriber.removed[name] = append(f.subscriber.removed[name], f.source)
 	}
 	switch {
 	case errors.Is(err, errOtherList):
@@ -199,6 +205,13 @@ func (s *clusterSubscriber) disturb(d time.Duration) {
 func (s *clusterSubscriber) returned(name string, sent time.Duration) bool {
 	left, gone := s.gone[name]
 	return gone && (left < s.woke || sent == 0 || sent >= s.woke)
+}
+
+// couldKnow reports whether another server than the one that lists a name has
+// removed it. Nobody can know that a name is dead which only that server has
+// ever listed, and removes when it knows.
+func (s *clusterSubscriber) couldKnow(name string) bool {
+	return slices.ContainsFunc(s.removed[name], func(src *source) bool { return !src.lists(name) })
 }
 
 func (s *clusterSubscriber) has(name string) bool {

@@ -20,6 +20,7 @@ type clusterWatch struct {
 	server       *clusterServer   // that it began at; nil if that has ended
 	alone        bool             // it was alone, or one of few
 	hit          *clusterHit      // what has hit it while it was announced; nil if not known
+	timedOut     bool             // the server's machine has given its last connection up
 	left         bool             // it has left a list, rightly
 	absences     []clusterAbsence // from the server's list
 	excusedUntil time.Duration
@@ -152,10 +153,12 @@ func (c *clusterSim) trouble(a *clusterAddress, hit []*clusterLink, cut bool) {
 	mass := !cut && !a.running
 	var h clusterHit
 	s := a.server()
+	var announced map[string]int
 	if s != nil {
-		h.listed = len(s.oracle.announced) + s.oracle.recentEnds()
+		announced = s.oracle.announced()
+		h.listed = len(announced) + s.oracle.recentEnds()
 		for _, link := range hit {
-			h.names += min(1, s.oracle.announced[link.client.name])
+			h.names += min(1, announced[link.client.name])
 		}
 		if h.until = a.clock(c) + 1100*time.Millisecond; !cut { // their silence is noticed later
 			h.until = math.MaxInt64
@@ -163,7 +166,7 @@ func (c *clusterSim) trouble(a *clusterAddress, hit []*clusterLink, cut bool) {
 	}
 	for _, link := range hit {
 		w := &link.watch
-		if !mass && h.isMass() && s.oracle.announced[link.client.name] > 0 {
+		if !mass && h.isMass() && announced[link.client.name] > 0 {
 			w.hit = &h
 		}
 		if !w.trouble {
@@ -193,7 +196,7 @@ func (w *clusterWatch) answered() {
 	if w.isAlone() || w.left {
 		w.excusedUntil = c.now + time.Second + c.oracle.network()
 	}
-	w.trouble, w.alone, w.left, w.hit = false, false, false, nil
+	w.trouble, w.alone, w.timedOut, w.left, w.hit = false, false, false, false, nil
 }
 
 // unjustified returns why the client, which lives, must not leave now, or
@@ -212,9 +215,12 @@ func (w *clusterWatch) unjustified() string {
 		return "nothing has happened to it"
 	}
 	since := w.since
+	if w.timedOut { // its machine has counted on while the server was stopped
+		since = min(since, clock-clusterServerEnd)
+	}
 	if s := a.server(); s != nil && s == w.server {
 		switch {
-		case len(s.oracle.announced) == 0:
+		case len(s.oracle.announced()) == 0:
 			since += longestClusterOutage
 		default:
 			since = min(since+longestClusterOutage, max(since, s.oracle.resumed))
