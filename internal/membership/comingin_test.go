@@ -56,14 +56,41 @@ func TestComingInDelaysReturns(t *testing.T) {
 	}
 }
 
+// A client that is coming in may be one that seems to be silent. It has 30 s to
+// come.
+func TestComingInDelaysSilences(t *testing.T) {
+	for _, test := range []struct {
+		name       string
+		handshakes func(now int) Handshakes
+		steps      string
+		want       string
+	}{
+		{"a handshake that waits in time", waiting(11000, 15900), "", "16000 -9"},
+		{"a handshake that waits", waiting(15900, 16100), "", "19000 -9"},
+		{"handshakes that wait without end", waiting(11000, 1e9), "", "42000 -9"},
+		{"a newcomer", waiting(0, 0), "15800 join 20; 15800 hang 20", "19000 -9"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			p := crowd(t, 10, Config{})
+			p.handshakes = test.handshakes
+			p.steps("10500 hang 9")
+			if test.steps != "" {
+				p.steps(test.steps)
+			}
+			p.run(60000)
+			p.expect(test.want)
+		})
+	}
+}
+
 // Clients that are coming in delay nothing else.
 func TestComingInDelaysNothingElse(t *testing.T) {
 	p := crowd(t, 10, Config{})
 	p.handshakes = waiting(0, 1e9)
 	p.Handshakes(p.handshakes(0))
-	p.steps("10500 hang 9; 11000 break 0; 12000 break 1 2; 13000 join 20; 14000 leave 3; 20000 break 4-8; 20030 join 21; 20040 leave 20")
+	p.steps("11000 break 0; 12000 break 1 2; 13000 join 20; 14000 leave 3; 20000 break 4-8; 20030 join 21; 20040 leave 20")
 	p.run(60000)
-	p.expect("11020 -0", "12100 -1 -2", "13000 +20", "14000 -3", "16000 -9", "20030 +21", "20040 -20")
+	p.expect("11020 -0", "12100 -1 -2", "13000 +20", "14000 -3", "20030 +21", "20040 -20")
 	if !p.IsComplete() {
 		t.Error("the list is not complete any more")
 	}

@@ -74,20 +74,20 @@ func TestRosterPolls(t *testing.T) {
 		{1, false, "late one three two"},
 		{0, true, "late one three two"}, // all four are silent
 	} {
-		missed, doubted, _ := r.endPoll(c.at(1000), 2)
+		missed, doubted, _ := r.endPoll(c.at(1000), 2, false)
 		if list := strings.Join(r.sorted(), " "); missed != want.missed || doubted != want.doubted || list != want.list {
 			t.Errorf("poll %d: got %d missed, doubted %t, %q, want %+v", i+1, missed, doubted, list, want)
 		}
 		r.startPoll(c.at(1000))
 	}
 	r.hear(1, "one", c.at(1000), 0)
-	if _, _, changed := r.endPoll(c.at(29999), 2); changed {
+	if _, _, changed := r.endPoll(c.at(29999), 2, false); changed {
 		t.Error("changed before 30 s are over")
 	}
 	c.expectAt(t, "overdue", r.overdueAt, 30000)
 	r.startPoll(c.at(30000))
 	r.hear(1, "one", c.at(30000), 0)
-	if _, _, changed := r.endPoll(c.at(30000), 2); !changed || strings.Join(r.sorted(), " ") != "late one two" {
+	if _, _, changed := r.endPoll(c.at(30000), 2, false); !changed || strings.Join(r.sorted(), " ") != "late one two" {
 		t.Errorf("got %q, want all but three: the others were asked later", r.sorted())
 	}
 	c.expectAt(t, "overdue", r.overdueAt, 31000)
@@ -111,7 +111,7 @@ func TestRosterLearnsFromADrop(t *testing.T) {
 			r := testRoster(1)
 			r.hear(1, "a", c.at(0), 0)
 			r.startPoll(c.at(2000))
-			if _, _, changed := r.endPoll(c.at(3000), 1); !changed || len(r.sorted()) > 0 {
+			if _, _, changed := r.endPoll(c.at(3000), 1, false); !changed || len(r.sorted()) > 0 {
 				t.Fatalf("after a missed poll: got %q, want none", r.sorted())
 			}
 			if test.reconnect {

@@ -143,7 +143,7 @@ func (s *Schedule[C]) Handshakes(h Handshakes) { s.handshakes = h }
 // NeedsHandshakes reports whether something waits for clients that may be
 // coming in.
 func (s *Schedule[C]) NeedsHandshakes() bool {
-	return !s.start.complete || s.departures.areReturning()
+	return !s.start.complete || s.departures.areReturning() || s.poll.running && s.roster.unheard > 0
 }
 
 // left records that a name has left the list.
@@ -167,8 +167,9 @@ func (s *Schedule[C]) Next(now time.Time) (do Actions[C], wake time.Time) {
 		s.roster.startPoll(now)
 		s.joins.askAll(now)
 	}
+	comingIn := s.AreComingIn(at)
 	if s.poll.running && (s.roster.unheard == 0 || s.poll.isDue(now) && !s.poll.extend(now)) {
-		s.endPoll(now, &do)
+		s.endPoll(now, comingIn, &do)
 	}
 	if due := s.roster.overdueAt; !due.IsZero() && !now.Before(due) && s.roster.dropSilent(now, s.limit, maxSilence) {
 		s.left(now)
@@ -176,7 +177,6 @@ func (s *Schedule[C]) Next(now time.Time) (do Actions[C], wake time.Time) {
 	if s.joins.isDue(now) {
 		do.Survey = s.joins.ask(now)
 	}
-	comingIn := s.AreComingIn(at)
 	var departed []string
 	departed, do.Returned = s.departures.due(now, comingIn)
 	for _, name := range departed {
@@ -191,10 +191,10 @@ func (s *Schedule[C]) Next(now time.Time) (do Actions[C], wake time.Time) {
 	return do, s.wakeAt.Add(s.stopped)
 }
 
-func (s *Schedule[C]) endPoll(now time.Time, do *Actions[C]) {
+func (s *Schedule[C]) endPoll(now time.Time, comingIn bool, do *Actions[C]) {
 	s.poll.end(now)
 	var changed bool
-	do.Missed, do.Doubted, changed = s.roster.endPoll(now, s.limit)
+	do.Missed, do.Doubted, changed = s.roster.endPoll(now, s.limit, comingIn)
 	if changed {
 		s.left(now)
 	}

@@ -81,10 +81,10 @@ func (c *census) many() bool {
 func isMany(some, all int) bool { return some >= minToDoubt && doubtShare*some > all }
 
 // endPoll ends a poll, and drops the names whose silence has lasted for limit
-// polls and for longer than their patience. While many are silent or slow,
-// fast names are given maxSilence too. A doubted poll counts as missed by none.
+// polls and for longer than their patience. While many are silent or slow, or
+// clients are coming in, fast names are given maxSilence too. A doubted poll counts as missed by none.
 // A connection of which an answer is being checked may have sent others.
-func (r *roster[C]) endPoll(now time.Time, limit int) (missed int, doubted, changed bool) {
+func (r *roster[C]) endPoll(now time.Time, limit int, comingIn bool) (missed int, doubted, changed bool) {
 	if r.unheard == 0 {
 		return 0, false, false
 	}
@@ -110,7 +110,7 @@ func (r *roster[C]) endPoll(now time.Time, limit int) (missed int, doubted, chan
 		missed = 0
 		r.doubt()
 	}
-	if doubted || slow.many() {
+	if doubted || comingIn || slow.many() {
 		atLeast = maxSilence
 	}
 	return missed, doubted, r.dropSilent(now, limit, atLeast)

@@ -92,6 +92,8 @@ func TestNeedsHandshakes(t *testing.T) {
 		{12000, "12000 break 1-7", true},
 		{16999, "", true},
 		{17000, "", false},
+		{18000, "17500 hang 8", true},
+		{19000, "", false},
 	} {
 		if step.act != "" {
 			p.steps(step.act)
