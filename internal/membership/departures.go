@@ -11,7 +11,14 @@ import (
 // given time to return. It has no clock: callers pass the time.
 type departures struct {
 	returnTime time.Duration
-	absences   map[string]*absence // by name: those that are away, and told ones that count
+
+	// away and ended are absences by name. Those that are away are on the list.
+	// Those that have ended began within massWindow, and may have departed. A
+	// name that is announced again is in neither. The slices drop an absence
+	// when they come to it and it is not in its map any more.
+	away, ended map[string]*absence
+
+	recent []*absence // of ended, oldest first
 
 	// gathered are the absences that depart together once no further end
 	// follows, oldest first.
@@ -21,29 +28,21 @@ type departures struct {
 	// returning are the absences that have time to return, oldest first.
 	returning []*absence
 
-	recent []*absence // those that began within massWindow, oldest first
-	ended  int        // of these, not back
-	told   int        // of these, departed
-
 	stopped time.Time // when the server was last stopped; zero if never
-	nobody  bool      // no connection announces a name
-	resumed time.Time // when nobody last became false
+	resumed time.Time // when a name was last announced while no other was
 }
 
-// absence is the state of a name after its last connection has ended. It is in
-// several lists, which drop it when they come to it and it is back.
+// absence is the state of a name after its last connection has ended.
 type absence struct {
 	name   string
 	since  time.Time
-	isBack bool // a connection announces the name again
-	isTold bool // the name has departed
 	isOnly bool // there was no other name
-
-	isRecent bool // it is among the recent ones
 }
 
 func newDepartures(c Config) departures {
-	return departures{returnTime: c.ReturnTime, absences: make(map[string]*absence), nobody: true}
+	return departures{
+		returnTime: c.ReturnTime, away: make(map[string]*absence), ended: make(map[string]*absence),
+	}
 }
 
 // end records that an end has left names without a connection. The list has the
@@ -55,19 +54,17 @@ func (d *departures) end(names []string, listed int, now time.Time) {
 	d.forget(now)
 	d.followed = len(d.gathered) > 0
 	for _, name := range names {
-		a := &absence{name: name, since: now, isOnly: listed == 1 && len(d.absences) == 0, isRecent: true}
-		d.ended++
-		d.absences[name] = a
+		a := &absence{name: name, since: now, isOnly: listed == 1 && len(d.ended) == 0}
+		d.away[name], d.ended[name] = a, a
 		d.recent = append(d.recent, a)
 		d.gathered = append(d.gathered, a)
 	}
-	stopped := !d.stopped.IsZero() && now.Sub(d.stopped) <= afterStop
-	if stopped || d.isMass(listed) {
+	if now.Sub(d.stopped) <= afterStop || d.isMass(listed-len(d.away)) {
 		d.returning = append(d.returning, d.gathered...)
 		d.gathered = nil
 		// Names may come and go often while an older one is away.
-		if len(d.returning) > 2*len(d.absences) {
-			d.returning = slices.DeleteFunc(d.returning, func(a *absence) bool { return a.isBack })
+		if len(d.returning) > 2*len(d.away) {
+			d.returning = slices.DeleteFunc(d.returning, func(a *absence) bool { return !d.isAway(a) })
 		}
 	}
 }
@@ -75,52 +72,37 @@ func (d *departures) end(names []string, listed int, now time.Time) {
 // forget forgets the ends that are not recent any more.
 func (d *departures) forget(now time.Time) {
 	for len(d.recent) > 0 && now.Sub(d.recent[0].since) > massWindow {
-		a := d.recent[0]
-		d.recent = d.recent[1:]
-		if a.isTold && !a.isBack {
-			delete(d.absences, a.name)
+		if a := d.recent[0]; d.ended[a.name] == a {
+			delete(d.ended, a.name)
 		}
-		d.uncount(a)
-		a.isRecent = false
+		d.recent = d.recent[1:]
 	}
 }
 
-// uncount takes an absence that is over, or not recent any more, off the counts.
-func (d *departures) uncount(a *absence) {
-	if a.isBack || !a.isRecent {
-		return
-	}
-	d.ended--
-	if a.isTold {
-		d.told--
-	}
-}
-
-// isMass reports whether the recent ends are a mass departure. Names that have
-// been away for longer cannot end once more, so they do not count.
-func (d *departures) isMass(listed int) bool {
-	away := len(d.absences) - d.ended
-	all := listed + d.told - away
-	return d.ended >= massNames && 2*d.ended > all || d.ended >= massOfAll && d.ended == all
+// isMass reports whether the recent ends are a mass departure. The argument is
+// how many names are announced. Names that have been away for longer cannot end
+// once more, so they do not count.
+func (d *departures) isMass(announced int) bool {
+	ended := len(d.ended)
+	return ended >= massNames && ended > announced || ended >= massOfAll && announced == 0
 }
 
 // announce records that a connection announces a name.
-func (d *departures) announce(name string, now time.Time) {
-	if d.nobody {
-		d.nobody, d.resumed = false, now
-	}
-	if a := d.absences[name]; a != nil {
-		d.uncount(a)
-		a.isBack = true
-		delete(d.absences, name)
-	}
+func (d *departures) announce(name string) {
+	delete(d.away, name)
+	delete(d.ended, name)
 }
 
+// isAway reports whether an absence has ended neither in a return nor in a
+// departure.
+func (d *departures) isAway(a *absence) bool { return d.away[a.name] == a }
+
 // due returns the names that depart now. It reports whether some of them have
-// had time to return. Clients that are coming in hold these up.
-func (d *departures) due(now time.Time, comingIn bool) (names []string, hadTime bool) {
+// had time to return. Clients that are coming in hold these up. The last argument
+// says whether no connection announces a name.
+func (d *departures) due(now time.Time, comingIn, nobody bool) (names []string, hadTime bool) {
 	d.forget(now)
-	if at := d.gatheredAt(); !at.IsZero() && !now.Before(at) {
+	if isDue(d.gatheredAt(), now) {
 		for _, a := range d.gathered {
 			names = d.tell(a, names)
 		}
@@ -128,8 +110,8 @@ func (d *departures) due(now time.Time, comingIn bool) (names []string, hadTime 
 	}
 	for len(d.returning) > 0 {
 		a := d.returning[0]
-		if !a.isBack {
-			at := d.returnBy(a)
+		if d.isAway(a) {
+			at := d.returnBy(a, nobody)
 			if now.Before(at) || comingIn && now.Before(at.Add(LongestWait)) {
 				break
 			}
@@ -141,17 +123,12 @@ func (d *departures) due(now time.Time, comingIn bool) (names []string, hadTime 
 	return names, hadTime
 }
 
-// tell appends the name of an absence to names, unless it is back.
+// tell appends the name of an absence to names, if it is away.
 func (d *departures) tell(a *absence, names []string) []string {
-	if a.isBack {
+	if !d.isAway(a) {
 		return names
 	}
-	a.isTold = true
-	if a.isRecent {
-		d.told++
-	} else {
-		delete(d.absences, a.name)
-	}
+	delete(d.away, a.name)
 	return append(names, a.name)
 }
 
@@ -170,11 +147,11 @@ func (d *departures) gatheredAt() time.Time {
 
 // returnBy returns when an absence ends in a departure. That of an only name is
 // no mass departure, so the path to all clients is not taken for dead.
-func (d *departures) returnBy(a *absence) time.Time {
+func (d *departures) returnBy(a *absence, nobody bool) time.Time {
 	from := a.since
 	switch {
 	case a.isOnly:
-	case d.nobody:
+	case nobody:
 		from = from.Add(longestOutage)
 	default:
 		from = earliest(from.Add(longestOutage), latest(from, d.resumed))
@@ -183,15 +160,12 @@ func (d *departures) returnBy(a *absence) time.Time {
 }
 
 // dueAt returns when names depart next, or zero if none do.
-func (d *departures) dueAt() time.Time {
+func (d *departures) dueAt(nobody bool) time.Time {
 	at := d.gatheredAt()
 	if len(d.returning) > 0 {
-		if by := d.returnBy(d.returning[0]); at.IsZero() || by.Before(at) {
+		if by := d.returnBy(d.returning[0], nobody); at.IsZero() || by.Before(at) {
 			at = by
 		}
 	}
 	return at
 }
-
-// areReturning reports whether names have time to return.
-func (d *departures) areReturning() bool { return len(d.returning) > 0 }

@@ -19,11 +19,9 @@ type joins[C comparable] struct {
 	recent []C
 }
 
-func newJoins[C comparable](c Config) joins[C] {
-	return joins[C]{Config: c, asked: make(map[C]time.Time)}
+func newJoins[C comparable](c Config, now time.Time) joins[C] {
+	return joins[C]{Config: c, next: now, asked: make(map[C]time.Time)}
 }
-
-func (j *joins[C]) isDue(now time.Time) bool { return j.arePending() && !now.Before(j.next) }
 
 // dueAt returns when newcomers are due for a survey of their own, or zero if
 // none are.

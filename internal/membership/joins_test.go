@@ -7,18 +7,18 @@ import (
 )
 
 func testJoins(interval time.Duration) joins[string] {
-	return newJoins[string](Config{JoinInterval: interval, SurveyTime: 300 * ms})
+	return newJoins[string](Config{JoinInterval: interval, SurveyTime: 300 * ms}, newClock().at(0))
 }
 
 func TestJoinsAreAskedJoinIntervalApart(t *testing.T) {
 	c := newClock()
 	j := testJoins(20 * ms)
 	c.expectAt(t, "due without newcomers", j.dueAt(), -1)
-	if j.isDue(c.at(0)) {
+	if isDue(j.dueAt(), c.at(0)) {
 		t.Error("due without newcomers")
 	}
 	j.connect("a")
-	if !j.isDue(c.at(0)) {
+	if !isDue(j.dueAt(), c.at(0)) {
 		t.Error("the first newcomer has to wait")
 	}
 	if got := j.ask(c.at(0)); !slices.Equal(got, []string{"a"}) {
@@ -28,7 +28,7 @@ func TestJoinsAreAskedJoinIntervalApart(t *testing.T) {
 	j.connect("b")
 	j.connect("c")
 	c.expectAt(t, "due for the next newcomers", j.dueAt(), 20)
-	if j.isDue(c.at(19)) || !j.isDue(c.at(20)) {
+	if isDue(j.dueAt(), c.at(19)) || !isDue(j.dueAt(), c.at(20)) {
 		t.Error("the next newcomers are not due at 20 ms exactly")
 	}
 	if got := j.ask(c.at(23)); !slices.Equal(got, []string{"b", "c"}) {
@@ -43,7 +43,7 @@ func TestJoinsWithoutInterval(t *testing.T) {
 	c := newClock()
 	j := testJoins(-1)
 	j.connect("a")
-	if j.isDue(c.at(1e6)) || j.areComingIn(c.at(0)) {
+	if isDue(j.dueAt(), c.at(1e6)) || j.areComingIn(c.at(0)) {
 		t.Error("due or coming in, although newcomers cause no survey")
 	}
 	c.expectAt(t, "due", j.dueAt(), -1)
@@ -92,7 +92,7 @@ func TestJoinsForgetWhatDisconnects(t *testing.T) {
 		t.Error("a newcomer that was not asked has answered")
 	}
 	j.disconnect("d")
-	if j.arePending() || j.isDue(c.at(100)) {
+	if j.arePending() || isDue(j.dueAt(), c.at(100)) {
 		t.Error("a survey is due for a connection that has ended")
 	}
 }

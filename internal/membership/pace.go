@@ -88,12 +88,6 @@ func (p *pace) dueAt(waiting bool) time.Time {
 	return latest(at, latest(soonest, p.last.Add(settleTime)))
 }
 
-// isDue reports whether a list is due.
-func (p *pace) isDue(now time.Time, waiting bool) bool {
-	at := p.dueAt(waiting)
-	return !at.IsZero() && !now.Before(at)
-}
-
 // published records that a list is published now. One without new names delays
 // no later one.
 func (p *pace) published(now time.Time) {

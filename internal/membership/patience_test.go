@@ -113,22 +113,21 @@ func TestDoubts(t *testing.T) {
 func TestPresenceForgets(t *testing.T) {
 	var p presence
 	p.took(time.Hour)
-	if p.slowest != maxSilence || p.patience() != maxSilence {
-		t.Errorf("after an hour: got %v, patience %v, want 30s", p.slowest, p.patience())
+	if p.slowest != maxSilence || p.patience(0) != maxSilence {
+		t.Errorf("after an hour: got %v, patience %v, want 30s", p.slowest, p.patience(0))
 	}
 	answers := 0
-	for ; p.patience() == maxSilence; answers++ {
+	for ; p.patience(0) == maxSilence; answers++ {
 		p.took(0)
 	}
 	if answers != 265 {
 		t.Errorf("patience is shorter after %d fast answers, want 265", answers)
 	}
-	p.doubted = true
-	if p.patience() != maxSilence {
-		t.Errorf("doubted: got patience %v, want 30s", p.patience())
+	if p.patience(1) != maxSilence {
+		t.Errorf("doubted: got patience %v, want 30s", p.patience(1))
 	}
-	p.answers(newClock().at(0))
-	if p.patience() == maxSilence {
+	p.heardIn = 1
+	if p.patience(1) == maxSilence {
 		t.Error("still doubted after an answer")
 	}
 }

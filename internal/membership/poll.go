@@ -16,9 +16,6 @@ type poll struct {
 
 func newPoll(c Config, now time.Time) poll { return poll{Config: c, next: now.Add(c.PollTime)} }
 
-// isDue reports whether a poll has to begin or to end.
-func (p *poll) isDue(now time.Time) bool { return !now.Before(p.dueAt()) }
-
 // dueAt returns the latest end of the running poll or, between polls, the start
 // of the next.
 func (p *poll) dueAt() time.Time {
@@ -52,6 +49,9 @@ func (p *poll) end(now time.Time) {
 	p.running = false
 	p.next = now.Add(p.PollTime)
 }
+
+// isDue reports whether a time has come. Zero never comes.
+func isDue(at, now time.Time) bool { return !at.IsZero() && !now.Before(at) }
 
 func earliest(a, b time.Time) time.Time {
 	if b.Before(a) {

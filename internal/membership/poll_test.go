@@ -10,7 +10,7 @@ func TestPollBeginsAfterPollTime(t *testing.T) {
 	c := newClock()
 	p := testPoll(c)
 	c.expectAt(t, "the first poll", p.dueAt(), 2000)
-	if p.isDue(c.at(1999)) || !p.isDue(c.at(2000)) {
+	if isDue(p.dueAt(), c.at(1999)) || !isDue(p.dueAt(), c.at(2000)) {
 		t.Error("the first poll is not due at 2000 ms exactly")
 	}
 	p.begin(c.at(2000))
@@ -38,7 +38,7 @@ func TestPollEndsWithinSurveyTimeAndRecvDeadline(t *testing.T) {
 				p.lastAnswer = c.at(test.lastAnswer)
 			}
 			c.expectAt(t, "its end", p.dueAt(), test.want)
-			if p.isDue(c.at(test.want-1)) || !p.isDue(c.at(test.want)) {
+			if isDue(p.dueAt(), c.at(test.want-1)) || !isDue(p.dueAt(), c.at(test.want)) {
 				t.Errorf("not due at %d ms exactly", test.want)
 			}
 		})

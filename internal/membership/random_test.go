@@ -141,7 +141,7 @@ func (r *random) expectBounds() {
 		{"returning", d.returning, longestOutage + d.returnTime + LongestWait},
 	} {
 		for _, a := range list.all {
-			if away := r.running(r.now).Sub(a.since); !a.isBack && away >= list.bound {
+			if away := r.running(r.now).Sub(a.since); r.departures.isAway(a) && away >= list.bound {
 				r.t.Errorf("step %d: %s is %s after %v", r.step, a.name, list.name, away)
 			}
 		}
@@ -176,15 +176,15 @@ func (r *random) count() {
 			continue
 		}
 		away++
-		if a := r.departures.absences[name]; a == nil || a.isTold || a.isBack {
-			r.t.Errorf("step %d: %s is on the list without a connection, absence %+v", r.step, name, a)
+		if r.departures.away[name] == nil {
+			r.t.Errorf("step %d: %s is on the list without a connection, and not away", r.step, name)
 		}
 	}
 	r.expectCount("connections", len(r.roster.conns), len(r.open))
 	r.expectCount("unheard", r.roster.unheard, unheard)
 	r.expectCount("total", r.roster.total, total)
 	r.expectCount("size", r.roster.size, size)
-	r.expectCount("announced", r.roster.announced, len(announced))
+	r.expectCount("announced", r.announced(), len(announced))
 	r.expectCount("names", len(r.roster.names), len(announced)+away)
 	r.countDepartures(away)
 }
@@ -192,23 +192,21 @@ func (r *random) count() {
 func (r *random) countDepartures(away int) {
 	r.t.Helper()
 	d := &r.departures
-	if d.nobody != (r.roster.announced == 0) {
-		r.t.Errorf("step %d: got nobody %t, and %d names are announced", r.step, d.nobody, r.roster.announced)
-	}
 	var waits []*absence
-	kept := 0
 	for _, a := range slices.Concat(d.returning, d.gathered) {
-		if !a.isBack {
+		if d.isAway(a) {
 			waits = append(waits, a)
 		}
 	}
-	for _, a := range d.absences {
-		if !a.isTold {
-			kept++
+	ended := 0
+	for _, a := range d.recent {
+		if d.ended[a.name] == a {
+			ended++
 		}
 	}
 	r.expectCount("absences that wait", len(waits), away)
-	r.expectCount("absences", kept, away)
+	r.expectCount("absences", len(d.away), away)
+	r.expectCount("ends", len(d.ended), ended)
 	for _, all := range [][]*absence{d.recent, waits} {
 		if !slices.IsSortedFunc(all, func(a, b *absence) int { return a.since.Compare(b.since) }) {
 			r.t.Errorf("step %d: absences are not in the order of their ends", r.step)
@@ -227,5 +225,5 @@ func (r *random) quiet() {
 	j, d := &r.joins, &r.departures
 	r.expectCount("names in the end", len(r.List())+len(r.roster.names)+len(r.roster.dirty), 0)
 	r.expectCount("newcomers in the end", len(j.newcomers)+len(j.asked)+len(j.recent), 0)
-	r.expectCount("absences in the end", len(d.absences)+len(d.gathered)+len(d.returning)+len(d.recent), 0)
+	r.expectCount("absences in the end", len(d.away)+len(d.ended)+len(d.gathered)+len(d.returning)+len(d.recent), 0)
 }

@@ -12,16 +12,16 @@ import (
 // announce them, and which have not yet answered the running poll. A connection
 // may lead to a device with many names behind it.
 type roster[C comparable] struct {
-	conns     map[C]*member
-	names     map[string]*entry // on the list
-	announced int               // of names, those that a connection announces
-	size      int               // of the list on the wire, in bytes
-	total     int               // names, counted once for each connection
+	conns map[C]*member
+	names map[string]*entry // on the list
+	size  int               // of the list on the wire, in bytes
+	total int               // names, counted once for each connection
 
 	list  []string            // as sorted returned it last
 	dirty map[string]struct{} // names that may have come or gone since
 
 	poll    int // the number of the last poll
+	doubted int // that of the last poll that was doubted
 	unheard int // names on connections that have not answered it
 
 	overdueAt time.Time // when a silence that may end then is too long; zero if none
@@ -191,9 +191,6 @@ func (r *roster[C]) add(name string) *entry {
 		r.size += 1 + len(name)
 		r.dirty[name] = struct{}{}
 	}
-	if e.conns == 0 {
-		r.announced++
-	}
 	e.conns++
 	r.total++
 	return e
@@ -209,11 +206,7 @@ func (r *roster[C]) withdraw(m *member, name string, p *presence) (last bool) {
 	r.total--
 	e := r.names[name]
 	e.conns--
-	if e.conns > 0 {
-		return false
-	}
-	r.announced--
-	return true
+	return e.conns == 0
 }
 
 // drop removes an announcement of a name, and the name from the list if that

@@ -55,7 +55,7 @@ type Handshakes struct {
 // New returns a schedule that starts now.
 func New[C comparable](c Config, now time.Time) *Schedule[C] {
 	return &Schedule[C]{
-		roster: newRoster[C](), poll: newPoll(c, now), joins: newJoins[C](c), departures: newDepartures(c),
+		roster: newRoster[C](), poll: newPoll(c, now), joins: newJoins[C](c, now), departures: newDepartures(c),
 		start: newStart(c, now), limit: c.MissedSurveys, wakeAt: now,
 	}
 }
@@ -91,7 +91,6 @@ func (s *Schedule[C]) Disconnect(c C, now time.Time) {
 	s.joins.disconnect(c)
 	listed := len(s.roster.names)
 	s.departures.end(s.roster.disconnect(c), listed, s.running(now))
-	s.countAnnounced()
 }
 
 // Hear records an answer. It returns an error if the name exceeds a limit.
@@ -108,7 +107,10 @@ func (s *Schedule[C]) Hear(c C, name string, now time.Time) error {
 	isNew, err := s.roster.hear(c, name, now, took)
 	if isNew {
 		s.arrived = now
-		s.departures.announce(name, now)
+		s.departures.announce(name)
+		if s.announced() == 1 {
+			s.departures.resumed = now
+		}
 	}
 	if len(s.roster.names) > listed {
 		s.pace.add(now, len(s.roster.names))
@@ -120,7 +122,7 @@ func (s *Schedule[C]) Hear(c C, name string, now time.Time) error {
 // its client has said so or may not announce it.
 func (s *Schedule[C]) Leave(c C, name string, now time.Time) {
 	if s.roster.leave(c, name) {
-		s.left(s.running(now))
+		s.pace.remove(s.running(now))
 	}
 }
 
@@ -143,47 +145,46 @@ func (s *Schedule[C]) Handshakes(h Handshakes) { s.handshakes = h }
 // NeedsHandshakes reports whether something waits for clients that may be
 // coming in.
 func (s *Schedule[C]) NeedsHandshakes() bool {
-	return !s.start.complete || s.departures.areReturning() || s.poll.running && s.roster.unheard > 0
+	return !s.start.complete || len(s.departures.returning) > 0 || s.poll.running && s.roster.unheard > 0
 }
 
-// left records that a name has left the list.
-func (s *Schedule[C]) left(now time.Time) {
-	s.pace.remove(now)
-	s.countAnnounced()
-}
-
-func (s *Schedule[C]) countAnnounced() {
-	s.departures.nobody = s.departures.nobody || s.roster.announced == 0
-}
+// announced returns how many names a connection announces. The others on the
+// list are away.
+func (s *Schedule[C]) announced() int { return len(s.roster.names) - len(s.departures.away) }
 
 // Next returns what is due, and when to call it again if nothing happens
 // before.
 func (s *Schedule[C]) Next(now time.Time) (do Actions[C], wake time.Time) {
 	at := now
 	now = s.running(at)
-	if !s.poll.running && s.poll.isDue(now) {
+	if !s.poll.running && isDue(s.poll.dueAt(), now) {
 		do.Poll = true
 		s.poll.begin(now)
 		s.roster.startPoll(now)
 		s.joins.askAll(now)
 	}
 	comingIn := s.AreComingIn(at)
-	if s.poll.running && (s.roster.unheard == 0 || s.poll.isDue(now) && !s.poll.extend(now)) {
-		s.endPoll(now, comingIn, &do)
+	if s.poll.running && (s.roster.unheard == 0 || isDue(s.poll.dueAt(), now) && !s.poll.extend(now)) {
+		s.poll.end(now)
+		var changed bool
+		do.Missed, do.Doubted, changed = s.roster.endPoll(now, s.limit, comingIn)
+		if changed {
+			s.pace.remove(now)
+		}
 	}
-	if due := s.roster.overdueAt; !due.IsZero() && !now.Before(due) && s.roster.dropSilent(now, s.limit, maxSilence) {
-		s.left(now)
+	if isDue(s.roster.overdueAt, now) && s.roster.dropSilent(now, s.limit, maxSilence) {
+		s.pace.remove(now)
 	}
-	if s.joins.isDue(now) {
+	if isDue(s.joins.dueAt(), now) {
 		do.Survey = s.joins.ask(now)
 	}
 	var departed []string
-	departed, do.Returned = s.departures.due(now, comingIn)
+	departed, do.Returned = s.departures.due(now, comingIn, s.announced() == 0)
 	for _, name := range departed {
 		s.roster.remove(name)
-		s.left(now)
+		s.pace.remove(now)
 	}
-	if s.start.completes(now, comingIn) || s.pace.isDue(now, s.joins.areComingIn(now)) {
+	if s.start.completes(now, comingIn) || isDue(s.pace.dueAt(s.joins.areComingIn(now)), now) {
 		s.pace.published(now)
 		do.Publish = true
 	}
@@ -191,25 +192,14 @@ func (s *Schedule[C]) Next(now time.Time) (do Actions[C], wake time.Time) {
 	return do, s.wakeAt.Add(s.stopped)
 }
 
-func (s *Schedule[C]) endPoll(now time.Time, comingIn bool, do *Actions[C]) {
-	s.poll.end(now)
-	var changed bool
-	do.Missed, do.Doubted, changed = s.roster.endPoll(now, s.limit, comingIn)
-	if changed {
-		s.left(now)
-	}
-}
-
 // nextDue returns when something will be due next. What is due and has to wait
 // for clients that are coming in is looked at again after checkTime.
 func (s *Schedule[C]) nextDue(now time.Time) time.Time {
 	at := s.poll.dueAt()
-	for _, due := range []time.Time{s.roster.overdueAt, s.joins.dueAt(), s.pace.dueAt(s.joins.areComingIn(now))} {
-		if !due.IsZero() {
-			at = earliest(at, due)
-		}
-	}
-	for _, due := range []time.Time{s.departures.dueAt(), s.start.dueAt()} {
+	for _, due := range []time.Time{
+		s.roster.overdueAt, s.joins.dueAt(), s.pace.dueAt(s.joins.areComingIn(now)),
+		s.departures.dueAt(s.announced() == 0), s.start.dueAt(),
+	} {
 		switch {
 		case due.IsZero():
 		case due.After(now):
@@ -227,7 +217,7 @@ func (s *Schedule[C]) AreComingIn(now time.Time) bool {
 	// This comes first, since it forgets newcomers whose time is over.
 	newcomers := s.joins.areComingIn(s.running(now))
 	h := s.handshakes
-	return newcomers || h.Waiting || !h.Late.IsZero() && now.Sub(h.Late) < herdTime
+	return newcomers || h.Waiting || now.Sub(h.Late) < herdTime
 }
 
 // Arrived returns when something last came in: a connection, a handshake, or a

@@ -7,9 +7,6 @@ type presence struct {
 	heardIn int // the last poll that it answered
 	silent  int // polls in a row that it has not answered
 
-	// doubted reports whether a poll was doubted since the last answer.
-	doubted bool
-
 	// asked is when the first survey since the last answer was sent, or zero if
 	// that is answered.
 	asked time.Time
@@ -20,7 +17,7 @@ type presence struct {
 
 // answers records an answer.
 func (p *presence) answers(now time.Time) {
-	p.silent, p.doubted = 0, false
+	p.silent = 0
 	if !p.asked.IsZero() {
 		p.took(now.Sub(p.asked))
 	}
@@ -35,9 +32,9 @@ func (p *presence) took(d time.Duration) {
 
 // patience returns the minimum silence of the name before it is dropped. It
 // follows the slowest answer, as the retransmission timeout of TCP follows the
-// round-trip time (RFC 6298).
-func (p *presence) patience() time.Duration {
-	if p.doubted {
+// round-trip time (RFC 6298). The argument is the last poll that was doubted.
+func (p *presence) patience(doubted int) time.Duration {
+	if p.heardIn < doubted {
 		return maxSilence // the network may recover later for some names
 	}
 	return min(patienceFactor*p.slowest, maxSilence)
@@ -98,7 +95,7 @@ func (r *roster[C]) endPoll(now time.Time, limit int, comingIn bool) (missed int
 				missed++
 				isSilent = true
 			}
-			isSlow = isSlow || p.patience() == maxSilence
+			isSlow = isSlow || p.patience(r.doubted) == maxSilence
 		}
 		if len(m.names) > 0 {
 			silent.count(m.host, isSilent)
@@ -108,21 +105,12 @@ func (r *roster[C]) endPoll(now time.Time, limit int, comingIn bool) (missed int
 	var atLeast time.Duration
 	if doubted = silent.many(); doubted {
 		missed = 0
-		r.doubt()
+		r.doubted = r.poll
 	}
 	if doubted || comingIn || slow.many() {
 		atLeast = maxSilence
 	}
 	return missed, doubted, r.dropSilent(now, limit, atLeast)
-}
-
-// doubt records that the silence in this poll may be no client's fault.
-func (r *roster[C]) doubt() {
-	for _, m := range r.conns {
-		for _, p := range m.names {
-			p.doubted = p.doubted || p.heardIn != r.poll
-		}
-	}
 }
 
 // dropSilent drops the names whose silence has lasted for limit polls, their
@@ -134,7 +122,7 @@ func (r *roster[C]) dropSilent(now time.Time, limit int, atLeast time.Duration) 
 			overdueAt := p.asked.Add(maxSilence)
 			switch {
 			case p.silent < limit:
-			case now.Sub(p.asked) >= max(p.patience(), atLeast):
+			case now.Sub(p.asked) >= max(p.patience(r.doubted), atLeast):
 				m.dropped = dropped{name, p.asked}
 				changed = r.drop(m, name, p) || changed
 			case r.overdueAt.IsZero() || overdueAt.Before(r.overdueAt):

@@ -176,7 +176,7 @@ func (f *fixedLimit) act(now time.Time) (ask, left, joined []int, wake time.Time
 	ask, joined = f.newcomers, f.joined
 	f.newcomers, f.joined = nil, nil
 	switch {
-	case !f.running && f.isDue(now):
+	case !f.running && isDue(f.dueAt(), now):
 		f.number++
 		f.unheard = len(f.conns)
 		f.begin(now)
@@ -184,7 +184,7 @@ func (f *fixedLimit) act(now time.Time) (ask, left, joined []int, wake time.Time
 		for id := range f.conns {
 			ask = append(ask, id)
 		}
-	case f.running && (f.unheard == 0 || f.isDue(now) && !f.extend(now)):
+	case f.running && (f.unheard == 0 || isDue(f.dueAt(), now) && !f.extend(now)):
 		f.end(now)
 		for id, c := range f.conns {
 			if c.listed && c.heardIn != f.number {
