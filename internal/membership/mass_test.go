@@ -33,6 +33,11 @@ func TestMassDeparture(t *testing.T) {
 			[]string{"11020 -0", "11520 -1", "12021 -2"},
 		},
 		{"those that are back do not count", 5, Config{}, "11000 break 0 1; 11050 join 0 1; 11060 break 2", []string{"11160 -2"}},
+		{"however many are back", 5, Config{}, "11000 break 0 1; 11050 join 0 1; 11060 break 2 3", []string{"11160 -2 -3"}},
+		{
+			"one that ends twice counts from its last end on", 5, Config{}, "11000 break 0; 11300 join 0; 11900 break 0; 12100 break 1; 12200 break 2",
+			[]string{"11020 -0", "11300 +0", "11920 -0", "12120 -1", "17200 -2"},
+		},
 		{
 			"nor told ones that are back", 5, Config{}, "11000 break 0; 11300 break 1; 11400 join 0; 11500 break 2",
 			[]string{"11020 -0", "11320 -1", "11400 +0", "11520 -2"},
