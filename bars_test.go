@@ -410,6 +410,26 @@ func TestRemovalsAreBounded(t *testing.T) {
 	expectUnion(t, "after 37 s", s, "dead", "x", "z")
 }
 
+// No message may come from a server without a beat, so a timer ends its bars.
+func TestBarsOfPlainServersEnd(t *testing.T) {
+	clock := newClock()
+	s := newTestSources(2)
+	plain, other := s.all[0], s.all[1]
+	plain.connect(0, false, clock.at(0))
+	other.connect(time.Second, false, clock.at(0))
+	s.replace(plain, []string{"dead"}, clock.at(0))
+	mustTake(t, s, other, listOf(true, "dead"), clock.at(0))
+	s.disconnect(plain, clock.at(10000))
+	mustTake(t, s, other, listOf(true), clock.at(11000))
+	s.disconnect(other, clock.at(11000))
+	plain.connect(0, false, clock.at(12000))
+	s.replace(plain, []string{"dead"}, clock.at(12000))
+	s.checkSilence(clock.at(41000))
+	if got, want := s.deadline(), clock.at(49000); !got.Equal(want) {
+		t.Errorf("got %v as the next deadline, want %v", got, want)
+	}
+}
+
 // A removal is remembered while another server lists the name.
 func TestRemovalsAreRemembered(t *testing.T) {
 	clock := newClock()
