@@ -52,6 +52,10 @@ type Handshakes struct {
 	Began   time.Time // when the last one began; zero if none
 }
 
+// areLate reports whether a handshake waits for this process, or has just had to
+// wait for long.
+func (h Handshakes) areLate(now time.Time) bool { return h.Waiting || now.Sub(h.Late) < herdTime }
+
 // New returns a schedule that starts now.
 func New[C comparable](c Config, now time.Time) *Schedule[C] {
 	return &Schedule[C]{
@@ -163,11 +167,10 @@ func (s *Schedule[C]) Next(now time.Time) (do Actions[C], wake time.Time) {
 		s.roster.startPoll(now)
 		s.joins.askAll(now)
 	}
-	comingIn := s.AreComingIn(at)
 	if s.poll.running && (s.roster.unheard == 0 || isDue(s.poll.dueAt(), now) && !s.poll.extend(now)) {
 		s.poll.end(now)
 		var changed bool
-		do.Missed, do.Doubted, changed = s.roster.endPoll(now, s.limit, comingIn)
+		do.Missed, do.Doubted, changed = s.roster.endPoll(now, s.limit, s.handshakes.areLate(at))
 		if changed {
 			s.pace.remove(now)
 		}
@@ -178,6 +181,7 @@ func (s *Schedule[C]) Next(now time.Time) (do Actions[C], wake time.Time) {
 	if isDue(s.joins.dueAt(), now) {
 		do.Survey = s.joins.ask(now)
 	}
+	comingIn := s.AreComingIn(at)
 	var departed []string
 	departed, do.Returned = s.departures.due(now, comingIn, s.announced() == 0)
 	for _, name := range departed {
@@ -216,8 +220,7 @@ func (s *Schedule[C]) nextDue(now time.Time) time.Time {
 func (s *Schedule[C]) AreComingIn(now time.Time) bool {
 	// This comes first, since it forgets newcomers whose time is over.
 	newcomers := s.joins.areComingIn(s.running(now))
-	h := s.handshakes
-	return newcomers || h.Waiting || now.Sub(h.Late) < herdTime
+	return newcomers || s.handshakes.areLate(now)
 }
 
 // Arrived returns when something last came in: a connection, a handshake, or a

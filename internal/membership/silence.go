@@ -79,9 +79,11 @@ func isMany(some, all int) bool { return some >= minToDoubt && doubtShare*some >
 
 // endPoll ends a poll, and drops the names whose silence has lasted for limit
 // polls and for longer than their patience. While many are silent or slow, or
-// clients are coming in, fast names are given maxSilence too. A doubted poll counts as missed by none.
+// handshakes wait for this process, fast names are given maxSilence too: a
+// client that seems to be silent may be one that waits to connect anew. A
+// doubted poll counts as missed by none.
 // A connection of which an answer is being checked may have sent others.
-func (r *roster[C]) endPoll(now time.Time, limit int, comingIn bool) (missed int, doubted, changed bool) {
+func (r *roster[C]) endPoll(now time.Time, limit int, handshakesAreLate bool) (missed int, doubted, changed bool) {
 	if r.unheard == 0 {
 		return 0, false, false
 	}
@@ -107,7 +109,7 @@ func (r *roster[C]) endPoll(now time.Time, limit int, comingIn bool) (missed int
 		missed = 0
 		r.doubted = r.poll
 	}
-	if doubted || comingIn || slow.many() {
+	if doubted || handshakesAreLate || slow.many() {
 		atLeast = maxSilence
 	}
 	return missed, doubted, r.dropSilent(now, limit, atLeast)
