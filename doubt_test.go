@@ -257,8 +257,8 @@ func TestDoubtWhileTheServerRestarts(t *testing.T) {
 		time.Sleep(7 * time.Second)
 		plug := w.Unplug("survey0")
 		time.Sleep(time.Minute)
-		w.Thaw("survey0")
 		plug()
+		w.Thaw("survey0") // a port that is unplugged would stay frozen
 		time.Sleep(time.Minute)
 		for _, name := range []string{"survey0/a", "survey0/b"} {
 			w.ExpectConns(t, name, len(w.Conns(name)), 1)
