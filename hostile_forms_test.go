@@ -89,7 +89,6 @@ func TestSubscribersDropTheWrongList(t *testing.T) {
 // The list of a subscriber does not grow without limit, however many changes a
 // server sends.
 func TestListsThatGrowWithoutEnd(t *testing.T) {
-	t.Parallel()
 	if testing.Short() {
 		t.Skip("takes seconds")
 	}

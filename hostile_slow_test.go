@@ -90,7 +90,6 @@ func fill(t *testing.T, server *gopherdiscovery.DiscoveryServer) []string {
 // A subscriber that does not read delays no one. When it reads again, it is
 // sent what it lacks in one message, however much has changed meanwhile.
 func TestSubscribersThatDoNotRead(t *testing.T) {
-	t.Parallel()
 	if testing.Short() {
 		t.Skip("takes seconds")
 	}
