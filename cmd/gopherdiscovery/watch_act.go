@@ -11,10 +11,10 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/dahernan/gopherdiscovery/cmd/gopherdiscovery/internal/peer"
 	"github.com/dahernan/gopherdiscovery/cmd/gopherdiscovery/internal/render"
 	subprocess "github.com/dahernan/gopherdiscovery/cmd/gopherdiscovery/internal/run"
 	"github.com/dahernan/gopherdiscovery/internal/cli"
+	"github.com/dahernan/gopherdiscovery/internal/peer"
 )
 
 // errTooFew is that a list has fewer peers than -min.

@@ -8,7 +8,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/dahernan/gopherdiscovery/internal/cli/clitest"
+	"github.com/dahernan/gopherdiscovery/internal/browser"
 )
 
 // ask returns an answer of the proxy itself, and its header.
@@ -79,7 +79,7 @@ func TestStatusPageInBrowser(t *testing.T) {
 	lb, _ := newProxy(t, echo(t))
 	server := httptest.NewServer(lb.statusHandler())
 	t.Cleanup(server.Close)
-	page := clitest.Browse(t, strings.Replace(server.URL, "://", "://user:password@", 1), "--virtual-time-budget=1000")
+	page := browser.Load(t, strings.Replace(server.URL, "://", "://user:password@", 1), "--virtual-time-budget=1000")
 	if want := `<p id="state" class="">live</p>`; !strings.Contains(page, want) {
 		t.Errorf("%s\nwant %s in it", page, want)
 	}

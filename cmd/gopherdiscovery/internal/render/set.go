@@ -6,7 +6,7 @@ import (
 	"fmt"
 	"io"
 
-	"github.com/dahernan/gopherdiscovery/cmd/gopherdiscovery/internal/peer"
+	"github.com/dahernan/gopherdiscovery/internal/peer"
 )
 
 // Set are templates whose files belong together.

@@ -14,7 +14,7 @@ import (
 	"strings"
 	"text/template"
 
-	"github.com/dahernan/gopherdiscovery/cmd/gopherdiscovery/internal/peer"
+	"github.com/dahernan/gopherdiscovery/internal/peer"
 )
 
 var (

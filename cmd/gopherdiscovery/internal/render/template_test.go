@@ -8,8 +8,8 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/dahernan/gopherdiscovery/cmd/gopherdiscovery/internal/peer"
 	"github.com/dahernan/gopherdiscovery/cmd/gopherdiscovery/internal/render"
+	"github.com/dahernan/gopherdiscovery/internal/peer"
 )
 
 // peersOf returns the peers of names, all of which must be usable.

@@ -13,7 +13,7 @@ import (
 	"time"
 
 	"github.com/dahernan/gopherdiscovery"
-	"github.com/dahernan/gopherdiscovery/internal/cli/clitest"
+	"github.com/dahernan/gopherdiscovery/internal/browser"
 )
 
 // The page says all without a script.
@@ -137,7 +137,7 @@ func TestPageInBrowser(t *testing.T) {
 				h.ServeHTTP(w, r)
 			}))
 			defer server.Close()
-			page := clitest.Browse(t, strings.Replace(server.URL, "://", "://"+user, 1), "--virtual-time-budget=3000")
+			page := browser.Load(t, strings.Replace(server.URL, "://", "://"+user, 1), "--virtual-time-budget=3000")
 			for _, word := range []string{
 				"<title>3 peers ", ">http://before<", ">http://late<", ">http://x/&lt;/title&gt;", `<small id="state" class="">live<`,
 			} {
@@ -182,7 +182,7 @@ func TestPageOfServerThatHangs(t *testing.T) {
 		}
 	}))
 	defer server.Close()
-	if page, want := clitest.Browse(t, server.URL), ">the server does not answer<"; !strings.Contains(page, want) {
+	if page, want := browser.Load(t, server.URL), ">the server does not answer<"; !strings.Contains(page, want) {
 		t.Errorf("%s\nwant %s in it", page, want)
 	}
 }

@@ -5,7 +5,7 @@ import (
 	"maps"
 	"slices"
 
-	"github.com/dahernan/gopherdiscovery/cmd/gopherdiscovery/internal/peer"
+	"github.com/dahernan/gopherdiscovery/internal/peer"
 )
 
 // targetGroup is what Prometheus calls a target group: hosts with ports, and

@@ -7,7 +7,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/dahernan/gopherdiscovery/cmd/gopherdiscovery/internal/peer"
+	"github.com/dahernan/gopherdiscovery/internal/peer"
 )
 
 func TestParse(t *testing.T) {

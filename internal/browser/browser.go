@@ -1,4 +1,5 @@
-package clitest
+// Package browser looks at pages with a browser, in tests.
+package browser
 
 import (
 	"context"
@@ -9,10 +10,14 @@ import (
 	"time"
 )
 
-// Browse returns the page at a URL as HTML, after its scripts have run in a
+// patience is how long the browser has for a page. It is only ever used up by a
+// test that fails.
+const patience = time.Minute
+
+// Load returns the page at a URL as HTML, after its scripts have run in a
 // browser, whose further flags args are. It skips the test on a machine without
 // one, but not where everything is checked.
-func Browse(t *testing.T, url string, args ...string) (page string) {
+func Load(t *testing.T, url string, args ...string) (page string) {
 	t.Helper()
 	browser, err := exec.LookPath("chromium")
 	if err != nil {
@@ -21,7 +26,7 @@ func Browse(t *testing.T, url string, args ...string) (page string) {
 		}
 		t.Skip("needs chromium, Debian's package of that name")
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 2*Patience)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	args = append(args, "--headless", "--no-sandbox", "--disable-gpu", "--user-data-dir="+t.TempDir(), "--dump-dom", url)
 	cmd := exec.CommandContext(ctx, browser, args...)
