@@ -5,10 +5,11 @@ go 1.25.0
 require (
 	github.com/coreos/go-systemd/v22 v22.7.0
 	github.com/creack/pty v1.1.24
-	// At a release these become the versions of the library and of internal/cli,
-	// which it is released with and which must be tagged first. Until then
-	// go.work takes their place.
+	// At a release these become the versions of the library, of integrations and
+	// of internal/cli, which it is released with and which must be tagged first.
+	// Until then go.work takes their place.
 	github.com/dahernan/gopherdiscovery v0.0.0
+	github.com/dahernan/gopherdiscovery/integrations v0.0.0
 	github.com/dahernan/gopherdiscovery/internal/cli v0.0.0
 	github.com/envoyproxy/go-control-plane/envoy v1.37.0
 	github.com/moby/sys/mountinfo v0.7.2
@@ -24,8 +25,8 @@ require (
 require (
 	github.com/beorn7/perks v1.0.1 // indirect
 	github.com/cespare/xxhash/v2 v2.3.0 // indirect
-	github.com/cncf/xds/go v0.0.0-20251110193048-8bfbf64dc13e // indirect
-	github.com/envoyproxy/protoc-gen-validate v1.3.0 // indirect
+	github.com/cncf/xds/go v0.0.0-20260202195803-dba9d589def2 // indirect
+	github.com/envoyproxy/protoc-gen-validate v1.3.3 // indirect
 	github.com/kr/text v0.2.0 // indirect
 	github.com/munnerz/goautoneg v0.0.0-20191010083416-a7dc8b61c822 // indirect
 	github.com/planetscale/vtprotobuf v0.6.1-0.20240319094008-0393e58bdf10 // indirect
@@ -35,6 +36,6 @@ require (
 	go.nanomsg.org/mangos/v3 v3.4.2 // indirect
 	golang.org/x/net v0.58.0 // indirect
 	golang.org/x/text v0.41.0 // indirect
-	google.golang.org/genproto/googleapis/rpc v0.0.0-20251029180050-ab9386a59fda // indirect
-	google.golang.org/grpc v1.78.0 // indirect
+	google.golang.org/genproto/googleapis/rpc v0.0.0-20260526163538-3dc84a4a5aaa // indirect
+	google.golang.org/grpc v1.83.2 // indirect
 )

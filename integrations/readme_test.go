@@ -2,6 +2,7 @@ package integrations_test
 
 import (
 	"os"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
@@ -11,7 +12,14 @@ var goBlock = regexp.MustCompile("(?ms)^```go\n(.*?)^```")
 
 // Each snippet of the README stands in an example, line by line.
 func TestReadmeIsCompiled(t *testing.T) {
-	code := flat(read(t, "balance/example_test.go") + read(t, "grpcresolver/example_test.go"))
+	examples, err := filepath.Glob("*/example_test.go")
+	if err != nil || len(examples) == 0 {
+		t.Fatalf("examples %v, error %v", examples, err)
+	}
+	code := ""
+	for _, name := range examples {
+		code += flat(read(t, name))
+	}
 	blocks := goBlock.FindAllStringSubmatch(read(t, "README.md"), -1)
 	if len(blocks) == 0 {
 		t.Fatal("found no Go snippet in README.md")

@@ -10,7 +10,6 @@ import (
 	"github.com/peterbourgon/ff/v3/ffcli"
 
 	"github.com/dahernan/gopherdiscovery"
-	"github.com/dahernan/gopherdiscovery/cmd/gopherdiscovery/internal/web"
 	"github.com/dahernan/gopherdiscovery/internal/cli"
 )
 
@@ -77,8 +76,7 @@ func serve(ctx context.Context, o *serveOptions) (err error) {
 		server.Wait() // ends with ctx
 		return nil
 	}
-	handler := web.Guard(web.Handler(ctx, server, logger), listener.Addr(), strings.Split(*o.httpHosts, ","))
-	return cli.Serve(ctx, listener, handler, logger)
+	return cli.Serve(ctx, listener, webHandler(server, listener.Addr(), strings.Split(*o.httpHosts, ","), logger), logger)
 }
 
 // notify tells systemd, if that has started the program with Type=notify.

@@ -109,6 +109,7 @@ func TestServe(t *testing.T) {
 		`# TYPE gopherdiscovery_refused_connections_total counter\ngopherdiscovery_refused_connections_total 0`,
 		`# TYPE gopherdiscovery_accept_errors_total counter\ngopherdiscovery_accept_errors_total 0`,
 		`# TYPE gopherdiscovery_lists_total counter\ngopherdiscovery_lists_total [1-9]\d*`,
+		`gopherdiscovery_build_info\{goversion="go1\.\S+",version="\S+"\} 1`,
 		`go_goroutines \d+`,
 	} {
 		if !regexp.MustCompile(`(?m)^` + want + `$`).MatchString(body) {

@@ -2,7 +2,6 @@ package web
 
 import (
 	"bytes"
-	"context"
 	"crypto/sha256"
 	"encoding/json"
 	"fmt"
@@ -43,8 +42,8 @@ type refusal struct {
 func (r *refusal) Error() string { return r.text }
 
 var (
-	errIncomplete = &refusal{http.StatusServiceUnavailable, incomplete}
-	errEnding     = &refusal{http.StatusServiceUnavailable, "the server is ending"}
+	errIncomplete = &refusal{http.StatusServiceUnavailable, "the list is not complete yet"}
+	errEnded      = &refusal{http.StatusServiceUnavailable, "the server has ended"}
 )
 
 func (r *refusal) serve(w http.ResponseWriter) {
@@ -56,9 +55,9 @@ func (r *refusal) serve(w http.ResponseWriter) {
 
 // serveDocument answers with one of the documents of a snapshot, and with 503
 // while the list is not complete.
-func serveDocument(ctx context.Context, b *board, w http.ResponseWriter, r *http.Request, of func(*snapshot) document) {
+func serveDocument(b *board, w http.ResponseWriter, r *http.Request, of func(*snapshot) document) {
 	var found document
-	refused := await(ctx, b, r, func(s *snapshot) (etag string, refused *refusal) {
+	refused := await(b, r, func(s *snapshot) (etag string, refused *refusal) {
 		if !s.stats.Complete {
 			return "", errIncomplete
 		}
@@ -80,8 +79,8 @@ func serveDocument(ctx context.Context, b *board, w http.ResponseWriter, r *http
 // await returns nil when the ETag that choose returns for the snapshot of now is
 // not one that the client has, or when the client has waited as long as it
 // wants. Choose is called again with each new snapshot. A refusal is that of
-// choose, or says that the request is wrong or that ctx has ended.
-func await(ctx context.Context, b *board, r *http.Request, choose func(*snapshot) (etag string, refused *refusal)) *refusal {
+// choose, or says that the request is wrong or that the server has ended.
+func await(b *board, r *http.Request, choose func(*snapshot) (etag string, refused *refusal)) *refusal {
 	wait, refused := waitTime(r)
 	if refused != nil {
 		return refused
@@ -99,9 +98,9 @@ func await(ctx context.Context, b *board, r *http.Request, choose func(*snapshot
 		case <-timer.C:
 			return nil
 		case <-r.Context().Done():
-			return errEnding // goes nowhere: the client has gone
-		case <-ctx.Done():
-			return errEnding
+			return errEnded // goes nowhere: the client has gone
+		case <-b.ended:
+			return errEnded
 		}
 	}
 }
@@ -116,7 +115,11 @@ func waitTime(r *http.Request) (time.Duration, *refusal) {
 	if err != nil || wait < 0 {
 		return 0, &refusal{http.StatusBadRequest, fmt.Sprintf("wait=%q is no duration such as 30s", text)}
 	}
-	return min(wait, mostWait), nil
+	wait = min(wait, mostWait)
+	if server, ok := r.Context().Value(http.ServerContextKey).(*http.Server); ok && server.WriteTimeout > 0 {
+		wait = min(wait, server.WriteTimeout/2) // what comes too late is not sent
+	}
+	return wait, nil
 }
 
 // has reports whether the client says that it has what the ETag stands for, in

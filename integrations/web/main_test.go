@@ -1,7 +1,6 @@
 package web_test
 
 import (
-	"context"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -10,18 +9,17 @@ import (
 	"sync"
 	"testing"
 
-	"go.uber.org/goleak"
-
 	"github.com/dahernan/gopherdiscovery"
-	"github.com/dahernan/gopherdiscovery/cmd/gopherdiscovery/internal/web"
-	"github.com/dahernan/gopherdiscovery/internal/cli/clitest"
+	"github.com/dahernan/gopherdiscovery/integrations/internal/leak"
+	"github.com/dahernan/gopherdiscovery/integrations/web"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { leak.Main(m) }
 
 // fakeServer tells what a test has set.
 type fakeServer struct {
-	changes chan []string
+	ended chan struct{}
+	end   func() // closes ended
 
 	mu    sync.Mutex // guards the fields below
 	list  []string
@@ -30,7 +28,8 @@ type fakeServer struct {
 
 // newServer returns one whose list is complete.
 func newServer(names ...string) *fakeServer {
-	s := &fakeServer{changes: make(chan []string, 1)}
+	s := &fakeServer{ended: make(chan struct{})}
+	s.end = sync.OnceFunc(func() { close(s.ended) })
 	s.stats.Complete = true
 	s.set(names...)
 	return s
@@ -42,7 +41,7 @@ func (s *fakeServer) Services() []string {
 	return append([]string{}, s.list...)
 }
 
-func (s *fakeServer) Changes() <-chan []string { return s.changes }
+func (s *fakeServer) Wait() { <-s.ended }
 
 func (s *fakeServer) Stats() gopherdiscovery.Stats {
 	s.mu.Lock()
@@ -60,10 +59,6 @@ func (s *fakeServer) set(names ...string) {
 		stats.Services = len(names)
 		stats.Lists++
 	})
-	select {
-	case s.changes <- nil:
-	default:
-	}
 }
 
 func (s *fakeServer) setComplete(complete bool) {
@@ -76,13 +71,11 @@ func (s *fakeServer) change(do func(stats *gopherdiscovery.Stats)) {
 	do(&s.stats)
 }
 
-// handler returns what serves the server until the test ends. What ends it
-// before is returned too.
-func handler(t *testing.T, s web.Server) (http.Handler, context.CancelFunc) {
+// handler returns what serves the server until the test ends.
+func handler(t *testing.T, s *fakeServer) http.Handler {
 	t.Helper()
-	ctx, cancel := context.WithCancel(t.Context())
-	t.Cleanup(cancel)
-	return web.Handler(ctx, s, clitest.Quiet.Logger), cancel
+	t.Cleanup(s.end)
+	return web.NewHandlerOf(s)
 }
 
 // get asks with these header fields, in pairs.

@@ -2,12 +2,10 @@ package web
 
 import (
 	"bytes"
-	"context"
 	"crypto/rand"
 	_ "embed"
 	"fmt"
 	"html/template"
-	"log/slog"
 	"net/http"
 	"slices"
 	"time"
@@ -26,10 +24,8 @@ var pageTemplate = template.Must(template.New("page").Funcs(template.FuncMap{
 
 // page serves what is on the board to people.
 type page struct {
-	ctx    context.Context
-	board  *board
-	logger *slog.Logger
-	run    string // differs between two runs of the server, whose versions both count from 1
+	board *board
+	run   string // differs between two runs of the server, whose versions both count from 1
 }
 
 // view is what the page shows.
@@ -57,13 +53,11 @@ type presence struct {
 	Since time.Time
 }
 
-func newPage(ctx context.Context, b *board, logger *slog.Logger) *page {
-	return &page{ctx: ctx, board: b, logger: logger, run: rand.Text()}
-}
+func newPage(b *board) *page { return &page{board: b, run: rand.Text()} }
 
 func (p *page) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	var etag string
-	refused := await(p.ctx, p.board, r, func(s *snapshot) (string, *refusal) {
+	refused := await(p.board, r, func(s *snapshot) (string, *refusal) {
 		etag = fmt.Sprintf(`"%s-%d"`, p.run, s.version)
 		return etag, nil
 	})
@@ -75,9 +69,7 @@ func (p *page) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	v.Nonce, v.ETag = rand.Text(), etag
 	var html bytes.Buffer
 	if err := pageTemplate.Execute(&html, v); err != nil {
-		p.logger.Error("the page cannot be made", "error", err)
-		http.Error(w, "the page cannot be made", http.StatusInternalServerError)
-		return
+		panic(err) // the template fits what it shows
 	}
 	header := w.Header()
 	header.Set("Content-Type", "text/html; charset=utf-8")

@@ -21,7 +21,7 @@ func TestPage(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		s := newServer()
-		h, _ := handler(t, s)
+		h := handler(t, s)
 		want(t, get(h, "/"), http.StatusOK, "Nobody.", "Nothing since the server started.", "<title>0 peers", "tcp://10.0.0.1:40007", "tcp://10.0.0.1:50007")
 
 		time.Sleep(time.Hour) // the clock of a bubble starts on 2000-01-01
@@ -67,10 +67,17 @@ func TestPage(t *testing.T) {
 	})
 }
 
+// Whoever is there when the handler is made has not joined then.
+func TestPageOfServerThatRuns(t *testing.T) {
+	t.Parallel()
+	h := handler(t, newServer("http://10.0.0.2:8080"))
+	want(t, get(h, "/"), http.StatusOK, ">http://10.0.0.2:8080<", "Nothing since")
+}
+
 func TestPageIsBounded(t *testing.T) {
 	t.Parallel()
 	s := newServer()
-	h, _ := handler(t, s)
+	h := handler(t, s)
 	names := make([]string, 1003)
 	for round := range 3 {
 		for i := range names {
@@ -90,7 +97,7 @@ const nasty = `http://x/</title><script>document.title="owned"</script><img src=
 
 func TestPageIsSafe(t *testing.T) {
 	t.Parallel()
-	h, _ := handler(t, newServer(nasty))
+	h := handler(t, newServer(nasty))
 	w := get(h, "/")
 	if html := w.Body.String(); strings.Count(html, "<script") != 1 || strings.Contains(html, "<img") {
 		t.Errorf("%s\nwant the name escaped", html)
@@ -112,7 +119,7 @@ func TestPageIsSafe(t *testing.T) {
 
 func TestNotFound(t *testing.T) {
 	t.Parallel()
-	h, _ := handler(t, newServer())
+	h := handler(t, newServer())
 	want(t, get(h, "/nothing"), http.StatusNotFound)
 	w := httptest.NewRecorder()
 	h.ServeHTTP(w, httptest.NewRequest(http.MethodPost, "/peers", nil))
@@ -127,7 +134,7 @@ func TestPageInBrowser(t *testing.T) {
 		t.Run("http://"+user, func(t *testing.T) {
 			t.Parallel()
 			s := newServer("http://before")
-			h, _ := handler(t, s)
+			h := handler(t, s)
 			var join sync.Once
 			server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 				if r.URL.Query().Has("wait") { // asked by the script, for the page that it has got
@@ -155,7 +162,7 @@ func TestPageInBrowser(t *testing.T) {
 // A browser notices that the server hangs.
 func TestPageOfServerThatHangs(t *testing.T) {
 	t.Parallel()
-	h, _ := handler(t, newServer())
+	h := handler(t, newServer())
 	const patience = "patience = 15000;"
 	html := get(h, "/").Body.String()
 	if strings.Count(html, patience) != 1 {

@@ -21,7 +21,7 @@ func TestPeers(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
-			h, _ := handler(t, newServer(test.peers...))
+			h := handler(t, newServer(test.peers...))
 			w := get(h, "/peers")
 			if got := w.Body.String(); w.Code != http.StatusOK || got != test.want {
 				t.Errorf("%d %q, want 200 and %q", w.Code, got, test.want)
@@ -29,7 +29,7 @@ func TestPeers(t *testing.T) {
 			if got := w.Header().Get("Content-Type"); got != "application/json" {
 				t.Errorf("Content-Type %q, want application/json", got)
 			}
-			again, _ := handler(t, newServer(test.peers...))
+			again := handler(t, newServer(test.peers...))
 			if before, after := w.Header().Get("ETag"), get(again, "/peers").Header().Get("ETag"); before == "" || before != after {
 				t.Errorf("ETag %s, and %s of another server with the same list, want the same", before, after)
 			}
@@ -43,7 +43,7 @@ func TestETag(t *testing.T) {
 		t.Run(path, func(t *testing.T) {
 			t.Parallel()
 			s := newServer("http://10.0.0.2:8080")
-			h, _ := handler(t, s)
+			h := handler(t, s)
 			etag := get(h, path).Header().Get("ETag")
 			for _, header := range []string{etag, "W/" + etag, `"x", ` + etag, "*"} {
 				w := get(h, path, "If-None-Match", header)
@@ -67,7 +67,7 @@ func TestETag(t *testing.T) {
 func TestIncomplete(t *testing.T) {
 	t.Parallel()
 	s := newServer("http://10.0.0.2:8080")
-	h, _ := handler(t, s)
+	h := handler(t, s)
 	for _, path := range []string{"/peers", "/prometheus/sd"} {
 		want(t, get(h, path), http.StatusOK)
 		s.setComplete(false)
@@ -89,28 +89,28 @@ func TestWait(t *testing.T) {
 			for _, test := range []struct {
 				name  string
 				wait  string
-				after func(s *fakeServer, gone, end context.CancelFunc) // happens 10 s from now
+				after func(s *fakeServer, gone context.CancelFunc) // happens 10 s from now
 				code  int
 				took  time.Duration
 			}{
-				{"nothing", "20s", func(*fakeServer, context.CancelFunc, context.CancelFunc) {}, http.StatusNotModified, 20 * time.Second},
-				{"nothing, longest", "1h", func(*fakeServer, context.CancelFunc, context.CancelFunc) {}, http.StatusNotModified, 30 * time.Second},
-				{"no wait", "0s", func(*fakeServer, context.CancelFunc, context.CancelFunc) {}, http.StatusNotModified, 0},
-				{"join", "30s", func(s *fakeServer, _, _ context.CancelFunc) { s.set("http://a:1", "http://b:2") }, http.StatusOK, 10 * time.Second},
-				{"client gone", "30s", func(_ *fakeServer, gone, _ context.CancelFunc) { gone() }, http.StatusServiceUnavailable, 10 * time.Second},
-				{"end", "30s", func(_ *fakeServer, _, end context.CancelFunc) { end() }, http.StatusServiceUnavailable, 10 * time.Second},
+				{"nothing", "20s", func(*fakeServer, context.CancelFunc) {}, http.StatusNotModified, 20 * time.Second},
+				{"nothing, longest", "1h", func(*fakeServer, context.CancelFunc) {}, http.StatusNotModified, 30 * time.Second},
+				{"no wait", "0s", func(*fakeServer, context.CancelFunc) {}, http.StatusNotModified, 0},
+				{"join", "30s", func(s *fakeServer, _ context.CancelFunc) { s.set("http://a:1", "http://b:2") }, http.StatusOK, 10 * time.Second},
+				{"client gone", "30s", func(_ *fakeServer, gone context.CancelFunc) { gone() }, http.StatusServiceUnavailable, 10 * time.Second},
+				{"end", "30s", func(s *fakeServer, _ context.CancelFunc) { s.end() }, http.StatusServiceUnavailable, 10 * time.Second},
 			} {
 				t.Run(test.name, func(t *testing.T) {
 					synctest.Test(t, func(t *testing.T) {
 						s := newServer("http://a:1")
-						h, end := handler(t, s)
+						h := handler(t, s)
 						etag := get(h, path).Header().Get("ETag")
 						ctx, gone := context.WithCancel(t.Context())
 						defer gone()
 						r := httptest.NewRequestWithContext(ctx, http.MethodGet, path+"?wait="+test.wait, nil)
 						r.Header.Set("If-None-Match", etag)
 						start := time.Now()
-						timer := time.AfterFunc(10*time.Second, func() { test.after(s, gone, end) })
+						timer := time.AfterFunc(10*time.Second, func() { test.after(s, gone) })
 						defer timer.Stop()
 						w := httptest.NewRecorder()
 						h.ServeHTTP(w, r)
@@ -130,7 +130,7 @@ func TestIncompleteWhileWaiting(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		s := newServer("a")
-		h, _ := handler(t, s)
+		h := handler(t, s)
 		etag := get(h, "/peers").Header().Get("ETag")
 		time.AfterFunc(time.Second, func() { s.setComplete(false) })
 		want(t, get(h, "/peers?wait=30s", "If-None-Match", etag), http.StatusServiceUnavailable)
@@ -139,7 +139,7 @@ func TestIncompleteWhileWaiting(t *testing.T) {
 
 func TestBadWait(t *testing.T) {
 	t.Parallel()
-	h, _ := handler(t, newServer())
+	h := handler(t, newServer())
 	for _, wait := range []string{"soon", "60", "-1s"} {
 		want(t, get(h, "/peers?wait="+wait), http.StatusBadRequest, "wait", wait)
 	}
@@ -147,7 +147,7 @@ func TestBadWait(t *testing.T) {
 
 func TestTargets(t *testing.T) {
 	t.Parallel()
-	h, _ := handler(t, newServer(
+	h := handler(t, newServer(
 		"https://10.0.0.4:8443/path", "http://10.0.0.3:8080", "http://10.0.0.2:8080", "http://10.0.0.2:8080/again",
 		"10.0.0.5:8080", "http://10.0.0.5:8080", "https://10.0.0.5:8080", // one address, one target
 		"10.0.0.9:9100", "grpc://[2001:db8::1]:50051", "worker 7", "http://no-port", "http://:80", `http://x"; y:80`,
@@ -162,7 +162,7 @@ func TestTargets(t *testing.T) {
 	if got := w.Header().Get("Content-Type"); got != "application/json" {
 		t.Errorf("Content-Type %q, want application/json", got)
 	}
-	none, _ := handler(t, newServer("worker 7"))
+	none := handler(t, newServer("worker 7"))
 	if got := get(none, "/prometheus/sd").Body.String(); got != "[]\n" {
 		t.Errorf("without any host and port: %q, want []", got)
 	}

@@ -1,7 +1,6 @@
 package web
 
 import (
-	"context"
 	"slices"
 	"sync"
 	"time"
@@ -10,9 +9,9 @@ import (
 )
 
 const (
-	// lookInterval is how often the counters of the server are looked at. A
-	// list is news at once.
-	lookInterval = 500 * time.Millisecond
+	// lookInterval is how often the server is looked at, besides at each
+	// request.
+	lookInterval = 100 * time.Millisecond
 
 	// mostChanges is how many of the last changes are kept.
 	mostChanges = 50
@@ -21,10 +20,12 @@ const (
 // board keeps what a server has told, and when it changed. The methods may be
 // called concurrently.
 type board struct {
-	server  Server
+	server  source
 	started time.Time
+	ended   chan struct{} // closed when the server has ended
 
 	mu      sync.Mutex // guards the fields below
+	accepts acceptHealth
 	now     *snapshot
 	news    chan struct{}        // closed when now is another, and then replaced
 	since   map[string]time.Time // of each name in the list
@@ -35,6 +36,7 @@ type board struct {
 type snapshot struct {
 	version        uint64 // of everything below
 	stats          gopherdiscovery.Stats
+	failing        bool // connections cannot be accepted
 	list           []string
 	peers, targets func() document // made when first asked for
 }
@@ -46,34 +48,36 @@ type change struct {
 	Name   string
 }
 
-func newBoard(server Server) *board {
+func newBoard(server source) *board {
 	b := &board{
 		server:  server,
 		started: time.Now(),
+		ended:   make(chan struct{}),
+		accepts: acceptHealth{errors: server.Stats().AcceptErrors},
 		now:     new(snapshot),
 		news:    make(chan struct{}),
 		since:   make(map[string]time.Time),
 	}
 	b.look()
+	b.changes = nil // whoever is there already has not joined now
 	return b
 }
 
-// run looks until ctx ends.
-func (b *board) run(ctx context.Context) {
+// run looks until the server has ended.
+func (b *board) run() {
+	go func() {
+		b.server.Wait()
+		close(b.ended)
+	}()
 	ticker := time.NewTicker(lookInterval)
 	defer ticker.Stop()
-	lists := b.server.Changes()
 	for {
 		select {
-		case _, open := <-lists:
-			if !open {
-				lists = nil
-			}
 		case <-ticker.C:
-		case <-ctx.Done():
+			b.look()
+		case <-b.ended:
 			return
 		}
-		b.look()
 	}
 }
 
@@ -82,15 +86,16 @@ func (b *board) run(ctx context.Context) {
 func (b *board) look() (now *snapshot, news <-chan struct{}) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	stats, list := b.read()
-	if list == nil && !isNews(b.now.stats, stats) {
+	stats, list := b.readLocked()
+	failing := b.accepts.failing(stats.AcceptErrors, time.Now())
+	if list == nil && failing == b.now.failing && !isNews(b.now.stats, stats) {
 		return b.now, b.news
 	}
 	next := *b.now
 	next.version++
-	next.stats = stats
+	next.stats, next.failing = stats, failing
 	if list != nil {
-		b.record(b.now.list, list)
+		b.recordLocked(b.now.list, list)
 		next.list = list
 		next.peers = sync.OnceValue(func() document { return newDocument(list) })
 		next.targets = sync.OnceValue(func() document { return newDocument(targets(list)) })
@@ -101,9 +106,10 @@ func (b *board) look() (now *snapshot, news <-chan struct{}) {
 	return b.now, b.news
 }
 
-// read returns what the server tells. The list is nil if it is the one that the
-// board has. It is the one of which the Stats tell whether it is complete.
-func (b *board) read() (stats gopherdiscovery.Stats, list []string) {
+// readLocked returns what the server tells. The list is nil if it is the one
+// that the board has. It is the one of which the Stats tell whether it is
+// complete.
+func (b *board) readLocked() (stats gopherdiscovery.Stats, list []string) {
 	stats = b.server.Stats()
 	for b.now.version == 0 || stats.Lists != b.now.stats.Lists {
 		list = b.server.Services()
@@ -121,8 +127,8 @@ func isNews(a, b gopherdiscovery.Stats) bool {
 	return a.Lists != b.Lists || a.Complete != b.Complete || a.Clients != b.Clients || a.Subscribers != b.Subscribers
 }
 
-// record is called with the lock held.
-func (b *board) record(before, after []string) {
+// recordLocked notes who has joined and left.
+func (b *board) recordLocked(before, after []string) {
 	now := time.Now()
 	joined, left := gopherdiscovery.Diff(before, after)
 	for _, name := range left {

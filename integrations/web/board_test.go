@@ -12,11 +12,11 @@ type passers struct{ lists uint64 }
 
 func (p *passers) Services() []string { return []string{fmt.Sprint("name ", p.lists)} }
 
-func (p *passers) Changes() <-chan []string { return nil }
-
 func (p *passers) Stats() gopherdiscovery.Stats { return gopherdiscovery.Stats{Lists: p.lists} }
 
 func (p *passers) URLs() (server, pubsub string) { return "", "" }
+
+func (p *passers) Wait() {}
 
 // Names that have gone leave nothing behind but the last changes.
 func TestBoardForgets(t *testing.T) {

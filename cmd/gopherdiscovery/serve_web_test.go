@@ -1,0 +1,90 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/dahernan/gopherdiscovery"
+	"github.com/dahernan/gopherdiscovery/internal/cli"
+	"github.com/dahernan/gopherdiscovery/internal/cli/clitest"
+)
+
+func TestGuard(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		address, host string
+		code          int
+	}{
+		{"127.0.0.1", "127.0.0.1:20007", http.StatusOK},
+		{"127.0.0.1", "10.0.0.2", http.StatusOK}, // a proxy's: an address means one host
+		{"127.0.0.1", "localhost:20007", http.StatusOK},
+		{"127.0.0.1", "LocalHost", http.StatusOK},
+		{"127.0.0.1", "", http.StatusOK}, // of HTTP/1.0, which no browser sends
+		{"::1", "[::1]:20007", http.StatusOK},
+		{"127.0.0.1", "peers.example:20007", http.StatusOK},
+		{"127.0.0.1", "Peers.Example", http.StatusOK},
+		{"127.0.0.1", "evil.example:20007", http.StatusForbidden},
+		{"127.0.0.2", "evil.example", http.StatusForbidden},
+		{"::1", "evil.example", http.StatusForbidden},
+		{"127.0.0.1", "127.0.0.1.evil.example", http.StatusForbidden},
+		{"127.0.0.1", "localhost.evil.example", http.StatusForbidden},
+		{"0.0.0.0", "evil.example", http.StatusOK},
+		{"10.0.0.1", "server.example", http.StatusOK},
+	} {
+		t.Run(test.address+" "+test.host, func(t *testing.T) {
+			t.Parallel()
+			guarded := guard(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}),
+				&net.TCPAddr{IP: net.ParseIP(test.address)}, []string{"Peers.example:443"})
+			r := httptest.NewRequest(http.MethodGet, "/", nil)
+			r.Host = test.host
+			w := httptest.NewRecorder()
+			guarded.ServeHTTP(w, r)
+			if w.Code != test.code {
+				t.Errorf("%d %s, want %d", w.Code, w.Body, test.code)
+			}
+		})
+	}
+}
+
+// A client that sends its body slowly, or reads slowly, is not waited for any
+// longer than one that waits for news.
+func TestSlowHTTPClient(t *testing.T) {
+	for name, request := range map[string]string{
+		"sends nothing of its body": "GET / HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n",
+		"reads nothing":             "GET / HTTP/1.1\r\nHost: x\r\n\r\n",
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				ctx, cancel := context.WithCancel(t.Context())
+				listener := clitest.NewMemory(t)
+				server := clitest.StartServer(t, "inproc://survey", "inproc://pubsub", gopherdiscovery.Options{})
+				handler := webHandler(server, listener.Addr(), nil, clitest.Quiet.Logger)
+				served := make(chan error)
+				go func() { served <- cli.Serve(ctx, listener, handler, clitest.Quiet.Logger) }()
+				conn, err := listener.Dial()
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer conn.Close()
+				if _, err := io.WriteString(conn, request); err != nil {
+					t.Fatal(err)
+				}
+				time.Sleep(time.Minute)
+				if err := conn.SetDeadline(time.Now()); !errors.Is(err, io.ErrClosedPipe) {
+					t.Errorf("error %v after a minute, want the connection to be closed", err)
+				}
+				cancel()
+				if err := <-served; err != nil {
+					t.Errorf("Serve: %v, want nil", err)
+				}
+			})
+		})
+	}
+}

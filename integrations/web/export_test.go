@@ -1,0 +1,8 @@
+package web
+
+import "net/http"
+
+type Source = source
+
+// NewHandlerOf is NewHandler for a server that a test makes up.
+func NewHandlerOf(server Source) http.Handler { return newHandler(server) }

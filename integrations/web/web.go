@@ -1,0 +1,110 @@
+// Package web shows a gopherdiscovery server over HTTP: to people a page, and
+// to programs the list in JSON, targets for Prometheus, and its health.
+//
+//	/               the page, which is live in a browser with scripts
+//	/peers          the names, as a JSON array
+//	/prometheus/sd  the names with a host and a port, for http_sd_configs
+//	/healthz        200, or 503 while connections cannot be accepted
+//	/readyz         503 until the list is complete, and 200 then
+//
+// Metrics are in the package promcollector beside this one.
+//
+// # Lists
+//
+// /peers and /prometheus/sd answer 503 until the list is complete, as
+// [gopherdiscovery.Stats] defines it, and never an empty list instead: a reader
+// would forget all peers when the server restarts.
+//
+// Both have an ETag, which is the same for the same list, also from another
+// server. With the ETag in If-None-Match the answer is 304 if nothing has
+// changed. With ?wait=30s as well, the answer comes when something changes, or
+// after that time. The longest wait is 30 seconds, or half of the WriteTimeout
+// of the [http.Server] if that is less. A request learns of a change within 100
+// milliseconds.
+//
+// # Where to put it
+//
+// The handler needs its own path or host. Its page uses relative URLs, so that
+// a prefix with a slash at its end works:
+//
+//	http.Handle("/discovery/", http.StripPrefix("/discovery", web.NewHandler(server)))
+//
+// It changes nothing, and answers whoever reaches it: limits of connections,
+// access control and a check of the Host header are up to the program.
+package web
+
+import (
+	"encoding/json"
+	"net/http"
+
+	"github.com/dahernan/gopherdiscovery"
+)
+
+// source is what a handler asks of a [gopherdiscovery.DiscoveryServer]. It
+// leaves alone the channel of Changes, which is for one reader.
+type source interface {
+	Services() []string
+	Stats() gopherdiscovery.Stats
+	URLs() (server, pubsub string)
+	Wait()
+}
+
+// NewHandler returns a handler of the paths of this package. It serves until
+// the server has ended, and answers 503 from then on; requests that wait are
+// answered at once. Times on the page are those at which the handler has seen a
+// change, so create it when the server has been started. It looks at the server
+// ten times a second.
+func NewHandler(server *gopherdiscovery.DiscoveryServer) http.Handler { return newHandler(server) }
+
+func newHandler(server source) http.Handler {
+	b := newBoard(server)
+	go b.run()
+	mux := http.NewServeMux()
+	mux.Handle("GET /{$}", newPage(b))
+	mux.HandleFunc("GET /peers", func(w http.ResponseWriter, r *http.Request) {
+		serveDocument(b, w, r, func(s *snapshot) document { return s.peers() })
+	})
+	mux.HandleFunc("GET /prometheus/sd", func(w http.ResponseWriter, r *http.Request) {
+		serveDocument(b, w, r, func(s *snapshot) document { return s.targets() })
+	})
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {
+		now, _ := b.look()
+		trouble := ""
+		if now.failing {
+			trouble = "cannot accept connections"
+		}
+		answer(w, trouble, now.stats)
+	})
+	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) {
+		now, _ := b.look()
+		trouble := ""
+		if !now.stats.Complete {
+			trouble = errIncomplete.text
+		}
+		answer(w, trouble, now.stats)
+	})
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		select {
+		case <-b.ended:
+			errEnded.serve(w)
+		default:
+			mux.ServeHTTP(w, r)
+		}
+	})
+}
+
+// answer says that all is well, or what is not.
+func answer(w http.ResponseWriter, trouble string, stats gopherdiscovery.Stats) {
+	status, code := "ok", http.StatusOK
+	if trouble != "" {
+		status, code = trouble, http.StatusServiceUnavailable
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(code)
+	_ = json.NewEncoder(w).Encode(map[string]any{ // fails when the caller has gone
+		"status":      status,
+		"clients":     stats.Clients,
+		"subscribers": stats.Subscribers,
+		"services":    stats.Services,
+	})
+}
