@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/dahernan/gopherdiscovery"
+	"github.com/dahernan/gopherdiscovery/internal/names"
 )
 
 // backend is one of those in the list. Its fields are guarded by the transport,
@@ -32,6 +33,7 @@ func (t *Transport) run(lists <-chan []string) {
 	defer t.close()
 	var before []string
 	for list := range lists {
+		list = t.match.Filter(list)
 		t.setBackends(before, list)
 		ready()
 		before = list
@@ -79,6 +81,7 @@ func (t *Transport) setBackends(before, list []string) {
 
 // parseName returns the URL of a backend, and nil for other names.
 func parseName(name string) *url.URL {
+	_, name = names.Split(name)
 	u, err := url.Parse(name)
 	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "" ||
 		u.User != nil || u.RawQuery != "" || u.ForceQuery || u.Fragment != "" {

@@ -7,8 +7,9 @@
 // # URLs
 //
 // A backend is announced as http://host:port or https://host:port, perhaps with
-// a path, and without user, query and fragment. Other names are left out, with
-// one line in the log. The scheme and the host in the URL of a request are
+// a path, and without user, query and fragment. A kind may stand in front, as in
+// orders+http://host:port. Other names are left out, with one line in the log,
+// and without one those that [Options.Match] does not choose. The scheme and the host in the URL of a request are
 // placeholders: those of a backend take their place, and its path goes in front
 // of that of the request. So http://orders/items/1 may become
 // http://10.0.0.2:8080/items/1.
@@ -48,12 +49,15 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"math/rand/v2"
 	"net"
 	"net/http"
 	"sync"
 	"time"
+
+	"github.com/dahernan/gopherdiscovery/internal/names"
 )
 
 const (
@@ -130,6 +134,12 @@ type Options struct {
 	// closes an HTTP/2 connection on which nothing has come for 3 seconds.
 	Base http.RoundTripper
 
+	// Match chooses the backends among the names in the list: in it * stands for
+	// any characters, and all else for itself. So orders+* chooses those of a
+	// kind. If it is empty all names are backends. If no name can match it, as
+	// "a|b", each request fails with an error that says so.
+	Match string
+
 	// Logger takes a line for each name that is no URL of a backend. The
 	// default is slog.Default().
 	Logger *slog.Logger
@@ -139,6 +149,8 @@ type Options struct {
 // may be used concurrently.
 type Transport struct {
 	base   http.RoundTripper
+	match  names.Pattern
+	bad    error // what is wrong with match
 	logger *slog.Logger
 	ready  chan struct{} // closed by the first list, or when none will come
 
@@ -154,7 +166,10 @@ type Transport struct {
 // ends when lists is closed. Close the subscriber or client after the last
 // request. Without that it never ends.
 func New(lists <-chan []string, opt Options) *Transport {
-	t := &Transport{base: opt.Base, logger: opt.Logger, ready: make(chan struct{})}
+	t := &Transport{base: opt.Base, match: names.Pattern(opt.Match), logger: opt.Logger, ready: make(chan struct{})}
+	if err := t.match.Check(); err != nil {
+		t.bad = fmt.Errorf("balance: Options.Match %q: %w", opt.Match, err)
+	}
 	t.next = rand.IntN(1 << 16) // or all programs would begin with the same backend
 	if t.base == nil {
 		t.base = newBase()
@@ -180,13 +195,17 @@ func newBase() *http.Transport {
 
 // RoundTrip gives a request to a backend, and to another one if that fails and
 // is safe. Before the first list it waits, until the context of the request
-// ends. The error is ErrNoBackend, ErrClosed or an *Error.
+// ends. The error is ErrNoBackend, ErrClosed or an *Error, or what is wrong with
+// the request or with Match.
 //
 // The Request in the response is what was sent, so that its URL tells which
 // backend has answered.
 func (t *Transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	body := newRequestBody(r)
 	defer func() { body.release() }()
+	if t.bad != nil {
+		return nil, t.bad
+	}
 	if r.URL == nil {
 		return nil, errors.New("balance: the request has no URL")
 	}

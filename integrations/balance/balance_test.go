@@ -88,6 +88,51 @@ func TestNoBackend(t *testing.T) {
 	}
 }
 
+// Of a list of several kinds a transport uses its own, and other names are no
+// reason for a line in the log.
+func TestMatch(t *testing.T) {
+	t.Parallel()
+	var log bytes.Buffer
+	lists := make(chan []string)
+	defer close(lists)
+	transport := balance.New(lists, balance.Options{
+		Base: roundTripper(func(r *http.Request) (*http.Response, error) {
+			if r.URL.Host != "10.0.0.2:80" {
+				t.Errorf("a request goes to %s", r.URL)
+			}
+			return respond(r, http.StatusOK), nil
+		}),
+		Match:  "orders+*",
+		Logger: slog.New(slog.NewTextHandler(&log, nil)),
+	})
+	lists <- []string{"a name", "http://10.0.0.1:80", "items+http://10.0.0.3:80", "orders+http://10.0.0.2:80"}
+	for range 3 {
+		if _, err := transport.RoundTrip(newRequest(t, http.MethodGet, "")); err != nil {
+			t.Error(err)
+		}
+	}
+	lists <- []string{"http://10.0.0.1:80"}
+	lists <- []string{"http://10.0.0.1:80"}
+	if _, err := transport.RoundTrip(newRequest(t, http.MethodGet, "")); !errors.Is(err, balance.ErrNoBackend) {
+		t.Errorf("error %v, want ErrNoBackend", err)
+	}
+	if log.Len() > 0 {
+		t.Errorf("the log is not empty:\n%s", &log)
+	}
+}
+
+// There need not be a list for that.
+func TestBadMatch(t *testing.T) {
+	t.Parallel()
+	lists := make(chan []string)
+	defer close(lists)
+	transport := balance.New(lists, balance.Options{Match: "orders+*|items+*"})
+	_, err := transport.RoundTrip(newRequest(t, http.MethodGet, ""))
+	if err == nil || !strings.Contains(err.Error(), `balance: Options.Match "orders+*|items+*": `) {
+		t.Errorf("error %v, want one that names the option", err)
+	}
+}
+
 func TestNames(t *testing.T) {
 	t.Parallel()
 	var log bytes.Buffer
@@ -107,6 +152,8 @@ func TestNames(t *testing.T) {
 		"http://10.0.0.2:8080/base":      "http://10.0.0.2:8080/base/",
 		"http://10.0.0.2:8080/base/":     "http://10.0.0.2:8080/base/",
 		"http://[fe80::1%25eth0]:8080":   "http://[fe80::1%25eth0]:8080/",
+		"orders+http://10.0.0.2:8080":    "http://10.0.0.2:8080/",
+		"orders+ftp://10.0.0.2:8080":     "",
 		"10.0.0.2:8080":                  "",
 		"a name":                         "",
 		"http://":                        "",

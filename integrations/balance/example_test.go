@@ -54,6 +54,48 @@ func Example() {
 	// Output: /gopher says hello
 }
 
+// A list of several kinds of peers, of which one is the backend.
+func Example_kinds() {
+	server, err := gopherdiscovery.Server("tcp://127.0.0.1:0", "tcp://127.0.0.1:0", gopherdiscovery.Options{})
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer server.Close()
+	urlServer, urlPubSub := server.URLs()
+
+	for _, kind := range []string{"greeter", "cache"} {
+		backend := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			fmt.Fprintf(w, "a %s has answered", kind)
+		}))
+		defer backend.Close()
+		announced, err := gopherdiscovery.Client(urlServer, kind+"+"+backend.URL)
+		if err != nil {
+			log.Fatal(err)
+		}
+		defer announced.Close()
+	}
+
+	sub, err := gopherdiscovery.NewSubscriber(context.Background(), urlPubSub)
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer sub.Close()
+	transport := balance.New(sub.Changes(), balance.Options{Match: "greeter+*"})
+	client := &http.Client{Transport: transport, Timeout: 5 * time.Second}
+	response, err := client.Get("http://greeter/")
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer client.CloseIdleConnections()
+	defer response.Body.Close()
+	text, err := io.ReadAll(response.Body)
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(string(text))
+	// Output: a greeter has answered
+}
+
 // A reverse proxy over the backends that are there now.
 func Example_reverseProxy() {
 	sub, err := gopherdiscovery.NewSubscriber(context.Background(), "tcp://127.0.0.1:50007")

@@ -63,7 +63,8 @@ func (b *backend) leave(t *testing.T, awaitLeave func()) {
 
 func newClient(t *testing.T, urlPubSub string) grpc_health_v1.HealthClient {
 	t.Helper()
-	conn, err := grpc.NewClient("discovery:///greeter.example",
+	// The match chooses all. It is there to be parsed by grpc-go.
+	conn, err := grpc.NewClient("discovery:///greeter.example?match=*:*",
 		grpc.WithResolvers(grpcresolver.NewBuilder(quiet, urlPubSub)),
 		grpc.WithNoProxy(),
 		grpc.WithTransportCredentials(insecure.NewCredentials()),

@@ -10,6 +10,13 @@
 // search: one discovery server has one list. There are as many builders as
 // there are lists, each for the clients of its own.
 //
+// A list that has servers of several kinds is searched with match:
+//
+//	discovery:///greeter.example?match=greeter+*
+//
+// chooses the names that begin with greeter+. In the pattern * stands for any
+// characters, and all else for itself. Without it all names are servers.
+//
 // # What calls see
 //
 // Before the first list calls wait, until their context ends. While no
@@ -35,8 +42,9 @@
 // # Names
 //
 // A server is announced as host:port, or as a URL with a host and a port, such
-// as grpc://host:port. The port of http is 80, and of https 443. Other names
-// are left out, with one line in the log.
+// as grpc://host:port. The port of http is 80, and of https 443. A kind may
+// stand in front, as in greeter+host:port. Other names are left out, with one
+// line in the log, and without one those that match does not choose.
 package grpcresolver
 
 import (
@@ -46,6 +54,7 @@ import (
 	"slices"
 
 	"github.com/dahernan/gopherdiscovery"
+	"github.com/dahernan/gopherdiscovery/internal/names"
 	"google.golang.org/grpc/resolver"
 )
 
@@ -58,8 +67,8 @@ const Scheme = "discovery"
 //
 // The dialer carries the TLS configuration and the logger; nil is the zero
 // Dialer. Each client has a subscription of its own, which begins with its
-// first call or Connect, and ends when it is closed or idle. A bad URL shows
-// with the first call, which fails with an error that names it.
+// first call or Connect, and ends when it is closed or idle. A bad URL or target
+// shows with the first call, which fails with an error that names it.
 func NewBuilder(dialer *gopherdiscovery.Dialer, urlPubSub string) resolver.Builder {
 	if dialer == nil {
 		dialer = new(gopherdiscovery.Dialer)
@@ -79,11 +88,15 @@ func (b *builder) Build(target resolver.Target, cc resolver.ClientConn, _ resolv
 	if target.URL.Host != "" || target.Endpoint() == "" {
 		return nil, fmt.Errorf("grpcresolver: the target %q is not of the form discovery:///authority", target.URL.String())
 	}
+	match, err := names.FromQuery(target.URL.RawQuery)
+	if err != nil {
+		return nil, fmt.Errorf("grpcresolver: match in the target %q: %w", target.URL.String(), err)
+	}
 	sub, err := b.dialer.NewSubscriber(context.Background(), b.urlPubSub)
 	if err != nil {
 		return nil, fmt.Errorf("grpcresolver: %w", err)
 	}
-	r := &subscription{sub: sub, cc: cc, logger: b.dialer.Logger, done: make(chan struct{})}
+	r := &subscription{sub: sub, cc: cc, match: match, logger: b.dialer.Logger, done: make(chan struct{})}
 	if r.logger == nil {
 		r.logger = slog.Default()
 	}
@@ -95,6 +108,7 @@ func (b *builder) Build(target resolver.Target, cc resolver.ClientConn, _ resolv
 type subscription struct {
 	sub    *gopherdiscovery.Subscriber
 	cc     resolver.ClientConn
+	match  names.Pattern
 	logger *slog.Logger
 	done   chan struct{}
 }
@@ -106,6 +120,7 @@ func (r *subscription) run() {
 	defer close(r.done)
 	var before []string
 	for list := range r.sub.Changes() {
+		list = r.match.Filter(list)
 		_ = r.cc.UpdateState(r.state(before, list))
 		before = list
 	}

@@ -6,6 +6,8 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+
+	"github.com/dahernan/gopherdiscovery/internal/names"
 )
 
 // defaultPorts are those of URLs that name none.
@@ -14,6 +16,7 @@ var defaultPorts = map[string]string{"http": "80", "https": "443"}
 // parseName returns the address of a server, for net.Dial, and false if the
 // name has none.
 func parseName(name string) (address string, ok bool) {
+	_, name = names.Split(name)
 	host, port, err := net.SplitHostPort(name)
 	if strings.Contains(name, "://") {
 		host, port, err = splitURL(name)

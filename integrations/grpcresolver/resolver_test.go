@@ -96,6 +96,10 @@ func TestNamesBecomeAddresses(t *testing.T) {
 		"grpc://10.0.0.2:50051":            "10.0.0.2:50051",
 		"grpc://[fe80::1%25eth0]:50051":    "[fe80::1%eth0]:50051",
 		"http://10.0.0.2":                  "10.0.0.2:80",
+		"greeter+10.0.0.2:50051":           "10.0.0.2:50051",
+		"greeter+grpc://10.0.0.2:50051":    "10.0.0.2:50051",
+		"web+https://a.example":            "a.example:443",
+		"a greeter+10.0.0.2:50051":         "",
 		"https://a.example/path":           "a.example:443",
 		"grpc://10.0.0.2":                  "",
 		"10.0.0.2":                         "",
@@ -153,6 +157,28 @@ func TestEachListIsReported(t *testing.T) {
 	}
 }
 
+// Of a list of several kinds a client gets its own, and other names are no
+// reason for a line in the log.
+func TestMatch(t *testing.T) {
+	t.Parallel()
+	urlServer, urlPubSub := startServer(t)
+	for _, name := range []string{"greeter+10.0.0.1:1", "web+http://10.0.0.1:2", "greeter+grpc://10.0.0.2:1", "no address"} {
+		join(t, urlServer, name)
+	}
+	awaitNames(t, urlPubSub, 4)
+	var log bytes.Buffer
+	builder := grpcresolver.NewBuilder(&gopherdiscovery.Dialer{Logger: slog.New(slog.NewTextHandler(&log, nil))}, urlPubSub)
+	cc, r, err := build(t, builder, "discovery:///greeter.example?match=greeter+*")
+	if err != nil {
+		t.Fatal(err)
+	}
+	cc.await(t, "10.0.0.1:1", "10.0.0.2:1")
+	r.Close()
+	if log.Len() > 0 {
+		t.Errorf("the log is not empty:\n%s", &log)
+	}
+}
+
 // awaitNames returns when a list has n names.
 func awaitNames(t *testing.T, urlPubSub string, n int) {
 	t.Helper()
@@ -205,6 +231,7 @@ func TestBadArguments(t *testing.T) {
 		{"nonsense", "discovery:///a", `"nonsense"`},
 		{"tcp://127.0.0.1:65536", "discovery:///a", "65536"},
 		{"tcp://127.0.0.1:1", "discovery:///", `"discovery:///"`},
+		{"tcp://127.0.0.1:1", "discovery:///a?match=b|c", `match in the target "discovery:///a?match=b|c"`},
 		{"tcp://127.0.0.1:1", "discovery://127.0.0.1:1/a", `"discovery://127.0.0.1:1/a"`},
 	} {
 		_, _, err := build(t, grpcresolver.NewBuilder(nil, test.url), test.target)
