@@ -13,6 +13,7 @@ import (
 
 	"github.com/dahernan/gopherdiscovery"
 	"github.com/dahernan/gopherdiscovery/internal/cli"
+	"github.com/dahernan/gopherdiscovery/internal/names"
 )
 
 const aboutList = `List prints who is there, one name a line, and ends: with 0 when it has printed a list, 1 when no server has sent a
@@ -23,6 +24,7 @@ func listCommand() *ffcli.Command {
 	flags := cli.NewFlags("list", aboutList)
 	pubsub := flags.PubSub()
 	inJSON := flags.Bool("json", false, "print the list as a JSON array")
+	match := matchFlag(flags)
 	timeout := flags.Duration("timeout", 10*time.Second, "the longest `time` to wait for each server's list")
 	return command(flags, "[flags]", "print who is there, and end", func(ctx context.Context, args []string) error {
 		if err := noArguments(args); err != nil {
@@ -35,13 +37,20 @@ func listCommand() *ffcli.Command {
 		if err != nil {
 			return err
 		}
-		return printList(ctx, dialer, *pubsub, *timeout, printer{os.Stdout, *inJSON})
+		return printList(ctx, dialer, *pubsub, *match, *timeout, printer{os.Stdout, *inJSON})
 	})
 }
 
+// matchFlag adds the flag -match.
+func matchFlag(flags *cli.Flags) *names.Pattern {
+	match := new(names.Pattern)
+	flags.TextVar(match, "match", match, "only names that match this `pattern`, in which * stands for any characters: cache+* for the kind cache")
+	return match
+}
+
 // printList prints what look returns.
-func printList(ctx context.Context, dialer *gopherdiscovery.Dialer, urls string, timeout time.Duration, print printer) error {
-	list, err := look(ctx, dialer, urls, timeout)
+func printList(ctx context.Context, dialer *gopherdiscovery.Dialer, urls string, match names.Pattern, timeout time.Duration, print printer) error {
+	list, err := look(ctx, dialer, urls, match, timeout)
 	if err != nil {
 		return err
 	}
@@ -49,9 +58,10 @@ func printList(ctx context.Context, dialer *gopherdiscovery.Dialer, urls string,
 }
 
 // look returns what all servers together list, or those that have sent a
-// complete list before the timeout. One subscriber for all of them would
-// deliver the list of the first before it has heard the others.
-func look(ctx context.Context, dialer *gopherdiscovery.Dialer, urls string, timeout time.Duration) ([]string, error) {
+// complete list before the timeout, as far as it matches. One subscriber for
+// all of them would deliver the list of the first before it has heard the
+// others.
+func look(ctx context.Context, dialer *gopherdiscovery.Dialer, urls string, match names.Pattern, timeout time.Duration) ([]string, error) {
 	timed, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	var subs []*gopherdiscovery.Subscriber
@@ -79,7 +89,7 @@ func look(ctx context.Context, dialer *gopherdiscovery.Dialer, urls string, time
 		dialer.Logger.Warn("some may be missing, not all servers have sent a complete list", "servers", len(subs), "heard", heard)
 	}
 	slices.Sort(all)
-	return slices.Compact(all), nil
+	return match.Filter(slices.Compact(all)), nil
 }
 
 // awaitComplete reports whether the server of a subscriber has said, before the

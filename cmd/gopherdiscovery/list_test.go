@@ -15,6 +15,7 @@ func TestList(t *testing.T) {
 	_, empty := startServer(t)
 	_, one := startServer(t, "a", "b")
 	_, two := startServer(t, "b", "c")
+	_, kinds := startServer(t, "cache+http://10.0.0.2:80", "cache+http://10.0.0.3:80", "web+http://10.0.0.2:80")
 	for _, test := range []struct {
 		name string
 		args []string
@@ -25,6 +26,9 @@ func TestList(t *testing.T) {
 		{"several servers", []string{"-pubsub", one + "," + two}, "a\nb\nc\n"},
 		{"empty", []string{"-pubsub", empty}, ""},
 		{"empty json", []string{"-pubsub", empty, "-json"}, "[]\n"},
+		{"of a kind", []string{"-pubsub", kinds, "-match", "cache+*"}, "cache+http://10.0.0.2:80\ncache+http://10.0.0.3:80\n"},
+		{"of several servers", []string{"-pubsub", kinds + "," + one, "-match", "*a*2*"}, "cache+http://10.0.0.2:80\n"},
+		{"none of a kind", []string{"-pubsub", kinds, "-match", "cache", "-json"}, "[]\n"},
 		{"empty and not", []string{"-pubsub", empty + "," + two}, "b\nc\n"},
 	} {
 		t.Run(test.name, func(t *testing.T) {

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"os"
+	"slices"
 	"time"
 
 	"github.com/peterbourgon/ff/v3/ffcli"
@@ -10,6 +11,7 @@ import (
 	"github.com/dahernan/gopherdiscovery"
 	"github.com/dahernan/gopherdiscovery/cmd/gopherdiscovery/internal/render"
 	"github.com/dahernan/gopherdiscovery/internal/cli"
+	"github.com/dahernan/gopherdiscovery/internal/names"
 )
 
 const aboutWatch = `Watch prints who joins and who leaves, as it happens, until SIGTERM or Ctrl-C. Several URLs, separated by commas,
@@ -47,14 +49,14 @@ func watchCommand() *ffcli.Command {
 		case w.acts():
 			return w.watch(ctx, flags, dialer, *pubsub)
 		case w.once:
-			return printList(ctx, dialer, *pubsub, w.timeout, print)
+			return printList(ctx, dialer, *pubsub, *w.match, w.timeout, print)
 		}
-		return watch(ctx, dialer, *pubsub, print)
+		return watch(ctx, dialer, *pubsub, *w.match, print)
 	})
 }
 
 // watch prints. It returns when ctx ends.
-func watch(ctx context.Context, dialer *gopherdiscovery.Dialer, urls string, print printer) error {
+func watch(ctx context.Context, dialer *gopherdiscovery.Dialer, urls string, match names.Pattern, print printer) error {
 	sub, err := dialer.NewSubscriber(ctx, urls)
 	if err != nil {
 		return err
@@ -62,6 +64,9 @@ func watch(ctx context.Context, dialer *gopherdiscovery.Dialer, urls string, pri
 	defer sub.Close()
 	var before []string
 	for list := range sub.Changes() {
+		if list = match.Filter(list); before != nil && slices.Equal(before, list) {
+			continue
+		}
 		if err := print.change(time.Now(), before, list); err != nil {
 			return err
 		}

@@ -74,6 +74,24 @@ func TestWatchWritesFiles(t *testing.T) {
 	}
 }
 
+// Others neither write files nor run commands, and do not count for -min.
+func TestWatchActsOnMatches(t *testing.T) {
+	t.Parallel()
+	server, pubsub := startServer(t, "http://10.0.0.9:80", "web+http://10.0.0.2:80")
+	spec, file := templateOf(t, "{{range .Peers}}{{.Kind}} {{.Scheme}} {{.Address}}\n{{end}}")
+	p := startCommand(t, "watch", "-pubsub", pubsub, "-match", "cache+*", "-min", "1", "-template", spec, "--", "cat")
+	p.Stderr.Await("fewer peers than -min")
+	clitest.Join(t, clitest.Quiet, server, "cache+http://10.0.0.2:80")
+	p.Stderr.Await(`"total":1,"list":\["cache\+http://10.0.0.2:80"\]`)
+	wantFile(t, file, "cache http 10.0.0.2:80\n")
+	web := clitest.Join(t, clitest.Quiet, server, "web+http://10.0.0.3:80")
+	clitest.AwaitList(t, clitest.Quiet, pubsub, "cache+http://10.0.0.2:80", "http://10.0.0.9:80", "web+http://10.0.0.2:80", "web+http://10.0.0.3:80")
+	_ = web.Close()
+	clitest.Join(t, clitest.Quiet, server, "cache+10.0.0.3:80")
+	p.Stderr.Await(`\A[^{]*\{"time":"[^"]*","joined":\["cache\+10.0.0.3:80"\],"left":\[\],"total":2`)
+	wantFile(t, file, "cache http 10.0.0.2:80\ncache  10.0.0.3:80\n")
+}
+
 // Neither the file nor the command is touched when only a name changes that
 // does not matter. At each start the file may be news.
 func TestWatchLeavesFilesAlone(t *testing.T) {

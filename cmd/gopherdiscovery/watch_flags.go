@@ -13,10 +13,12 @@ import (
 	"github.com/dahernan/gopherdiscovery/cmd/gopherdiscovery/internal/render"
 	subprocess "github.com/dahernan/gopherdiscovery/cmd/gopherdiscovery/internal/run"
 	"github.com/dahernan/gopherdiscovery/internal/cli"
+	"github.com/dahernan/gopherdiscovery/internal/names"
 )
 
 // watcher is what watch does besides printing, as its flags say.
 type watcher struct {
+	match       *names.Pattern
 	specs       []string
 	check, exec string
 	execTimeout time.Duration
@@ -37,7 +39,7 @@ var (
 )
 
 func newWatcher(flags *cli.Flags) *watcher {
-	w := new(watcher)
+	w := &watcher{match: matchFlag(flags)}
 	flags.Func("template", "write the file DST from the template SRC at each change; `SRC:DST`, may be given more than once; SIGHUP reads SRC again", func(spec string) error {
 		w.specs = append(w.specs, spec)
 		return nil
@@ -110,7 +112,7 @@ func (w *watcher) watch(ctx context.Context, flags *cli.Flags, dialer *gopherdis
 		return err
 	}
 	if w.once {
-		list, err := look(ctx, dialer, urls, w.timeout)
+		list, err := look(ctx, dialer, urls, *w.match, w.timeout)
 		if err != nil {
 			return err
 		}
@@ -140,6 +142,14 @@ func (w *watcher) watch(ctx context.Context, flags *cli.Flags, dialer *gopherdis
 		return err
 	}
 	defer sub.Close()
-	follow.Follower{Act: a.actAndLog, Again: again, Quiet: w.quiet, Timeout: w.timeout}.Run(sub)
+	follow.Follower{Act: a.actAndLog, Again: again, Quiet: w.quiet, Timeout: w.timeout}.Run(chosen{sub, *w.match})
 	return nil
 }
+
+// chosen is a subscription to the names that match.
+type chosen struct {
+	*gopherdiscovery.Subscriber
+	match names.Pattern
+}
+
+func (c chosen) List() []string { return c.match.Filter(c.Subscriber.List()) }

@@ -23,6 +23,20 @@ func TestWatchPrintsChanges(t *testing.T) {
 	p.Stdout.Await(`\A` + clock + `- http://c\n` + clock + `total 2\n`)
 }
 
+// A change of others is none.
+func TestWatchPrintsMatches(t *testing.T) {
+	t.Parallel()
+	server, pubsub := startServer(t, "cache+a", "web+a")
+	p := startCommand(t, "watch", "-pubsub", pubsub, "-match", "cache+*")
+	p.Stdout.Await(`\A\S+  \+ cache\+a\n\S+  total 1\n`)
+	web := clitest.Join(t, clitest.Quiet, server, "web+b")
+	clitest.AwaitList(t, clitest.Quiet, pubsub, "cache+a", "web+a", "web+b")
+	_ = web.Close()
+	clitest.AwaitList(t, clitest.Quiet, pubsub, "cache+a", "web+a")
+	clitest.Join(t, clitest.Quiet, server, "cache+b")
+	p.Stdout.Await(`\A\S+  \+ cache\+b\n\S+  total 2\n`)
+}
+
 func TestWatchPrintsThatNobodyIsThere(t *testing.T) {
 	t.Parallel()
 	_, pubsub := startServer(t)
@@ -77,6 +91,8 @@ func TestWatchAndListBadArguments(t *testing.T) {
 		{"watch -pubsub tcp://127.0.0.1:0", `"0"`},
 		{"watch -pubsub tcp://127.0.0.1:1,", `""`},
 		{"watch -log-format xml", "xml"},
+		{"watch -match a|b", "-match"},
+		{"list -match a|b", `"a|b"`},
 		{"watch -tls-cert missing.pem", "-tls-cert missing.pem"},
 		{"watch -tls-ca missing.pem", "missing.pem"},
 		{"list -timeout 0s", "-timeout 0s"},

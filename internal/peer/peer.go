@@ -16,6 +16,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/dahernan/gopherdiscovery/internal/names"
 )
 
 // ErrUnusable is matched by the errors of [Parse].
@@ -23,8 +25,13 @@ var ErrUnusable = errors.New("not a usable host and port")
 
 // Peer is the host and port of a name.
 type Peer struct {
-	// Scheme is the scheme of a URL, in lower case: letters, digits, "+", "-"
-	// and ".". It is empty if the name is just a host and a port.
+	// Kind is what the name begins with before a plus sign, as cache of
+	// cache+http://10.0.0.2:8080, in lower case: letters, digits, "-" and ".".
+	// It is empty if there is none.
+	Kind string
+
+	// Scheme is the scheme of a URL behind the kind, in lower case: letters,
+	// digits, "+", "-" and ".". It is empty if that is just a host and a port.
 	Scheme string
 
 	// Host is an IP address without brackets or zone, or a DNS name in lower
@@ -41,17 +48,18 @@ type Peer struct {
 	IP bool
 }
 
-// Parse reads a name such as http://10.0.0.2:8080 or 10.0.0.2:8080. The port
-// must be there. What else a URL may have, such as a path, is ignored. The
-// error matches [ErrUnusable].
+// Parse reads a name such as http://10.0.0.2:8080 or 10.0.0.2:8080, or one of
+// these with a kind in front. The port must be there. What else a URL may have,
+// such as a path, is ignored. The error matches [ErrUnusable].
 //
 // An IPv6 address with a zone is refused, since it means something on one
 // machine only, and so is an address that is not one of a machine: the
 // unspecified address and those of multicast.
 func Parse(name string) (Peer, error) {
-	scheme, hostPort := "", name
-	if strings.Contains(name, "://") {
-		u, err := url.Parse(name)
+	kind, rest := names.Split(name)
+	scheme, hostPort := "", rest
+	if strings.Contains(rest, "://") {
+		u, err := url.Parse(rest)
 		if err != nil {
 			return Peer{}, fmt.Errorf("%q: %w: not a URL", name, ErrUnusable)
 		}
@@ -69,7 +77,7 @@ func Parse(name string) (Peer, error) {
 	if !ok {
 		return Peer{}, fmt.Errorf("%q: %w: the host is neither a DNS name nor the address of a machine", name, ErrUnusable)
 	}
-	return Peer{scheme, host, int(number), net.JoinHostPort(host, strconv.Itoa(int(number))), isIP}, nil
+	return Peer{strings.ToLower(kind), scheme, host, int(number), net.JoinHostPort(host, strconv.Itoa(int(number))), isIP}, nil
 }
 
 // A label of a host name, RFC 1123 section 2.1, or with underscores, as the
@@ -97,11 +105,11 @@ func parseHost(host string) (canonical string, isIP, ok bool) {
 
 // ParseAll returns the peers of a list of names, sorted by their addresses, DNS
 // names first. Names that have the same address are one peer, with the
-// scheme of the last one in the list. The errors are those of the names that
-// are left out.
-func ParseAll(names []string) (peers []Peer, unusable []error) {
+// kind and the scheme of the last one in the list. The errors are those of the
+// names that are left out.
+func ParseAll(list []string) (peers []Peer, unusable []error) {
 	at := make(map[string]Peer)
-	for _, name := range names {
+	for _, name := range list {
 		p, err := Parse(name)
 		if err != nil {
 			unusable = append(unusable, err)

@@ -24,7 +24,10 @@ func TestParse(t *testing.T) {
 		"tcp://[2001:DB8:0:0::1]:0080":    {Scheme: "tcp", Host: "2001:db8::1", Port: 80, Address: "[2001:db8::1]:80", IP: true},
 		"[::1]:80":                        {Host: "::1", Port: 80, Address: "[::1]:80", IP: true},
 		"http://[::ffff:10.0.0.2]:80":     {Scheme: "http", Host: "10.0.0.2", Port: 80, Address: "10.0.0.2:80", IP: true},
-		"tls+tcp://127.0.0.1:1":           {Scheme: "tls+tcp", Host: "127.0.0.1", Port: 1, Address: "127.0.0.1:1", IP: true},
+		"cache+http://10.0.0.2:8080":      {Kind: "cache", Scheme: "http", Host: "10.0.0.2", Port: 8080, Address: "10.0.0.2:8080", IP: true},
+		"Web-1.a+h:1":                     {Kind: "web-1.a", Host: "h", Port: 1, Address: "h:1"},
+		"db+tls+tcp://h:1":                {Kind: "db", Scheme: "tls+tcp", Host: "h", Port: 1, Address: "h:1"},
+		"tls+tcp://127.0.0.1:1":           {Kind: "tls", Scheme: "tcp", Host: "127.0.0.1", Port: 1, Address: "127.0.0.1:1", IP: true},
 		strings.Repeat("a", 63) + ":1":    {Host: strings.Repeat("a", 63), Port: 1, Address: strings.Repeat("a", 63) + ":1"},
 		long + ":1":                       {Host: long, Port: 1, Address: long + ":1"},
 		"http://xn--bcher-kva.example:80": {Scheme: "http", Host: "xn--bcher-kva.example", Port: 80, Address: "xn--bcher-kva.example:80"},
@@ -78,6 +81,12 @@ var hostile = []string{
 	"::1:80",
 	"ht\ntp://x:80",
 	"1http://x:80",
+	"x;+http://x:80",
+	"x y+http://x:80",
+	"x\n+x:80",
+	"${x}+x:80",
+	"1x+x:80",
+	"+x:80",
 }
 
 func TestParseRefuses(t *testing.T) {
@@ -133,11 +142,11 @@ func FuzzParse(f *testing.F) {
 			return
 		}
 		address := strings.NewReplacer("[", "", "]", "").Replace(p.Address)
-		if p.Host == "" || p.Port < 1 || p.Port > 65535 || !safe.MatchString(p.Host) || !safe.MatchString(p.Scheme) || !safe.MatchString(address) {
+		if p.Host == "" || p.Port < 1 || p.Port > 65535 || !safe.MatchString(p.Host) || !safe.MatchString(p.Kind) || !safe.MatchString(p.Scheme) || !safe.MatchString(address) {
 			t.Errorf("%q: %+v is not safe", name, p)
 		}
 		again, err := peer.Parse(p.Address)
-		if again.Scheme = p.Scheme; err != nil || again != p {
+		if again.Kind, again.Scheme = p.Kind, p.Scheme; err != nil || again != p {
 			t.Errorf("%q: %+v and its address %+v, error %v, want the same", name, p, again, err)
 		}
 	})
