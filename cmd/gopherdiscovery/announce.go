@@ -3,8 +3,8 @@ package main
 import (
 	"context"
 	"errors"
+	"io/fs"
 	"log/slog"
-	"net/url"
 	"os"
 	"slices"
 	"time"
@@ -16,9 +16,11 @@ import (
 	"github.com/dahernan/gopherdiscovery/internal/cli"
 )
 
-const aboutAnnounce = `Announce runs a command, and keeps -name on the list while the command runs and is healthy. With
--check it is healthy while a GET of that URL is answered with a status from 200 to 399, within -interval. Without -check
-it is as soon as it is started. The line "announced" is logged when a server has been told the name. A server that
+const aboutAnnounce = `Announce runs a command, and keeps -name on the list while the command runs, is healthy and is not
+drained. It is healthy while -check succeeds within -interval: a GET of http://host:port/path is answered with a status
+from 200 to 399, tcp://host:port accepts a connection, or exec:line, a line for the shell, ends with exit code 0. Without
+-check it is healthy as soon as it is started. It is drained while the file of -drain exists, and from one -drain-signal
+to the next: off the list, and running. The line "announced" is logged when a server has been told the name. A server that
 refuses the name says so in its own log only.
 
 On SIGTERM, SIGINT, SIGQUIT and -end-signal the name leaves the list. After -grace, in which others stop to send requests,
@@ -31,15 +33,13 @@ func announceCommand() *ffcli.Command {
 	server := flags.Server()
 	name := flags.Service()
 	var check announce.Check
-	flags.StringVar(&check.URL, "check", "", "`URL` that tells whether the command is healthy")
+	flags.StringVar(&check.Target, "check", "", "`URL` that tells whether the command is healthy: http://host:port/path, tcp://host:port or exec:line")
 	flags.DurationVar(&check.Interval, "interval", time.Second, "`time` between checks, and the longest that one may take")
 	flags.IntVar(&check.Rise, "rise", 1, "`number` of checks in a row that succeed before the name joins the list")
 	flags.IntVar(&check.Fall, "fall", 3, "`number` of checks in a row that fail before the name leaves the list")
-	var end os.Signal
-	flags.Func("end-signal", "`signal` that also tells the command to end, such as USR1 for HAProxy and WINCH for httpd", func(text string) (err error) {
-		end, err = announce.ParseSignal(text)
-		return err
-	})
+	drainFile := flags.String("drain", "", "`file` that takes the name off the list while it exists; the command goes on")
+	drainSignal := signalFlag(flags, "drain-signal", "`signal` that takes the name off the list, and back when it comes again; the command does not get it")
+	end := signalFlag(flags, "end-signal", "`signal` that also tells the command to end, such as USR1 for HAProxy and WINCH for httpd")
 	grace := flags.Duration("grace", 500*time.Millisecond, "`time` from leaving the list to passing on the signal")
 	killAfter := flags.Duration("kill-after", 10*time.Second, "`time` from passing on the signal to killing the command")
 	const usage, short = "-name URL [flags] -- COMMAND...", "announce a command while it runs"
@@ -49,9 +49,6 @@ func announceCommand() *ffcli.Command {
 			return cli.Usagef("no command is given; -h tells more")
 		case *name == "":
 			return cli.Usagef("-name is missing; -h tells more")
-		case check.URL != "" && !isHTTP(check.URL):
-			// The URL may have a password.
-			return cli.Usagef("-check is not of the form http://host:port/path")
 		case check.Interval <= 0:
 			return cli.Usagef("-interval %v is not above 0", check.Interval)
 		case check.Rise < 1:
@@ -62,6 +59,16 @@ func announceCommand() *ffcli.Command {
 			return cli.Usagef("-grace %v is below 0", *grace)
 		case *killAfter < 0:
 			return cli.Usagef("-kill-after %v is below 0", *killAfter)
+		}
+		if check.Target != "" {
+			if err := check.Validate(); err != nil {
+				return cli.Usagef("-check: %v", err)
+			}
+		}
+		if *drainFile != "" {
+			if _, err := os.Stat(*drainFile); err != nil && !errors.Is(err, fs.ErrNotExist) {
+				return cli.Usagef("-drain: %v", err)
+			}
 		}
 		dialer, err := flags.Dialer()
 		if err != nil {
@@ -79,16 +86,31 @@ func announceCommand() *ffcli.Command {
 				}
 				return member{client}, nil
 			},
-			EndSignal: end,
-			Grace:     *grace,
-			KillAfter: *killAfter,
-			Logger:    dialer.Logger.With("name", *name),
+			DrainFile:   *drainFile,
+			DrainSignal: *drainSignal,
+			EndSignal:   *end,
+			Grace:       *grace,
+			KillAfter:   *killAfter,
+			Logger:      dialer.Logger.With("name", *name),
 		}
-		if check.URL != "" {
+		if p.DrainSignal != nil && p.IsEnd(p.DrainSignal) {
+			return cli.Usagef("-drain-signal %v tells the command to end", p.DrainSignal)
+		}
+		if check.Target != "" {
 			p.Check = &check
 		}
 		return runAnnounced(ctx, p)
 	})
+}
+
+// signalFlag adds a flag that is a signal, and nil unless it is given.
+func signalFlag(flags *cli.Flags, name, usage string) *os.Signal {
+	s := new(os.Signal)
+	flags.Func(name, usage, func(text string) (err error) {
+		*s, err = announce.ParseSignal(text)
+		return err
+	})
+	return s
 }
 
 type member struct {
@@ -100,11 +122,6 @@ func (m member) IsAnnounced() bool {
 }
 
 func (m member) Leave() { _ = m.Close() }
-
-func isHTTP(s string) bool {
-	u, err := url.Parse(s)
-	return err == nil && (u.Scheme == "http" || u.Scheme == "https") && u.Hostname() != ""
-}
 
 // tryClient returns the error of a client with these arguments, before the
 // command is started. The client ends at once.

@@ -5,6 +5,8 @@ package main
 import (
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -96,6 +98,27 @@ func TestAnnounceWhileHealthy(t *testing.T) {
 	}
 }
 
+// A drain takes nothing from the command but its place on the list.
+func TestAnnounceDrain(t *testing.T) {
+	t.Parallel()
+	server, pubsub := startServer(t)
+	file := filepath.Join(t.TempDir(), "drain")
+	p := startAnnounce(t, server, "exec sleep 1000", "-check", "exec:true", "-drain", file, "-drain-signal", "USR1", "-grace", "0s")
+	clitest.AwaitList(t, clitest.Quiet, pubsub, announced)
+	p.Signal(syscall.SIGUSR1)
+	clitest.AwaitList(t, clitest.Quiet, pubsub)
+	p.Signal(syscall.SIGUSR1)
+	clitest.AwaitList(t, clitest.Quiet, pubsub, announced)
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	clitest.AwaitList(t, clitest.Quiet, pubsub)
+	p.Signal(syscall.SIGTERM)
+	if _, stderr, code := p.Wait(); code != 128+15 || strings.Count(stderr, "drained") != 2 {
+		t.Errorf("exit code %d, stderr %q, want 143 and two lines about a drain", code, stderr)
+	}
+}
+
 // The command is not left alone because nobody reads the log, and it gets a
 // SIGPIPE of its own.
 func TestAnnounceReaderIsGone(t *testing.T) {
@@ -121,6 +144,12 @@ func TestAnnounceBadArguments(t *testing.T) {
 		{"-name a -check nonsense -- echo", "-check"},
 		{"-name a -end-signal nonsense -- echo", `"nonsense"`},
 		{"-name a -check http:///health -- echo", "-check"},
+		{"-name a -check tcp://127.0.0.1 -- echo", "-check"},
+		{"-name a -check exec: -- echo", "-check"},
+		{"-name a -drain /dev/null/a -- echo", "-drain"},
+		{"-name a -drain-signal nonsense -- echo", `"nonsense"`},
+		{"-name a -drain-signal TERM -- echo", "-drain-signal"},
+		{"-name a -drain-signal USR1 -end-signal USR1 -- echo", "-drain-signal"},
 		{"-name a -interval 0s -- echo", "-interval 0s"},
 		{"-name a -rise 0 -- echo", "-rise 0"},
 		{"-name a -fall 0 -- echo", "-fall 0"},

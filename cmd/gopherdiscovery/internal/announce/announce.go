@@ -4,6 +4,7 @@ package announce
 
 import (
 	"errors"
+	"io/fs"
 	"log/slog"
 	"os"
 	"os/exec"
@@ -24,6 +25,9 @@ const (
 const (
 	// askInterval is how often a member is asked whether it is announced yet.
 	askInterval = 20 * time.Millisecond
+
+	// drainInterval is how often it is looked whether the file of a drain exists.
+	drainInterval = 100 * time.Millisecond
 
 	// lookInterval is how often the end looks whether a process is left.
 	lookInterval = 10 * time.Millisecond
@@ -49,6 +53,14 @@ type Program struct {
 
 	// Check says whether the command is healthy. If nil, it is while it runs.
 	Check *Check
+
+	// DrainFile takes the command off the list while it exists, if it is not
+	// empty.
+	DrainFile string
+
+	// DrainSignal takes the command off the list, and back when it comes again.
+	// It is not passed on. It is nil if no signal does.
+	DrainSignal os.Signal
 
 	// EndSignal is to end the command, as SIGTERM, SIGINT and SIGQUIT are. It
 	// is nil if no other signal is.
@@ -128,11 +140,16 @@ type announced struct {
 	member  Member       // nil while the command is not to be on the list
 	told    bool         // it was logged that member is announced
 	ask     *time.Ticker // for telling that; stopped when it was told
+
+	healthy    bool
+	fileExists bool   // that of the drain
+	signaled   bool   // to be drained
+	why        string // the command is not to be on the list; empty if it is
 }
 
-// isEnd reports whether a signal is to end the command. SIGQUIT is how some,
+// IsEnd reports whether a signal is to end the command. SIGQUIT is how some,
 // such as nginx, are told to finish what they have.
-func (p *Program) isEnd(s os.Signal) bool {
+func (p *Program) IsEnd(s os.Signal) bool {
 	return s == os.Interrupt || s == syscall.SIGTERM || s == syscall.SIGQUIT || s == p.EndSignal
 }
 
@@ -140,27 +157,72 @@ func (p *Program) isEnd(s os.Signal) bool {
 func (a *announced) follow(signals <-chan os.Signal) error {
 	health := a.Check.start(a.Logger)
 	defer health.stop()
+	look := time.NewTicker(drainInterval)
+	defer look.Stop()
 	for {
+		a.fileExists = exists(a.DrainFile, a.fileExists)
+		if err := a.update(); err != nil {
+			return err
+		}
 		select {
 		case <-a.process.Done():
 			return nil
-		case healthy := <-health.changes:
-			if !healthy {
-				a.leave("it is not healthy")
-			} else if err := a.join(); err != nil {
-				return err
-			}
+		case a.healthy = <-health.changes:
+		case <-look.C:
 		case <-a.ask.C:
 			a.tell()
 		case s := <-signals:
-			if a.isEnd(s) {
+			switch {
+			case a.IsEnd(s):
 				health.stop()
 				a.end(s, signals)
 				return nil
+			case s == a.DrainSignal:
+				a.signaled = !a.signaled
+			default:
+				a.process.Signal(s)
 			}
-			a.process.Signal(s)
 		}
 	}
+}
+
+// exists reports whether there is a file. It returns before if that cannot be
+// told.
+func exists(file string, before bool) bool {
+	if file == "" {
+		return false
+	}
+	_, err := os.Stat(file)
+	if err == nil || errors.Is(err, fs.ErrNotExist) {
+		return err == nil
+	}
+	return before
+}
+
+const unhealthy = "it is not healthy" // the check has said so in the log
+
+// update puts the command on the list or takes it off.
+func (a *announced) update() error {
+	before := a.why
+	switch {
+	case a.fileExists:
+		a.why = "drained: " + a.DrainFile + " exists"
+	case a.signaled:
+		a.why = "drained: signal"
+	case !a.healthy:
+		a.why = unhealthy
+	default:
+		a.why = ""
+	}
+	switch {
+	case a.why == "" && a.member == nil:
+		return a.join()
+	case a.why != "" && a.member != nil:
+		a.leave(a.why)
+	case a.why != before && a.why != "" && a.why != unhealthy:
+		a.Logger.Info("not announced", "reason", a.why)
+	}
+	return nil
 }
 
 func (a *announced) join() (err error) {
@@ -229,7 +291,7 @@ func (a *announced) wait(s os.Signal, signals <-chan os.Signal) os.Signal {
 		case <-a.process.Done():
 			return s
 		case further := <-signals:
-			if a.isEnd(further) {
+			if a.IsEnd(further) {
 				return further
 			}
 			a.process.Signal(further)

@@ -283,10 +283,113 @@ func TestJoinFails(t *testing.T) {
 // Nobody sends requests to a command that is not on the list.
 func TestNoGraceWhenNotHealthy(t *testing.T) {
 	t.Parallel()
-	check := &announce.Check{URL: "http://127.0.0.1:1", Interval: 10 * time.Millisecond, Rise: 1, Fall: 1}
+	check := &announce.Check{Target: "http://127.0.0.1:1", Interval: 10 * time.Millisecond, Rise: 1, Fall: 1}
 	s := tell(t, announce.Program{Check: check, Grace: time.Hour, KillAfter: time.Hour}, loop)
 	s.want("ready")
 	s.signals <- syscall.SIGTERM
+	s.want("TERM")
+	s.wantCode(3)
+}
+
+func TestCheckOfACommand(t *testing.T) {
+	t.Parallel()
+	file := filepath.Join(t.TempDir(), "file")
+	check := &announce.Check{Target: "exec:test ! -e " + file, Interval: 500 * time.Millisecond, Rise: 1, Fall: 2}
+	s := tell(t, announce.Program{Check: check, KillAfter: time.Hour}, loop)
+	wantBoth(s, "join", "ready")
+	put(t, file)
+	s.want("leave")
+	remove(t, file)
+	s.want("join")
+	s.signals <- syscall.SIGTERM
+	s.want("leave", "TERM")
+	s.wantCode(3)
+}
+
+// A command that hangs fails when its time is over, and is killed with all that
+// it has started. It does not hold up the end.
+func TestCheckOfACommandThatHangs(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	file, pids := filepath.Join(dir, "file"), filepath.Join(dir, "pids")
+	check := &announce.Check{
+		Target:   "exec:if test -e " + file + "; then echo $$ >>" + pids + "; trap '' TERM; sleep 1000 & wait; fi",
+		Interval: 500 * time.Millisecond, Rise: 1, Fall: 2,
+	}
+	s := tell(t, announce.Program{Check: check, KillAfter: time.Hour}, loop)
+	wantBoth(s, "join", "ready")
+	put(t, file)
+	s.want("leave")
+	s.signals <- syscall.SIGTERM
+	s.want("TERM")
+	s.wantCode(3)
+	text, err := os.ReadFile(pids)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, word := range strings.Fields(string(text)) {
+		pid, err := strconv.Atoi(word)
+		if err != nil {
+			t.Fatal(err)
+		}
+		awaitGone(t, pid)
+	}
+
+	check.Interval = time.Hour
+	s = tell(t, announce.Program{Check: check, KillAfter: time.Hour}, loop)
+	s.want("ready")
+	s.signals <- syscall.SIGTERM
+	s.want("TERM")
+	s.wantCode(3)
+}
+
+func put(t *testing.T, file string) {
+	t.Helper()
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func remove(t *testing.T, file string) {
+	t.Helper()
+	if err := os.Remove(file); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// A drained command runs, and gets its signals.
+func TestDrain(t *testing.T) {
+	t.Parallel()
+	file := filepath.Join(t.TempDir(), "drain")
+	put(t, file)
+	lines := make(lineWriter, 100)
+	s := tell(t, announce.Program{
+		DrainFile: file, DrainSignal: syscall.SIGUSR1, Grace: time.Hour, KillAfter: time.Hour,
+		Logger: slog.New(slog.NewTextHandler(lines, nil)),
+	}, loop)
+	s.want("ready")
+	if line := <-lines; !strings.Contains(line, "not announced") || !strings.Contains(line, file+" exists") {
+		t.Errorf("logged %q, want that the file exists", line)
+	}
+	remove(t, file)
+	s.want("join")
+	s.signals <- syscall.SIGUSR1 // and the command says nothing of it
+	s.want("leave")
+	s.signals <- syscall.SIGHUP
+	s.want("HUP")
+	put(t, file)
+	s.signals <- syscall.SIGHUP
+	s.want("HUP")
+	for line := ""; !strings.Contains(line, file+" exists"); line = <-lines {
+	}
+	s.signals <- syscall.SIGUSR1 // the file is still there
+	s.signals <- syscall.SIGHUP
+	s.want("HUP")
+	remove(t, file)
+	s.want("join")
+	put(t, file)
+	s.want("leave")
+	s.signals <- syscall.SIGTERM // nobody sends it requests: no grace
 	s.want("TERM")
 	s.wantCode(3)
 }

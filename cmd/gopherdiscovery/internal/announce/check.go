@@ -3,17 +3,28 @@ package announce
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
+	"net"
 	"net/http"
+	"net/url"
+	"os/exec"
+	"strings"
 	"time"
+
+	"github.com/dahernan/gopherdiscovery/cmd/gopherdiscovery/internal/run"
 )
 
-// Check is a health check over HTTP. A GET of URL must be answered with a
-// status from 200 to 399, within the Interval.
+// Check is a health check. What it does must succeed within the Interval.
 type Check struct {
-	URL      string
+	// Target is what is checked: http://host:port/path or https://, of which a
+	// GET must be answered with a status from 200 to 399, tcp://host:port, which
+	// must accept a connection, or exec:command, a line for the shell that must
+	// end with exit code 0.
+	Target string
+
 	Interval time.Duration
 	Rise     int // successes in a row that make the command healthy
 	Fall     int // failures in a row after which it is not
@@ -27,6 +38,26 @@ type Check struct {
 var usual = &http.Transport{
 	DisableKeepAlives: true,
 	TLSClientConfig:   &tls.Config{InsecureSkipVerify: true},
+}
+
+// Validate returns what is wrong with the target, which may have a password.
+func (c *Check) Validate() error {
+	if line, isExec := strings.CutPrefix(c.Target, "exec:"); isExec {
+		if strings.TrimSpace(line) == "" {
+			return errors.New("exec: is without a command")
+		}
+		_, err := exec.LookPath(run.Shell("")[0])
+		return err
+	}
+	u, err := url.Parse(c.Target)
+	switch {
+	case err != nil || u.Hostname() == "":
+	case u.Scheme == "http" || u.Scheme == "https":
+		return nil
+	case u.Scheme == "tcp" && u.Port() != "" && c.Target == "tcp://"+u.Host:
+		return nil
+	}
+	return errors.New("want http://host:port/path, tcp://host:port or exec:command")
 }
 
 // health is a check that goes on.
@@ -64,7 +95,7 @@ func (c *Check) run(ctx context.Context, changes chan<- bool, logger *slog.Logge
 	defer ticker.Stop()
 	healthy, failing := false, false
 	for streak := 0; ; {
-		err := c.get(ctx)
+		err := c.once(ctx)
 		if ctx.Err() != nil {
 			return
 		}
@@ -93,10 +124,62 @@ func (c *Check) run(ctx context.Context, changes chan<- bool, logger *slog.Logge
 	}
 }
 
-func (c *Check) get(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, c.Interval)
+// once returns why a check has failed.
+func (c *Check) once(ctx context.Context) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, c.Interval, fmt.Errorf("it took longer than %v", c.Interval))
 	defer cancel()
-	r, err := http.NewRequestWithContext(ctx, http.MethodGet, c.URL, nil)
+	if line, isExec := strings.CutPrefix(c.Target, "exec:"); isExec {
+		return execute(ctx, line)
+	}
+	if address, isTCP := strings.CutPrefix(c.Target, "tcp://"); isTCP {
+		return connect(ctx, address)
+	}
+	return c.get(ctx)
+}
+
+// connect makes a connection.
+func connect(ctx context.Context, address string) error {
+	conn, err := new(net.Dialer).DialContext(ctx, "tcp", address)
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	if isToItself(conn) {
+		return fmt.Errorf("dial tcp %s: nobody listens", address)
+	}
+	return nil
+}
+
+// isToItself reports whether a connection has no other side. Linux makes such
+// where nobody listens, if the port happens to be the one that it has chosen
+// for the dialer.
+func isToItself(conn net.Conn) bool {
+	return conn.LocalAddr().String() == conn.RemoteAddr().String()
+}
+
+// execute runs a line of the shell. When ctx ends it kills the process group of
+// that. Its output goes nowhere.
+func execute(ctx context.Context, line string) error {
+	args := run.Shell(line)
+	p, err := run.Start(exec.Command(args[0], args[1:]...))
+	if err != nil {
+		return err
+	}
+	select {
+	case <-p.Done():
+		err = p.Wait()
+	case <-ctx.Done():
+		p.Stop(0)
+		err = context.Cause(ctx)
+	}
+	if err != nil {
+		return fmt.Errorf("exec: %w", err) // the line may have a password
+	}
+	return nil
+}
+
+func (c *Check) get(ctx context.Context) error {
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, c.Target, nil)
 	if err != nil {
 		return err
 	}

@@ -3,7 +3,9 @@ package announce
 import (
 	"context"
 	"log/slog"
+	"net"
 	"net/http"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -55,7 +57,7 @@ func TestCheck(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
 				begin := time.Now()
-				c := &Check{URL: "http://127.0.0.1/health", Interval: s, Rise: test.rise, Fall: test.fall}
+				c := &Check{Target: "http://127.0.0.1/health", Interval: s, Rise: test.rise, Fall: test.fall}
 				c.transport = &test.answers
 				h := c.start(slog.New(slog.DiscardHandler))
 				defer h.stop()
@@ -80,13 +82,71 @@ func TestCheck(t *testing.T) {
 	}
 }
 
+func TestCheckOfTCP(t *testing.T) {
+	t.Parallel()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close()
+	open := &Check{Target: "tcp://" + listener.Addr().String(), Interval: time.Minute}
+	if err := open.once(t.Context()); err != nil {
+		t.Errorf("error %v, want none", err)
+	}
+	closed := &Check{Target: "tcp://127.0.0.1:1", Interval: time.Minute}
+	if err := closed.once(t.Context()); err == nil || !strings.Contains(err.Error(), "127.0.0.1:1") {
+		t.Errorf("error %v, want one with the address", err)
+	}
+}
+
+func TestConnectionToItself(t *testing.T) {
+	t.Parallel()
+	if runtime.GOOS != "linux" {
+		t.Skip("this system makes none")
+	}
+	// Only this dialer can have the port, so nobody listens there.
+	dialer := &net.Dialer{LocalAddr: &net.TCPAddr{IP: net.IPv4(127, 0, 0, 77), Port: 20777}}
+	conn, err := dialer.DialContext(t.Context(), "tcp", dialer.LocalAddr.String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	if !isToItself(conn) {
+		t.Error("it was taken for one to others")
+	}
+}
+
+func TestValidate(t *testing.T) {
+	t.Parallel()
+	for target, ok := range map[string]bool{
+		"http://127.0.0.1:8080/health": true,
+		"https://user:secret@a.b/":     true,
+		"tcp://127.0.0.1:5432":         true,
+		"tcp://[::1]:5432":             true,
+		"exec:true":                    true,
+		"http:///health":               false,
+		"tcp://127.0.0.1":              false,
+		"tcp://127.0.0.1:5432/path":    false,
+		"tcp://:5432":                  false,
+		"127.0.0.1:5432":               false,
+		"exec: ":                       false,
+		"true":                         false,
+		"ftp://user:secret@a.b/":       false,
+	} {
+		err := (&Check{Target: target}).Validate()
+		if (err == nil) != ok || err != nil && strings.Contains(err.Error(), "secret") {
+			t.Errorf("%s: error %v, want that it is good: %t", target, err, ok)
+		}
+	}
+}
+
 // The log has a line when a row of failures begins, not one for each, and no
 // password.
 func TestCheckLog(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		var log strings.Builder
-		c := &Check{URL: "http://user:secret@127.0.0.1/health", Interval: time.Second, Rise: 1, Fall: 1}
+		c := &Check{Target: "http://user:secret@127.0.0.1/health", Interval: time.Second, Rise: 1, Fall: 1}
 		c.transport = &answers{503, 503, 200, 404, 404, 0, 200, 0, 200}
 		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 		defer cancel()
