@@ -13,7 +13,6 @@ import (
 	"time"
 
 	"github.com/dahernan/gopherdiscovery"
-	"github.com/dahernan/gopherdiscovery/examples/internal/peer"
 )
 
 const (
@@ -24,7 +23,7 @@ const (
 
 // demo is the running caches, and what they have loaded so far.
 type demo struct {
-	caches peer.All
+	caches processes
 	names  map[string]string // a, b, c, … by URL
 	loaded map[entry]bool    // entries seen in answers
 	server *gopherdiscovery.DiscoveryServer
@@ -47,7 +46,7 @@ func demonstrate(ctx context.Context) (err error) {
 		return err
 	}
 	defer d.server.Close()
-	err = errors.Join(d.play(ctx), d.caches.Leave())
+	err = errors.Join(d.play(ctx), d.caches.leave())
 	switch {
 	case err == nil:
 		fmt.Println("\nThe caches have been ended: no process is left.")
@@ -74,7 +73,7 @@ func (d *demo) play(ctx context.Context) error {
 		return err
 	}
 
-	b := d.caches.Take(d.caches[1])
+	b := d.caches.take(d.caches[1])
 	fmt.Printf("\nb is killed with SIGKILL, while a and c are asked for new keys.\n")
 	requests, known, err := d.killUnderLoad(ctx, b)
 	if err != nil {
@@ -83,7 +82,7 @@ func (d *demo) play(ctx context.Context) error {
 	fmt.Printf("  The others know it after %s. %d requests were answered meanwhile, 0 failed.\n", ms(known), requests)
 	lost := 0
 	for _, e := range first {
-		if e.LoadedBy == b.URL {
+		if e.LoadedBy == b.url {
 			lost++
 		}
 	}
@@ -106,15 +105,15 @@ func (d *demo) play(ctx context.Context) error {
 }
 
 // start starts one more cache.
-func (d *demo) start(ctx context.Context) (*peer.Process, error) {
+func (d *demo) start(ctx context.Context) (*process, error) {
 	urlServer, urlPubSub := d.server.URLs()
-	p, err := d.caches.Start(ctx, "-server", urlServer, "-pubsub", urlPubSub, "-http", "127.0.0.1:0")
+	p, err := d.caches.start(ctx, "-server", urlServer, "-pubsub", urlPubSub, "-http", "127.0.0.1:0")
 	if err != nil {
 		return nil, err
 	}
 	name := string(rune('a' + len(d.names)))
-	d.names[p.URL] = name
-	fmt.Printf("  %s  %s\n", name, p.URL)
+	d.names[p.url] = name
+	fmt.Printf("  %s  %s\n", name, p.url)
 	return p, nil
 }
 
@@ -122,15 +121,15 @@ func (d *demo) start(ctx context.Context) (*peer.Process, error) {
 func (d *demo) awaitPeers() error {
 	var want []string
 	for _, p := range d.caches {
-		want = append(want, p.URL)
+		want = append(want, p.url)
 	}
 	slices.Sort(want)
 	line := "peers: " + strings.Join(want, " ")
 	for _, p := range d.caches {
 		for {
-			got, err := p.Line()
+			got, err := p.line()
 			if err != nil {
-				return fmt.Errorf("%s has not printed the peers %v: %w", p.URL, want, err)
+				return fmt.Errorf("%s has not printed the peers %v: %w", p.url, want, err)
 			}
 			if got == line {
 				break
@@ -148,7 +147,7 @@ func (d *demo) round(ctx context.Context, comment string) ([]entry, error) {
 	requests := 0
 	for n := range demoKeys {
 		for i, p := range d.caches {
-			e, err := get(ctx, p.URL, fmt.Sprintf("key-%d", n+1))
+			e, err := get(ctx, p.url, fmt.Sprintf("key-%d", n+1))
 			if err != nil {
 				return nil, err
 			}
@@ -165,8 +164,8 @@ func (d *demo) round(ctx context.Context, comment string) ([]entry, error) {
 	var parts []string
 	total := 0
 	for _, p := range d.caches {
-		parts = append(parts, fmt.Sprintf("%s loads %d", d.names[p.URL], loads[p.URL]))
-		total += loads[p.URL]
+		parts = append(parts, fmt.Sprintf("%s loads %d", d.names[p.url], loads[p.url]))
+		total += loads[p.url]
 	}
 	fmt.Printf("  %s\n", comment)
 	fmt.Printf("  %d keys asked for at %d caches, %d requests: %s, together %d.\n", demoKeys, len(d.caches), requests, strings.Join(parts, ", "), total)
@@ -176,12 +175,12 @@ func (d *demo) round(ctx context.Context, comment string) ([]entry, error) {
 // killUnderLoad kills a cache while the others are asked for keys that have not
 // been loaded yet. It returns the number of requests until all knew of it, and
 // how long that took.
-func (d *demo) killUnderLoad(ctx context.Context, victim *peer.Process) (requests int, known time.Duration, err error) {
+func (d *demo) killUnderLoad(ctx context.Context, victim *process) (requests int, known time.Duration, err error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	urls := make([]string, len(d.caches))
 	for i, p := range d.caches {
-		urls[i] = p.URL
+		urls[i] = p.url
 	}
 	enough, stop, stopped := make(chan struct{}), make(chan struct{}), make(chan error, 1)
 	go func() {
@@ -207,7 +206,7 @@ func (d *demo) killUnderLoad(ctx context.Context, victim *peer.Process) (request
 		return 0, 0, err
 	}
 	killed := time.Now()
-	if err := victim.Kill(); err != nil {
+	if err := victim.kill(); err != nil {
 		return 0, 0, err
 	}
 	if err := d.awaitPeers(); err != nil {

@@ -17,54 +17,52 @@ package main
 
 import (
 	"context"
+	"errors"
+	"flag"
 	"fmt"
+	"log/slog"
 	"strings"
 	"time"
 
-	"github.com/dahernan/gopherdiscovery/examples/internal/peer"
-	"github.com/dahernan/gopherdiscovery/internal/cli"
+	"github.com/dahernan/gopherdiscovery"
 )
 
-const about = "Groupcache is a sample: a cache whose peers find each other. With -demo it runs a demonstration."
-
-func main() { cli.Main("groupcache", run) }
+func main() { runProgram("groupcache", run) }
 
 // run is a cache among its peers until ctx ends, or the demonstration.
 func run(ctx context.Context, args []string) error {
-	flags := cli.NewFlags("groupcache", about)
+	flags := flag.NewFlagSet("groupcache", flag.ExitOnError)
 	demo := flags.Bool("demo", false, "run the demonstration, which takes no other flags")
-	urlServer, urlPubSub := flags.Server(), flags.PubSub()
-	address := flags.HTTP("127.0.0.1:20008")
-	name := peer.NameFlag(flags)
+	urlServer := flags.String("server", "tcp://127.0.0.1:40007", "`URL` on which the server surveys")
+	urlPubSub := flags.String("pubsub", "tcp://127.0.0.1:50007", "`URL` on which the server publishes")
+	address := flags.String("http", "127.0.0.1:20008", "`address` to serve HTTP on")
+	name := flags.String("name", "", "`URL` by which the others reach this one (default http:// and the address of -http)")
+	var level slog.Level
+	flags.TextVar(&level, "log-level", slog.LevelInfo, "log from this `level` on: debug, info, warn or error")
 	timeout := flags.Duration("timeout", 500*time.Millisecond, "how long to wait for the owner of a key, more than a load takes")
-	if err := flags.Parse(args); err != nil {
-		return err
-	}
+	_ = flags.Parse(args) // which exits
 	switch {
+	case flags.NArg() > 0:
+		return fmt.Errorf("unexpected argument %q", flags.Arg(0))
 	case *demo && flags.NFlag() > 1:
-		return cli.Usagef("-demo takes no other flags")
+		return errors.New("-demo takes no other flags")
 	case *demo:
 		return demonstrate(ctx)
 	case *timeout <= 0:
-		return cli.Usagef("-timeout %v is not above 0", *timeout)
+		return fmt.Errorf("-timeout %v is not above 0", *timeout)
 	}
-	ctx = peer.Context(ctx)
-	dialer, err := flags.Dialer()
-	if err != nil {
-		return err
-	}
-	flags.Daemon()
-	listener, err := cli.Listen(ctx, *address)
+	listener, err := listen(ctx, "http", *address)
 	if err != nil {
 		return err
 	}
 	defer listener.Close()
-	self, err := peer.Name(*name, *address, listener.Addr())
+	self, err := nameOf(*name, listener.Addr())
 	if err != nil {
 		return err
 	}
 
 	c := newCache(self, *timeout)
+	dialer := gopherdiscovery.Dialer{Logger: newLogger(level)}
 	client, err := dialer.ClientWithSub(ctx, *urlServer, *urlPubSub, self)
 	if err != nil {
 		return err
@@ -76,7 +74,7 @@ func run(ctx context.Context, args []string) error {
 	}
 	fmt.Println(self)
 	go follow(c, lists) // ends with ctx
-	return cli.Serve(ctx, listener, c.handler(), flags.Logger())
+	return serve(ctx, listener, c.handler(), dialer.Logger)
 }
 
 // follow passes each list to the cache and prints the peers, until lists is

@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"github.com/dahernan/gopherdiscovery"
-	"github.com/dahernan/gopherdiscovery/internal/cli"
 )
 
 // service is a backend. It works for a while on each request, and then answers
@@ -39,7 +38,7 @@ func (s *service) serve(ctx context.Context, dialer *gopherdiscovery.Dialer, url
 		stop()
 	})
 	fmt.Println(s.name)
-	return cli.Serve(serving, listener, s, s.logger)
+	return serve(serving, listener, s, s.logger)
 }
 
 func (s *service) ServeHTTP(w http.ResponseWriter, r *http.Request) {

@@ -10,9 +10,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-
-	"github.com/dahernan/gopherdiscovery/examples/internal/peer"
-	"github.com/dahernan/gopherdiscovery/internal/cli"
 )
 
 // newProxy starts a proxy over the given backends.
@@ -71,8 +68,8 @@ const (
 	refuseAsWell = "http://127.0.0.1:2"
 )
 
-// listenLinkLocal listens on an IPv6 address with a zone.
-func listenLinkLocal(t *testing.T) (address string, listener net.Listener) {
+// listenLinkLocal listens on an IPv6 address with a zone, and returns the URL.
+func listenLinkLocal(t *testing.T) (name string, listener net.Listener) {
 	t.Helper()
 	interfaces, err := net.Interfaces()
 	if err != nil {
@@ -85,9 +82,10 @@ func listenLinkLocal(t *testing.T) (address string, listener net.Listener) {
 			if !ok || n.IP.To4() != nil || !n.IP.IsLinkLocalUnicast() {
 				continue
 			}
-			address := fmt.Sprintf("[%s%%%s]:0", n.IP, i.Name)
-			if listener, err := cli.Listen(t.Context(), address); err == nil {
-				return address, listener
+			zoned := &net.TCPAddr{IP: n.IP, Zone: i.Name}
+			if listener, err := net.ListenTCP("tcp", zoned); err == nil {
+				zoned.Port = listener.Addr().(*net.TCPAddr).Port
+				return urlOf(zoned), listener
 			}
 		}
 	}
@@ -97,11 +95,7 @@ func listenLinkLocal(t *testing.T) (address string, listener net.Listener) {
 
 func TestBackendWithZone(t *testing.T) {
 	t.Parallel()
-	address, listener := listenLinkLocal(t)
-	name, err := peer.Name("", address, listener.Addr())
-	if err != nil {
-		t.Fatal(err)
-	}
+	name, listener := listenLinkLocal(t)
 	backend := httptest.NewUnstartedServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
 	_ = backend.Listener.Close()
 	backend.Listener = listener

@@ -8,8 +8,6 @@ import (
 	"time"
 
 	"github.com/dahernan/gopherdiscovery"
-	"github.com/dahernan/gopherdiscovery/examples/internal/peer"
-	"github.com/dahernan/gopherdiscovery/internal/cli"
 )
 
 const (
@@ -23,7 +21,7 @@ type demo struct {
 	balancer *balancer
 	load     *load
 	status   string // the URL of the page
-	backends peer.All
+	backends processes
 	names    []string // in the order of their start; the first is a
 }
 
@@ -48,12 +46,12 @@ func demonstrate(ctx context.Context) error {
 		return err
 	}
 	defer server.Close()
-	listener, err := cli.Listen(ctx, "127.0.0.1:0")
+	listener, err := listen(ctx, "http", "127.0.0.1:0")
 	if err != nil {
 		return err
 	}
 	defer listener.Close()
-	status, err := cli.Listen(ctx, "127.0.0.1:0")
+	status, err := listen(ctx, "http", "127.0.0.1:0")
 	if err != nil {
 		return err
 	}
@@ -73,7 +71,7 @@ func demonstrate(ctx context.Context) error {
 	proxyEnded := make(chan error, 1)
 	go func() { proxyEnded <- proxy(serving, subscriber, listener, status, d.balancer) }()
 
-	err = errors.Join(d.play(ctx), d.backends.Leave())
+	err = errors.Join(d.play(ctx), d.backends.leave())
 	stop()
 	err = errors.Join(err, <-proxyEnded)
 	switch {
@@ -110,14 +108,14 @@ func (d *demo) play(ctx context.Context) error {
 	err := d.underLoad(ctx, func() error {
 		start := time.Now()
 		defer func() { fmt.Printf("  Its process has ended after %s.\n", ms(time.Since(start))) }()
-		return d.backends.Take(d.backends[0]).Leave()
+		return d.backends.take(d.backends[0]).leave()
 	})
 	if err != nil {
 		return err
 	}
 
 	fmt.Println("\nb is killed with SIGKILL. What it had is given to another backend, but not a POST, which is not safe to repeat.")
-	err = d.underLoad(ctx, func() error { return d.backends.Take(d.backends[0]).Kill() })
+	err = d.underLoad(ctx, func() error { return d.backends.take(d.backends[0]).kill() })
 	if err != nil {
 		return err
 	}
@@ -129,21 +127,21 @@ func (d *demo) play(ctx context.Context) error {
 			return err
 		}
 		start := time.Now()
-		err = d.load.awaitAnswer(ctx, p.URL)
+		err = d.load.awaitAnswer(ctx, p.url)
 		fmt.Printf("  Its first answer came %s after its start.\n", ms(time.Since(start)))
 		return err
 	})
 }
 
 // start starts one more backend.
-func (d *demo) start(ctx context.Context) (*peer.Process, error) {
+func (d *demo) start(ctx context.Context) (*process, error) {
 	urlServer, _ := d.server.URLs()
-	p, err := d.backends.Start(ctx, "-backend", "-server", urlServer, "-http", "127.0.0.1:0", "-work", "5ms")
+	p, err := d.backends.start(ctx, "-backend", "-server", urlServer, "-http", "127.0.0.1:0", "-work", "5ms")
 	if err != nil {
 		return nil, err
 	}
-	d.names = append(d.names, p.URL)
-	fmt.Printf("  %c  %s\n", 'a'+len(d.names)-1, p.URL)
+	d.names = append(d.names, p.url)
+	fmt.Printf("  %c  %s\n", 'a'+len(d.names)-1, p.url)
 	return p, nil
 }
 

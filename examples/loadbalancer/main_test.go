@@ -35,25 +35,18 @@ func TestBadArguments(t *testing.T) {
 		args string
 		want string // in the line on stderr
 	}{
-		{"-nonsense", "-nonsense"},
 		{"word", `"word"`},
 		{"-pubsub nonsense -http 127.0.0.1:0", `"nonsense"`},
 		{"-backend -server tcp://127.0.0.1:65536 -http 127.0.0.1:0", "65536"},
 		{"-backend -http 0.0.0.0:0", "-name"},
-		{"-backend -http 127.0.0.1:0 -name 10.0.0.1:8080", "-name"},
+		{"-backend -http 127.0.0.1:0 -name a|b", "a|b"},
 		{"-backend -work -1s", "-work -1s"},
 		{"-backend -grace -1s", "-grace -1s"},
-		{"-backend -grace soon", "-grace"},
-		{"-backend -pubsub tcp://127.0.0.1:1", "-pubsub"},
-		{"-server tcp://127.0.0.1:1", "-server"},
-		{"-name http://10.0.0.1", "-name"},
-		{"-work 1s", "-work"},
-		{"-backend -status 127.0.0.1:0", "-status"},
 		{"-demo -http 127.0.0.1:0", "-demo"},
 	} {
 		t.Run(test.args, func(t *testing.T) {
 			t.Parallel()
-			clitest.Start(t, strings.Fields(test.args)...).WantFailure(2, "loadbalancer: ", test.want)
+			clitest.Start(t, strings.Fields(test.args)...).WantFailure(1, "loadbalancer: ", test.want)
 		})
 	}
 }

@@ -1,0 +1,32 @@
+// Client is a program that announces the name which is its argument, and prints
+// who is there. From the root of the repository, while ./examples/server runs:
+//
+//	go run ./examples/client http://10.0.0.2:8080
+package main
+
+import (
+	"fmt"
+	"log"
+	"os"
+
+	"github.com/dahernan/gopherdiscovery"
+)
+
+func main() {
+	if len(os.Args) != 2 {
+		log.Fatal("want a name to announce, such as http://10.0.0.2:8080")
+	}
+	client, err := gopherdiscovery.ClientWithSub("tcp://127.0.0.1:40007", "tcp://127.0.0.1:50007", os.Args[1])
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer client.Close()
+
+	peers, err := client.Peers()
+	if err != nil {
+		log.Fatal(err)
+	}
+	for list := range peers {
+		fmt.Println("peers:", list)
+	}
+}
