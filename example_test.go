@@ -45,12 +45,9 @@ func Example() {
 	}
 }
 
-// With port 0 the system chooses the ports, and URLs returns them. Tests can
-// also use inproc and ipc URLs.
+// With port 0 the system chooses the ports, and URLs returns them.
 func ExampleDiscoveryServer_URLs() {
-	server, err := gopherdiscovery.Server("tcp://127.0.0.1:0", "tcp://127.0.0.1:0", gopherdiscovery.Options{
-		PollTime: 100 * time.Millisecond,
-	})
+	server, err := gopherdiscovery.Server("tcp://127.0.0.1:0", "tcp://127.0.0.1:0", gopherdiscovery.Options{})
 	if err != nil {
 		log.Fatal(err)
 	}
