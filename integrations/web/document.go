@@ -8,6 +8,8 @@ import (
 	"net/http"
 	"strings"
 	"time"
+
+	"github.com/dahernan/gopherdiscovery/internal/names"
 )
 
 // mostWait is the longest that a request waits. Asking for more is no error.
@@ -53,15 +55,23 @@ func (r *refusal) serve(w http.ResponseWriter) {
 	http.Error(w, r.text, r.code)
 }
 
-// serveDocument answers with one of the documents of a snapshot, and with 503
-// while the list is not complete.
-func serveDocument(b *board, w http.ResponseWriter, r *http.Request, of func(*snapshot) document) {
+// serveDocument answers with the document that whole makes of a snapshot, or
+// with ?match= with the one that part makes of the names that match, and with
+// 503 while the list is not complete.
+func serveDocument(b *board, w http.ResponseWriter, r *http.Request, whole func(*snapshot) document, part func(list []string) document) {
+	match, err := names.FromQuery(r.URL.RawQuery)
+	if err != nil {
+		(&refusal{http.StatusBadRequest, "match: " + err.Error()}).serve(w)
+		return
+	}
 	var found document
 	refused := await(b, r, func(s *snapshot) (etag string, refused *refusal) {
 		if !s.stats.Complete {
 			return "", errIncomplete
 		}
-		found = of(s)
+		if found = whole(s); match != "" {
+			found = part(match.Filter(s.list))
+		}
 		return found.etag, nil
 	})
 	if refused != nil {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -35,6 +36,49 @@ func TestPeers(t *testing.T) {
 			}
 		})
 	}
+}
+
+func TestMatch(t *testing.T) {
+	t.Parallel()
+	h := handler(t, newServer("cache+http://10.0.0.2:80", "cache+http://10.0.0.3:80", "web+http://10.0.0.2:8080"))
+	for path, body := range map[string]string{
+		"/peers?match=cache+*":                    `["cache+http://10.0.0.2:80","cache+http://10.0.0.3:80"]`,
+		"/peers?match=cache%2B%2A":                `["cache+http://10.0.0.2:80","cache+http://10.0.0.3:80"]`,
+		"/peers?match=*10.0.0.3*":                 `["cache+http://10.0.0.3:80"]`,
+		"/peers?match=none":                       `[]`,
+		"/peers?match=":                           `["cache+http://10.0.0.2:80","cache+http://10.0.0.3:80","web+http://10.0.0.2:8080"]`,
+		"/prometheus/sd?match=cache+http://*.2:*": `[{"targets":["10.0.0.2:80"],`,
+		"/prometheus/sd?match=none":               `[]`,
+	} {
+		w := get(h, path)
+		if got := w.Body.String(); w.Code != http.StatusOK || !strings.HasPrefix(got, body) {
+			t.Errorf("%s: %d %s, want %s", path, w.Code, got, body)
+		}
+		if strings.Contains(path, "/sd?match=cache") && strings.Contains(w.Body.String(), "8080") {
+			t.Errorf("%s: %s, want no other targets", path, w.Body)
+		}
+	}
+	for _, query := range []string{"a|b", "%00", "%zz"} {
+		want(t, get(h, "/peers?match="+query), http.StatusBadRequest, "match: ")
+	}
+}
+
+// A change of others is no news.
+func TestWaitForMatches(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := newServer("cache+a", "web+a")
+		h := handler(t, s)
+		const path = "/peers?match=cache+*"
+		etag := get(h, path).Header().Get("ETag")
+		time.AfterFunc(5*time.Second, func() { s.set("cache+a", "web+a", "web+b") })
+		time.AfterFunc(10*time.Second, func() { s.set("cache+a", "cache+b", "web+a", "web+b") })
+		start := time.Now()
+		want(t, get(h, path+"&wait=30s", "If-None-Match", etag), http.StatusOK, `["cache+a","cache+b"]`)
+		if took := time.Since(start); took < 10*time.Second || took > 11*time.Second {
+			t.Errorf("answered after %v, want 10 s", took)
+		}
+	})
 }
 
 func TestETag(t *testing.T) {

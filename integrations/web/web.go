@@ -15,6 +15,10 @@
 // [gopherdiscovery.Stats] defines it, and never an empty list instead: a reader
 // would forget all peers when the server restarts.
 //
+// With ?match=cache+* both are about the names that match, and so are the
+// changes for which a request waits. In the pattern * stands for any characters,
+// and all else for itself. A plus sign there is no space.
+//
 // Both have an ETag, which is the same for the same list, also from another
 // server. With the ETag in If-None-Match the answer is 304 if nothing has
 // changed. With ?wait=30s as well, the answer comes when something changes, or
@@ -62,10 +66,12 @@ func newHandler(server source) http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("GET /{$}", newPage(b))
 	mux.HandleFunc("GET /peers", func(w http.ResponseWriter, r *http.Request) {
-		serveDocument(b, w, r, func(s *snapshot) document { return s.peers() })
+		whole := func(s *snapshot) document { return s.peers() }
+		serveDocument(b, w, r, whole, func(list []string) document { return newDocument(list) })
 	})
 	mux.HandleFunc("GET /prometheus/sd", func(w http.ResponseWriter, r *http.Request) {
-		serveDocument(b, w, r, func(s *snapshot) document { return s.targets() })
+		whole := func(s *snapshot) document { return s.targets() }
+		serveDocument(b, w, r, whole, func(list []string) document { return newDocument(targets(list)) })
 	})
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {
 		now, _ := b.look()
