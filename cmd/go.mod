@@ -5,9 +5,8 @@ go 1.25.0
 require (
 	github.com/coreos/go-systemd/v22 v22.7.0
 	github.com/creack/pty v1.1.24
-	// At a release these become the versions of the library, of integrations and
-	// of internal/cli, which it is released with and which must be tagged first.
-	// Until then go.work takes their place.
+	// A release sets the versions of our own, see .ci/release. In a clone go.work
+	// takes their place.
 	github.com/dahernan/gopherdiscovery v0.0.0
 	github.com/dahernan/gopherdiscovery/integrations v0.0.0
 	github.com/dahernan/gopherdiscovery/internal/cli v0.0.0

@@ -2,8 +2,8 @@ module github.com/dahernan/gopherdiscovery/integrations
 
 go 1.25.0
 
-// At a release this becomes the version of the library that it is released
-// with, which must be tagged first. Until then go.work takes its place.
+// A release sets the version, see .ci/release. In a clone go.work takes its
+// place.
 require github.com/dahernan/gopherdiscovery v0.0.0
 
 require (
