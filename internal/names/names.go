@@ -1,19 +1,18 @@
 // Package names reads the names on a list of gopherdiscovery: of what kind a
 // peer is, and which peers a pattern chooses.
 //
-// A server has one list, which may have peers of several kinds. By convention
-// the kind stands in front of what the name would be without it, and a plus
-// sign between them:
+// A server has one list, which may have peers of several kinds. By convention a
+// name begins with the kind and a plus sign:
 //
 //	cache+http://10.0.0.2:8080
 //	orders+10.0.0.3:50051
 //
-// as in git+ssh://. Such a URL is still a URL, because its scheme may have a
-// plus sign in it (RFC 3986, section 3.1). Whoever reads the list chooses a
-// kind with the [Pattern] cache+*.
+// The first one is still a URL, as git+ssh:// is: a scheme may have a plus sign
+// in it (RFC 3986, section 3.1). Readers of the list choose a kind with the
+// [Pattern] cache+*.
 //
-// The other modules of this repository use the package, and may be built with a
-// later release of it than theirs. So what it has stays.
+// Other modules of this repository use the package. They may be built with a
+// later release of it than their own, so no identifier changes or goes.
 package names
 
 import (
