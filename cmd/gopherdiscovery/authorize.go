@@ -8,10 +8,11 @@ import (
 	"net/url"
 
 	"github.com/dahernan/gopherdiscovery"
+	"github.com/dahernan/gopherdiscovery/internal/names"
 )
 
 // ownsName admits a service whose name is in the client's certificate, and one
-// that is a URL or host:port whose host is. What is in a certificate is its
+// that is a URL or host:port whose host is, of any kind. What is in a certificate is its
 // common name, and the DNS names and IP addresses that it is good for.
 func ownsName(service string, from gopherdiscovery.Conn) error {
 	if from.TLS == nil || len(from.TLS.PeerCertificates) == 0 {
@@ -29,6 +30,7 @@ func isNamed(cert *x509.Certificate, name string) bool {
 }
 
 func host(service string) string {
+	_, service = names.Split(service)
 	if u, err := url.Parse(service); err == nil && u.Host != "" {
 		return u.Hostname()
 	}

@@ -139,6 +139,8 @@ func TestOwnsName(t *testing.T) {
 		"http://10.0.0.2:8080":             true,
 		"http://[2001:db8::2]:8080":        true,
 		"[2001:db8::2]:8080":               true,
+		"cache+https://a.example:8443":     true,
+		"cache+a.example:8080":             true,
 		"worker 2":                         false,
 		"b.example":                        false,
 		"https://b.example":                false,
@@ -152,6 +154,9 @@ func TestOwnsName(t *testing.T) {
 		"":                                 false,
 		"https://":                         false,
 		"a.example,b.example":              false,
+		"a.example+https://b.example":      false,
+		"a.example:1+b.example:1":          false,
+		"cache+b.example:8080":             false,
 		"https://a.example,https://b.test": false,
 	} {
 		if err := ownsName(service, from); (err == nil) != want {
