@@ -9,10 +9,11 @@
 // A backend is announced as http://host:port or https://host:port, perhaps with
 // a path, and without user, query and fragment. A kind may stand in front, as in
 // orders+http://host:port. Other names are left out, with one line in the log,
-// and without one those that [Options.Match] does not choose. The scheme and the host in the URL of a request are
-// placeholders: those of a backend take their place, and its path goes in front
-// of that of the request. So http://orders/items/1 may become
-// http://10.0.0.2:8080/items/1.
+// and without one those that [Options.Match] does not choose.
+//
+// The scheme and the host in the URL of a request are placeholders: those of a
+// backend take their place, and its path goes in front of that of the request.
+// So http://orders/items/1 may become http://10.0.0.2:8080/items/1.
 //
 // The Host header is the backend's too, unless the field Host of the request
 // differs from the host of its URL. Then it is sent as it is.
