@@ -1,6 +1,6 @@
 # CONTRIBUTING.md says what each of these is for.
 
-.PHONY: check bench faults
+.PHONY: check bench faults pictures
 
 check:
 	.ci/run
@@ -10,3 +10,6 @@ bench:
 
 faults:
 	FAULTS=long go test -count=1 -v ./faults
+
+pictures:
+	go test -count=1 -run Picture ./integrations/web ./examples/loadbalancer -pictures

@@ -7,6 +7,7 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/dahernan/gopherdiscovery/internal/browser"
 )
@@ -79,8 +80,25 @@ func TestStatusPageInBrowser(t *testing.T) {
 	lb, _ := newProxy(t, echo(t))
 	server := httptest.NewServer(lb.statusHandler())
 	t.Cleanup(server.Close)
-	page := browser.Load(t, strings.Replace(server.URL, "://", "://user:password@", 1), "--virtual-time-budget=1000")
-	if want := `<p id="state" class="">live</p>`; !strings.Contains(page, want) {
-		t.Errorf("%s\nwant %s in it", page, want)
+	page, console := browser.Load(t, strings.Replace(server.URL, "://", "://user:password@", 1), "--virtual-time-budget=1000")
+	if want := `<p id="state" class="">live</p>`; !strings.Contains(page, want) || len(console) > 0 {
+		t.Errorf("%s\nwant %s in it, and nothing on the console: %s", page, want, console)
 	}
+}
+
+// The picture in the documents is of this page.
+func TestStatusPicture(t *testing.T) {
+	t.Parallel()
+	lb, _ := newProxy(t, "http://10.0.0.2:8080", "http://10.0.0.3:8080", "http://10.0.0.4:8080")
+	lb.requests.Store(2219)
+	lb.retried.Store(3)
+	for i, requests := range []int64{778, 778, 445} {
+		b := lb.backends[i]
+		b.since = b.since.Add(-90 * time.Second)
+		b.requests.Store(requests)
+		b.inFlight.Store(2)
+	}
+	server := httptest.NewServer(lb.statusHandler())
+	t.Cleanup(server.Close)
+	browser.Picture(t, server.URL, "../../docs/status.png", 900, 370)
 }

@@ -30,6 +30,8 @@ type board struct {
 	news    chan struct{}        // closed when now is another, and then replaced
 	since   map[string]time.Time // of each name in the list
 	changes []change             // the newest last
+	changed uint64               // how many changes there were
+	history history
 }
 
 // snapshot is what a server has told at one time. It is never changed.
@@ -43,6 +45,7 @@ type snapshot struct {
 
 // change is a name that has joined or left.
 type change struct {
+	Key    uint64 // differs between any two
 	Time   time.Time
 	Joined bool
 	Name   string
@@ -83,19 +86,21 @@ func (b *board) run() {
 
 // look returns what the server tells now, and a channel that is closed at the
 // next change of it.
-func (b *board) look() (now *snapshot, news <-chan struct{}) {
+func (b *board) look() (seen *snapshot, news <-chan struct{}) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	stats, list := b.readLocked()
-	failing := b.accepts.failing(stats.AcceptErrors, time.Now())
-	if list == nil && failing == b.now.failing && !isNews(b.now.stats, stats) {
+	now := time.Now()
+	failing := b.accepts.failing(stats.AcceptErrors, now)
+	begins := b.history.note(stats.Services, now)
+	if list == nil && !begins && failing == b.now.failing && !isNews(b.now.stats, stats) {
 		return b.now, b.news
 	}
 	next := *b.now
 	next.version++
 	next.stats, next.failing = stats, failing
 	if list != nil {
-		b.recordLocked(b.now.list, list)
+		b.recordLocked(b.now.list, list, now)
 		next.list = list
 		next.peers = sync.OnceValue(func() document { return newDocument(list) })
 		next.targets = sync.OnceValue(func() document { return newDocument(targets(list)) })
@@ -128,16 +133,17 @@ func isNews(a, b gopherdiscovery.Stats) bool {
 }
 
 // recordLocked notes who has joined and left.
-func (b *board) recordLocked(before, after []string) {
-	now := time.Now()
+func (b *board) recordLocked(before, after []string, now time.Time) {
 	joined, left := gopherdiscovery.Diff(before, after)
 	for _, name := range left {
 		delete(b.since, name)
-		b.changes = append(b.changes, change{now, false, name})
+		b.changed++
+		b.changes = append(b.changes, change{b.changed, now, false, name})
 	}
 	for _, name := range joined {
 		b.since[name] = now
-		b.changes = append(b.changes, change{now, true, name})
+		b.changed++
+		b.changes = append(b.changes, change{b.changed, now, true, name})
 	}
 	// A copy, so that the array does not grow with what is dropped.
 	b.changes = slices.Clone(b.changes[max(0, len(b.changes)-mostChanges):])

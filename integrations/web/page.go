@@ -3,24 +3,48 @@ package web
 import (
 	"bytes"
 	"crypto/rand"
+	"crypto/sha256"
 	_ "embed"
+	"encoding/base64"
 	"fmt"
 	"html/template"
 	"net/http"
 	"slices"
+	"strings"
 	"time"
+
+	"github.com/dahernan/gopherdiscovery/integrations/internal/build"
+	"github.com/dahernan/gopherdiscovery/internal/names"
 )
 
 // mostRows is how many names the page shows. /peers has all of them.
 const mostRows = 1000
 
-//go:embed page.html
-var pageHTML string
+var (
+	//go:embed page.html
+	pageHTML string
+	//go:embed page.css
+	pageCSS string
+	//go:embed page.js
+	pageJS string
+)
 
 var pageTemplate = template.Must(template.New("page").Funcs(template.FuncMap{
-	"stamp": func(t time.Time) string { return t.UTC().Format(time.RFC3339) },
-	"clock": func(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05 UTC") },
+	"stamp":  func(t time.Time) string { return t.UTC().Format(time.RFC3339) },
+	"clock":  func(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05 UTC") },
+	"style":  func() template.CSS { return template.CSS(pageCSS) },
+	"script": func() template.JS { return template.JS(pageJS) },
 }).Parse(pageHTML))
+
+// pagePolicy allows the page's own script and style, and nothing else. The names
+// on it come from the network.
+var pagePolicy = fmt.Sprintf("default-src 'none'; connect-src 'self'; img-src data:; base-uri 'none'; form-action 'self'; "+
+	"frame-ancestors 'none'; script-src %s; style-src %s", cspHash(pageJS), cspHash(pageCSS))
+
+func cspHash(text string) string {
+	sum := sha256.Sum256([]byte(text))
+	return "'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) + "'"
+}
 
 // page serves what is on the board to people.
 type page struct {
@@ -30,19 +54,22 @@ type page struct {
 
 // view is what the page shows.
 type view struct {
-	Nonce, ETag    string
-	Survey, PubSub string
-	Started, Now   time.Time
-	Complete       bool
-	Clients        int
-	Subscribers    int
-	Total          int
-	Peers          []presence
-	Changes        []change // the newest first
+	ETag, Filter    string
+	Survey, PubSub  string
+	Version         string
+	Started, Now    time.Time
+	Complete        bool
+	Failing         bool
+	Clients         int
+	Subscribers     int
+	Total, Matching int
+	Peers           []presence
+	Changes         []change // the newest first
+	Past            past
 }
 
 // More returns how many names are not shown.
-func (v view) More() int { return v.Total - len(v.Peers) }
+func (v view) More() int { return v.Matching - len(v.Peers) }
 
 // Age returns how long ago something was when the page was made.
 func (v view) Age(t time.Time) string { return v.Now.Sub(t).Truncate(time.Second).String() }
@@ -65,41 +92,60 @@ func (p *page) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		refused.serve(w)
 		return
 	}
-	v := p.board.view()
-	v.Nonce, v.ETag = rand.Text(), etag
+	v := p.board.view(r.URL.Query().Get("filter"))
+	v.ETag = etag
 	var html bytes.Buffer
 	if err := pageTemplate.Execute(&html, v); err != nil {
 		panic(err) // the template fits what it shows
 	}
 	header := w.Header()
 	header.Set("Content-Type", "text/html; charset=utf-8")
-	header.Set("Cache-Control", "no-store") // the nonces in the page and its header belong together
+	header.Set("Cache-Control", "no-store") // how long ago things were is in it
 	header.Set("ETag", etag)
-	// The names come from the network. They are escaped, and nothing but
-	// the page's own script and style would run.
-	header.Set("Content-Security-Policy", fmt.Sprintf("default-src 'none'; connect-src 'self'; img-src data:; base-uri 'none'; "+
-		"form-action 'none'; frame-ancestors 'none'; script-src 'nonce-%[1]s'; style-src 'nonce-%[1]s'", v.Nonce))
+	header.Set("Content-Security-Policy", pagePolicy)
 	http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(html.Bytes()))
 }
 
-// view returns what is to be shown now.
-func (b *board) view() view {
+// view returns what is to be shown now, of those whom the filter chooses.
+func (b *board) view(filter string) view {
 	b.look()
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	v := view{
+		Filter:      filter,
+		Version:     build.Version(),
 		Started:     b.started,
 		Now:         time.Now(),
 		Complete:    b.now.stats.Complete,
+		Failing:     b.now.failing,
 		Clients:     b.now.stats.Clients,
 		Subscribers: b.now.stats.Subscribers,
 		Total:       len(b.now.list),
-		Changes:     slices.Clone(b.changes),
+		Past:        b.history.past(),
 	}
 	v.Survey, v.PubSub = b.server.URLs()
-	slices.Reverse(v.Changes)
-	for _, name := range b.now.list[:min(len(b.now.list), mostRows)] {
-		v.Peers = append(v.Peers, presence{name, b.since[name]})
+	pattern := filterPattern(filter)
+	for _, name := range b.now.list {
+		if !pattern.Match(name) {
+			continue
+		}
+		if v.Matching++; v.Matching <= mostRows {
+			v.Peers = append(v.Peers, presence{name, b.since[name]})
+		}
+	}
+	for _, change := range slices.Backward(b.changes) {
+		if pattern.Match(change.Name) {
+			v.Changes = append(v.Changes, change)
+		}
 	}
 	return v
+}
+
+// filterPattern returns the pattern for what is in the filter box. What has no
+// star may be anywhere in a name.
+func filterPattern(filter string) names.Pattern {
+	if strings.Contains(filter, "*") {
+		return names.Pattern(filter)
+	}
+	return names.Pattern("*" + filter + "*")
 }

@@ -5,6 +5,8 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -13,6 +15,7 @@ import (
 	"time"
 
 	"github.com/dahernan/gopherdiscovery"
+	"github.com/dahernan/gopherdiscovery/integrations/internal/build"
 	"github.com/dahernan/gopherdiscovery/internal/browser"
 )
 
@@ -22,7 +25,7 @@ func TestPage(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newServer()
 		h := handler(t, s)
-		want(t, get(h, "/"), http.StatusOK, "Nobody.", "Nothing since the server started.", "<title>0 peers", "tcp://10.0.0.1:40007", "tcp://10.0.0.1:50007")
+		want(t, get(h, "/"), http.StatusOK, "Nobody.", "Nothing since 2000-01-01 00:00:00 UTC.", "<title>0 peers", "tcp://10.0.0.1:40007", "tcp://10.0.0.1:50007")
 
 		time.Sleep(time.Hour) // the clock of a bubble starts on 2000-01-01
 		s.set("http://10.0.0.2:8080", "http://gone")
@@ -62,8 +65,18 @@ func TestPage(t *testing.T) {
 		want(t, get(h, "/"), http.StatusOK, "<dd>7", "<dd>0")
 		s.change(func(stats *gopherdiscovery.Stats) { stats.Subscribers = 8 })
 		want(t, get(h, "/"), http.StatusOK, "<dd>7", "<dd>8")
+		want(t, get(h, "/"), http.StatusOK, "0 to 2 peers in the last hour", `<dt>version<dd>`+build.Version())
 		s.setComplete(false)
 		want(t, get(h, "/"), http.StatusOK, "The list is not complete yet", ">http://10.0.0.2:8080<")
+		if html := get(h, "/").Body.String(); strings.Contains(html, "cannot accept") {
+			t.Errorf("%s\nwant no trouble", html)
+		}
+		s.change(func(stats *gopherdiscovery.Stats) { stats.AcceptErrors++ })
+		want(t, get(h, "/"), http.StatusOK, "The server cannot accept connections.")
+		time.Sleep(time.Minute)
+		etag := get(h, "/").Header().Get("ETag")
+		time.Sleep(time.Minute) // and the picture is another
+		want(t, get(h, "/", "If-None-Match", etag), http.StatusOK)
 	})
 }
 
@@ -72,6 +85,31 @@ func TestPageOfServerThatRuns(t *testing.T) {
 	t.Parallel()
 	h := handler(t, newServer("http://10.0.0.2:8080"))
 	want(t, get(h, "/"), http.StatusOK, ">http://10.0.0.2:8080<", "Nothing since")
+}
+
+func TestPageFilter(t *testing.T) {
+	t.Parallel()
+	s := newServer("cache+http://10.0.0.2:8080", "cache+http://10.0.0.3:8080", "http://10.0.0.3:9090")
+	h := handler(t, s)
+	s.set("cache+http://10.0.0.2:8080", "http://10.0.0.3:9090")
+	for filter, want := range map[string][2]int{"": {2, 1}, "10.0.0.3": {1, 1}, "cache+*": {1, 1}, "*:9090": {1, 0}, "*:90": {0, 0}, "a|b": {0, 0}} {
+		t.Run(filter, func(t *testing.T) {
+			t.Parallel()
+			html := get(h, "/?filter="+url.QueryEscape(filter)).Body.String()
+			peers, changes, _ := strings.Cut(html, "What changed lately")
+			if got := [2]int{strings.Count(peers, `class="name"`), strings.Count(changes, `class="name"`)}; got != want {
+				t.Errorf("%s\n%d peers and changes, want %d", html, got, want)
+			}
+			for _, word := range []string{`<dd id="total">2<`, `value="` + strings.ReplaceAll(filter, "+", "&#43;") + `"`} {
+				if !strings.Contains(html, word) {
+					t.Errorf("%s\nwant %s", html, word)
+				}
+			}
+			if nobody := strings.Contains(peers, "Nobody who matches."); nobody != (want[0] == 0) {
+				t.Errorf("%s\nsays that nobody matches: %t", html, nobody)
+			}
+		})
+	}
 }
 
 func TestPageIsBounded(t *testing.T) {
@@ -91,6 +129,8 @@ func TestPageIsBounded(t *testing.T) {
 		t.Errorf("%d names on the page, want 1000 in the list and 50 changes", got)
 	}
 	want(t, w, http.StatusOK, `3 more are in <a href="peers">`, `<dd id="total">1003`)
+	want(t, get(h, "/?filter=2-1"), http.StatusOK, `<dd id="total">1003`)
+	want(t, get(h, "/?filter=2-"), http.StatusOK, `<p>3 more match.`)
 }
 
 const nasty = `http://x/</title><script>document.title="owned"</script><img src=x onerror='document.title="owned"'>"'&`
@@ -103,18 +143,10 @@ func TestPageIsSafe(t *testing.T) {
 		t.Errorf("%s\nwant the name escaped", html)
 	}
 	policy := w.Header().Get("Content-Security-Policy")
-	_, nonce, _ := strings.Cut(policy, "script-src 'nonce-")
-	nonce, _, _ = strings.Cut(nonce, "'")
-	if !strings.HasPrefix(policy, "default-src 'none'; ") || len(nonce) < 20 {
+	if !strings.HasPrefix(policy, "default-src 'none'; ") || !strings.Contains(policy, "; script-src 'sha256-") || strings.Contains(policy, "unsafe") {
 		t.Errorf("Content-Security-Policy %q, want nothing but the page's own", policy)
 	}
-	want(t, w, http.StatusOK, `<script nonce="`+nonce+`">`, `<style nonce="`+nonce+`">`)
-	if got := w.Header().Get("Cache-Control"); got != "no-store" {
-		t.Errorf("Cache-Control %q, want no-store: a page from a cache would come with another nonce", got)
-	}
-	if again := get(h, "/").Header().Get("Content-Security-Policy"); again == policy {
-		t.Error("the same nonce twice")
-	}
+	want(t, get(h, "/?filter="+url.QueryEscape(`"><script>`)), http.StatusOK, `value="&#34;&gt;&lt;script&gt;"`)
 }
 
 func TestNotFound(t *testing.T) {
@@ -144,7 +176,7 @@ func TestPageInBrowser(t *testing.T) {
 				h.ServeHTTP(w, r)
 			}))
 			defer server.Close()
-			page := browser.Load(t, strings.Replace(server.URL, "://", "://"+user, 1), "--virtual-time-budget=3000")
+			page, console := browser.Load(t, strings.Replace(server.URL, "://", "://"+user, 1), "--virtual-time-budget=3000")
 			for _, word := range []string{
 				"<title>3 peers ", ">http://before<", ">http://late<", ">http://x/&lt;/title&gt;", `<small id="state" class="">live<`,
 			} {
@@ -152,11 +184,98 @@ func TestPageInBrowser(t *testing.T) {
 					t.Errorf("%s\nwant %s in it", page, word)
 				}
 			}
+			if len(console) > 0 {
+				t.Errorf("console:\n%s\nwant nothing", strings.Join(console, ""))
+			}
 			if strings.Contains(page, ">owned") {
 				t.Errorf("%s\na name has changed the title", page)
 			}
 		})
 	}
+}
+
+// What a reader does with the page stays when the page changes.
+func TestPageWithReader(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		script string // does something, and puts what it sees into data-seen
+		want   string
+	}{
+		"selects a name": {`getSelection().selectAllChildren([...document.querySelectorAll(".name")].find(cell => cell.textContent === "http://before"));
+			look = () => getSelection().toString() + " of " + document.querySelectorAll("#peers .name").length`, "http://before of 3"},
+		"filters": {`setTimeout(() => { box.value = "late"; box.dispatchEvent(new Event("input")); }, 1000);
+			look = () => [location.search, box.value, ...Array.from(document.querySelectorAll(".name"), cell => cell.textContent)].join(" ")`,
+			"?filter=late late http://late http://late"},
+		"has a small screen": {`const frame = document.createElement("iframe"); frame.src = "?framed"; frame.width = 360; document.body.append(frame);
+			look = () => {
+				const page = frame.contentDocument;
+				const wider = page.documentElement?.scrollWidth - page.documentElement?.clientWidth;
+				return [page.querySelectorAll("#peers .name").length, wider, page.querySelector(".name")?.offsetWidth > 250];
+			}`, "3,0,true"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := newServer("http://also", "http://and", "http://before")
+			h := handler(t, s)
+			var join sync.Once
+			server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				query := r.URL.Query()
+				if query.Has("wait") {
+					join.Do(func() { s.set("http://"+strings.Repeat("a", 500), "http://before", "http://late") })
+					query.Set("wait", "1ms")
+					r.URL.RawQuery = query.Encode()
+					h.ServeHTTP(w, r)
+					return
+				}
+				// Without the policy, which allows no other script.
+				page := get(h, "/").Body.String()
+				if !query.Has("framed") {
+					page += "<script>let look; " + test.script + "\nsetInterval(() => document.documentElement.dataset.seen = look(), 50)</script>"
+				}
+				_, _ = io.WriteString(w, page)
+			}))
+			defer server.Close()
+			page, console := browser.Load(t, server.URL, "--virtual-time-budget=3000")
+			if want := `data-seen="` + test.want + `"`; !strings.Contains(page, want) || len(console) > 0 {
+				t.Errorf("%s\nwant %s in it, and nothing on the console: %s", page, want, console)
+			}
+		})
+	}
+}
+
+// The picture in the documents is of this page.
+func TestPicture(t *testing.T) {
+	t.Parallel()
+	var page string
+	synctest.Test(t, func(t *testing.T) {
+		time.Sleep(time.Until(time.Date(2026, 11, 23, 21, 0, 0, 0, time.UTC)))
+		s := newServer()
+		h := handler(t, s)
+		var names []string
+		for i := range 8 {
+			time.Sleep(time.Duration(3+i%3) * time.Minute)
+			names = append(names, fmt.Sprintf("http://10.0.0.%d:8080", i+2))
+			s.set(names...)
+		}
+		time.Sleep(4 * time.Minute)
+		s.set(names[:5]...)
+		time.Sleep(time.Second)
+		s.set(names...)
+		time.Sleep(11 * time.Minute)
+		s.set(slices.Delete(names, 3, 4)...)
+		time.Sleep(42 * time.Second)
+		s.change(func(stats *gopherdiscovery.Stats) { stats.Clients, stats.Subscribers = 7, 9 })
+		page = get(h, "/").Body.String()
+	})
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Query().Has("wait") {
+			w.WriteHeader(http.StatusNotModified)
+			return
+		}
+		_, _ = io.WriteString(w, page)
+	}))
+	defer server.Close()
+	browser.Picture(t, server.URL, "../../docs/server.png", 1200, 640)
 }
 
 // A browser notices that the server hangs.
@@ -189,7 +308,8 @@ func TestPageOfServerThatHangs(t *testing.T) {
 		}
 	}))
 	defer server.Close()
-	if page, want := browser.Load(t, server.URL), ">the server does not answer<"; !strings.Contains(page, want) {
+	page, _ := browser.Load(t, server.URL)
+	if want := ">the server does not answer<"; !strings.Contains(page, want) {
 		t.Errorf("%s\nwant %s in it", page, want)
 	}
 }
