@@ -25,7 +25,7 @@ func TestServeShowsTheList(t *testing.T) {
 		t.Errorf("/peers?wait=30s when one has joined: %d %q, want 200 and %q", got.code, got.body, want)
 	}
 	awaitBody(t, url+"/peers", want)
-	awaitBody(t, url+"/prometheus/sd", `[{"targets":["10.0.0.2:8080"],"labels":{"__scheme__":"http"}}]`+"\n")
+	awaitBody(t, url+"/prometheus/sd", `[{"targets":["10.0.0.2:8080"],"labels":{"__meta_gopherdiscovery_name":"http://10.0.0.2:8080","__scheme__":"http"}}]`+"\n")
 	if _, body := get(t, url+"/"); !strings.Contains(body, ">http://10.0.0.2:8080<") || !strings.Contains(body, pubsub) {
 		t.Errorf("/:\n%s\nwant the name and %s", body, pubsub)
 	}

@@ -194,12 +194,17 @@ func TestTargets(t *testing.T) {
 	h := handler(t, newServer(
 		"https://10.0.0.4:8443/path", "http://10.0.0.3:8080", "http://10.0.0.2:8080", "http://10.0.0.2:8080/again",
 		"10.0.0.5:8080", "http://10.0.0.5:8080", "https://10.0.0.5:8080", // one address, one target
+		"Cache+http://10.0.0.3:8080", "cache+http://10.0.0.3:8080/again", // and another kind
 		"10.0.0.9:9100", "grpc://[2001:db8::1]:50051", "worker 7", "http://no-port", "http://:80", `http://x"; y:80`,
 	))
 	w := get(h, "/prometheus/sd")
-	const want = `[{"targets":["10.0.0.9:9100","[2001:db8::1]:50051"],"labels":{}},` +
-		`{"targets":["10.0.0.2:8080","10.0.0.3:8080","10.0.0.5:8080"],"labels":{"__scheme__":"http"}},` +
-		`{"targets":["10.0.0.4:8443"],"labels":{"__scheme__":"https"}}]` + "\n"
+	const want = `[{"targets":["10.0.0.5:8080"],"labels":{"__meta_gopherdiscovery_name":"http://10.0.0.5:8080","__scheme__":"http"}},` +
+		`{"targets":["10.0.0.9:9100"],"labels":{"__meta_gopherdiscovery_name":"10.0.0.9:9100"}},` +
+		`{"targets":["10.0.0.3:8080"],"labels":{"__meta_gopherdiscovery_kind":"cache","__meta_gopherdiscovery_name":"Cache+http://10.0.0.3:8080","__scheme__":"http"}},` +
+		`{"targets":["[2001:db8::1]:50051"],"labels":{"__meta_gopherdiscovery_name":"grpc://[2001:db8::1]:50051"}},` +
+		`{"targets":["10.0.0.2:8080"],"labels":{"__meta_gopherdiscovery_name":"http://10.0.0.2:8080","__scheme__":"http"}},` +
+		`{"targets":["10.0.0.3:8080"],"labels":{"__meta_gopherdiscovery_name":"http://10.0.0.3:8080","__scheme__":"http"}},` +
+		`{"targets":["10.0.0.4:8443"],"labels":{"__meta_gopherdiscovery_name":"https://10.0.0.4:8443/path","__scheme__":"https"}}]` + "\n"
 	if got := w.Body.String(); w.Code != http.StatusOK || got != want {
 		t.Errorf("%d %s, want %s", w.Code, got, want)
 	}

@@ -1,50 +1,50 @@
 package web
 
-import (
-	"cmp"
-	"maps"
-	"slices"
-
-	"github.com/dahernan/gopherdiscovery/internal/peer"
-)
+import "github.com/dahernan/gopherdiscovery/internal/peer"
 
 // targetGroup is what Prometheus calls a target group: hosts with ports, and
-// labels that all of them have.
+// labels that all of them have. One group is one target here.
 type targetGroup struct {
 	Targets []string          `json:"targets"`
 	Labels  map[string]string `json:"labels"`
 }
 
-// targets returns a group for each scheme of the names that have a host and a
-// port, in the order of the schemes. The others are left out. An address with
-// several names is one target, with the scheme of the first that is http or
-// https. Prometheus scrapes over these two only: a target with no scheme, or
-// with another, has no label for it, and is scraped as the job says.
-func targets(names []string) []targetGroup {
-	schemes := make(map[string]string) // by address
-	for _, name := range names {
+// schemeLabel is a label by which Prometheus scrapes, and the others are for the
+// relabeling of a job.
+const (
+	schemeLabel = "__scheme__"
+	nameLabel   = "__meta_gopherdiscovery_name"
+	kindLabel   = "__meta_gopherdiscovery_kind"
+)
+
+// targets returns a group for each name that has a host and a port. Names of one
+// kind with the same address are one target, which is the first that is http or
+// https, or else the first. Prometheus scrapes over these two only: a target with
+// no scheme, or with another, has no label for it, and is scraped as the job
+// says.
+func targets(list []string) []targetGroup {
+	type place struct{ kind, address string }
+	index := make(map[place]int)
+	groups := []targetGroup{}
+	for _, name := range list {
 		p, err := peer.Parse(name)
 		if err != nil {
 			continue
 		}
-		scheme := p.Scheme
-		if scheme != "http" && scheme != "https" {
-			scheme = ""
+		group := targetGroup{[]string{p.Address}, map[string]string{nameLabel: name}}
+		if p.Kind != "" {
+			group.Labels[kindLabel] = p.Kind
 		}
-		schemes[p.Address] = cmp.Or(schemes[p.Address], scheme)
-	}
-	hosts := make(map[string][]string) // by scheme
-	for address, scheme := range schemes {
-		hosts[scheme] = append(hosts[scheme], address)
-	}
-	groups := []targetGroup{}
-	for _, scheme := range slices.Sorted(maps.Keys(hosts)) {
-		slices.Sort(hosts[scheme])
-		group := targetGroup{Targets: hosts[scheme], Labels: map[string]string{}}
-		if scheme != "" {
-			group.Labels["__scheme__"] = scheme
+		if p.Scheme == "http" || p.Scheme == "https" {
+			group.Labels[schemeLabel] = p.Scheme
 		}
-		groups = append(groups, group)
+		at := place{p.Kind, p.Address}
+		if i, known := index[at]; !known {
+			index[at] = len(groups)
+			groups = append(groups, group)
+		} else if groups[i].Labels[schemeLabel] == "" && group.Labels[schemeLabel] != "" {
+			groups[i] = group
+		}
 	}
 	return groups
 }
