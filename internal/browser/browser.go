@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 )
@@ -33,6 +34,10 @@ func Load(t *testing.T, url string, args ...string) (page string, console []stri
 	}
 	return page, console
 }
+
+// one is held by the test whose browser runs: it has many processes, and
+// patience is for one browser.
+var one sync.Mutex
 
 var pictures = flag.Bool("pictures", false, "write the pictures in documents")
 
@@ -70,6 +75,8 @@ func run(t *testing.T, args []string) (stdout, stderr string) {
 		}
 		t.Skip("needs chromium, Debian's package of that name")
 	}
+	one.Lock()
+	defer one.Unlock()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	args = append([]string{"--headless", "--no-sandbox", "--disable-gpu", "--user-data-dir=" + t.TempDir()}, args...)
