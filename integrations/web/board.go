@@ -3,15 +3,20 @@ package web
 import (
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/dahernan/gopherdiscovery"
 )
 
 const (
-	// lookInterval is how often the server is looked at, besides at each
-	// request.
-	lookInterval = 100 * time.Millisecond
+	// idleInterval is how often the server is looked at, besides at each
+	// request: to be woken more often costs a program more than all that its
+	// server does for a few peers.
+	idleInterval = time.Second
+
+	// waitInterval takes its place while a request waits for news.
+	waitInterval = 100 * time.Millisecond
 
 	// mostChanges is how many of the last changes are kept.
 	mostChanges = 50
@@ -23,6 +28,8 @@ type board struct {
 	server  source
 	started time.Time
 	ended   chan struct{} // closed when the server has ended
+	waiting atomic.Int32  // requests
+	waits   chan struct{} // receives when a request begins to wait
 
 	mu      sync.Mutex // guards the fields below
 	accepts acceptHealth
@@ -56,6 +63,7 @@ func newBoard(server source) *board {
 		server:  server,
 		started: time.Now(),
 		ended:   make(chan struct{}),
+		waits:   make(chan struct{}, 1),
 		accepts: acceptHealth{errors: server.Stats().AcceptErrors},
 		now:     new(snapshot),
 		news:    make(chan struct{}),
@@ -72,16 +80,32 @@ func (b *board) run() {
 		b.server.Wait()
 		close(b.ended)
 	}()
-	ticker := time.NewTicker(lookInterval)
-	defer ticker.Stop()
+	timer := time.NewTimer(idleInterval)
+	defer timer.Stop()
 	for {
 		select {
-		case <-ticker.C:
-			b.look()
+		case <-timer.C:
+		case <-b.waits:
 		case <-b.ended:
 			return
 		}
+		b.look()
+		if b.waiting.Load() > 0 {
+			timer.Reset(waitInterval)
+		} else {
+			timer.Reset(idleInterval)
+		}
 	}
+}
+
+// wait has news come quickly until done is called.
+func (b *board) wait() (done func()) {
+	b.waiting.Add(1)
+	select {
+	case b.waits <- struct{}{}:
+	default:
+	}
+	return func() { b.waiting.Add(-1) }
 }
 
 // look returns what the server tells now, and a channel that is closed at the

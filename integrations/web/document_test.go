@@ -133,16 +133,16 @@ func TestWait(t *testing.T) {
 			for _, test := range []struct {
 				name  string
 				wait  string
-				after func(s *fakeServer, gone context.CancelFunc) // happens 10 s from now
+				after func(s *fakeServer, gone context.CancelFunc) // happens 350 ms from now
 				code  int
 				took  time.Duration
 			}{
 				{"nothing", "20s", func(*fakeServer, context.CancelFunc) {}, http.StatusNotModified, 20 * time.Second},
 				{"nothing, longest", "1h", func(*fakeServer, context.CancelFunc) {}, http.StatusNotModified, 30 * time.Second},
 				{"no wait", "0s", func(*fakeServer, context.CancelFunc) {}, http.StatusNotModified, 0},
-				{"join", "30s", func(s *fakeServer, _ context.CancelFunc) { s.set("http://a:1", "http://b:2") }, http.StatusOK, 10 * time.Second},
-				{"client gone", "30s", func(_ *fakeServer, gone context.CancelFunc) { gone() }, http.StatusServiceUnavailable, 10 * time.Second},
-				{"end", "30s", func(s *fakeServer, _ context.CancelFunc) { s.end() }, http.StatusServiceUnavailable, 10 * time.Second},
+				{"join", "30s", func(s *fakeServer, _ context.CancelFunc) { s.set("http://a:1", "http://b:2") }, http.StatusOK, 350 * time.Millisecond},
+				{"client gone", "30s", func(_ *fakeServer, gone context.CancelFunc) { gone() }, http.StatusServiceUnavailable, 350 * time.Millisecond},
+				{"end", "30s", func(s *fakeServer, _ context.CancelFunc) { s.end() }, http.StatusServiceUnavailable, 350 * time.Millisecond},
 			} {
 				t.Run(test.name, func(t *testing.T) {
 					synctest.Test(t, func(t *testing.T) {
@@ -154,7 +154,7 @@ func TestWait(t *testing.T) {
 						r := httptest.NewRequestWithContext(ctx, http.MethodGet, path+"?wait="+test.wait, nil)
 						r.Header.Set("If-None-Match", etag)
 						start := time.Now()
-						timer := time.AfterFunc(10*time.Second, func() { test.after(s, gone) })
+						timer := time.AfterFunc(350*time.Millisecond, func() { test.after(s, gone) })
 						defer timer.Stop()
 						w := httptest.NewRecorder()
 						h.ServeHTTP(w, r)
@@ -167,6 +167,22 @@ func TestWait(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A program is woken seldom while nobody waits.
+func TestIdle(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := newServer("http://a:1")
+		h := handler(t, s)
+		want(t, get(h, "/peers?wait=5s", "If-None-Match", "*"), http.StatusNotModified)
+		time.Sleep(time.Second)
+		before := s.asked.Load()
+		time.Sleep(time.Minute)
+		if asked := s.asked.Load() - before; asked < 50 || asked > 70 {
+			t.Errorf("asked %d times in a minute, want once a second", asked)
+		}
+	})
 }
 
 // A client that waits is told when the list is no longer complete.

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/dahernan/gopherdiscovery"
@@ -20,6 +21,7 @@ func TestMain(m *testing.M) { leak.Main(m) }
 type fakeServer struct {
 	ended chan struct{}
 	end   func() // closes ended
+	asked atomic.Int32
 
 	mu    sync.Mutex // guards the fields below
 	list  []string
@@ -44,6 +46,7 @@ func (s *fakeServer) Services() []string {
 func (s *fakeServer) Wait() { <-s.ended }
 
 func (s *fakeServer) Stats() gopherdiscovery.Stats {
+	s.asked.Add(1)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.stats

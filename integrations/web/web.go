@@ -56,8 +56,9 @@ type source interface {
 // NewHandler returns a handler of the paths of this package. It serves until
 // the server has ended, and answers 503 from then on; requests that wait are
 // answered at once. Times on the page are those at which the handler has seen a
-// change, so create it when the server has been started. It looks at the server
-// ten times a second.
+// change, so create it when the server has been started. It looks once a second,
+// and ten times a second while a request waits: a name that has left and is back
+// meanwhile has not left.
 func NewHandler(server *gopherdiscovery.DiscoveryServer) http.Handler { return newHandler(server) }
 
 func newHandler(server source) http.Handler {

@@ -91,7 +91,7 @@ func TestHealthOfThePast(t *testing.T) {
 		s.change(fail)
 		time.Sleep(10 * time.Second)
 		want(t, get(h, "/healthz"), http.StatusServiceUnavailable)
-		time.Sleep(100 * time.Millisecond)
+		time.Sleep(time.Second)
 		want(t, get(h, "/healthz"), http.StatusOK)
 		s.change(fail)
 		time.Sleep(time.Hour)
