@@ -31,24 +31,19 @@ const environment = "GOPHERDISCOVERY_"
 func main() { cli.Main("gopherdiscovery", run) }
 
 func run(ctx context.Context, args []string) error {
-	flags := flag.NewFlagSet("gopherdiscovery", flag.ContinueOnError)
-	wantVersion := flags.Bool("version", false, "print the version and end")
 	root := &ffcli.Command{
-		ShortUsage:  "gopherdiscovery [-version] COMMAND [flags]",
+		ShortUsage:  "gopherdiscovery COMMAND [flags]",
 		LongHelp:    about,
-		FlagSet:     flags,
+		FlagSet:     flag.NewFlagSet("gopherdiscovery", flag.ContinueOnError),
 		Subcommands: []*ffcli.Command{serveCommand(), watchCommand(), announceCommand(), listCommand()},
+		Exec: func(_ context.Context, args []string) error {
+			if len(args) > 0 {
+				return cli.Usagef("unknown command %q; -h tells more", args[0])
+			}
+			return cli.Usagef("no command is given; -h tells more")
+		},
 	}
-	root.Exec = func(_ context.Context, args []string) error {
-		switch {
-		case len(args) > 0:
-			return cli.Usagef("unknown command %q; -h tells more", args[0])
-		case *wantVersion:
-			fmt.Println(version())
-			return nil
-		}
-		return cli.Usagef("no command is given; -h tells more")
-	}
+	addShellCommands(root)
 	if err := parse(root, args); err != nil {
 		return err
 	}

@@ -51,6 +51,9 @@ func TestBadCommands(t *testing.T) {
 		{"-nonsense", "-nonsense"},
 		{"-json list", "-json"},
 		{"serve list", `"list"`},
+		{"help nonsense", `"nonsense"`},
+		{"help serve list", `"list"`},
+		{"version list", `"list"`},
 		{"list word", `"word"`},
 	} {
 		t.Run(test.args, func(t *testing.T) {
@@ -64,7 +67,9 @@ func TestHelp(t *testing.T) {
 	t.Parallel()
 	for args, want := range map[string]string{
 		"-h":         "\n  serve ",
+		"help":       "\n  serve ",
 		"serve -h":   "\n  -poll-time 2s ",
+		"help serve": "\n  -poll-time 2s ",
 		"watch -h":   "\n  -json=",
 		"list -h":    "\n  -timeout ",
 		"list -help": "\n  -timeout ",
@@ -100,7 +105,7 @@ func TestFlagsAreDocumented(t *testing.T) {
 	flag := regexp.MustCompile(`(?m)^  (-[a-z-]+)`)
 	found := 0
 	for _, command := range regexp.MustCompile(`(?m)^  ([a-z]+) `).FindAllStringSubmatch(commands, -1) {
-		if !strings.Contains(string(readme), "\n## "+command[1]+"\n") {
+		if !regexp.MustCompile(`(?m)^## (?:.*[ ,])?` + command[1] + `\b`).Match(readme) {
 			t.Errorf("README.md has no section on %s", command[1])
 		}
 		help, _, _ := clitest.Start(t, command[1], "-h").Wait()
@@ -118,7 +123,7 @@ func TestFlagsAreDocumented(t *testing.T) {
 
 func TestVersion(t *testing.T) {
 	t.Parallel()
-	stdout, stderr, code := clitest.Start(t, "-version").Wait()
+	stdout, stderr, code := clitest.Start(t, "version").Wait()
 	if code != 0 || stderr != "" || !strings.HasPrefix(stdout, "gopherdiscovery ") || strings.Count(stdout, "\n") != 1 {
 		t.Errorf("exit code %d, stdout %q, stderr %q, want 0, the version and nothing", code, stdout, stderr)
 	}

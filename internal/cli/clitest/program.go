@@ -28,6 +28,10 @@ const (
 	asChild   = "child"
 )
 
+// AsProgram is a variable of the environment in which the test binary is the
+// program, whoever starts it.
+const AsProgram = asProgram + "=" + asChild
+
 var stackTrace = regexp.MustCompile(`(?m)^goroutine \d|DATA RACE`)
 
 // waiters is how many tests run at a time. They mostly wait for programs.
