@@ -34,7 +34,7 @@ func webHandler(server *gopherdiscovery.DiscoveryServer, address net.Addr, names
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 	)
 	mux := http.NewServeMux()
-	mux.Handle("/", web.NewHandler(server))
+	mux.Handle("/", web.NewHandler(server, server.Changes()))
 	mux.Handle("GET /metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{
 		ErrorLog: slog.NewLogLogger(logger.Handler(), slog.LevelError),
 	}))

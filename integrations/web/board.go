@@ -3,20 +3,16 @@ package web
 import (
 	"slices"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/dahernan/gopherdiscovery"
 )
 
 const (
-	// idleInterval is how often the server is looked at, besides at each
-	// request: to be woken more often costs a program more than all that its
-	// server does for a few peers.
-	idleInterval = time.Second
-
-	// waitInterval takes its place while a request waits for news.
-	waitInterval = 100 * time.Millisecond
+	// lookInterval is how often the counters of the server are looked at,
+	// besides at each request and each new list: to be woken more often costs a
+	// program more than all that its server does for a few peers.
+	lookInterval = time.Second
 
 	// mostChanges is how many of the last changes are kept.
 	mostChanges = 50
@@ -28,8 +24,6 @@ type board struct {
 	server  source
 	started time.Time
 	ended   chan struct{} // closed when the server has ended
-	waiting atomic.Int32  // requests
-	waits   chan struct{} // receives when a request begins to wait
 
 	mu      sync.Mutex // guards the fields below
 	accepts acceptHealth
@@ -63,7 +57,6 @@ func newBoard(server source) *board {
 		server:  server,
 		started: time.Now(),
 		ended:   make(chan struct{}),
-		waits:   make(chan struct{}, 1),
 		accepts: acceptHealth{errors: server.Stats().AcceptErrors},
 		now:     new(snapshot),
 		news:    make(chan struct{}),
@@ -74,38 +67,21 @@ func newBoard(server source) *board {
 	return b
 }
 
-// run looks until the server has ended.
-func (b *board) run() {
-	go func() {
-		b.server.Wait()
-		close(b.ended)
-	}()
-	timer := time.NewTimer(idleInterval)
-	defer timer.Stop()
+// run looks at each new list, until the server closes lists.
+func (b *board) run(lists <-chan []string) {
+	defer close(b.ended)
+	ticker := time.NewTicker(lookInterval)
+	defer ticker.Stop()
 	for {
 		select {
-		case <-timer.C:
-		case <-b.waits:
-		case <-b.ended:
-			return
+		case _, open := <-lists:
+			if !open {
+				return
+			}
+		case <-ticker.C:
 		}
 		b.look()
-		if b.waiting.Load() > 0 {
-			timer.Reset(waitInterval)
-		} else {
-			timer.Reset(idleInterval)
-		}
 	}
-}
-
-// wait has news come quickly until done is called.
-func (b *board) wait() (done func()) {
-	b.waiting.Add(1)
-	select {
-	case b.waits <- struct{}{}:
-	default:
-	}
-	return func() { b.waiting.Add(-1) }
 }
 
 // look returns what the server tells now, and a channel that is closed at the

@@ -16,8 +16,6 @@ func (p *passers) Stats() gopherdiscovery.Stats { return gopherdiscovery.Stats{L
 
 func (p *passers) URLs() (server, pubsub string) { return "", "" }
 
-func (p *passers) Wait() {}
-
 // Names that have gone leave nothing behind but the last changes.
 func TestBoardForgets(t *testing.T) {
 	t.Parallel()

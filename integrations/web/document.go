@@ -95,9 +95,6 @@ func await(b *board, r *http.Request, choose func(*snapshot) (etag string, refus
 	if refused != nil {
 		return refused
 	}
-	if wait > 0 {
-		defer b.wait()()
-	}
 	timer := time.NewTimer(wait)
 	defer timer.Stop()
 	for {

@@ -20,7 +20,7 @@ func Example() {
 	defer server.Close()
 
 	mux := http.NewServeMux()
-	mux.Handle("/discovery/", http.StripPrefix("/discovery", web.NewHandler(server)))
+	mux.Handle("/discovery/", http.StripPrefix("/discovery", web.NewHandler(server, server.Changes())))
 	program := httptest.NewServer(mux) // any http.Server
 	defer program.Close()
 

@@ -19,8 +19,8 @@ func TestMain(m *testing.M) { leak.Main(m) }
 
 // fakeServer tells what a test has set.
 type fakeServer struct {
-	ended chan struct{}
-	end   func() // closes ended
+	lists chan []string // receives when the list has changed
+	end   func()        // closes lists
 	asked atomic.Int32
 
 	mu    sync.Mutex // guards the fields below
@@ -30,8 +30,8 @@ type fakeServer struct {
 
 // newServer returns one whose list is complete.
 func newServer(names ...string) *fakeServer {
-	s := &fakeServer{ended: make(chan struct{})}
-	s.end = sync.OnceFunc(func() { close(s.ended) })
+	s := &fakeServer{lists: make(chan []string, 1)}
+	s.end = sync.OnceFunc(func() { close(s.lists) })
 	s.stats.Complete = true
 	s.set(names...)
 	return s
@@ -42,8 +42,6 @@ func (s *fakeServer) Services() []string {
 	defer s.mu.Unlock()
 	return append([]string{}, s.list...)
 }
-
-func (s *fakeServer) Wait() { <-s.ended }
 
 func (s *fakeServer) Stats() gopherdiscovery.Stats {
 	s.asked.Add(1)
@@ -62,6 +60,10 @@ func (s *fakeServer) set(names ...string) {
 		stats.Services = len(names)
 		stats.Lists++
 	})
+	select {
+	case s.lists <- names:
+	default:
+	}
 }
 
 func (s *fakeServer) setComplete(complete bool) {
@@ -78,7 +80,7 @@ func (s *fakeServer) change(do func(stats *gopherdiscovery.Stats)) {
 func handler(t *testing.T, s *fakeServer) http.Handler {
 	t.Helper()
 	t.Cleanup(s.end)
-	return web.NewHandlerOf(s)
+	return web.NewHandlerOf(s, s.lists)
 }
 
 // get asks with these header fields, in pairs.

@@ -23,18 +23,18 @@
 // server. With the ETag in If-None-Match the answer is 304 if nothing has
 // changed. With ?wait=30s as well, the answer comes when something changes, or
 // after that time. The longest wait is 30 seconds, or half of the WriteTimeout
-// of the [http.Server] if that is less. A request learns of a change within 100
-// milliseconds.
+// of the [http.Server] if that is less.
 //
 // # Where to put it
 //
 // The handler needs its own path or host. Its page uses relative URLs, so that
 // a prefix with a slash at its end works:
 //
-//	http.Handle("/discovery/", http.StripPrefix("/discovery", web.NewHandler(server)))
+//	http.Handle("/discovery/", http.StripPrefix("/discovery", web.NewHandler(server, server.Changes())))
 //
-// It changes nothing, and answers whoever reaches it: limits of connections,
-// access control and a check of the Host header are up to the program.
+// It changes nothing, and answers anyone who can reach it: limits of
+// connections, access control and a check of the Host header are up to the
+// program.
 package web
 
 import (
@@ -44,26 +44,26 @@ import (
 	"github.com/dahernan/gopherdiscovery"
 )
 
-// source is what a handler asks of a [gopherdiscovery.DiscoveryServer]. It
-// leaves alone the channel of Changes, which is for one reader.
+// source is what a handler asks of a [gopherdiscovery.DiscoveryServer].
 type source interface {
 	Services() []string
 	Stats() gopherdiscovery.Stats
 	URLs() (server, pubsub string)
-	Wait()
 }
 
-// NewHandler returns a handler of the paths of this package. It serves until
-// the server has ended, and answers 503 from then on; requests that wait are
-// answered at once. Times on the page are those at which the handler has seen a
-// change, so create it when the server has been started. It looks once a second,
-// and ten times a second while a request waits: a name that has left and is back
-// meanwhile has not left.
-func NewHandler(server *gopherdiscovery.DiscoveryServer) http.Handler { return newHandler(server) }
+// NewHandler returns a handler of the paths of this package. The lists come from
+// server.Changes(), and the handler is their one reader from now on;
+// server.Services still returns the list. It serves until the server has ended,
+// and answers 503 from then on; requests that wait are answered at once. Times
+// on the page are those at which the handler has seen a change, so create it
+// when the server has been started.
+func NewHandler(server *gopherdiscovery.DiscoveryServer, lists <-chan []string) http.Handler {
+	return newHandler(server, lists)
+}
 
-func newHandler(server source) http.Handler {
+func newHandler(server source, lists <-chan []string) http.Handler {
 	b := newBoard(server)
-	go b.run()
+	go b.run(lists)
 	mux := http.NewServeMux()
 	mux.Handle("GET /{$}", newPage(b))
 	mux.HandleFunc("GET /peers", func(w http.ResponseWriter, r *http.Request) {
