@@ -6,10 +6,12 @@ import (
 
 	"github.com/dahernan/gopherdiscovery"
 	"github.com/dahernan/gopherdiscovery/integrations/discoverytest"
-	"github.com/dahernan/gopherdiscovery/integrations/internal/leak"
+	"github.com/dahernan/gopherdiscovery/internal/testmain"
 )
 
-func TestMain(m *testing.M) { leak.Main(m) }
+func TestMain(m *testing.M) {
+	testmain.Main(m, "dahernan/gopherdiscovery", "go.nanomsg.org/mangos/", "google.golang.org/grpc")
+}
 
 // The first list that a subscriber gets is that of the cluster, complete.
 func TestReadyWhenItReturns(t *testing.T) {

@@ -10,7 +10,7 @@ import (
 
 	"github.com/dahernan/gopherdiscovery"
 	"github.com/dahernan/gopherdiscovery/integrations/grpcresolver"
-	"github.com/dahernan/gopherdiscovery/integrations/internal/leak"
+	"github.com/dahernan/gopherdiscovery/internal/testmain"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/credentials/insecure"
@@ -78,7 +78,7 @@ func newClient(t *testing.T, urlPubSub string) grpc_health_v1.HealthClient {
 
 // call returns the address of the server that has answered.
 func call(ctx context.Context, client grpc_health_v1.HealthClient, opts ...grpc.CallOption) (string, error) {
-	ctx, cancel := context.WithTimeout(ctx, leak.Patience)
+	ctx, cancel := context.WithTimeout(ctx, testmain.Patience)
 	defer cancel()
 	var from peer.Peer
 	_, err := client.Check(ctx, &grpc_health_v1.HealthCheckRequest{}, append(opts, grpc.Peer(&from))...)
@@ -93,7 +93,7 @@ func call(ctx context.Context, client grpc_health_v1.HealthClient, opts ...grpc.
 func awaitCalls(t *testing.T, client grpc_health_v1.HealthClient, want ...string) {
 	t.Helper()
 	var last []string
-	for deadline := time.Now().Add(leak.Patience); time.Now().Before(deadline); {
+	for deadline := time.Now().Add(testmain.Patience); time.Now().Before(deadline); {
 		address, err := call(t.Context(), client)
 		if err != nil {
 			t.Fatalf("error %v, want none", err)
@@ -153,7 +153,7 @@ func TestNobodyIsThere(t *testing.T) {
 		t.Errorf("a call that waits for a server: error %v, want none", err)
 	}
 	_ = b.announced.Close()
-	for deadline := time.Now().Add(leak.Patience); ; {
+	for deadline := time.Now().Add(testmain.Patience); ; {
 		if _, err := call(t.Context(), client); err != nil {
 			if status.Code(err) != codes.Unavailable {
 				t.Errorf("when the last one has left: error %v, want Unavailable", err)

@@ -4,7 +4,7 @@ import (
 	"os"
 	"testing"
 
-	"github.com/dahernan/gopherdiscovery/integrations/internal/leak"
+	"github.com/dahernan/gopherdiscovery/internal/testmain"
 )
 
 func TestMain(m *testing.M) {
@@ -12,5 +12,5 @@ func TestMain(m *testing.M) {
 	if err := os.Setenv("HTTPS_PROXY", "http://127.0.0.1:1"); err != nil {
 		panic(err)
 	}
-	leak.Main(m)
+	testmain.Main(m, "dahernan/gopherdiscovery", "go.nanomsg.org/mangos/", "google.golang.org/grpc")
 }

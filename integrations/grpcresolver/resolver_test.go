@@ -12,7 +12,7 @@ import (
 
 	"github.com/dahernan/gopherdiscovery"
 	"github.com/dahernan/gopherdiscovery/integrations/grpcresolver"
-	"github.com/dahernan/gopherdiscovery/integrations/internal/leak"
+	"github.com/dahernan/gopherdiscovery/internal/testmain"
 	"google.golang.org/grpc/balancer"
 	"google.golang.org/grpc/resolver"
 )
@@ -43,7 +43,7 @@ func (c *clientConn) ReportError(err error) { panic(err) } // nothing is an erro
 func (c *clientConn) await(t *testing.T, want ...string) {
 	t.Helper()
 	var got []string
-	for deadline := time.After(leak.Patience); got == nil || !slices.Equal(got, want); {
+	for deadline := time.After(testmain.Patience); got == nil || !slices.Equal(got, want); {
 		select {
 		case got = <-c.states:
 		case <-deadline:

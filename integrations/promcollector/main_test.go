@@ -3,7 +3,9 @@ package promcollector_test
 import (
 	"testing"
 
-	"github.com/dahernan/gopherdiscovery/integrations/internal/leak"
+	"github.com/dahernan/gopherdiscovery/internal/testmain"
 )
 
-func TestMain(m *testing.M) { leak.Main(m) }
+func TestMain(m *testing.M) {
+	testmain.Main(m, "dahernan/gopherdiscovery", "go.nanomsg.org/mangos/", "google.golang.org/grpc")
+}

@@ -11,11 +11,13 @@ import (
 	"testing"
 
 	"github.com/dahernan/gopherdiscovery"
-	"github.com/dahernan/gopherdiscovery/integrations/internal/leak"
 	"github.com/dahernan/gopherdiscovery/integrations/web"
+	"github.com/dahernan/gopherdiscovery/internal/testmain"
 )
 
-func TestMain(m *testing.M) { leak.Main(m) }
+func TestMain(m *testing.M) {
+	testmain.Main(m, "dahernan/gopherdiscovery", "go.nanomsg.org/mangos/", "google.golang.org/grpc")
+}
 
 // fakeServer tells what a test has set.
 type fakeServer struct {
