@@ -160,6 +160,13 @@ func TestServersThatWereAway(t *testing.T) {
 			40: a lost = x
 			3600: a connect, a beat = x
 			3620: a -dead = x`},
+		{"a server that is new removes the name, and adds it", `
+			0: a connect, b connect, a list back x, b list back x = back x
+			10: a silent = back x
+			15: b -back = x
+			20: a beat = x
+			21: a -back = x
+			22: a +back = back x`},
 		{"a path stalls, and its queue arrives oldest first", `
 			0: a connect, b connect, a list dead x, b list dead x = dead x
 			10: a silent = dead x
