@@ -20,8 +20,9 @@
 //
 // A Location header that names the backend which has answered becomes a path on
 // the host of the request. So a redirect goes to any backend, and an
-// [http.Client] sends its credentials along. A path that is not below that of
-// the backend's URL stays as it is.
+// [http.Client] sends its credentials along. One with another scheme or port, or
+// with a path that begins with // or is not below that of the backend's URL,
+// stays as it is.
 //
 // # Which backend
 //
