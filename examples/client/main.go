@@ -5,9 +5,12 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"log"
 	"os"
+	"os/signal"
+	"syscall"
 
 	"github.com/dahernan/gopherdiscovery"
 )
@@ -16,11 +19,13 @@ func main() {
 	if len(os.Args) != 2 {
 		log.Fatal("want a name to announce, such as http://10.0.0.2:8080")
 	}
-	client, err := gopherdiscovery.ClientWithSub("tcp://127.0.0.1:40007", "tcp://127.0.0.1:50007", os.Args[1])
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	client, err := new(gopherdiscovery.Dialer).ClientWithSub(ctx, "tcp://127.0.0.1:40007", "tcp://127.0.0.1:50007", os.Args[1])
 	if err != nil {
 		log.Fatal(err)
 	}
-	defer client.Close()
+	defer client.Close() // says goodbye
 
 	peers, err := client.Peers()
 	if err != nil {

@@ -127,7 +127,7 @@ func (s scenario) play(ctx context.Context) (err error) {
 		return cast.start(ctx, fmt.Sprintf("peer-%d", n), surveys, lists)
 	}
 
-	fmt.Printf("\n%d peers join, one after the other. The times are since the start of the server.\n", s.peers)
+	fmt.Printf("\n%d peers join, and those that come together are one list. The times are since the start of the server.\n", s.peers)
 	for n := range s.peers {
 		if _, err := join(n + 1); err != nil {
 			return err

@@ -62,7 +62,7 @@ func TestScene(t *testing.T) {
 	}
 	wantLines(t, stdout,
 		`A server surveys on tcp://127\.0\.0\.1:[1-9]\d* and publishes on tcp://127\.0\.0\.1:[1-9]\d*\.`,
-		`3 peers join,.*`,
+		`3 peers join, and those that come together are one list\..*`,
 		` *\d+\.\d ms  \+ (peer-\d ?)+  \[peer-1 peer-2 peer-3\]`,
 		` *\d+\.\d ms  all 3 peers have this list`,
 		`peer-4 joins:.*`,
