@@ -96,12 +96,14 @@ func (src *source) liftAt(b bar) time.Time {
 // again about as late as the outage was long. Only then the last answer of a
 // client arrives, with which its silence begins.
 func (src *source) barTime() time.Duration {
-	needs := max(barTime, src.patience())
 	if src.left.IsZero() {
-		return needs
+		return src.needs()
 	}
-	return needs + min(src.returned.Sub(src.left), maxRTO)
+	return src.needs() + min(src.returned.Sub(src.left), maxRTO)
 }
+
+// needs is barTime for a server that was never away.
+func (src *source) needs() time.Duration { return max(barTime, src.patience()) }
 
 // nextLift returns when liftOld will lift something, or zero for never.
 func (src *source) nextLift() (next time.Time) {
@@ -162,10 +164,15 @@ func (s *sources) barMissed(src *source, now time.Time) {
 }
 
 // barListed bars the names on the list of a server that others have removed, as
-// its grace ends. They leave the union then.
+// its grace ends. They leave the union then. A name that it has listed for long
+// enough to find out, before it went away, is alive.
 func (s *sources) barListed(src *source) {
-	s.barIf(src, func(r removal) bool { return src.lists(r.name) })
+	s.barIf(src, func(r removal) bool { return src.lists(r.name) && !src.knew(r, src.left) })
 }
+
+// knew reports whether the server has had the time to find out about a removal
+// by another one until then.
+func (src *source) knew(r removal, until time.Time) bool { return until.Sub(r.at) > src.needs() }
 
 // barIf bars the names of some removals by others for a server, unless another
 // one lists them.
@@ -190,7 +197,7 @@ func (src *source) horizon(now time.Time) time.Time {
 }
 
 // trim drops the removals that matter no more: the old ones of names that are
-// neither listed nor barred. If too many are left it drops the oldest as well. A
+// not barred, and that no server lists which may not know of them. If too many are left it drops the oldest as well. A
 // server for which such a name is barred is then blind.
 func (s *sources) trim(now time.Time) {
 	r := &s.removals
@@ -205,7 +212,11 @@ func (s *sources) trim(now time.Time) {
 	}
 	r.all = slices.DeleteFunc(r.all, func(old removal) bool {
 		return old.at.Before(horizon) && !slices.ContainsFunc(s.all, func(src *source) bool {
-			return src.barred[old.name].removed.Equal(old.at) || src.lists(old.name)
+			until := now
+			if !src.counts {
+				until = src.left
+			}
+			return src.barred[old.name].removed.Equal(old.at) || src.lists(old.name) && !src.knew(old, until)
 		})
 	})
 	if excess := len(r.all) - maxRemovals/2; excess > 0 {

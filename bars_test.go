@@ -241,6 +241,29 @@ func TestServersThatWereAway(t *testing.T) {
 			20: a silent = n x
 			30: b lost = nothing
 			70: a beat = n x`},
+		{"a client has long had a connection to one of two servers only, and both are lost", `
+			0: a connect, b connect, a list n x, b list n x = n x
+			10: b -n = n x
+			3600: a lost, b lost = nothing
+			3640: a connect, a beat, b connect, b beat = n x
+			3700: = n x
+			3714: = n x`},
+		{"and its server is away for longer than its grace", `
+			0: a connect, b connect, a list n x, b list n x = n x
+			10: b -n = n x
+			3600: a lost = n x
+			3631: = x
+			3633: a connect, a held = x
+			3635: a held = x
+			3637: a beat = n x
+			3650: = n x`},
+		{"and its server is back with whole lists", `
+			0: a connect, b connect, a list n x, b list n x = n x
+			10: b -n = n x
+			3600: a lost = n x
+			3631: = x
+			3635: a plain, a list n x = n x
+			3700: = n x`},
 		{"a name is only on the server that goes away", `
 			0: a connect, b connect 10, a list n x, b list n x = n x
 			10: a -n = n x
