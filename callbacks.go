@@ -131,8 +131,13 @@ func signingOutsideTurn[A any](s *tlsHandshakeConn, get func(A) (*tls.Certificat
 // signingOutsideTurn returns a certificate that signs without a turn, if a
 // user's code does that.
 func (s *tlsHandshakeConn) signingOutsideTurn(cert tls.Certificate) tls.Certificate {
-	if key, ok := cert.PrivateKey.(crypto.Signer); ok && hasUsersKey(cert) {
-		cert.PrivateKey = signer{key, s}
+	key, ok := cert.PrivateKey.(crypto.Signer)
+	if !ok || !hasUsersKey(cert) {
+		return cert
+	}
+	cert.PrivateKey = signer{key, s}
+	if decrypts, ok := key.(crypto.Decrypter); ok {
+		cert.PrivateKey = decrypter{signer{key, s}, decrypts}
 	}
 	return cert
 }
@@ -150,6 +155,17 @@ func (k signer) Sign(random io.Reader, digest []byte, opts crypto.SignerOpts) ([
 // SignMessage makes signer a [crypto.MessageSigner], as the key may be.
 func (k signer) SignMessage(random io.Reader, message []byte, opts crypto.SignerOpts) ([]byte, error) {
 	return callOutsideTurn(k.handshake, func() ([]byte, error) { return crypto.SignMessage(k.Signer, random, message, opts) })
+}
+
+// decrypter is a signer that also decrypts, for clients that know no better way
+// to agree on a key (RFC 5246, section 7.4.7.1).
+type decrypter struct {
+	signer
+	key crypto.Decrypter
+}
+
+func (k decrypter) Decrypt(random io.Reader, message []byte, opts crypto.DecrypterOpts) ([]byte, error) {
+	return callOutsideTurn(k.handshake, func() ([]byte, error) { return k.key.Decrypt(random, message, opts) })
 }
 
 // sessionCache is a user's cache, which is called without a turn.
@@ -175,20 +191,24 @@ func (c sessionCache) Put(key string, session *tls.ClientSessionState) {
 
 // callUser calls a user's function, which may hang, without a turn. Meanwhile
 // the handshake may give way, as while it waits for the other side. The number
-// of calls that hang is limited like that of handshakes.
+// of calls that hang is limited like that of handshakes. Errors of its own are
+// kept, since crypto/tls wraps none of those with which a key fails.
 func (s *tlsHandshakeConn) callUser(f func() error) (err error) {
 	if s.over {
-		return f()
+		s.endpoint.callUser(func() { err = f() })
+		return err
 	}
 	defer s.endpoint.tlsCalls.Add(-1)
 	if s.endpoint.tlsCalls.Add(1) > maxHandshakes {
-		return errGaveWay
+		s.failed = errGaveWay
+		return s.failed
 	}
 	s.giveTurn()
 	s.protect(begunGrace)
 	s.endpoint.callUser(func() { err = f() })
 	if !s.takeTurn() {
-		return io.ErrUnexpectedEOF
+		s.failed = io.ErrUnexpectedEOF
+		return s.failed
 	}
 	return err
 }

@@ -64,11 +64,11 @@ func (k usersKey) Sign(random io.Reader, digest []byte, opts crypto.SignerOpts) 
 	return k.Signer.Sign(random, digest, opts)
 }
 
-// slowCache is empty.
-type slowCache struct{ *hung }
+// slowCache is empty, and calls a function when it is asked or told.
+type slowCache struct{ get, put func() }
 
-func (c slowCache) Get(string) (*tls.ClientSessionState, bool) { c.hang(); return nil, false }
-func (c slowCache) Put(string, *tls.ClientSessionState)        {}
+func (c slowCache) Get(string) (*tls.ClientSessionState, bool) { c.get(); return nil, false }
+func (c slowCache) Put(string, *tls.ClientSessionState)        { c.put() }
 
 // More clients than there are processors hang in their own callbacks. Others in
 // the same process connect meanwhile, and all of them can end.
@@ -89,7 +89,8 @@ func TestClientCallbacksThatHang(t *testing.T) {
 			cert := withUsersKey(c.Certificates[0], h.hang)
 			c.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return &cert, nil }
 		},
-		"ClientSessionCache": func(c *tls.Config, h *hung) { c.ClientSessionCache = slowCache{h} },
+		"ClientSessionCache":                   func(c *tls.Config, h *hung) { c.ClientSessionCache = slowCache{h.hang, func() {}} },
+		"ClientSessionCache after a handshake": func(c *tls.Config, h *hung) { c.ClientSessionCache = slowCache{func() {}, h.hang} },
 	} {
 		t.Run(name, func(t *testing.T) {
 			opt, good := tlsPair(t, newAuthority(t), "peer")
@@ -184,7 +185,8 @@ func TestServerCallbacksThatHang(t *testing.T) {
 			survey, pubsub := server.URLs()
 			bad := &gopherdiscovery.Dialer{TLSConfig: good.TLSConfig.Clone(), Logger: quiet.Logger}
 			bad.TLSConfig.ServerName, bad.TLSConfig.InsecureSkipVerify = "hang", true
-			bad.TLSConfig.ClientSessionCache = tls.NewLRUClientSessionCache(1) // or there are no sessions
+			// Without a cache there are no sessions.
+			bad.TLSConfig.ClientSessionCache = tls.NewLRUClientSessionCache(1)
 			many := runtime.GOMAXPROCS(0) + 2
 			for range many {
 				client, err := bad.Client(context.Background(), survey, "peer")

@@ -2,6 +2,7 @@ package gopherdiscovery
 
 import (
 	"bufio"
+	"cmp"
 	"crypto/tls"
 	"encoding/binary"
 	"errors"
@@ -171,7 +172,7 @@ func (l *link) handshakeTLS(config *tls.Config, patience time.Duration) (left ti
 		tc = tls.Client(hs, hs.withoutTurns(config))
 	}
 	if err := tc.Handshake(); err != nil {
-		return 0, err
+		return 0, cmp.Or(hs.failed, err)
 	}
 	l.net = tc
 	return max(hs.left, minHelloTime), nil

@@ -104,8 +104,10 @@ type Options struct {
 	//
 	// Its callbacks and keys are called concurrently. A callback that hangs, or
 	// a key in hardware, delays only its own connection, and Wait gives it half
-	// a second to return. After the certificate of a client has expired, its
-	// connection is closed at the next survey or list.
+	// a second to return. What concerns Encrypted Client Hello, and
+	// KeyLogWriter, Rand and Time, must return quickly. After the certificate
+	// of a client has expired, its connection is closed at the next survey or
+	// list.
 	TLSConfig *tls.Config
 
 	// Authorize decides whether a client may announce a name. If nil, all names

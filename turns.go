@@ -117,6 +117,7 @@ type tlsHandshakeConn struct {
 	begun          bool          // part of the handshake has been computed
 	inTurn         bool
 	over           bool   // the handshake has ended
+	failed         error  // of callUser itself
 	ahead          []byte // read while waiting for a turn
 }
 

@@ -1,6 +1,10 @@
 package gopherdiscovery
 
 import (
+	"crypto"
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/tls"
 	"errors"
 	"io"
 	"math"
@@ -208,4 +212,24 @@ func TestWhenAHandshakeIsSpared(t *testing.T) {
 		}
 		_ = s.Close()
 	})
+}
+
+// A user's key is known for what it can do besides signing.
+func TestUsersKeysDecrypt(t *testing.T) {
+	key, err := rsa.GenerateKey(rand.Reader, 2048)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, test := range []struct {
+		key      crypto.Signer
+		decrypts bool
+	}{
+		{struct{ *rsa.PrivateKey }{key}, true},
+		{struct{ crypto.Signer }{key}, false},
+	} {
+		cert := new(tlsHandshakeConn).signingOutsideTurn(tls.Certificate{PrivateKey: test.key})
+		if _, decrypts := cert.PrivateKey.(crypto.Decrypter); decrypts != test.decrypts {
+			t.Errorf("%T: got %t, want %t", test.key, decrypts, test.decrypts)
+		}
+	}
 }

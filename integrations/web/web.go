@@ -30,7 +30,8 @@
 // The handler needs its own path or host. Its page uses relative URLs, so that
 // a prefix with a slash at its end works:
 //
-//	http.Handle("/discovery/", http.StripPrefix("/discovery", web.NewHandler(server, server.Changes())))
+//	handler := web.NewHandler(server, server.Changes())
+//	http.Handle("/discovery/", http.StripPrefix("/discovery", handler))
 //
 // It changes nothing, and answers anyone who can reach it: limits of
 // connections, access control and a check of the Host header are up to the
