@@ -23,8 +23,8 @@ from 200 to 399, tcp://host:port accepts a connection, or exec:line, a line for 
 to the next: off the list, and running. The line "announced" is logged when a server has been told the name. A server that
 refuses the name says so in its own log only.
 
-On SIGTERM, SIGINT, SIGQUIT and -end-signal the name leaves the list. After -grace, in which others stop to send requests,
-the signal is passed on to the process group of the command. What is left of that after -kill-after is killed. Other
+On SIGTERM, SIGINT, SIGQUIT and -end-signal the name leaves the list. When it has been off the list for -grace, in which
+others stop to send requests, the signal is passed on to the process group of the command. What is left of that after -kill-after is killed. Other
 signals are passed on at once. The exit code is the command's: 128 and the number of the signal if one has ended it, 127
 if there is no such command, and 126 if it cannot be started.`
 

@@ -66,8 +66,8 @@ type Program struct {
 	// is nil if no other signal is.
 	EndSignal os.Signal
 
-	// Grace is how long the command goes on after it has left the list, before
-	// it is told to end.
+	// Grace is how long the command goes on after it has left the list, for
+	// whatever reason, before it is told to end.
 	Grace time.Duration
 
 	// KillAfter is how long it and all that it has started then have.
@@ -83,8 +83,9 @@ type Program struct {
 // and so does a Join that has failed.
 //
 // Signals are passed on to the process group of the command. Before the first
-// of those that are to end it the command leaves the list, and then goes on for
-// the grace, unless there is another of them.
+// of those that are to end it the command leaves the list, if it is there, and
+// goes on until it has been off the list for the grace, or until there is
+// another of them.
 //
 // On Linux the command gets the terminal of this process when it needs it, see
 // [run.Process.ShareTerminal], and the sockets that systemd has passed to this
@@ -138,6 +139,7 @@ type announced struct {
 	*Program
 	process *run.Process
 	member  Member       // nil while the command is not to be on the list
+	left    time.Time    // when the command was last taken off the list; zero if it never was
 	told    bool         // it was logged that member is announced
 	ask     *time.Ticker // for telling that; stopped when it was told
 
@@ -250,7 +252,7 @@ func (a *announced) leave(why string) {
 	a.tell()
 	a.ask.Stop()
 	a.member.Leave()
-	a.member = nil
+	a.member, a.left = nil, time.Now()
 	a.Logger.Info("not announced any more", "reason", why)
 }
 
@@ -258,11 +260,8 @@ func (a *announced) leave(why string) {
 // it requests, and then it is told. end returns when none of its process group
 // is left.
 func (a *announced) end(s os.Signal, signals <-chan os.Signal) {
-	if a.member != nil {
-		a.leave("signal: " + s.String())
-		s = a.wait(s, signals)
-	}
-	a.process.Signal(s)
+	a.leave("signal: " + s.String())
+	a.process.Signal(a.wait(s, signals))
 	kill := time.NewTimer(a.KillAfter)
 	defer kill.Stop()
 	look := time.NewTicker(lookInterval)
@@ -280,9 +279,10 @@ func (a *announced) end(s os.Signal, signals <-chan os.Signal) {
 	}
 }
 
-// wait waits for the grace, and returns the signal that the command is to get.
+// wait waits for what is left of the grace, and returns the signal that the
+// command is to get.
 func (a *announced) wait(s os.Signal, signals <-chan os.Signal) os.Signal {
-	grace := time.NewTimer(a.Grace)
+	grace := time.NewTimer(time.Until(a.left.Add(a.Grace)))
 	defer grace.Stop()
 	for {
 		select {

@@ -280,7 +280,7 @@ func TestJoinFails(t *testing.T) {
 	}
 }
 
-// Nobody sends requests to a command that is not on the list.
+// Nobody sends requests to a command that was never on the list.
 func TestNoGraceWhenNotHealthy(t *testing.T) {
 	t.Parallel()
 	check := &announce.Check{Target: "http://127.0.0.1:1", Interval: 10 * time.Millisecond, Rise: 1, Fall: 1}
@@ -389,7 +389,12 @@ func TestDrain(t *testing.T) {
 	s.want("join")
 	put(t, file)
 	s.want("leave")
-	s.signals <- syscall.SIGTERM // nobody sends it requests: no grace
+	s.signals <- syscall.SIGQUIT // others may not have noticed the leave
+	s.signals <- syscall.SIGINT  // cuts the grace short, in place of the first
+	s.want("INT")
+	s.signals <- syscall.SIGHUP
+	s.want("HUP")
+	s.signals <- syscall.SIGTERM
 	s.want("TERM")
 	s.wantCode(3)
 }
