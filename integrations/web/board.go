@@ -28,10 +28,9 @@ type board struct {
 	mu      sync.Mutex // guards the fields below
 	accepts acceptHealth
 	now     *snapshot
-	news    chan struct{}        // closed when now is another, and then replaced
-	since   map[string]time.Time // of each name in the list
-	changes []change             // the newest last
-	changed uint64               // how many changes there were
+	news    chan struct{} // closed when now is another, and then replaced
+	changes []change      // the newest last; what is in it is never changed
+	changed uint64        // how many changes there were
 	history history
 }
 
@@ -41,6 +40,7 @@ type snapshot struct {
 	stats          gopherdiscovery.Stats
 	failing        bool // connections cannot be accepted
 	list           []string
+	since          []time.Time     // when each name in the list has joined
 	peers, targets func() document // made when first asked for
 }
 
@@ -60,7 +60,6 @@ func newBoard(server source) *board {
 		accepts: acceptHealth{errors: server.Stats().AcceptErrors},
 		now:     new(snapshot),
 		news:    make(chan struct{}),
-		since:   make(map[string]time.Time),
 	}
 	b.look()
 	b.changes = nil // whoever is there already has not joined now
@@ -101,7 +100,7 @@ func (b *board) look() (seen *snapshot, news <-chan struct{}) {
 	next.stats, next.failing = stats, failing
 	if list != nil {
 		b.recordLocked(b.now.list, list, now)
-		next.list = list
+		next.list, next.since = list, b.now.sinceIn(list, now)
 		next.peers = sync.OnceValue(func() document { return newDocument(list) })
 		next.targets = sync.OnceValue(func() document { return newDocument(targets(list)) })
 	}
@@ -132,16 +131,27 @@ func isNews(a, b gopherdiscovery.Stats) bool {
 	return a.Lists != b.Lists || a.Complete != b.Complete || a.Clients != b.Clients || a.Subscribers != b.Subscribers
 }
 
+// sinceIn returns when each name in the next list has joined, which is now
+// unless it is in the list of the snapshot. Lists are sorted.
+func (s *snapshot) sinceIn(next []string, now time.Time) []time.Time {
+	since := make([]time.Time, len(next))
+	for i, name := range next {
+		since[i] = now
+		if at, found := slices.BinarySearch(s.list, name); found {
+			since[i] = s.since[at]
+		}
+	}
+	return since
+}
+
 // recordLocked notes who has joined and left.
 func (b *board) recordLocked(before, after []string, now time.Time) {
 	joined, left := gopherdiscovery.Diff(before, after)
 	for _, name := range left {
-		delete(b.since, name)
 		b.changed++
 		b.changes = append(b.changes, change{b.changed, now, false, name})
 	}
 	for _, name := range joined {
-		b.since[name] = now
 		b.changed++
 		b.changes = append(b.changes, change{b.changed, now, true, name})
 	}

@@ -24,7 +24,7 @@ func TestBoardForgets(t *testing.T) {
 	for p.lists = range 1000 {
 		b.look()
 	}
-	if len(b.since) != 1 || len(b.changes) != mostChanges || cap(b.changes) > 2*mostChanges {
-		t.Errorf("%d names and %d changes, room for %d, want 1 and %d", len(b.since), len(b.changes), cap(b.changes), mostChanges)
+	if len(b.now.since) != 1 || len(b.changes) != mostChanges || cap(b.changes) > 2*mostChanges {
+		t.Errorf("%d names and %d changes, room for %d, want 1 and %d", len(b.now.since), len(b.changes), cap(b.changes), mostChanges)
 	}
 }

@@ -110,42 +110,40 @@ func (p *page) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 func (b *board) view(filter string) view {
 	b.look()
 	b.mu.Lock()
-	defer b.mu.Unlock()
+	now, changes, past := b.now, b.changes, b.history.past()
+	b.mu.Unlock()
 	v := view{
 		Filter:      filter,
 		Version:     build.Version(),
 		Started:     b.started,
 		Now:         time.Now(),
-		Complete:    b.now.stats.Complete,
-		Failing:     b.now.failing,
-		Clients:     b.now.stats.Clients,
-		Subscribers: b.now.stats.Subscribers,
-		Total:       len(b.now.list),
-		Past:        b.history.past(),
+		Complete:    now.stats.Complete,
+		Failing:     now.failing,
+		Clients:     now.stats.Clients,
+		Subscribers: now.stats.Subscribers,
+		Total:       len(now.list),
+		Past:        past,
 	}
 	v.Survey, v.PubSub = b.server.URLs()
-	pattern := filterPattern(filter)
-	for _, name := range b.now.list {
+	pattern := names.Pattern(filter)
+	if pattern.Check() != nil {
+		return v // no name can match
+	}
+	if !strings.Contains(filter, "*") {
+		pattern = "*" + pattern + "*" // what has no star may be anywhere in a name
+	}
+	for i, name := range now.list {
 		if !pattern.Match(name) {
 			continue
 		}
 		if v.Matching++; v.Matching <= mostRows {
-			v.Peers = append(v.Peers, presence{name, b.since[name]})
+			v.Peers = append(v.Peers, presence{name, now.since[i]})
 		}
 	}
-	for _, change := range slices.Backward(b.changes) {
+	for _, change := range slices.Backward(changes) {
 		if pattern.Match(change.Name) {
 			v.Changes = append(v.Changes, change)
 		}
 	}
 	return v
-}
-
-// filterPattern returns the pattern for what is in the filter box. What has no
-// star may be anywhere in a name.
-func filterPattern(filter string) names.Pattern {
-	if strings.Contains(filter, "*") {
-		return names.Pattern(filter)
-	}
-	return names.Pattern("*" + filter + "*")
 }
