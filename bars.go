@@ -197,8 +197,9 @@ func (src *source) horizon(now time.Time) time.Time {
 }
 
 // trim drops the removals that matter no more: the old ones of names that are
-// not barred, and that no server lists which may not know of them. If too many are left it drops the oldest as well. A
-// server for which such a name is barred is then blind.
+// not barred, and that no server lists which may not know of them. If too many
+// are left it drops the oldest as well. A server for which such a name is barred
+// is then blind.
 func (s *sources) trim(now time.Time) {
 	r := &s.removals
 	if len(r.all) < max(r.trimAt, minRemovals) {
