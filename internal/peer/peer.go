@@ -104,18 +104,19 @@ func parseHost(host string) (canonical string, isIP, ok bool) {
 }
 
 // ParseAll returns the peers of a list of names, sorted by their addresses, DNS
-// names first. Names that have the same address are one peer, with the
-// kind and the scheme of the last one in the list. The errors are those of the
-// names that are left out.
+// names first, and then by their kinds. Names of one kind that have the same
+// address are one peer, with the scheme of the last one in the list. The errors
+// are those of the names that are left out.
 func ParseAll(list []string) (peers []Peer, unusable []error) {
-	at := make(map[string]Peer)
+	type place struct{ kind, address string }
+	at := make(map[place]Peer)
 	for _, name := range list {
 		p, err := Parse(name)
 		if err != nil {
 			unusable = append(unusable, err)
 			continue
 		}
-		at[p.Address] = p
+		at[place{p.Kind, p.Address}] = p
 	}
 	for _, p := range at {
 		peers = append(peers, p)
@@ -132,5 +133,5 @@ func compare(a, b Peer) int {
 	if b.IP {
 		y = netip.MustParseAddr(b.Host)
 	}
-	return cmp.Or(x.Compare(y), cmp.Compare(a.Host, b.Host), cmp.Compare(a.Port, b.Port))
+	return cmp.Or(x.Compare(y), cmp.Compare(a.Host, b.Host), cmp.Compare(a.Port, b.Port), cmp.Compare(a.Kind, b.Kind))
 }

@@ -56,8 +56,13 @@ type Template struct {
 
 // Data is what a template gets.
 type Data struct {
-	// Peers are sorted, and no two have the same address.
+	// Peers are sorted by address, and no two have the same address and kind.
 	Peers []peer.Peer
+}
+
+// Addresses returns one of the peers for each address.
+func (d Data) Addresses() []peer.Peer {
+	return slices.CompactFunc(slices.Clone(d.Peers), func(a, b peer.Peer) bool { return a.Address == b.Address })
 }
 
 // Parse reads the template of a specification SRC:DST. SRC is the path of a
