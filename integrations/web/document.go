@@ -35,13 +35,11 @@ func newDocument(value any) document {
 	return document{fmt.Sprintf(`"%x"`, sum[:12]), body.Bytes()}
 }
 
-// refusal is an error of which the client is told.
+// refusal is an answer that says why there is no other.
 type refusal struct {
 	code int
 	text string
 }
-
-func (r *refusal) Error() string { return r.text }
 
 var (
 	errIncomplete = &refusal{http.StatusServiceUnavailable, "the list is not complete yet"}
@@ -69,7 +67,9 @@ func serveDocument(b *board, w http.ResponseWriter, r *http.Request, whole func(
 		if !s.stats.Complete {
 			return "", errIncomplete
 		}
-		if found = whole(s); match != "" {
+		if match == "" {
+			found = whole(s)
+		} else {
 			found = part(match.Filter(s.list))
 		}
 		return found.etag, nil
