@@ -115,7 +115,8 @@ func (o *serverOracle) recentEnds() (n int) {
 }
 
 // ended records an end that the server is about to notice. If it is the only
-// one, it is told soon, whatever has happened before.
+// one, it is told soon, whatever has happened before. If nothing has arrived at
+// the client, the server cannot tell whether the network to all has failed.
 func (o *serverOracle) ended(r *clusterSession) {
 	name := r.link.client.name
 	if !o.server.plan.Announces(r, name) || o.announced()[name] > 1 {
@@ -126,7 +127,7 @@ func (o *serverOracle) ended(r *clusterSession) {
 	c.oracle.ends = append(c.oracle.ends, c.now)
 	o.ends = append(o.ends, now)
 	only := len(o.ends) == 1 || now-o.ends[len(o.ends)-2] > 1100*time.Millisecond
-	if !only || now-o.stopped < 1100*time.Millisecond || !slices.Contains(o.server.list, name) {
+	if !only || r.end.timedOut || now-o.stopped < 1100*time.Millisecond || !slices.Contains(o.server.list, name) {
 		return
 	}
 	count := len(o.ends)

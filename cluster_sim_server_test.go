@@ -200,7 +200,7 @@ func (s *clusterServer) loop() {
 	}
 	for _, r := range ended {
 		s.oracle.ended(r)
-		s.plan.Disconnect(r, now)
+		s.plan.Disconnect(r, r.end.timedOut, now)
 	}
 	s.publisher.take()
 	s.state.Waiting = s.surveys > 0

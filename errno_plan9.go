@@ -9,5 +9,5 @@ var (
 	errnoReset   = errors.New("connection reset")
 	errnoPipe    = errors.New("broken pipe")
 
-	errnosNoDescriptor []error
+	errnosNoDescriptor, errnosNoPath []error
 )

@@ -15,3 +15,11 @@ const (
 // errnosNoDescriptor are the errors of a process or system without a free file
 // descriptor.
 var errnosNoDescriptor = []error{syscall.Errno(10024)} // WSAEMFILE
+
+// errnosNoPath are the errors of a connection of which nothing has arrived at
+// the other side for too long.
+var errnosNoPath = []error{
+	syscall.Errno(10060), // WSAETIMEDOUT
+	syscall.Errno(10065), // WSAEHOSTUNREACH
+	syscall.Errno(10051), // WSAENETUNREACH
+}

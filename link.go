@@ -11,6 +11,7 @@ import (
 	"math"
 	"net"
 	"os"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -37,6 +38,7 @@ type link struct {
 	made           time.Time
 	lastRead       atomic.Int64 // nanoseconds since made; dialed links only
 	sent           atomic.Int64 // bytes below TLS since the handshakes
+	timedOut       atomic.Bool  // nothing has arrived at the other side for too long
 
 	changes    bool          // the subscription is in changes
 	have       *uint64       // sum of the list the subscriber had; nil if none
@@ -101,10 +103,18 @@ func (l *link) unacked() (bytes int, known bool) {
 	return 0, false
 }
 
-// count counts bytes that were written to net. Those of TLS count below it.
-func (l *link) count(n int64) {
+// wrote records a write to net. The bytes of TLS count below it.
+func (l *link) wrote(n int64, err error) {
 	if l.net == l.bare {
 		l.sent.Add(n)
+	}
+	l.failed(err)
+}
+
+// failed records an error of net, or nil.
+func (l *link) failed(err error) {
+	if slices.ContainsFunc(errnosNoPath, func(e error) bool { return errors.Is(err, e) }) {
+		l.timedOut.Store(true)
 	}
 }
 
@@ -299,6 +309,7 @@ type patientReader struct{ *link }
 func (t patientReader) Read(p []byte) (int, error) {
 	for {
 		n, err := t.net.Read(p)
+		t.failed(err)
 		if n > 0 && t.dialed {
 			t.lastRead.Store(int64(time.Since(t.made)))
 		}
@@ -353,7 +364,7 @@ func (l *link) send(header, body []byte) error {
 	} else {
 		n, err = parts.WriteTo(l.net)
 	}
-	l.count(n)
+	l.wrote(n, err)
 	return err
 }
 
@@ -367,7 +378,7 @@ func (l *link) trySend(body []byte) (sent bool, err error) {
 	parts := l.frame(nil, body)
 	if len(parts) == 1 && l.try != nil {
 		n, err := l.try.tryWrite(parts[0])
-		l.count(int64(n))
+		l.wrote(int64(n), err)
 		if err != nil || n == len(parts[0]) {
 			return true, err
 		}
@@ -384,7 +395,7 @@ func (l *link) sendRest() error {
 	rest := l.rest
 	l.rest = nil
 	n, err := rest.WriteTo(l.net)
-	l.count(n)
+	l.wrote(n, err)
 	return err
 }
 

@@ -222,6 +222,10 @@ func (p *pipe) drop(err error) {
 // late, and not the other side.
 func (p *pipe) isBehind() bool { return p.link != nil && p.link.unread() }
 
+// timedOut reports whether the connection has ended because nothing has arrived
+// at the other side for too long. It reports false if that is unknown.
+func (p *pipe) timedOut() bool { return p.link != nil && p.link.timedOut.Load() }
+
 // sent returns how many bytes were sent since the handshakes.
 func (p *pipe) sent() int64 {
 	if p.link == nil {

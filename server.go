@@ -263,7 +263,7 @@ func (s *DiscoveryServer) takeEvents(plan *membership.Schedule[*respondent], rec
 	}
 	for _, e := range events {
 		if e.ended {
-			plan.Disconnect(e.session, now)
+			plan.Disconnect(e.session, e.session.pipe.timedOut(), now)
 		}
 	}
 }

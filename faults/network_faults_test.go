@@ -67,15 +67,22 @@ func TestSplit(t *testing.T) {
 }
 
 // A server is cut off from all clients, and packets vanish. No one is told
-// anything, not even subscribers beside the server.
+// anything, not even subscribers beside the server. Connections end after 20
+// seconds. If one half of the clients is cut off later than the other, so do
+// their connections.
 func TestServerCutOff(t *testing.T) {
 	t.Parallel()
-	pauses := []time.Duration{5 * time.Second}
+	type cut struct{ pause, later time.Duration }
+	cuts := []cut{{5 * time.Second, 0}}
 	if isLong() {
-		pauses = []time.Duration{5 * time.Second, 15 * time.Second, 25 * time.Second}
+		cuts = append(cuts, cut{15 * time.Second, 0}, cut{25 * time.Second, 0}, cut{25 * time.Second, 600 * time.Millisecond})
 	}
-	for _, pause := range pauses {
-		t.Run(pause.String(), func(t *testing.T) {
+	for _, test := range cuts {
+		what := fmt.Sprintf("server cut off for %v", test.pause)
+		if test.later > 0 {
+			what += fmt.Sprintf(", from half of the clients %v later", test.later)
+		}
+		t.Run(what, func(t *testing.T) {
 			t.Parallel()
 			net := newNetwork(t, 3)
 			there, here := net.spaces[2], net.spaces[:2]
@@ -87,13 +94,15 @@ func TestServerCutOff(t *testing.T) {
 			s.await(t, all, patience, net.spaces...)
 			s.declare(alive, all, net.spaces...)
 			s.settle(all, watcher, a, b)
-			cut := net.cutOff(there)
-			time.Sleep(time.Until(cut.Add(pause)))
+			cut := net.cutOff(here[0])
+			time.Sleep(test.later)
+			net.cutOff(there)
+			time.Sleep(time.Until(cut.Add(test.pause)))
 			mended := net.cutOff()
 			s.settle(all, watcher, a, b)
 			heard := time.Since(mended)
 			s.checkToldNothing(cut)
-			s.finish(fmt.Sprintf("server cut off for %v", pause), "no list", after("all hear it", heard))
+			s.finish(what, "no list", after("all hear it", heard))
 		})
 	}
 }

@@ -21,11 +21,11 @@ func BenchmarkEvents(b *testing.B) {
 				_ = s.Hear(-1, "new", now)
 				s.Next(now)
 				s.Leave(-1, "new", now)
-				s.Disconnect(-1, now)
+				s.Disconnect(-1, false, now)
 			}},
 			{"end and return", func(s *Schedule[int], n int, now time.Time) {
 				c := n % names
-				s.Disconnect(c, now)
+				s.Disconnect(c, false, now)
 				s.Next(now)
 				s.Connect(c, "host", now)
 				s.Next(now)

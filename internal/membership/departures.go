@@ -29,7 +29,7 @@ type departures struct {
 	returning []*absence
 
 	stopped time.Time // when the server was last stopped; zero if never
-	resumed time.Time // when a name was last announced while no other was
+	resumed time.Time // when a name was last heard while no other was
 }
 
 // absence is the state of a name after its last connection has ended.
@@ -46,8 +46,10 @@ func newDepartures(c Config) departures {
 }
 
 // end records that an end has left names without a connection. The list has the
-// given number of names, these included.
-func (d *departures) end(names []string, listed int, now time.Time) {
+// given number of names, these included. TimedOut says that nothing has arrived
+// at the other side for too long, and silent for how many others that may be so:
+// they are announced, but only by connections that do not answer.
+func (d *departures) end(names []string, listed int, timedOut bool, silent int, now time.Time) {
 	if len(names) == 0 {
 		return
 	}
@@ -59,7 +61,13 @@ func (d *departures) end(names []string, listed int, now time.Time) {
 		d.recent = append(d.recent, a)
 		d.gathered = append(d.gathered, a)
 	}
-	if now.Sub(d.stopped) <= afterStop || d.isMass(listed-len(d.away)) {
+	ended, announced := len(d.ended), listed-len(d.away)
+	if timedOut {
+		// A dead network ends connections one after the other. Those that are
+		// silent will follow, and those that are away may have come before.
+		ended, announced = max(ended, len(d.away))+silent, announced-silent
+	}
+	if now.Sub(d.stopped) <= afterStop || isMass(ended, announced) {
 		d.returning = append(d.returning, d.gathered...)
 		d.gathered = nil
 		// Names may come and go often while an older one is away.
@@ -79,11 +87,10 @@ func (d *departures) forget(now time.Time) {
 	}
 }
 
-// isMass reports whether the recent ends are a mass departure. The argument is
-// how many names are announced. Names that have been away for longer cannot end
-// once more, so they do not count.
-func (d *departures) isMass(announced int) bool {
-	ended := len(d.ended)
+// isMass reports whether ends are a mass departure. The arguments are how many
+// names have ended, and how many are announced. Names that have been away for
+// longer cannot end once more, so they do not count.
+func isMass(ended, announced int) bool {
 	return ended >= massNames && ended > announced || ended >= massOfAll && announced == 0
 }
 
@@ -99,7 +106,7 @@ func (d *departures) isAway(a *absence) bool { return d.away[a.name] == a }
 
 // due returns the names that depart now. It reports whether some of them have
 // had time to return. Clients that are coming in hold these up. The last argument
-// says whether no connection announces a name.
+// says whether nothing has been heard of any name lately.
 func (d *departures) due(now time.Time, comingIn, nobody bool) (names []string, hadTime bool) {
 	d.forget(now)
 	if isDue(d.gatheredAt(), now) {

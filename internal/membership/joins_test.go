@@ -139,7 +139,7 @@ func TestJoinsForgetWhileHandshakesWait(t *testing.T) {
 		at := 100 * id
 		s.Connect(id, "", s.at(at))
 		s.Next(s.at(at))
-		s.Disconnect(id, s.at(at+50))
+		s.Disconnect(id, false, s.at(at+50))
 		s.Next(s.at(at + 50))
 	}
 	if got := len(s.joins.recent); got > 1 {

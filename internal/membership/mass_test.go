@@ -95,6 +95,45 @@ func TestMassDepartureOfAll(t *testing.T) {
 	}
 }
 
+// A network that is cut ends connections when their data has long been
+// unacknowledged, and not all at the same time. They were silent before, and so
+// are the others.
+func TestMassDepartureOfTheSilent(t *testing.T) {
+	for _, test := range []played{
+		{"half at first", 6, Config{}, "11000 hang 0-5; 31000 lose 0-2; 33000 lose 3-5; 36000 wake 0-5; 36000 join 0-5", nil},
+		{"one after the other", 4, Config{}, "11000 hang 0-3; 30000 lose 0; 31500 lose 1; 33000 lose 2; 34500 lose 3; 37000 wake 0-3; 37000 join 0-3", nil},
+		{
+			"and none comes back", 4, Config{}, "11000 hang 0-3; 31000 lose 0 1; 33000 lose 2 3",
+			[]string{"66000 -0 -1", "68000 -2 -3"},
+		},
+		{
+			"and one connection stays, silent", 4, Config{}, "11000 hang 0-3; 31000 lose 0-2; 39000 wake 3",
+			[]string{"44000 -0 -1 -2"},
+		},
+		{
+			"most are silent", 5, Config{}, "11000 hang 0-2; 31000 lose 0; 33000 lose 1 2",
+			[]string{"36000 -0", "38000 -1 -2"},
+		},
+		{
+			"half is silent", 6, Config{}, "11000 hang 0-2; 31000 lose 0; 33000 lose 1 2",
+			[]string{"31020 -0", "33100 -1 -2"},
+		},
+		{
+			"one that has ended itself leaves at once", 5, Config{}, "11000 hang 0-2; 31000 break 0",
+			[]string{"31020 -0", "42000 -1 -2"},
+		},
+		{
+			"one is lost and others are well", 4, Config{}, "11000 hang 0; 11500 lose 0", []string{"11520 -0"},
+		},
+		{
+			"others that are killed leave at once", 5, Config{}, "11000 hang 0-2; 31000 break 3",
+			[]string{"31020 -3", "42000 -0 -1 -2"},
+		},
+	} {
+		test.run(t)
+	}
+}
+
 // Ten clients lose their connections, and one comes back every 0.7 s. None that
 // is back within ReturnTime of the first has left.
 func TestReturnOneAfterTheOther(t *testing.T) {
@@ -212,12 +251,12 @@ func TestNamesThatComeAndGo(t *testing.T) {
 	}
 	join(0)
 	join(1)
-	s.Disconnect(0, now)
-	s.Disconnect(1, now)
+	s.Disconnect(0, false, now)
+	s.Disconnect(1, false, now)
 	for range 1000 {
 		join(1)
 		now = now.Add(ms)
-		s.Disconnect(1, now)
+		s.Disconnect(1, false, now)
 		s.Next(now)
 	}
 	if got := len(s.departures.returning); got > 1000 {

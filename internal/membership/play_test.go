@@ -102,7 +102,7 @@ func (p *play) steps(steps string) {
 			continue
 		}
 		act := map[string]func(int){
-			"join": p.join, "break": p.break_, "leave": p.leave,
+			"join": p.join, "break": p.break_, "lose": p.lose, "leave": p.leave,
 			"hang":   func(id int) { p.client(id).hangs = true },
 			"wake":   p.resume,
 			"check":  func(id int) { p.Check(p.client(id).conn, p.client(id).names[0], p.at(p.now)) },
@@ -130,9 +130,14 @@ func (p *play) join(id int) {
 }
 
 // break_ ends the connection of a client.
-func (p *play) break_(id int) {
+func (p *play) break_(id int) { p.end(id, false) }
+
+// lose ends the connection of a client, because nothing has arrived there.
+func (p *play) lose(id int) { p.end(id, true) }
+
+func (p *play) end(id int, timedOut bool) {
 	c := p.client(id)
-	p.Disconnect(c.conn, p.at(p.now))
+	p.Disconnect(c.conn, timedOut, p.at(p.now))
 	delete(p.conns, c.conn)
 	c.conn = 0
 }

@@ -87,11 +87,11 @@ func (r *random) event() {
 		r.Connect(r.last, fmt.Sprint(r.rng.IntN(4)), r.now)
 	case n < 8:
 		c := r.conn()
-		r.Disconnect(c, r.now)
+		r.Disconnect(c, false, r.now)
 		r.open = slices.DeleteFunc(r.open, func(other int) bool { return other == c })
 	case n == 8 && r.rng.IntN(3) == 0:
 		for _, c := range r.open[r.rng.IntN(len(r.open)+1):] {
-			r.Disconnect(c, r.now)
+			r.Disconnect(c, false, r.now)
 			r.open = slices.DeleteFunc(slices.Clone(r.open), func(other int) bool { return other == c })
 		}
 	case n < 11:
@@ -158,11 +158,13 @@ func (r *random) expectCount(what string, got, want int) {
 
 func (r *random) count() {
 	r.t.Helper()
-	unheard, total, size, announced := 0, 0, 0, make(map[string]int)
+	unheard, total, size := 0, 0, 0
+	announced, heard := make(map[string]int), make(map[string]bool)
 	for _, m := range r.roster.conns {
 		total += len(m.names)
 		for name, p := range m.names {
 			announced[name]++
+			heard[name] = heard[name] || p.silent == 0
 			if p.heardIn != r.roster.poll {
 				unheard++
 			}
@@ -184,7 +186,14 @@ func (r *random) count() {
 	r.expectCount("unheard", r.roster.unheard, unheard)
 	r.expectCount("total", r.roster.total, total)
 	r.expectCount("size", r.roster.size, size)
-	r.expectCount("announced", r.announced(), len(announced))
+	silent := 0
+	for _, is := range heard {
+		if !is {
+			silent++
+		}
+	}
+	r.expectCount("silent", r.roster.silent, silent)
+	r.expectCount("heard", r.heard(), len(announced)-silent)
 	r.expectCount("names", len(r.roster.names), len(announced)+away)
 	r.countDepartures(away)
 }
@@ -217,7 +226,7 @@ func (r *random) countDepartures(away int) {
 // quiet ends all connections, and expects that nothing is left of them.
 func (r *random) quiet() {
 	for _, c := range r.open {
-		r.Disconnect(c, r.now)
+		r.Disconnect(c, false, r.now)
 	}
 	r.Handshakes(Handshakes{})
 	r.next()

@@ -20,6 +20,8 @@ type roster[C comparable] struct {
 	list  []string            // as sorted returned it last
 	dirty map[string]struct{} // names that may have come or gone since
 
+	silent int // names that only silent connections announce
+
 	poll    int // the number of the last poll
 	doubted int // that of the last poll that was doubted
 	unheard int // names on connections that have not answered it
@@ -50,9 +52,13 @@ type dropped struct {
 
 // entry is a name on the list. All connections with the name share its string.
 type entry struct {
-	name  string
-	conns int // connections that announce it
+	name   string
+	conns  int // connections that announce it
+	silent int // of these, the ones that have not answered for it
 }
+
+// isSilent reports whether only silent connections announce the name.
+func (e *entry) isSilent() bool { return e.conns > 0 && e.silent == e.conns }
 
 func newRoster[C comparable]() roster[C] {
 	return roster[C]{conns: make(map[C]*member), names: make(map[string]*entry), list: []string{}, dirty: make(map[string]struct{})}
@@ -104,7 +110,7 @@ func (r *roster[C]) hear(c C, name string, now time.Time, took time.Duration) (i
 	p := m.names[name]
 	switch {
 	case p != nil:
-		r.answered(p, now)
+		r.answered(name, p, now)
 		return false, nil
 	case len(m.names) == MaxNames:
 		return false, ErrTooManyNames
@@ -131,7 +137,7 @@ func (r *roster[C]) check(c C, name string, now time.Time) {
 	}
 	m.checked = true
 	if p := m.names[name]; p != nil {
-		r.answered(p, now)
+		r.answered(name, p, now)
 	}
 }
 
@@ -148,12 +154,36 @@ func (r *roster[C]) announces(c C, name string) bool {
 	return m != nil && m.names[name] != nil
 }
 
-func (r *roster[C]) answered(p *presence, now time.Time) {
+func (r *roster[C]) answered(name string, p *presence, now time.Time) {
 	if p.heardIn != r.poll {
 		p.heardIn = r.poll
 		r.unheard--
 	}
+	r.setSilent(name, p, 0)
 	p.answers(now)
+}
+
+// setSilent sets how many polls a name has not answered on a connection.
+func (r *roster[C]) setSilent(name string, p *presence, polls int) {
+	switch {
+	case p.silent == 0 && polls > 0:
+		r.count(r.names[name], 0, 1)
+	case p.silent > 0 && polls == 0:
+		r.count(r.names[name], 0, -1)
+	}
+	p.silent = polls
+}
+
+// count adds to the counts of an entry.
+func (r *roster[C]) count(e *entry, conns, silent int) {
+	if e.isSilent() {
+		r.silent--
+	}
+	e.conns += conns
+	e.silent += silent
+	if e.isSilent() {
+		r.silent++
+	}
 }
 
 // startPoll begins a poll, which all names owe an answer, except those that wait
@@ -166,13 +196,14 @@ func (r *roster[C]) startPoll(now time.Time) {
 		if !m.checked {
 			r.unheard += len(m.names)
 		}
-		for _, p := range m.names {
+		for name, p := range m.names {
 			switch {
 			case m.checked:
-				p.heardIn, p.silent, p.asked = r.poll, 0, time.Time{}
+				p.heardIn, p.asked = r.poll, time.Time{}
+				r.setSilent(name, p, 0)
 				continue
 			case m.unjudged && p.heardIn != last:
-				p.silent++
+				r.setSilent(name, p, p.silent+1)
 			}
 			if p.asked.IsZero() {
 				p.asked = now
@@ -191,7 +222,7 @@ func (r *roster[C]) add(name string) *entry {
 		r.size += 1 + len(name)
 		r.dirty[name] = struct{}{}
 	}
-	e.conns++
+	r.count(e, 1, 0)
 	r.total++
 	return e
 }
@@ -202,10 +233,11 @@ func (r *roster[C]) withdraw(m *member, name string, p *presence) (last bool) {
 	if p.heardIn != r.poll {
 		r.unheard--
 	}
+	r.setSilent(name, p, 0)
 	delete(m.names, name)
 	r.total--
 	e := r.names[name]
-	e.conns--
+	r.count(e, -1, 0)
 	return e.conns == 0
 }
 

@@ -90,11 +90,12 @@ func (s *Schedule[C]) Connect(c C, host string, now time.Time) {
 	s.joins.connect(c)
 }
 
-// Disconnect records the end of a connection.
-func (s *Schedule[C]) Disconnect(c C, now time.Time) {
+// Disconnect records the end of a connection. TimedOut says that the other side
+// has not ended it: nothing has arrived there for too long.
+func (s *Schedule[C]) Disconnect(c C, timedOut bool, now time.Time) {
 	s.joins.disconnect(c)
-	listed := len(s.roster.names)
-	s.departures.end(s.roster.disconnect(c), listed, s.running(now))
+	names := s.roster.disconnect(c)
+	s.departures.end(names, len(s.roster.names), timedOut, s.roster.silent, s.running(now))
 }
 
 // Hear records an answer. It returns an error if the name exceeds a limit.
@@ -107,14 +108,14 @@ func (s *Schedule[C]) Hear(c C, name string, now time.Time) error {
 		s.arrived = now
 	}
 	s.poll.lastAnswer = now
-	listed := len(s.roster.names)
+	listed, heard := len(s.roster.names), s.heard()
 	isNew, err := s.roster.hear(c, name, now, took)
 	if isNew {
 		s.arrived = now
 		s.departures.announce(name)
-		if s.announced() == 1 {
-			s.departures.resumed = now
-		}
+	}
+	if heard == 0 {
+		s.departures.resumed = now
 	}
 	if len(s.roster.names) > listed {
 		s.pace.add(now, len(s.roster.names))
@@ -152,9 +153,11 @@ func (s *Schedule[C]) NeedsHandshakes() bool {
 	return !s.start.complete || len(s.departures.returning) > 0 || s.poll.running && s.roster.unheard > 0
 }
 
-// announced returns how many names a connection announces. The others on the
-// list are away.
-func (s *Schedule[C]) announced() int { return len(s.roster.names) - len(s.departures.away) }
+// heard returns how many names are announced by a connection that is not silent.
+// The others on the list are away, or their connections may be dead.
+func (s *Schedule[C]) heard() int {
+	return len(s.roster.names) - len(s.departures.away) - s.roster.silent
+}
 
 // Next returns what is due, and when to call it again if nothing happens
 // before.
@@ -183,7 +186,7 @@ func (s *Schedule[C]) Next(now time.Time) (do Actions[C], wake time.Time) {
 	}
 	comingIn := s.AreComingIn(at)
 	var departed []string
-	departed, do.Returned = s.departures.due(now, comingIn, s.announced() == 0)
+	departed, do.Returned = s.departures.due(now, comingIn, s.heard() == 0)
 	for _, name := range departed {
 		s.roster.remove(name)
 		s.pace.remove(now)
@@ -202,7 +205,7 @@ func (s *Schedule[C]) nextDue(now time.Time) time.Time {
 	at := s.poll.dueAt()
 	for _, due := range []time.Time{
 		s.roster.overdueAt, s.joins.dueAt(), s.pace.dueAt(s.joins.areComingIn(now)),
-		s.departures.dueAt(s.announced() == 0), s.start.dueAt(),
+		s.departures.dueAt(s.heard() == 0), s.start.dueAt(),
 	} {
 		switch {
 		case due.IsZero():

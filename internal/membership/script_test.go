@@ -88,7 +88,7 @@ func (s *script) hear(millis int, id int, name string) {
 
 func (s *script) end(millis int, ids ...int) {
 	for _, id := range ids {
-		s.Disconnect(id, s.at(millis))
+		s.Disconnect(id, false, s.at(millis))
 	}
 }
 

@@ -17,7 +17,6 @@ type presence struct {
 
 // answers records an answer.
 func (p *presence) answers(now time.Time) {
-	p.silent = 0
 	if !p.asked.IsZero() {
 		p.took(now.Sub(p.asked))
 	}
@@ -91,9 +90,9 @@ func (r *roster[C]) endPoll(now time.Time, limit int, handshakesAreLate bool) (m
 	for _, m := range r.conns {
 		isSilent, isSlow := false, false
 		m.unjudged = m.checked
-		for _, p := range m.names {
+		for name, p := range m.names {
 			if p.heardIn != r.poll && !m.checked {
-				p.silent++
+				r.setSilent(name, p, p.silent+1)
 				missed++
 				isSilent = true
 			}

@@ -93,7 +93,7 @@ func (o *ours) connect(id int, now time.Time) {
 	o.Connect(id, host, now)
 }
 
-func (o *ours) disconnect(id int, now time.Time) { o.Disconnect(id, now) }
+func (o *ours) disconnect(id int, now time.Time) { o.Disconnect(id, false, now) }
 
 func (o *ours) answer(id int, now time.Time) { _ = o.Hear(id, o.trace.clients[id].name, now) }
 
