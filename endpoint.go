@@ -13,7 +13,7 @@ import (
 // settings are the parts of an endpoint that its owner chooses.
 type settings struct {
 	log        *asyncLog
-	lost       string        // logged when no server is left; may be empty
+	lost       func() string // is logged when no server is left; may be nil
 	found      string        // logged when a server is back
 	tls        *tls.Config   // nil without TLS
 	maxConns   int           // connections accepted; 0 is no limit

@@ -36,6 +36,10 @@ func newOutage(e *endpoint, a address) *outage {
 // failed records the error of an attempt, or the reason why a connection is
 // given up.
 func (o *outage) failed(err error) {
+	lost := ""
+	if o.endpoint.lost != nil && o.endpoint.connected() == 0 {
+		lost = "; " + o.endpoint.lost() // the owner may hold its mutex when it locks o.mu
+	}
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.last = err
@@ -45,8 +49,8 @@ func (o *outage) failed(err error) {
 		return
 	}
 	msg := diagnosis + ", retrying"
-	if isFirst && o.endpoint.lost != "" && o.endpoint.connected() == 0 {
-		msg += "; " + o.endpoint.lost
+	if isFirst {
+		msg += lost
 	}
 	o.endpoint.log.add(slog.LevelWarn, msg, "url", o.url, "error", err)
 }

@@ -20,7 +20,7 @@ type outageLog struct {
 
 func newOutageLog() outageLog {
 	lines := openGate()
-	e := newEndpoint(side{}, settings{log: &asyncLog{logger: slog.New(lines)}, lost: "all is lost", found: "found again"})
+	e := newEndpoint(side{}, settings{log: &asyncLog{logger: slog.New(lines)}, lost: func() string { return "all is lost" }, found: "found again"})
 	return outageLog{newTestRedialer(e, address{"tcp", "x:1"}), lines}
 }
 

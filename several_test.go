@@ -214,10 +214,26 @@ func TestServersStateAndLog(t *testing.T) {
 		}
 		startNumbered(t, 0, bubbleOptions)
 		time.Sleep(10 * time.Second)
-		for line, want := range map[string]int{"no server is connected": 1, "a server is connected again": 1} {
+		for line, want := range map[string]int{"no server is connected, the last list stands": 1, "there is no list yet": 0, "a server is connected again": 1} {
 			if got := strings.Count(book.String(), line); got != want {
 				t.Errorf("logged %q %d times, want %d:\n%s", line, got, want, book)
 			}
+		}
+	})
+}
+
+func TestLogBeforeTheFirstList(t *testing.T) {
+	gopherdiscovery.FakeTime(t, func(t *testing.T) {
+		logger, book := newLogger()
+		d := &gopherdiscovery.Dialer{Logger: logger}
+		sub, err := d.NewSubscriber(context.Background(), listsURL(0))
+		if err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Minute)
+		sub.Close()
+		if got := strings.Count(book.String(), "no server is connected, there is no list yet"); got != 1 {
+			t.Errorf("logged %d times that there is no list yet, want once:\n%s", got, book)
 		}
 	})
 }

@@ -72,7 +72,7 @@ func newSubscriber(pubsubs []address, set settings) (*Subscriber, error) {
 		sources: newSources(pubsubs),
 		current: make(map[*source]*feed),
 	}
-	set.lost = "no server is connected, the last list stands"
+	set.lost = s.lost
 	set.found = "a server is connected again"
 	s.sock = newSocket(subSide, set, s)
 	var err error
@@ -86,6 +86,16 @@ func newSubscriber(pubsubs []address, set settings) (*Subscriber, error) {
 func (s *Subscriber) start(ctx context.Context) {
 	ctx, s.cancel = context.WithCancel(ctx)
 	go s.run(ctx)
+}
+
+// lost says what it means that no server is connected.
+func (s *Subscriber) lost() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.out.last == nil {
+		return "no server is connected, there is no list yet"
+	}
+	return "no server is connected, the last list stands"
 }
 
 // Changes returns the channel on which lists are delivered. Each call returns
