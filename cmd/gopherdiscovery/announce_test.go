@@ -84,7 +84,7 @@ func TestAnnounceWhileHealthy(t *testing.T) {
 	}))
 	t.Cleanup(page.Close)
 	p := startAnnounce(t, server, "exec sleep 1000", "-check", page.URL, "-interval", "200ms", "-rise", "2", "-fall", "2")
-	p.Stderr.Await("the check fails.*503")
+	p.Stderr.Await("level=INFO.*the check does not succeed yet.*503")
 	clitest.AwaitList(t, clitest.Quiet, pubsub)
 	for range 2 {
 		healthy.Store(true)

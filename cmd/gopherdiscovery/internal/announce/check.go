@@ -94,13 +94,14 @@ func (c *Check) run(ctx context.Context, changes chan<- bool, logger *slog.Logge
 	ticker := time.NewTicker(c.Interval)
 	defer ticker.Stop()
 	healthy, failing := false, false
+	level, msg := slog.LevelInfo, "the check does not succeed yet" // a command that starts is not broken
 	for streak := 0; ; {
 		err := c.once(ctx)
 		if ctx.Err() != nil {
 			return
 		}
 		if err != nil && !failing {
-			logger.Warn("the check fails", "error", err)
+			logger.Log(ctx, level, msg, "error", err)
 		}
 		failing = err != nil
 		if failing == healthy {
@@ -110,6 +111,7 @@ func (c *Check) run(ctx context.Context, changes chan<- bool, logger *slog.Logge
 		}
 		if healthy && streak == c.Fall || !healthy && streak == c.Rise {
 			healthy, streak = !healthy, 0
+			level, msg = slog.LevelWarn, "the check fails"
 			select {
 			case changes <- healthy:
 			case <-ctx.Done():
