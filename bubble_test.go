@@ -3,6 +3,7 @@ package gopherdiscovery_test
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -95,14 +96,7 @@ func TestSilentClient(t *testing.T) {
 			server := bubbleServer(t, opt)
 			sub := newRecord(subscribe(t, server).Changes())
 			silent := silentClient(t)
-			answer := func() {
-				if _, err := silent.Recv(); err != nil {
-					t.Error(err)
-				}
-				if err := silent.Send([]byte("silent")); err != nil {
-					t.Error(err)
-				}
-			}
+			answer := func() { answerSurvey(t, silent, "silent") }
 			answer()
 			announce(t, server, "good")
 			time.Sleep(2 * time.Second)
@@ -137,6 +131,49 @@ func TestSilentClient(t *testing.T) {
 			sub.expect(t, delivered{3*time.Second + time.Duration(limit)*3*time.Second, "good silent"})
 		})
 	}
+}
+
+// A name on the list that does not answer is silent until the end of the next
+// poll.
+func TestSilent(t *testing.T) {
+	gopherdiscovery.FakeTime(t, func(t *testing.T) {
+		server := bubbleServer(t, bubbleOptions)
+		expect := func(want ...string) {
+			t.Helper()
+			synctest.Wait()
+			if got, count := server.Silent(), server.Stats().Silent; !slices.Equal(got, want) || count != len(want) {
+				t.Errorf("got %q, and %d in Stats, want %q", got, count, want)
+			}
+		}
+		a, b := silentClient(t), silentClient(t)
+		answer := func() {
+			answerSurvey(t, a, "a")
+			answerSurvey(t, b, "b")
+		}
+		answer()
+		announce(t, server, "good")
+		time.Sleep(2 * time.Second)
+		answer() // the poll at 2 s
+		time.Sleep(2999 * time.Millisecond)
+		expect()
+		time.Sleep(time.Millisecond) // the end of the poll at 4 s
+		expect("a", "b")
+		clear(server.Silent())
+		answer()
+		time.Sleep(1999 * time.Millisecond)
+		expect("a", "b")
+		time.Sleep(time.Millisecond)
+		answer() // the poll at 7 s
+		expect()
+
+		time.Sleep(4 * time.Second)
+		expect("a", "b")
+		a.Close()
+		time.Sleep(20 * time.Millisecond) // it has left
+		expect("b")
+		server.Close()
+		expect()
+	})
 }
 
 // A client that answers every other survey never misses two in a row.

@@ -87,3 +87,14 @@ func silentClient(t *testing.T) mangos.Socket {
 	t.Cleanup(func() { sock.Close() })
 	return sock
 }
+
+// answerSurvey answers the oldest survey that the client has not read.
+func answerSurvey(t *testing.T, client mangos.Socket, name string) {
+	t.Helper()
+	if _, err := client.Recv(); err != nil {
+		t.Error(err)
+	}
+	if err := client.Send([]byte(name)); err != nil {
+		t.Error(err)
+	}
+}

@@ -26,18 +26,20 @@ type DiscoveryServer struct {
 	changes   chan []string
 	done      chan struct{}
 
-	mu    sync.Mutex // guards the fields below
-	list  []string   // as last published
-	out   delivery   // to changes
-	stats Stats      // the counters of the loop
+	mu     sync.Mutex // guards the fields below
+	list   []string   // as last published
+	silent []string   // in the last poll; some may have left the list since
+	out    delivery   // to changes
+	stats  Stats      // the counters of the loop
 }
 
 // Stats holds counters since the start of a server. Clients, Subscribers,
-// Services and Complete are current values.
+// Services, Silent and Complete are current values.
 type Stats struct {
 	Clients     int // connections on the survey URL
 	Subscribers int // connections on the pub/sub URL
 	Services    int // names in the list
+	Silent      int // names in the list that DiscoveryServer.Silent returns
 
 	// Complete reports whether clients that were there before the server has
 	// started have had [Options.ReturnTime] to come back. Until then the list
@@ -152,6 +154,30 @@ func (s *DiscoveryServer) Services() []string {
 	return append([]string{}, s.list...)
 }
 
+// Silent returns the names in the list for which no connection has answered the
+// last survey of all clients in time, sorted. They stay in the list as
+// [Options.MissedSurveys] says, or because the server doubts that survey, or
+// because their clients have lost their connections together and may come back.
+// A name that is heard again is in the slice until the next survey has ended. A
+// server does not know when a client has doubts about its connection.
+//
+// Silent returns nil if there are no such names, and when the server has ended.
+// The slice belongs to the caller.
+func (s *DiscoveryServer) Silent() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.silentLocked()
+}
+
+func (s *DiscoveryServer) silentLocked() (names []string) {
+	for _, name := range s.silent {
+		if _, listed := slices.BinarySearch(s.list, name); listed {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
 // URLs returns the two URLs of the server as bound. A port 0 is replaced by the
 // port that the system chose.
 func (s *DiscoveryServer) URLs() (server, pubsub string) {
@@ -163,7 +189,7 @@ func (s *DiscoveryServer) Stats() Stats {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	stats := s.stats
-	stats.Services = len(s.list)
+	stats.Services, stats.Silent = len(s.list), len(s.silentLocked())
 	stats.Clients, stats.Subscribers = s.surveyor.arrivals.len(), s.publisher.arrivals.len()
 	stats.Answers, stats.Rejected = s.surveyor.answered.Load(), s.surveyor.rejected.Load()
 	for _, sock := range []*socket{s.surveyor.sock, s.publisher.sock} {
@@ -204,6 +230,7 @@ func (s *DiscoveryServer) run(ctx context.Context, plan *membership.Schedule[*re
 	defer close(s.changes)
 	defer s.closeSockets()
 	defer s.cancel()
+	defer s.forgetSilent()
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	var received []answer
@@ -319,6 +346,7 @@ func (s *DiscoveryServer) record(do membership.Actions[*respondent], plan *membe
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.stats.Missed += uint64(do.Missed)
+	s.silent = plan.Silent()
 	if do.Poll {
 		s.stats.Polls++
 	}
@@ -334,6 +362,13 @@ func (s *DiscoveryServer) record(do membership.Actions[*respondent], plan *membe
 	}
 	s.list, s.stats.Complete = list, plan.IsComplete()
 	s.out.deliver(s.changes, list)
+}
+
+// forgetSilent is called when nobody is surveyed any more.
+func (s *DiscoveryServer) forgetSilent() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.silent = nil
 }
 
 func earliest(a, b time.Time) time.Time {

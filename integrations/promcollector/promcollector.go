@@ -7,6 +7,7 @@
 //	gopherdiscovery_clients                    connections on the survey URL
 //	gopherdiscovery_subscribers                connections on the pub/sub URL
 //	gopherdiscovery_services                   names on the list
+//	gopherdiscovery_silent_services            names on the list without an answer to the last survey
 //	gopherdiscovery_complete                   1 when the list is complete, and 0 before
 //	gopherdiscovery_polls_total                surveys of all clients
 //	gopherdiscovery_doubted_polls_total        polls in which too many were silent to count it
@@ -88,6 +89,7 @@ var metrics = []metric{
 	gauge("clients", "Connections on the survey URL.", func(s gopherdiscovery.Stats) int { return s.Clients }),
 	gauge("subscribers", "Connections on the pub/sub URL.", func(s gopherdiscovery.Stats) int { return s.Subscribers }),
 	gauge("services", "Names on the list.", func(s gopherdiscovery.Stats) int { return s.Services }),
+	gauge("silent_services", "Names on the list without an answer to the last survey.", func(s gopherdiscovery.Stats) int { return s.Silent }),
 	gauge("complete", "1 if clients have had time to come back since the server started, 0 otherwise.", func(s gopherdiscovery.Stats) int {
 		if s.Complete {
 			return 1

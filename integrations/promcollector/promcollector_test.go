@@ -33,7 +33,7 @@ func TestMetrics(t *testing.T) {
 	stats.Complete = true
 	want := map[string]float64{"gopherdiscovery_build_info": 1}
 	for name, field := range map[string]string{
-		"clients": "Clients", "subscribers": "Subscribers", "services": "Services", "complete": "Complete", "polls_total": "Polls",
+		"clients": "Clients", "subscribers": "Subscribers", "services": "Services", "silent_services": "Silent", "complete": "Complete", "polls_total": "Polls",
 		"doubted_polls_total": "Doubted", "answers_total": "Answers", "missed_surveys_total": "Missed", "lists_total": "Lists",
 		"rejected_messages_total": "Rejected", "refused_connections_total": "Refused", "accept_errors_total": "AcceptErrors",
 	} {

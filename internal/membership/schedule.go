@@ -23,6 +23,7 @@ type Schedule[C comparable] struct {
 	start      start
 	limit      int       // polls that a silent client may miss
 	arrived    time.Time // when something last came in
+	silent     []string  // in the last poll
 
 	// All times inside are running time: those of callers without the time for
 	// which the process was stopped.
@@ -177,6 +178,7 @@ func (s *Schedule[C]) Next(now time.Time) (do Actions[C], wake time.Time) {
 		if changed {
 			s.pace.remove(now)
 		}
+		s.silent = s.roster.silentNames(len(s.departures.away))
 	}
 	if isDue(s.roster.overdueAt, now) && s.roster.dropSilent(now, s.limit, maxSilence) {
 		s.pace.remove(now)
@@ -238,6 +240,11 @@ func (s *Schedule[C]) IsComplete() bool { return s.start.complete }
 
 // List returns the sorted names. The caller must not modify the slice.
 func (s *Schedule[C]) List() []string { return s.roster.sorted() }
+
+// Silent returns the sorted names that were on the list at the end of the last
+// poll, and that no connection had answered it for. The caller must not modify
+// the slice.
+func (s *Schedule[C]) Silent() []string { return s.silent }
 
 // All returns all connections, in no particular order.
 func (s *Schedule[C]) All() []C { return s.roster.all() }

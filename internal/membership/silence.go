@@ -1,6 +1,9 @@
 package membership
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // presence is the state of a name on a connection.
 type presence struct {
@@ -132,4 +135,19 @@ func (r *roster[C]) dropSilent(now time.Time, limit int, atLeast time.Duration) 
 		}
 	}
 	return changed
+}
+
+// silentNames returns the sorted names on the list that no connection has
+// answered the last poll for. Away is how many have no connection.
+func (r *roster[C]) silentNames(away int) (names []string) {
+	if r.silent+away == 0 {
+		return nil
+	}
+	for name, e := range r.names {
+		if e.silent == e.conns {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	return names
 }

@@ -2,7 +2,9 @@ package membership
 
 import (
 	"fmt"
+	"maps"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 )
@@ -145,5 +147,38 @@ func TestSilenceAndStops(t *testing.T) {
 		{name: "a fast one, a stop of 1 s each 8 s", clients: 10, hang: upTo(1), steps: stops(8000, 8000, 1000), want: 4000},
 	} {
 		test.run(t)
+	}
+}
+
+// A name is silent from the end of a poll that no connection has answered for it
+// to that of the next. What is on the list without a connection is silent too.
+func TestSilent(t *testing.T) {
+	for _, test := range []struct {
+		name   string
+		config Config
+		steps  string
+		want   map[int]string // by milliseconds
+	}{
+		{"hangs", Config{}, "10500 hang 3", map[int]string{12999: "", 13000: "3", 15999: "3", 16000: ""}},
+		{"and wakes after the poll", Config{}, "10500 hang 3; 13500 wake 3", map[int]string{13000: "3", 14999: "3", 15000: ""}},
+		{"and wakes within it", Config{}, "10500 hang 3; 12500 wake 3", map[int]string{13000: ""}},
+		{"in a poll that is doubted", Config{}, "10500 hang 0-9", map[int]string{12999: "", 13000: "0 1 2 3 4 5 6 7 8 9", 16000: "0 1 2 3 4 5 6 7 8 9"}},
+		{"of two connections one hangs", Config{}, "10500 join 103; 10600 hang 3", map[int]string{13000: "", 16000: ""}},
+		{"of two connections both hang", Config{}, "10500 join 103; 10600 hang 3 103", map[int]string{12999: "", 13000: "3", 16000: ""}},
+		{"most have ended", Config{ReturnTime: 20 * time.Second}, "10500 break 0-8; 13000 join 0-7", map[int]string{11999: "", 12000: "0 1 2 3 4 5 6 7 8", 13999: "0 1 2 3 4 5 6 7 8", 14000: "8"}},
+		{"one has ended", Config{}, "11990 break 3", map[int]string{11999: "", 12000: "3", 12020: "3", 14000: ""}},
+		{"checked", Config{}, "11000 check 3; 11000 hang 3", map[int]string{13000: "", 60000: ""}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			p := crowd(t, 10, test.config)
+			p.client(103).names = []string{"3"}
+			p.steps(test.steps)
+			for _, at := range slices.Sorted(maps.Keys(test.want)) {
+				p.run(at)
+				if got, want := strings.Join(p.Silent(), " "), test.want[at]; got != want {
+					t.Errorf("at %d ms: got %q, want %q", at, got, want)
+				}
+			}
+		})
 	}
 }
