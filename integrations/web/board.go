@@ -40,6 +40,7 @@ type snapshot struct {
 	stats          gopherdiscovery.Stats
 	failing        bool // connections cannot be accepted
 	list           []string
+	silent         []string
 	since          []time.Time     // when each name in the list has joined
 	peers, targets func() document // made when first asked for
 }
@@ -89,15 +90,16 @@ func (b *board) look() (seen *snapshot, news <-chan struct{}) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	stats, list := b.readLocked()
+	silent := b.server.Silent()
 	now := time.Now()
 	failing := b.accepts.failing(stats.AcceptErrors, now)
 	begins := b.history.note(stats.Services, now)
-	if list == nil && !begins && failing == b.now.failing && !isNews(b.now.stats, stats) {
+	if list == nil && !begins && failing == b.now.failing && !isNews(b.now.stats, stats) && slices.Equal(silent, b.now.silent) {
 		return b.now, b.news
 	}
 	next := *b.now
 	next.version++
-	next.stats, next.failing = stats, failing
+	next.stats, next.failing, next.silent = stats, failing, silent
 	if list != nil {
 		b.recordLocked(b.now.list, list, now)
 		next.list, next.since = list, b.now.sinceIn(list, now)

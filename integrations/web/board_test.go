@@ -12,6 +12,8 @@ type passers struct{ lists uint64 }
 
 func (p *passers) Services() []string { return []string{fmt.Sprint("name ", p.lists)} }
 
+func (p *passers) Silent() []string { return nil }
+
 func (p *passers) Stats() gopherdiscovery.Stats { return gopherdiscovery.Stats{Lists: p.lists} }
 
 func (p *passers) URLs() (server, pubsub string) { return "", "" }

@@ -25,9 +25,10 @@ type fakeServer struct {
 	end   func()        // closes lists
 	asked atomic.Int32
 
-	mu    sync.Mutex // guards the fields below
-	list  []string
-	stats gopherdiscovery.Stats
+	mu     sync.Mutex // guards the fields below
+	list   []string
+	silent []string
+	stats  gopherdiscovery.Stats
 }
 
 // newServer returns one whose list is complete.
@@ -43,6 +44,12 @@ func (s *fakeServer) Services() []string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return append([]string{}, s.list...)
+}
+
+func (s *fakeServer) Silent() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.silent
 }
 
 func (s *fakeServer) Stats() gopherdiscovery.Stats {
@@ -66,6 +73,10 @@ func (s *fakeServer) set(names ...string) {
 	case s.lists <- names:
 	default:
 	}
+}
+
+func (s *fakeServer) setSilent(names ...string) {
+	s.change(func(*gopherdiscovery.Stats) { s.silent = names })
 }
 
 func (s *fakeServer) setComplete(complete bool) {

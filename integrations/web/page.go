@@ -63,6 +63,7 @@ type view struct {
 	Clients         int
 	Subscribers     int
 	Total, Matching int
+	Silent          int
 	Peers           []presence
 	Changes         []change // the newest first
 	Past            past
@@ -76,8 +77,9 @@ func (v view) Age(t time.Time) string { return v.Now.Sub(t).Truncate(time.Second
 
 // presence is a name that is in the list.
 type presence struct {
-	Name  string
-	Since time.Time
+	Name   string
+	Since  time.Time
+	Silent bool
 }
 
 func newPage(b *board) *page { return &page{board: b, run: rand.Text()} }
@@ -122,6 +124,7 @@ func (b *board) view(filter string) view {
 		Clients:     now.stats.Clients,
 		Subscribers: now.stats.Subscribers,
 		Total:       len(now.list),
+		Silent:      len(now.silent),
 		Past:        past,
 	}
 	v.Survey, v.PubSub = b.server.URLs()
@@ -137,7 +140,8 @@ func (b *board) view(filter string) view {
 			continue
 		}
 		if v.Matching++; v.Matching <= mostRows {
-			v.Peers = append(v.Peers, presence{name, now.since[i]})
+			_, silent := slices.BinarySearch(now.silent, name)
+			v.Peers = append(v.Peers, presence{name, now.since[i], silent})
 		}
 	}
 	for _, change := range slices.Backward(changes) {

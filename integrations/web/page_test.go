@@ -80,6 +80,40 @@ func TestPage(t *testing.T) {
 	})
 }
 
+// Peers that are silent are marked, in words.
+func TestPageOfSilence(t *testing.T) {
+	t.Parallel()
+	s := newServer("http://a", "http://b", "http://c")
+	h := handler(t, s)
+	etag := ""
+	for _, test := range []struct {
+		silent []string
+		want   string
+	}{
+		{nil, ""},
+		{[]string{"http://b"}, ">1 peer is silent: "},
+		{[]string{"http://c"}, ">1 peer is silent: "},
+		{[]string{"http://a", "http://c"}, ">2 peers are silent: "},
+		{nil, ""},
+	} {
+		s.setSilent(test.silent...)
+		w := get(h, "/", "If-None-Match", etag)
+		html := w.Body.String()
+		want(t, w, http.StatusOK, test.want)
+		etag = w.Header().Get("ETag")
+		words := strings.Count(test.want, "silent")
+		for _, name := range test.silent {
+			words++
+			if mark := ">" + name + `<span class="bad"> silent</span><td`; !strings.Contains(html, mark) {
+				t.Errorf("%s\nwant %s", html, mark)
+			}
+		}
+		if got := strings.Count(html, " silent"); got != words {
+			t.Errorf("%s\n%d times silent, want %d", html, got, words)
+		}
+	}
+}
+
 // Whoever is there when the handler is made has not joined then.
 func TestPageOfServerThatRuns(t *testing.T) {
 	t.Parallel()
@@ -203,7 +237,8 @@ func TestPageWithReader(t *testing.T) {
 		want   string
 	}{
 		"selects a name": {`getSelection().selectAllChildren([...document.querySelectorAll(".name")].find(cell => cell.textContent === "http://before"));
-			look = () => getSelection().toString() + " of " + document.querySelectorAll("#peers .name").length`, "http://before of 3"},
+			look = () => getSelection().toString() + " of " + document.querySelectorAll("#peers .name").length +
+				", silent: " + document.querySelectorAll("#peers .name .bad").length`, "http://before of 3, silent: 2"},
 		"filters": {`setTimeout(() => { box.value = "late"; box.dispatchEvent(new Event("input")); }, 1000);
 			look = () => [location.search, box.value, ...Array.from(document.querySelectorAll(".name"), cell => cell.textContent)].join(" ")`,
 			"?filter=late late http://late http://late"},
@@ -222,7 +257,11 @@ func TestPageWithReader(t *testing.T) {
 			server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 				query := r.URL.Query()
 				if query.Has("wait") {
-					join.Do(func() { s.set("http://"+strings.Repeat("a", 500), "http://before", "http://late") })
+					join.Do(func() {
+						long := "http://" + strings.Repeat("a", 500)
+						s.set(long, "http://before", "http://late")
+						s.setSilent(long, "http://before")
+					})
 					query.Set("wait", "1ms")
 					r.URL.RawQuery = query.Encode()
 					h.ServeHTTP(w, r)
@@ -266,6 +305,7 @@ func TestPicture(t *testing.T) {
 		s.set(slices.Delete(names, 3, 4)...)
 		time.Sleep(42 * time.Second)
 		s.change(func(stats *gopherdiscovery.Stats) { stats.Clients, stats.Subscribers = 7, 9 })
+		s.setSilent(names[4])
 		page = get(h, "/").Body.String()
 	})
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

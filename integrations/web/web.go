@@ -48,6 +48,7 @@ import (
 // source is what a handler asks of a [gopherdiscovery.DiscoveryServer].
 type source interface {
 	Services() []string
+	Silent() []string
 	Stats() gopherdiscovery.Stats
 	URLs() (server, pubsub string)
 }
