@@ -62,8 +62,15 @@ func subcommand(root *ffcli.Command, name string) *ffcli.Command {
 	return nil
 }
 
+// flagWords are what flags may be that take one of a few words.
+var flagWords = map[string][]string{
+	"log-level":  {"debug", "info", "warn", "error"},
+	"log-format": {"text", "json"},
+}
+
 // completions returns what the last word of a command line may become: the name
-// of a command, or a flag. The shell knows about files.
+// of a command, a flag, or one of the words that a flag takes. The shell knows
+// about files.
 func completions(root *ffcli.Command, line string) (words []string) {
 	given := strings.Fields(line)
 	if strings.HasSuffix(line, " ") {
@@ -78,10 +85,15 @@ func completions(root *ffcli.Command, line string) (words []string) {
 			words = append(words, word)
 		}
 	}
+	values := flagWords[strings.TrimLeft(given[len(given)-2], "-")]
 	switch c := subcommand(root, given[1]); {
 	case len(given) == 2, len(given) == 3 && given[1] == "help":
 		for _, c := range root.Subcommands {
 			add(c.Name)
+		}
+	case c != nil && values != nil:
+		for _, word := range values {
+			add(word)
 		}
 	case c != nil && strings.HasPrefix(last, "-"):
 		c.FlagSet.VisitAll(func(f *flag.Flag) { add("-" + f.Name) })
