@@ -3,6 +3,8 @@ package gopherdiscovery
 import (
 	"sync"
 	"time"
+
+	"github.com/dahernan/gopherdiscovery/internal/times"
 )
 
 // announcer keeps a client announced at one server. Usually it has one
@@ -96,7 +98,7 @@ func (a *announcer) beginLocked(now time.Time) {
 func (a *announcer) resetTimerLocked(now time.Time) {
 	a.fireAt = a.pulse.due()
 	if due := a.now.conn.ackDueLocked(); !due.IsZero() {
-		a.fireAt = earliest(a.fireAt, due)
+		a.fireAt = times.Earliest(a.fireAt, due)
 	}
 	if a.timer == nil {
 		a.timer = time.AfterFunc(a.fireAt.Sub(now), a.check)

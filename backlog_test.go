@@ -8,6 +8,9 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/dahernan/gopherdiscovery/internal/wire"
+	"github.com/dahernan/gopherdiscovery/internal/wiretest"
 )
 
 // A message that several connections send counts once, in either form. Those
@@ -53,9 +56,9 @@ func TestSlowSubscribersKeepFewLists(t *testing.T) {
 		p := newTestPublisher(t, time.Second)
 		var names []string
 		for i := range 1 << 15 {
-			names = append(names, fmt.Sprintf("%05d%s", i, strings.Repeat("x", maxServiceLen-5)))
+			names = append(names, fmt.Sprintf("%05d%s", i, strings.Repeat("x", wire.MaxServiceLen-5)))
 		}
-		size := wireSize(names)
+		size := len(strings.Join(names, "|")) + 1
 		var before, after runtime.MemStats
 		runtime.GC()
 		runtime.ReadMemStats(&before)
@@ -120,12 +123,12 @@ func TestBacklogOfBothForms(t *testing.T) {
 func TestBacklogForgetsTheDead(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := newTestPublisher(t, time.Second)
-		p.publish(longNames("a"), true, false, time.Now())
+		p.publish(wiretest.Names("a"), true, false, time.Now())
 		s := p.subscribe(newFakePipe(), true, nil).subscription
 		p.loop()
 		synctest.Wait()
 		s.ended()
-		p.log.publish(longNames(strings.Repeat("x", smallMessage)), true, false, time.Now())
+		p.log.Publish(wiretest.Names(strings.Repeat("x", smallMessage)), true, false, time.Now())
 		if got := s.say(); got != nil || p.backlog.order.Len() != 0 {
 			t.Errorf("after the end: %d bytes to send, and %d connections that send", len(got), p.backlog.order.Len())
 		}

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/dahernan/gopherdiscovery/internal/wire"
+
 	//lint:ignore SA1019 an alias of context, in the signatures since 2015
 	"golang.org/x/net/context"
 )
@@ -27,7 +29,7 @@ func newClient(ctx context.Context, surveys, pubsubs []address, service string, 
 	if err := checkContext(ctx); err != nil {
 		return nil, err
 	}
-	if reason := checkService(service); reason != nil {
+	if reason := wire.CheckName(service); reason != nil {
 		return nil, fmt.Errorf("%w: service %.100q: %w", ErrInvalidService, service, reason)
 	}
 	c := &DiscoveryClient{service: service, log: set.log, done: make(chan struct{})}

@@ -7,6 +7,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/dahernan/gopherdiscovery/internal/wire"
 )
 
 // The answer begins with the survey's header, including what devices have put
@@ -48,7 +50,7 @@ func TestClientDropsWhatIsNoSurvey(t *testing.T) {
 		responder := client.open(newPipe(core, client.sock.endpoint))
 		responder.began()
 		defer responder.ended()
-		for _, bad := range []string{"", "abc", "\x00\x00\x00\x01", strings.Repeat("\x00\x00\x00\x01", maxHops+1) + "\x80\x00\x00\x01"} {
+		for _, bad := range []string{"", "abc", "\x00\x00\x00\x01", strings.Repeat("\x00\x00\x00\x01", wire.MaxHops+1) + "\x80\x00\x00\x01"} {
 			if err := responder.received([]byte(bad)); err != nil {
 				t.Errorf("%q: got error %v, which closes the connection", bad, err)
 			}
@@ -58,7 +60,7 @@ func TestClientDropsWhatIsNoSurvey(t *testing.T) {
 		}
 		synctest.Wait()
 		const dropped = "gopherdiscovery: survey dropped from=<nil> error="
-		want := []string{dropped + errNoSurveyID.Error(), dropped + errTooManyHops.Error()}
+		want := []string{dropped + wire.ErrNoSurveyID.Error(), dropped + wire.ErrTooManyHops.Error()}
 		if got := lines.take(); !slices.Equal(got, want) {
 			t.Errorf("logged %q, want %q", got, want)
 		}

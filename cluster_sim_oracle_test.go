@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"slices"
 	"time"
+
+	"github.com/dahernan/gopherdiscovery/internal/wire"
 )
 
 // clusterOracle knows what happens in a cluster, and says what the lists must
@@ -87,7 +89,7 @@ func (o *clusterOracle) goneWithin(end clusterEnding) time.Duration {
 	c := o.c
 	together := o.network() + 1200*time.Millisecond
 	if c.servers > 1 { // one of them may have been away, or have its grace
-		together += barTime + graceOfAway
+		together += wire.BarTime + wire.GraceOfAway
 	}
 	if len(o.ends) > 0 { // perhaps a mass departure
 		together += c.options.ReturnTime + c.herd() + 30*time.Second

@@ -3,14 +3,18 @@ package gopherdiscovery
 import (
 	"slices"
 	"time"
+
+	"github.com/dahernan/gopherdiscovery/internal/membership"
+	"github.com/dahernan/gopherdiscovery/internal/times"
+	"github.com/dahernan/gopherdiscovery/internal/wire"
 )
 
 // clusterPublisher does what the publisher of a server does, in the same order.
 type clusterPublisher struct {
 	server  *clusterServer
 	beat    time.Duration
-	greeter greeter
-	log     changelog
+	greeter wire.Greeter
+	log     wire.Changelog
 
 	all      []*clusterSubscription
 	came     []*clusterSubscription
@@ -22,15 +26,15 @@ type clusterPublisher struct {
 type clusterSubscription struct {
 	end    *clusterEnd
 	feed   *clusterFeed
-	cursor cursor
+	cursor wire.Cursor
 }
 
 func newClusterPublisher(s *clusterServer) clusterPublisher {
 	opt := s.c.options
 	return clusterPublisher{
 		server:  s,
-		beat:    min(max(opt.PollTime, minBeat), maxBeat),
-		greeter: greeter{start: s.process.host.time(), pollTime: opt.PollTime, returnTime: opt.ReturnTime},
+		beat:    wire.BeatFor(opt.PollTime),
+		greeter: wire.NewGreeter(opt.PollTime, opt.ReturnTime, membership.LongestWait, s.process.host.time()),
 	}
 }
 
@@ -44,7 +48,7 @@ func (p *clusterPublisher) welcome(e *clusterEnd) {
 }
 
 func (p *clusterPublisher) subscribe(e *clusterEnd, feed *clusterFeed, have *uint64) {
-	sub := &clusterSubscription{end: e, feed: feed, cursor: newCursor(false, have, p.server.process.host.time())}
+	sub := &clusterSubscription{end: e, feed: feed, cursor: wire.NewCursor(false, have, p.server.process.host.time())}
 	e.onEnd = func() {
 		p.gone = append(p.gone, sub)
 		p.server.ring()
@@ -62,20 +66,20 @@ func (p *clusterPublisher) take() {
 
 func (p *clusterPublisher) stopped(by time.Duration) {
 	for _, sub := range p.all {
-		if sub.cursor.waits {
-			sub.cursor.since = sub.cursor.since.Add(by)
+		if sub.cursor.Waits {
+			sub.cursor.Postpone(by)
 		}
 	}
 }
 
 func (p *clusterPublisher) areWaiting() bool {
-	return slices.ContainsFunc(p.all, func(sub *clusterSubscription) bool { return sub.cursor.waits })
+	return slices.ContainsFunc(p.all, func(sub *clusterSubscription) bool { return sub.cursor.Waits })
 }
 
-func (p *clusterPublisher) publish(list []string, st standing, forget bool, now time.Time) {
-	isNew := p.log.publish(list, st.complete, forget, now)
+func (p *clusterPublisher) publish(list []string, st wire.Standing, forget bool, now time.Time) {
+	isNew := p.log.Publish(list, st.Complete, forget, now)
 	for _, sub := range p.all {
-		if isNew && !sub.cursor.waits {
+		if isNew && !sub.cursor.Waits {
 			p.offer(sub, now)
 		}
 	}
@@ -83,39 +87,39 @@ func (p *clusterPublisher) publish(list []string, st standing, forget bool, now 
 }
 
 // keepBeat returns when to call it again.
-func (p *clusterPublisher) keepBeat(st standing, now time.Time) time.Time {
+func (p *clusterPublisher) keepBeat(st wire.Standing, now time.Time) time.Time {
 	if !now.Before(p.nextBeat) {
 		p.nextBeat = now.Add(p.beat)
 		for _, sub := range p.all {
-			if sub.cursor.plain {
+			if sub.cursor.Plain {
 				continue
 			}
-			if sub.cursor.quiet(now, p.beat) {
+			if sub.cursor.Quiet(now, p.beat) {
 				p.offer(sub, now)
 			}
-			p.nextBeat = earliest(p.nextBeat, sub.cursor.nextBeat(p.beat))
+			p.nextBeat = times.Earliest(p.nextBeat, sub.cursor.NextBeat(p.beat))
 		}
 	}
 	return p.greet(st, now)
 }
 
-func (p *clusterPublisher) greet(st standing, now time.Time) (wake time.Time) {
+func (p *clusterPublisher) greet(st wire.Standing, now time.Time) (wake time.Time) {
 	wake = p.nextBeat
 	for _, sub := range p.all {
-		if !sub.cursor.waits {
+		if !sub.cursor.Waits {
 			continue
 		}
-		at, ok := p.greeter.dueAt(&sub.cursor, &p.log, st)
+		at, ok := p.greeter.DueAt(&sub.cursor, &p.log, st)
 		switch {
 		case ok && !now.Before(at):
-			sub.cursor.greet()
+			sub.cursor.Greet()
 			p.server.oracle.greets()
 			p.offer(sub, now)
 			continue
 		case ok:
-			wake = earliest(wake, at)
+			wake = times.Earliest(wake, at)
 		}
-		if sub.cursor.beat {
+		if sub.cursor.Beat {
 			p.offer(sub, now)
 		}
 	}
@@ -124,7 +128,7 @@ func (p *clusterPublisher) greet(st standing, now time.Time) (wake time.Time) {
 
 // offer sends what the subscriber lacks.
 func (p *clusterPublisher) offer(sub *clusterSubscription, now time.Time) {
-	message := p.log.next(&sub.cursor, now)
+	message := p.log.Next(&sub.cursor, now)
 	if message == nil {
 		return
 	}

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/dahernan/gopherdiscovery/internal/membership"
+	"github.com/dahernan/gopherdiscovery/internal/times"
 )
 
 // clusterPort is what a connection to a server is for.
@@ -210,7 +211,7 @@ func (s *clusterServer) loop() {
 	do, wake := s.plan.Next(now)
 	s.act(do, now)
 	s.busy = s.process.host.clock() + s.c.between(0, s.c.loopTime)
-	s.wake(earliest(wake, s.publisher.keepBeat(standingOf(s.plan, now), now)).Sub(clusterEpoch))
+	s.wake(times.Earliest(wake, s.publisher.keepBeat(standingOf(s.plan, now), now)).Sub(clusterEpoch))
 }
 
 func (s *clusterServer) act(do membership.Actions[*clusterSession], now time.Time) {

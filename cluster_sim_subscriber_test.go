@@ -13,12 +13,12 @@ type clusterSubscriber struct {
 	c         *clusterSim
 	name      string
 	process   *clusterProcess
-	sources   *sources
+	sources   *wire.Sources
 	feeds     []*clusterFeed // one for each source
 	list      []string
-	gone      map[string]time.Duration // when names have left its list after their end
-	removed   map[string][]*source     // the servers that have removed a name
-	woke      time.Duration            // when it was last stopped or suspended until
+	gone      map[string]time.Duration  // when names have left its list after their end
+	removed   map[string][]*wire.Source // the servers that have removed a name
+	woke      time.Duration             // when it was last stopped or suspended until
 	wakeAt    time.Time
 	timer     int           // the number of the last timer
 	calmSince time.Duration // since then no fault of its own has an effect
@@ -28,20 +28,25 @@ type clusterSubscriber struct {
 type clusterFeed struct {
 	subscriber *clusterSubscriber
 	address    *clusterAddress
-	source     *source
+	source     *wire.Source
 	end        *clusterEnd // nil while it is not connected
 	failures   int
 	since      time.Duration // when last connected
 	awaited    bool          // attempts have failed before the first connection
+	have       *uint64       // what it says in HAVE on its next connection
 }
 
 func (c *clusterSim) startSubscriber(name string) {
-	s := &clusterSubscriber{c: c, name: name, process: newClusterProcess(c.newHost(name)), sources: new(sources), gone: make(map[string]time.Duration), removed: make(map[string][]*source)}
+	s := &clusterSubscriber{c: c, name: name, process: newClusterProcess(c.newHost(name)), gone: make(map[string]time.Duration), removed: make(map[string][]*wire.Source)}
 	c.subscribers = append(c.subscribers, s)
 	s.disturb(0)
+	var urls []string
 	for _, a := range c.addresses {
-		f := &clusterFeed{subscriber: s, address: a, source: &source{url: a.name}}
-		s.sources.all = append(s.sources.all, f.source)
+		urls = append(urls, a.name)
+	}
+	s.sources = wire.NewSources(urls)
+	for i, a := range c.addresses {
+		f := &clusterFeed{subscriber: s, address: a, source: s.sources.All[i]}
 		s.feeds = append(s.feeds, f)
 		f.dial()
 	}
@@ -93,12 +98,8 @@ func (f *clusterFeed) connected(e *clusterEnd) {
 
 // welcomed returns what it says in HAVE.
 func (f *clusterFeed) welcomed(beat time.Duration) (have *uint64) {
-	f.subscriber.change(0, func(now time.Time) { f.source.connect(beat, f.awaited, now) })
-	if f.source.list != nil && !f.source.wrong {
-		sum := f.source.sum
-		have = &sum
-	}
-	return have
+	f.subscriber.change(0, func(now time.Time) { f.source.Connect(beat, f.awaited, now) })
+	return f.have
 }
 
 func (f *clusterFeed) lost(e *clusterEnd) {
@@ -110,7 +111,7 @@ func (f *clusterFeed) lost(e *clusterEnd) {
 	if f.subscriber.c.now-f.since > redialMax {
 		f.failures = 0
 	}
-	f.subscriber.change(0, func(now time.Time) { f.subscriber.sources.disconnect(f.source, now) })
+	f.subscriber.change(0, func(now time.Time) { f.subscriber.sources.Disconnect(f.source, now) })
 	f.redial()
 }
 
@@ -119,18 +120,22 @@ func (f *clusterFeed) received(e *clusterEnd, message []byte, sent time.Duration
 	if f.end != e {
 		return
 	}
-	u, err := decodeUpdate(message)
-	before := f.source.list
+	u, err := wire.DecodeUpdate(message)
+	before := f.source.List
 	if err == nil {
-		f.subscriber.change(sent, func(now time.Time) { err = f.subscriber.sources.take(f.source, u, now) })
+		f.subscriber.change(sent, func(now time.Time) { err = f.subscriber.sources.Take(f.source, u, now) })
 	}
-	removed, _ := wire.Compare(before, f.source.list)
+	removed, _ := wire.Compare(before, f.source.List)
 	for _, name := range removed {
 		f.subscriber.removed[name] = append(f.subscriber.removed[name], f.source)
 	}
 	switch {
-	case errors.Is(err, errOtherList):
-		f.source.forget()
+	case err == nil && f.source.List != nil:
+		sum := f.source.Sum
+		f.have = &sum
+	case errors.Is(err, wire.ErrOtherList):
+		f.source.Forget()
+		f.have = nil
 	case err != nil:
 		f.subscriber.c.oracle.fail("%s distrusts %s: %v", f.subscriber.name, f.address.name, err)
 	}
@@ -143,14 +148,14 @@ func (f *clusterFeed) received(e *clusterEnd, message []byte, sent time.Duration
 func (s *clusterSubscriber) change(sent time.Duration, do func(now time.Time)) {
 	now := s.process.host.time()
 	if late := now.Sub(s.wakeAt); !s.wakeAt.IsZero() && late > peerHalt {
-		s.sources.excuse(now, late)
+		s.sources.Excuse(now, late)
 		s.wakeAt = now
 	}
 	do(now)
-	if list := s.sources.union(); list != nil {
+	if list := s.sources.Union(); list != nil {
 		s.deliver(list, sent)
 	}
-	if due := s.sources.deadline(); !due.IsZero() && (s.wakeAt.IsZero() || due.Before(s.wakeAt)) {
+	if due := s.sources.Deadline(); !due.IsZero() && (s.wakeAt.IsZero() || due.Before(s.wakeAt)) {
 		s.wake(due)
 	}
 }
@@ -168,9 +173,9 @@ func (s *clusterSubscriber) wake(at time.Time) {
 
 // checkSilence does what Subscriber.checkSilence does.
 func (s *clusterSubscriber) checkSilence() {
-	var lost []*source
+	var lost []*wire.Source
 	s.change(0, func(now time.Time) {
-		lost = s.sources.checkSilence(now)
+		lost = s.sources.CheckSilence(now)
 		s.wakeAt = time.Time{}
 	})
 	for _, f := range s.feeds {
@@ -211,7 +216,10 @@ func (s *clusterSubscriber) returned(name string, sent time.Duration) bool {
 // removed it. Nobody can know that a name is dead which only that server has
 // ever listed, and removes when it knows.
 func (s *clusterSubscriber) couldKnow(name string) bool {
-	return slices.ContainsFunc(s.removed[name], func(src *source) bool { return !src.lists(name) })
+	return slices.ContainsFunc(s.removed[name], func(src *wire.Source) bool {
+		_, lists := slices.BinarySearch(src.List, name)
+		return !lists
+	})
 }
 
 func (s *clusterSubscriber) has(name string) bool {

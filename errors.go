@@ -2,9 +2,8 @@ package gopherdiscovery
 
 import (
 	"errors"
-	"fmt"
 
-	"github.com/dahernan/gopherdiscovery/internal/membership"
+	"github.com/dahernan/gopherdiscovery/internal/wire"
 )
 
 // Errors that callers can match with [errors.Is].
@@ -29,51 +28,12 @@ var (
 	ErrNoSubscriber = errors.New("gopherdiscovery: the client has no subscription, see ClientWithSub")
 )
 
-// Reasons why a connection is not established.
-var (
-	errNotSP         = errors.New("the other side does not speak the Scalability Protocols")
-	errOtherProtocol = errors.New("the other side speaks a different Scalability Protocol")
-	errTLS           = errors.New("the other side speaks TLS, but this side does not")
-	errNoTLS         = errors.New("the other side does not speak TLS")
-	errHungUp        = errors.New("the other side closed the connection during the handshake")
-	errSlowHandshake = errors.New("the other side did not finish the handshake in time")
-	errGaveWay       = errors.New("the oldest unfinished handshake made room for a new one")
-	errFull          = errors.New("Options.MaxClients connections are already open")
-	errNoChanges     = errors.New("the server does not offer subscriptions in changes")
-	errShortLived    = errors.New("the server closes each connection at once")
-	errNoPipes       = errors.New("on Windows ipc is a Unix socket, and servers of mangos, nanomsg and nng have a named pipe instead")
-	errItself        = fmt.Errorf("connected to itself, since nobody listens there: %w", errnoRefused)
-)
-
 // Reasons why a connection is closed, or a message dropped.
 var (
-	errTooLong        = errors.New("message too long")
-	errExpired        = errors.New("the certificate of the other side has expired")
-	errSilent         = errors.New("the server has fallen silent")
-	errUnacknowledged = errors.New("the server's machine acknowledges nothing")
-	errWithdrawn      = errors.New("no longer authorized")
-	errTooSlow        = errors.New("the subscriber reads too slowly, and too much waits for it and others")
-	errEmpty          = errors.New("empty")
-	errNameTooLong    = fmt.Errorf("longer than %d bytes", maxServiceLen)
-	errNotUTF8        = errors.New("not valid UTF-8")
-	errSeparator      = fmt.Errorf("contains %q", separator)
-	errControl        = errors.New("contains a control character")
-	errNoSurveyID     = errors.New("no survey id")
-	errUnknownSurvey  = errors.New("no such survey was sent")
-	errMalformed      = errors.New("malformed message")
-	errListTooLong    = fmt.Errorf("the list is longer than %d bytes", membership.MaxListLen)
-	errWrongSum       = errors.New("the message does not apply to the list that was sent before")
+	errWithdrawn      = wire.NewReason("no longer authorized")
+	errTooSlow        = wire.NewReason("the subscriber reads too slowly, and too much waits for it and others")
+	errUnknownSurvey  = wire.NewReason("no such survey was sent")
 	errInvalidNames   = errors.New("the list has invalid names")
-	errOtherList      = errors.New("the subscriber's list is not the server's, although it has the same sum")
-	errSubscriberSent = errors.New("unexpected message from a subscriber")
-	errTooManyHops    = fmt.Errorf("more than %d hops", maxHops)
-	errTooManyAnswers = fmt.Errorf("more than %d messages since the last survey", maxAnswers)
+	errSubscriberSent = wire.NewReason("unexpected message from a subscriber")
+	errTooManyAnswers = wire.NewReason("more than %d messages since the last survey", maxAnswers)
 )
-
-// reasons are the errors that one remote host is likely to cause again.
-var reasons = []error{
-	errNotSP, errOtherProtocol, errTLS, errNoTLS, errHungUp, errSlowHandshake, errGaveWay, errFull,
-	errTooLong, errExpired, errWithdrawn, errTooSlow, errEmpty, errNameTooLong, errNotUTF8, errSeparator, errControl,
-	errNoSurveyID, errUnknownSurvey, errMalformed,
-	errSubscriberSent, errTooManyHops, errTooManyAnswers,
-}

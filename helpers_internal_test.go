@@ -4,7 +4,6 @@ import (
 	"context"
 	"log/slog"
 	"sync"
-	"testing"
 	"time"
 
 	"go.nanomsg.org/mangos/v3"
@@ -66,26 +65,6 @@ func newTestRedialer(e *endpoint, a address) *redialer {
 type nothing struct{ mangos.TranPipe }
 
 func (nothing) Close() error { return nil }
-
-// clock counts time in milliseconds since its start.
-type clock struct{ start time.Time }
-
-func newClock() clock { return clock{time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)} }
-
-func (c clock) at(millis int) time.Time { return c.start.Add(time.Duration(millis) * ms) }
-
-// expectAt compares a time with one in milliseconds since the clock's start; -1
-// is the zero time.
-func (c clock) expectAt(t *testing.T, what string, got time.Time, want int) {
-	t.Helper()
-	wanted := c.at(want)
-	if want == -1 {
-		wanted = time.Time{}
-	}
-	if !got.Equal(wanted) {
-		t.Errorf("%s: got %v, want %v", what, got.Sub(c.start), wanted.Sub(c.start))
-	}
-}
 
 // rang reports whether the bell has rung since the last call.
 func rang(b bell) bool {

@@ -6,6 +6,8 @@ import (
 
 	"github.com/dahernan/gopherdiscovery/internal/doctest"
 	"github.com/dahernan/gopherdiscovery/internal/membership"
+	"github.com/dahernan/gopherdiscovery/internal/wire"
+	"github.com/dahernan/gopherdiscovery/internal/wiretest"
 )
 
 // documentedLimits are those in docs/limits.md, by the name of the constant.
@@ -30,7 +32,6 @@ var documentedLimits = map[string]any{
 	"acceptedTimeout": acceptedTimeout,
 	"dialedTimeout":   dialedTimeout,
 	"replacedTime":    replacedTime,
-	"vanishedAfter":   vanishedAfter,
 	"keepAlive":       fmt.Sprintf("%s, %s, %d", doctest.Figure(keepAlive.Idle), doctest.Figure(keepAlive.Interval), keepAlive.Count),
 	"redialMin":       redialMin,
 	"redialMax":       redialMax,
@@ -38,39 +39,20 @@ var documentedLimits = map[string]any{
 	"lookupTime":      lookupTime,
 	"resolutionDelay": resolutionDelay,
 
-	"maxServiceLen":       doctest.Bytes(maxServiceLen),
-	"maxSurveyLen":        doctest.Bytes(maxSurveyLen),
 	"maxAnswers":          maxAnswers,
-	"maxUpdateLen":        doctest.Bytes(maxUpdateLen),
 	"maxHandshakeMessage": doctest.Bytes(maxHandshakeMessage),
-	"maxHops":             maxHops,
-	"maxChanges":          maxChanges,
 	"backlogLists":        backlogLists,
 	"minBacklog":          doctest.Bytes(minBacklog),
 
-	"arrivalsSettle":  arrivalsSettle,
-	"longestArrivals": longestArrivals,
-	"fewLeaves":       fewLeaves,
-
-	"minBeat":          minBeat,
-	"maxBeat":          maxBeat,
-	"missedBeats":      missedBeats,
-	"shortestPatience": shortestPatience,
-	"graceOfAway":      graceOfAway,
-	"barTime":          barTime,
-	"maxRTO":           maxRTO,
-	"maxRemovals":      maxRemovals,
-	"awaitedStart":     awaitedStart,
-	"lostBeats":        lostBeats,
-	"missedPauses":     missedPauses,
-	"shortestDoubt":    shortestDoubt,
-	"ackTime":          ackTime,
-	"firstDoubt":       firstDoubt,
-	"longestDoubt":     longestDoubt,
-	"goodbyeTime":      goodbyeTime,
-	"refusalTime":      refusalTime,
-	"maxRefusalDelay":  maxRefusalDelay,
-	"mistrustTime":     mistrustTime,
+	"missedPauses":    missedPauses,
+	"shortestDoubt":   shortestDoubt,
+	"ackTime":         ackTime,
+	"firstDoubt":      firstDoubt,
+	"longestDoubt":    longestDoubt,
+	"goodbyeTime":     goodbyeTime,
+	"refusalTime":     refusalTime,
+	"maxRefusalDelay": maxRefusalDelay,
+	"mistrustTime":    mistrustTime,
 
 	"warningsPerSecond": warningsPerSecond,
 	"repeatAfter":       repeatAfter,
@@ -89,22 +71,22 @@ func TestLimits(t *testing.T) { doctest.Limits(t, "docs/limits.md", "", document
 
 // docs/protocol.md has the limits of the wire, for those who read nothing else.
 func TestLimitsOfTheProtocol(t *testing.T) {
-	beats := fmt.Sprintf("%s or %d beats", doctest.Figure(vanishedAfter), lostBeats)
+	beats := fmt.Sprintf("%s or %d beats", doctest.Figure(wire.VanishedAfter), wire.LostBeats)
 	want := map[string][]string{
 		"connections on each address":          {"usually " + doctest.Figure(defaultMaxClients)},
 		"handshakes under way on each address": {doctest.Figure(maxHandshakes)},
 		"handshake":                            {doctest.Figure(handshakeTime)},
-		"message to the server":                {fmt.Sprintf("%d bytes", maxSurveyLen)},
+		"message to the server":                {fmt.Sprintf("%d bytes", wire.MaxSurveyLen)},
 		"messages to the server between two surveys of a connection": {doctest.Figure(maxAnswers)},
 		"names on one connection":                                    {doctest.Figure(membership.MaxNames)},
 		"names on all connections, counted on each":                  {doctest.Figure(membership.MaxTotalNames)},
-		"list": {doctest.Figure(doctest.Bytes(membership.MaxListLen))},
+		"list": {doctest.Figure(doctest.Bytes(wire.MaxListLen))},
 		"wait for the hello, and then for HAVE, each": {doctest.Figure(handshakeTime)},
 		"wait for WELCOME":                            {doctest.Figure(welcomeTime)},
-		"body of HAVE":                                {fmt.Sprintf("%d or %d bytes", len(encodeHave(nil)), len(encodeHave(new(uint64))))},
-		"names of a list, with the separators":        {fmt.Sprintf("%d bytes", membership.MaxListLen)},
-		"body from the server":                        {fmt.Sprintf("%d bytes", membership.MaxListLen+len((&update{kind: kindList}).encode()))},
-		"beat":                                        {fmt.Sprintf("%d ms", minBeat.Milliseconds()), fmt.Sprintf("%.0f s", maxBeat.Seconds())},
+		"body of HAVE":                                {fmt.Sprintf("%d or %d bytes", len(wire.EncodeHave(nil)), len(wire.EncodeHave(new(uint64))))},
+		"names of a list, with the separators":        {fmt.Sprintf("%d bytes", wire.MaxListLen)},
+		"body from the server":                        {fmt.Sprintf("%d bytes", wire.MaxListLen+len(wiretest.List(false)))},
+		"beat":                                        {fmt.Sprintf("%d ms", wire.MinBeat.Milliseconds()), fmt.Sprintf("%.0f s", wire.MaxBeat.Seconds())},
 		"silence":                                     {beats},
 	}
 	for _, row := range doctest.Rows(t, "docs/protocol.md") {

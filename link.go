@@ -16,6 +16,8 @@ import (
 	"sync/atomic"
 	"syscall"
 	"time"
+
+	"github.com/dahernan/gopherdiscovery/internal/wire"
 )
 
 // ipcMessage is the byte that precedes each message on ipc.
@@ -231,7 +233,7 @@ func (l *link) exchangeHello() error {
 // welcome starts a subscription in changes on the server's side. The subscriber
 // gets a new deadline for its answer.
 func (l *link) welcome(patience time.Duration) error {
-	if err := l.sendShort(encodeWelcome(l.endpoint.beat)); err != nil {
+	if err := l.sendShort(wire.EncodeWelcome(l.endpoint.beat)); err != nil {
 		return err
 	}
 	if err := l.setReadDeadline(patience); err != nil {
@@ -239,7 +241,7 @@ func (l *link) welcome(patience time.Duration) error {
 	}
 	body, err := l.receiveShort()
 	if err == nil {
-		l.have, err = decodeHave(body)
+		l.have, err = wire.DecodeHave(body)
 	}
 	return err
 }
@@ -254,7 +256,7 @@ func (l *link) subscribe(patience time.Duration) error {
 	}
 	body, err := l.receiveShort()
 	if err == nil {
-		l.beat, err = decodeWelcome(body)
+		l.beat, err = wire.DecodeWelcome(body)
 	}
 	if err = explain(err); errors.Is(err, errHungUp) && time.Since(begun) > maxRefusalDelay {
 		return err
@@ -262,7 +264,7 @@ func (l *link) subscribe(patience time.Duration) error {
 	if err != nil {
 		return fmt.Errorf("%w: %w", errNoChanges, err)
 	}
-	if err := l.sendShort(encodeHave(l.resumption.have())); err != nil {
+	if err := l.sendShort(wire.EncodeHave(l.resumption.have())); err != nil {
 		return explain(err)
 	}
 	return l.net.SetDeadline(time.Time{})
@@ -293,7 +295,7 @@ func (l *link) receiveShort() ([]byte, error) {
 		return nil, err
 	}
 	if length > maxHandshakeMessage {
-		return nil, errMalformed
+		return nil, wire.ErrMalformed
 	}
 	body := make([]byte, length)
 	return body, l.read(body)

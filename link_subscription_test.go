@@ -11,6 +11,8 @@ import (
 	"os"
 	"testing"
 	"time"
+
+	"github.com/dahernan/gopherdiscovery/internal/wire"
 )
 
 func greeting(protocol uint16) string {
@@ -37,17 +39,17 @@ func TestHandshakeOfAServer(t *testing.T) {
 		hears   string // after the hello
 	}{
 		{"plain", pubSide, greeting(sub), false, nil, false, nil, ""},
-		{"changes", pubSide, greeting(changes) + framed(encodeHave(nil)), false, nil, true, nil, framed(encodeWelcome(2 * time.Second))},
-		{"changes, with a list", pubSide, greeting(changes) + framed(encodeHave(&sum)), false, nil, true, &sum, framed(encodeWelcome(2 * time.Second))},
+		{"changes", pubSide, greeting(changes) + framed(wire.EncodeHave(nil)), false, nil, true, nil, framed(wire.EncodeWelcome(2 * time.Second))},
+		{"changes, with a list", pubSide, greeting(changes) + framed(wire.EncodeHave(&sum)), false, nil, true, &sum, framed(wire.EncodeWelcome(2 * time.Second))},
 		{"changes of surveys", surveyorSide, greeting(changes), false, errOtherProtocol, false, nil, ""},
-		{"no HAVE", pubSide, greeting(changes), false, errSlowHandshake, true, nil, framed(encodeWelcome(2 * time.Second))},
-		{"no HAVE, and hangs up", pubSide, greeting(changes), true, errHungUp, true, nil, framed(encodeWelcome(2 * time.Second))},
-		{"half a HAVE", pubSide, greeting(changes) + framed(encodeHave(&sum))[:12], true, errHungUp, true, nil, framed(encodeWelcome(2 * time.Second))},
-		{"a HAVE of wrong length", pubSide, greeting(changes) + framed(append(encodeHave(&sum), 0)), false, errMalformed, true, nil, framed(encodeWelcome(2 * time.Second))},
-		{"an empty HAVE", pubSide, greeting(changes) + framed(nil), false, errMalformed, true, nil, framed(encodeWelcome(2 * time.Second))},
-		{"a long message", pubSide, greeting(changes) + framed(make([]byte, 17)), false, errMalformed, true, nil, framed(encodeWelcome(2 * time.Second))},
-		{"a message that is too long", pubSide, greeting(changes) + framed(make([]byte, maxSurveyLen+1)), false, errTooLong, true, nil, framed(encodeWelcome(2 * time.Second))},
-		{"another kind", pubSide, greeting(changes) + framed([]byte{kindBeat}), false, errMalformed, true, nil, framed(encodeWelcome(2 * time.Second))},
+		{"no HAVE", pubSide, greeting(changes), false, errSlowHandshake, true, nil, framed(wire.EncodeWelcome(2 * time.Second))},
+		{"no HAVE, and hangs up", pubSide, greeting(changes), true, errHungUp, true, nil, framed(wire.EncodeWelcome(2 * time.Second))},
+		{"half a HAVE", pubSide, greeting(changes) + framed(wire.EncodeHave(&sum))[:12], true, errHungUp, true, nil, framed(wire.EncodeWelcome(2 * time.Second))},
+		{"a HAVE of wrong length", pubSide, greeting(changes) + framed(append(wire.EncodeHave(&sum), 0)), false, wire.ErrMalformed, true, nil, framed(wire.EncodeWelcome(2 * time.Second))},
+		{"an empty HAVE", pubSide, greeting(changes) + framed(nil), false, wire.ErrMalformed, true, nil, framed(wire.EncodeWelcome(2 * time.Second))},
+		{"a long message", pubSide, greeting(changes) + framed(make([]byte, 17)), false, wire.ErrMalformed, true, nil, framed(wire.EncodeWelcome(2 * time.Second))},
+		{"a message that is too long", pubSide, greeting(changes) + framed(make([]byte, wire.MaxSurveyLen+1)), false, errTooLong, true, nil, framed(wire.EncodeWelcome(2 * time.Second))},
+		{"another kind", pubSide, greeting(changes) + framed([]byte{0x05}), false, wire.ErrMalformed, true, nil, framed(wire.EncodeWelcome(2 * time.Second))},
 		{"half a hello", pubSide, greeting(changes)[:7], true, errHungUp, false, nil, ""},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -88,7 +90,7 @@ func TestHandshakeOfAServer(t *testing.T) {
 func TestHandshakeOfASubscriber(t *testing.T) {
 	sum := uint64(7)
 	const pub = 0x20
-	welcome := framed(encodeWelcome(2 * time.Second))
+	welcome := framed(wire.EncodeWelcome(2 * time.Second))
 	for _, test := range []struct {
 		name    string
 		says    string
@@ -98,17 +100,17 @@ func TestHandshakeOfASubscriber(t *testing.T) {
 		also    error
 		hears   string // after the hello
 	}{
-		{"a welcome", greeting(pub) + welcome, false, nil, nil, nil, framed(encodeHave(nil))},
-		{"a welcome to one with a list", greeting(pub) + welcome, false, &sum, nil, nil, framed(encodeHave(&sum))},
-		{"a list behind the welcome", greeting(pub) + welcome + framed([]byte{kindList, 0}), false, nil, nil, nil, framed(encodeHave(nil))},
+		{"a welcome", greeting(pub) + welcome, false, nil, nil, nil, framed(wire.EncodeHave(nil))},
+		{"a welcome to one with a list", greeting(pub) + welcome, false, &sum, nil, nil, framed(wire.EncodeHave(&sum))},
+		{"a list behind the welcome", greeting(pub) + welcome + framed([]byte{0x03, 0}), false, nil, nil, nil, framed(wire.EncodeHave(nil))},
 		{"hangs up after the hello", greeting(pub), true, nil, errNoChanges, io.EOF, ""},
 		{"nothing after the hello", greeting(pub), false, nil, errNoChanges, nil, ""},
 		{"half a welcome", greeting(pub) + welcome[:10], true, nil, errNoChanges, io.ErrUnexpectedEOF, ""},
-		{"another format", greeting(pub) + framed([]byte{kindWelcome, 2, 0, 0, 0, 1}), false, nil, errNoChanges, errMalformed, ""},
-		{"no beat", greeting(pub) + framed([]byte{kindWelcome, 1, 0, 0, 0, 0}), false, nil, errNoChanges, errMalformed, ""},
-		{"a list at once", greeting(pub) + framed([]byte("a|b")), false, nil, errNoChanges, errMalformed, ""},
-		{"a long list at once", greeting(pub) + framed(make([]byte, 1<<10)), false, nil, errNoChanges, errMalformed, ""},
-		{"the length of a long list", greeting(pub) + framed(make([]byte, 1<<10))[:8], false, nil, errNoChanges, errMalformed, ""},
+		{"another format", greeting(pub) + framed([]byte{0x01, 2, 0, 0, 0, 1}), false, nil, errNoChanges, wire.ErrMalformed, ""},
+		{"no beat", greeting(pub) + framed([]byte{0x01, 1, 0, 0, 0, 0}), false, nil, errNoChanges, wire.ErrMalformed, ""},
+		{"a list at once", greeting(pub) + framed([]byte("a|b")), false, nil, errNoChanges, wire.ErrMalformed, ""},
+		{"a long list at once", greeting(pub) + framed(make([]byte, 1<<10)), false, nil, errNoChanges, wire.ErrMalformed, ""},
+		{"the length of a long list", greeting(pub) + framed(make([]byte, 1<<10))[:8], false, nil, errNoChanges, wire.ErrMalformed, ""},
 		{"the protocol of subscribers", greeting(0xFD51), false, nil, errOtherProtocol, nil, ""},
 		{"another protocol", greeting(0x62), false, nil, errOtherProtocol, nil, ""},
 	} {
@@ -157,10 +159,10 @@ func TestHandshakeOfALateProcess(t *testing.T) {
 		extensions int // before
 		want       error
 	}{
-		{"all has come", greeting(changes) + framed(encodeHave(nil)), 0, nil},
+		{"all has come", greeting(changes) + framed(wire.EncodeHave(nil)), 0, nil},
 		{"nothing has come", "", 0, errSlowHandshake},
 		{"a part has come", greeting(changes)[:7], 2, errHungUp},
-		{"all has come, once too often", greeting(changes) + framed(encodeHave(nil)), 3, errSlowHandshake},
+		{"all has come, once too often", greeting(changes) + framed(wire.EncodeHave(nil)), 3, errSlowHandshake},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			ours, theirs := connected(t)

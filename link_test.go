@@ -8,7 +8,7 @@ import (
 	"os"
 	"testing"
 
-	"github.com/dahernan/gopherdiscovery/internal/membership"
+	"github.com/dahernan/gopherdiscovery/internal/wire"
 )
 
 // allocating records the most bytes that it was asked for at once.
@@ -29,7 +29,7 @@ func (a *allocating) Read(p []byte) (int, error) {
 
 func TestReadLongTrustsNoLength(t *testing.T) {
 	r := &allocating{rest: 3 * chunk}
-	if _, err := readLong(r, membership.MaxListLen); !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
+	if _, err := readLong(r, wire.MaxListLen); !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
 		t.Errorf("got error %v for a body that ends early", err)
 	}
 	if r.most > chunk {

@@ -11,6 +11,8 @@ import (
 	"runtime"
 	"sync"
 	"time"
+
+	"github.com/dahernan/gopherdiscovery/internal/wire"
 )
 
 // asyncLog passes records to the user's logger in a separate goroutine, so that
@@ -191,18 +193,16 @@ func hostOf(address string) string {
 // reasonOf returns what an error has in common with others of its kind. The
 // texts of errors may have ports and times, which differ.
 func reasonOf(err error) string {
-	for _, reason := range reasons {
-		if errors.Is(err, reason) {
-			return reason.Error()
-		}
-	}
 	var (
+		reason      *wire.Reason
 		lookup      *net.DNSError
 		network     *net.OpError
 		certificate *tls.CertificateVerificationError
 		invalid     x509.CertificateInvalidError
 	)
 	switch {
+	case errors.As(err, &reason):
+		return reason.Error()
 	case errors.As(err, &lookup):
 		return fmt.Sprintf("lookup: not found %t, timeout %t", lookup.IsNotFound, lookup.IsTimeout)
 	case errors.As(err, &network):

@@ -8,6 +8,8 @@ import (
 	"net"
 	"sync"
 	"time"
+
+	"github.com/dahernan/gopherdiscovery/internal/wire"
 )
 
 // outage logs that a dialer's server is lost, in one line for each reason
@@ -115,7 +117,7 @@ func diagnose(err error) string {
 		return "something else listens where the server should"
 	case errors.Is(err, errSilent), errors.Is(err, errUnacknowledged), errors.Is(err, errShortLived):
 		return "cannot keep a connection to the server"
-	case errors.Is(err, errOtherList):
+	case errors.Is(err, wire.ErrOtherList):
 		return "the list has to be fetched again"
 	}
 	return "cannot reach the server"

@@ -7,6 +7,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/dahernan/gopherdiscovery/internal/wire"
 )
 
 // listening is a session that keeps the messages that it receives, and has
@@ -204,10 +206,10 @@ func TestPipeReportsEachReasonOnce(t *testing.T) {
 		lines := openGate()
 		e := newEndpoint(side{}, settings{log: &asyncLog{logger: slog.New(lines)}})
 		p, other := newPipe(newFakePipe(), e), newPipe(newFakePipe(), e)
-		p.report("first", errEmpty, "n", 1)
-		p.report("first", errEmpty, "n", 2)
-		other.report("first", errEmpty, "n", 3)
-		p.report("first", errNoSurveyID)
+		p.report("first", wire.ErrEmpty, "n", 1)
+		p.report("first", wire.ErrEmpty, "n", 2)
+		other.report("first", wire.ErrEmpty, "n", 3)
+		p.report("first", wire.ErrNoSurveyID)
 		synctest.Wait()
 		want := []string{"gopherdiscovery: first from=<nil> error=empty n=1", "gopherdiscovery: first from=<nil> error=no survey id"}
 		if got := lines.take(); !slices.Equal(got, want) {

@@ -4,6 +4,10 @@ import (
 	"container/list"
 	"sync"
 	"time"
+
+	"github.com/dahernan/gopherdiscovery/internal/membership"
+	"github.com/dahernan/gopherdiscovery/internal/times"
+	"github.com/dahernan/gopherdiscovery/internal/wire"
 )
 
 // publisher is the PUB side of a server. It passes subscribers that come and go
@@ -13,7 +17,7 @@ type publisher struct {
 	sock     *socket
 	arrivals arrivals[*subscription]
 	beat     time.Duration
-	greeter  greeter
+	greeter  wire.Greeter
 
 	// Only the server's loop uses these fields.
 	subscriptions map[*subscription]struct{}
@@ -26,15 +30,15 @@ type publisher struct {
 	wakeAt        time.Time                  // when to call keepBeat again
 
 	mu      sync.Mutex // guards the fields below and all cursors
-	log     changelog
+	log     wire.Changelog
 	backlog backlog
 }
 
 func newPublisher(opt Options, set settings, loop bell) *publisher {
 	p := &publisher{
 		arrivals:      arrivals[*subscription]{bell: loop},
-		beat:          min(max(opt.PollTime, minBeat), maxBeat),
-		greeter:       greeter{start: time.Now(), pollTime: opt.PollTime, returnTime: opt.ReturnTime},
+		beat:          wire.BeatFor(opt.PollTime),
+		greeter:       wire.NewGreeter(opt.PollTime, opt.ReturnTime, membership.LongestWait, time.Now()),
 		subscriptions: make(map[*subscription]struct{}),
 		waiting:       make(map[*subscription]struct{}),
 	}
@@ -45,7 +49,7 @@ func newPublisher(opt Options, set settings, loop bell) *publisher {
 
 func (p *publisher) open(on *pipe) session {
 	plain, have := on.changes()
-	return &subscription{publisher: p, pipe: on, cursor: newCursor(plain, have, time.Now())}
+	return &subscription{publisher: p, pipe: on, cursor: wire.NewCursor(plain, have, time.Now())}
 }
 
 // take records the subscribers that have come and gone. The next call of
@@ -72,7 +76,7 @@ func (p *publisher) stopped(by time.Duration) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for s := range p.waiting {
-		s.cursor.since = s.cursor.since.Add(by)
+		s.cursor.Postpone(by)
 	}
 }
 
@@ -86,9 +90,9 @@ func (p *publisher) hasWaiting() bool { return len(p.waiting) > 0 }
 func (p *publisher) publish(names []string, complete, forget bool, now time.Time) {
 	var due []*subscription
 	p.mu.Lock()
-	if p.log.publish(names, complete, forget, now) {
+	if p.log.Publish(names, complete, forget, now) {
 		for s := range p.subscriptions {
-			if !s.cursor.waits {
+			if !s.cursor.Waits {
 				due = append(due, s)
 			}
 		}
@@ -101,7 +105,7 @@ func (p *publisher) publish(names []string, complete, forget bool, now time.Time
 // keepBeat greets the subscribers that have waited long enough, and sends a
 // beat to those that were sent nothing for the length of a beat. It must be
 // called again at wakeAt, or whenever the standing changes.
-func (p *publisher) keepBeat(now time.Time, st standing) {
+func (p *publisher) keepBeat(now time.Time, st wire.Standing) {
 	var due []*subscription
 	p.mu.Lock()
 	if !now.Before(p.nextBeat) {
@@ -116,35 +120,35 @@ func (p *publisher) keepBeat(now time.Time, st standing) {
 // those that are due their first beat. Many may wait while clients come in, so it
 // looks at all of them at most once in greetingTime for that reason. It sets
 // wakeAt to when it has to look again, or the next beat is due.
-func (p *publisher) greetLocked(st standing, now time.Time) (due []*subscription) {
+func (p *publisher) greetLocked(st wire.Standing, now time.Time) (due []*subscription) {
 	greet := func(s *subscription) {
 		if _, waits := p.waiting[s]; !waits {
 			return // it has gone
 		}
-		isDue := s.cursor.beat
-		at, ok := p.greeter.dueAt(&s.cursor, &p.log, st)
+		isDue := s.cursor.Beat
+		at, ok := p.greeter.DueAt(&s.cursor, &p.log, st)
 		switch {
 		case ok && !now.Before(at):
-			s.cursor.greet()
+			s.cursor.Greet()
 			delete(p.waiting, s)
 			isDue = true
 		case ok:
-			p.nextGreeting = earliest(p.nextGreeting, at)
+			p.nextGreeting = times.Earliest(p.nextGreeting, at)
 		}
 		if isDue {
 			due = append(due, s)
 		}
 	}
-	if st.comingIn != p.comingIn {
-		p.comingIn = st.comingIn
-		p.nextGreeting = earliest(p.nextGreeting, p.lastGreeting.Add(greetingTime))
+	if st.ComingIn != p.comingIn {
+		p.comingIn = st.ComingIn
+		p.nextGreeting = times.Earliest(p.nextGreeting, p.lastGreeting.Add(greetingTime))
 	}
 	if now.Before(p.nextGreeting) {
 		for _, s := range p.came {
 			greet(s)
 		}
 	} else {
-		p.lastGreeting, p.nextGreeting = now, now.Add(maxBeat)
+		p.lastGreeting, p.nextGreeting = now, now.Add(wire.MaxBeat)
 		for s := range p.waiting {
 			greet(s)
 		}
@@ -153,7 +157,7 @@ func (p *publisher) greetLocked(st standing, now time.Time) (due []*subscription
 	p.came = p.came[:0]
 	p.wakeAt = p.nextBeat
 	if len(p.waiting) > 0 {
-		p.wakeAt = earliest(p.wakeAt, p.nextGreeting)
+		p.wakeAt = times.Earliest(p.wakeAt, p.nextGreeting)
 	}
 	return due
 }
@@ -162,13 +166,13 @@ func (p *publisher) greetLocked(st standing, now time.Time) (due []*subscription
 func (p *publisher) quietLocked(now time.Time) (due []*subscription) {
 	p.nextBeat = now.Add(p.beat)
 	for s := range p.subscriptions {
-		if s.cursor.plain {
+		if s.cursor.Plain {
 			continue
 		}
-		if s.cursor.quiet(now, p.beat) {
+		if s.cursor.Quiet(now, p.beat) {
 			due = append(due, s)
 		}
-		p.nextBeat = earliest(p.nextBeat, s.cursor.nextBeat(p.beat))
+		p.nextBeat = times.Earliest(p.nextBeat, s.cursor.NextBeat(p.beat))
 	}
 	return due
 }
@@ -179,7 +183,7 @@ type subscription struct {
 	pipe      *pipe
 
 	// The fields below are guarded by publisher.mu.
-	cursor  cursor
+	cursor  wire.Cursor
 	isOver  bool          // the connection has ended
 	message []byte        // that is being sent, if it is in the backlog
 	place   *list.Element // in the backlog
@@ -209,9 +213,9 @@ func (s *subscription) next() (message []byte, slow []*subscription) {
 	if s.isOver {
 		return nil, nil
 	}
-	message = p.log.next(&s.cursor, time.Now())
+	message = p.log.Next(&s.cursor, time.Now())
 	p.backlog.begin(s, message)
-	return message, p.backlog.trim(max(minBacklog, backlogLists*p.log.size))
+	return message, p.backlog.trim(max(minBacklog, backlogLists*p.log.ListSize()))
 }
 
 func (s *subscription) offer() { s.pipe.offer() }

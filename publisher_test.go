@@ -1,11 +1,15 @@
 package gopherdiscovery
 
 import (
+	"reflect"
 	"runtime"
 	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/dahernan/gopherdiscovery/internal/wire"
+	"github.com/dahernan/gopherdiscovery/internal/wiretest"
 )
 
 // fakeSubscriber is a publisher's connection with nothing behind it.
@@ -20,7 +24,7 @@ func (f fakeSubscriber) received(t *testing.T) []string {
 	synctest.Wait()
 	all := []string{}
 	for _, message := range f.core.take() {
-		all = append(all, told(t, []byte(message), f.cursor.plain))
+		all = append(all, wiretest.Told(t, []byte(message), f.cursor.Plain))
 	}
 	return all
 }
@@ -32,32 +36,44 @@ func (f fakeSubscriber) expect(t *testing.T, what string, want ...string) {
 	}
 }
 
-func newTestPublisher(t *testing.T, poll time.Duration) *publisher {
+// testPublisher is a publisher without a server's loop.
+type testPublisher struct {
+	*publisher
+	complete bool
+}
+
+func newTestPublisher(t *testing.T, poll time.Duration) *testPublisher {
 	t.Helper()
 	p := newPublisher(Options{PollTime: poll, ReturnTime: defaultReturnTime}, quietSettings, newBell())
 	t.Cleanup(p.sock.close)
-	return p
+	return &testPublisher{publisher: p}
 }
 
 // loop does what the server's loop does when there is no new list.
-func (p *publisher) loop() {
+func (p *testPublisher) loop() {
 	p.take()
-	p.keepBeat(time.Now(), standing{complete: p.log.complete})
+	p.keepBeat(time.Now(), wire.Standing{Complete: p.complete})
+}
+
+// publish does what the server's loop does with a list.
+func (p *testPublisher) publish(names []string, complete, forget bool, now time.Time) {
+	p.complete = complete
+	p.publisher.publish(names, complete, forget, now)
 }
 
 // tell does what the server's loop does when there is a new list.
-func (p *publisher) tell(names string, complete bool) {
+func (p *testPublisher) tell(names string, complete bool) {
 	p.take()
-	p.publish(longNames(names), complete, false, time.Now())
+	p.publish(wiretest.Names(names), complete, false, time.Now())
 	p.loop()
 }
 
 // subscribe connects a subscriber in the plain form or in changes. It sets the
 // cursor itself, because a pipe without a link is plain, and one with a link
 // would write to it.
-func (p *publisher) subscribe(core *fakePipe, plain bool, have *uint64) fakeSubscriber {
+func (p *testPublisher) subscribe(core *fakePipe, plain bool, have *uint64) fakeSubscriber {
 	s := p.open(newPipe(core, p.sock.endpoint)).(*subscription)
-	s.cursor = newCursor(plain, have, time.Now())
+	s.cursor = wire.NewCursor(plain, have, time.Now())
 	s.pipe.session = s
 	s.began()
 	return fakeSubscriber{s, core}
@@ -83,18 +99,19 @@ func TestPublisherOpens(t *testing.T) {
 		link  *link
 		plain bool
 		have  *uint64
-		beat  bool
 	}{
-		{"not our transport", nil, true, nil, false},
-		{"plain", &link{}, true, nil, false},
-		{"changes", &link{changes: true}, false, nil, false},
-		{"changes, with a list", &link{changes: true, have: &sum}, false, &sum, true},
+		{"not our transport", nil, true, nil},
+		{"plain", &link{}, true, nil},
+		{"changes", &link{changes: true}, false, nil},
+		{"changes, with a list", &link{changes: true, have: &sum}, false, &sum},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			got := p.open(&pipe{link: test.link}).(*subscription).cursor
-			if got.plain != test.plain || got.have != test.have || got.beat != test.beat || !got.waits || got.complete || got.position != nowhere {
-				t.Errorf("got the cursor %+v", got)
-			}
+			synctest.Test(t, func(t *testing.T) {
+				got := p.open(&pipe{link: test.link}).(*subscription).cursor
+				if want := wire.NewCursor(test.plain, test.have, time.Now()); !reflect.DeepEqual(got, want) {
+					t.Errorf("got the cursor %+v, want %+v", got, want)
+				}
+			})
 		})
 	}
 }
@@ -123,7 +140,7 @@ func TestPublisherTakes(t *testing.T) {
 func TestPublisherPublishes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := newTestPublisher(t, time.Second)
-		sum := sumByHand(longNames("a b")...)
+		sum := wiretest.Sum(wiretest.Names("a b")...)
 		plain, fresh, back := p.subscribe(newFakePipe(), true, nil), p.subscribe(newFakePipe(), false, nil), p.subscribe(newFakePipe(), false, &sum)
 		busy := newFakePipe()
 		busy.busy = make(chan struct{})
@@ -213,12 +230,12 @@ func TestPublisherKeepsTheBeat(t *testing.T) {
 		early.expect(t, "at the start", "list! a b c")
 		time.Sleep(50 * ms)
 		near := p.subscribe(newFakePipe(), false, nil)
+		p.loop()
 		time.Sleep(250 * ms)
 		late := p.subscribe(newFakePipe(), false, nil)
 		p.loop()
 		near.expect(t, "at the start", "list! a b c")
 		late.expect(t, "at the start", "list! a b c")
-		near.cursor.lastSent = start.Add(50 * ms)
 		time.Sleep(500*ms - 1)
 		p.loop()
 		early.expect(t, "before it is due")
@@ -260,7 +277,7 @@ func TestPublisherHolds(t *testing.T) {
 				t.Errorf("wakes after %v, want %v", got, want)
 			}
 		}
-		other, later := sumByHand("x"), sumByHand(longNames("a b c d")...)
+		other, later := wiretest.Sum("x"), wiretest.Sum(wiretest.Names("a b c d")...)
 		p.tell("a b c", true)
 		held, equal := p.subscribe(newFakePipe(), false, &other), p.subscribe(newFakePipe(), false, &later)
 		p.loop()
@@ -285,7 +302,7 @@ func TestPublisherHolds(t *testing.T) {
 		p.loop()
 		held.expect(t, "before ReturnTime")
 		time.Sleep(1 * time.Nanosecond)
-		p.keepBeat(time.Now(), standing{complete: true, comingIn: true})
+		p.keepBeat(time.Now(), wire.Standing{Complete: true, ComingIn: true})
 		held.expect(t, "clients are coming in")
 		time.Sleep(greetingTime)
 		p.loop()
@@ -296,7 +313,7 @@ func TestPublisherHolds(t *testing.T) {
 		back := p.subscribe(newFakePipe(), false, &later)
 		p.loop()
 		back.expect(t, "with a list of before", "change! -d")
-		p.publish(longNames("a b"), true, true, time.Now())
+		p.publish(wiretest.Names("a b"), true, true, time.Now())
 		late := p.subscribe(newFakePipe(), false, &later)
 		p.loop()
 		late.expect(t, "with a list that is forgotten", "held!")
@@ -315,12 +332,12 @@ func TestPublisherWaitsForTheFirstList(t *testing.T) {
 		keep := func(at, wake time.Duration) {
 			t.Helper()
 			time.Sleep(time.Until(start.Add(at)))
-			p.keepBeat(time.Now(), standing{lastArrival: start})
+			p.keepBeat(time.Now(), wire.Standing{LastArrival: start})
 			if got := p.wakeAt.Sub(start); got != wake {
 				t.Errorf("after %v: wakes after %v, want %v", at, got, wake)
 			}
 		}
-		p.publish(longNames("a"), false, false, start)
+		p.publish(wiretest.Names("a"), false, false, start)
 		keep(50*ms-1, 50*ms)
 		changes.expect(t, "50 ms have not passed")
 		keep(50*ms, 2*time.Second)
@@ -335,7 +352,7 @@ func TestPublisherWaitsForTheFirstList(t *testing.T) {
 // A subscriber must not send anything after the handshake.
 func TestSubscribersMustNotTalk(t *testing.T) {
 	s := newTestPublisher(t, time.Second).subscribe(newFakePipe(), false, nil)
-	for _, body := range []string{"", "hello", string(encodeHave(nil))} {
+	for _, body := range []string{"", "hello", string(wire.EncodeHave(nil))} {
 		if err := s.subscription.received([]byte(body)); err != errSubscriberSent {
 			t.Errorf("%q: got error %v, want %v", body, err, errSubscriberSent)
 		}

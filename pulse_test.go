@@ -1,6 +1,10 @@
 package gopherdiscovery
 
-import "testing"
+import (
+	"testing"
+
+	"github.com/dahernan/gopherdiscovery/internal/testclock"
+)
 
 const (
 	minute = 60 * 1000
@@ -26,28 +30,28 @@ func TestPulse(t *testing.T) {
 		{"a long pause, and others", []int{0, 8000, 10000, 12000}, 30000},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			c := newClock()
+			c := testclock.New()
 			var p pulse
-			p.begin(c.at(0))
+			p.begin(c.At(0))
 			for _, at := range test.surveys {
-				p.surveyed(c.at(at))
+				p.surveyed(c.At(at))
 			}
-			c.expectAt(t, "due", p.due(), test.want)
+			c.Expect(t, "due", p.due(), test.want)
 		})
 	}
 }
 
 func TestPulseIsExcused(t *testing.T) {
-	c := newClock()
+	c := testclock.New()
 	var p pulse
-	p.begin(c.at(0))
+	p.begin(c.At(0))
 	for _, at := range []int{0, 2000, 4000} {
-		p.surveyed(c.at(at))
+		p.surveyed(c.At(at))
 	}
-	p.excuse(c.at(50000))
-	c.expectAt(t, "due", p.due(), 56000)
-	p.surveyed(c.at(60000))
-	c.expectAt(t, "due after a survey that waited", p.due(), 66000)
+	p.excuse(c.At(50000))
+	c.Expect(t, "due", p.due(), 56000)
+	p.surveyed(c.At(60000))
+	c.Expect(t, "due after a survey that waited", p.due(), 66000)
 }
 
 // What is known of a server also holds for the next connection. A doubt proves
@@ -65,25 +69,25 @@ func TestPulseIsSettled(t *testing.T) {
 		{"unproven", []int{0}, true, false, 4 * 30000},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			c := newClock()
+			c := testclock.New()
 			var p pulse
 			for range 2 {
-				p.begin(c.at(0))
+				p.begin(c.At(0))
 				for _, at := range test.surveys {
-					p.surveyed(c.at(at))
+					p.surveyed(c.At(at))
 				}
 				if got := p.settle(test.other); got != test.right {
 					t.Errorf("the doubt is right: got %t, want %t", got, test.right)
 				}
 			}
-			p.begin(c.at(0))
-			c.expectAt(t, "due", p.due(), test.want)
+			p.begin(c.At(0))
+			c.Expect(t, "due", p.due(), test.want)
 			for _, at := range []int{0, 2000, 4000} {
-				p.surveyed(c.at(at))
+				p.surveyed(c.At(at))
 			}
 			p.settle(true)
-			p.begin(c.at(0))
-			c.expectAt(t, "due after a doubt that was right", p.due(), 6000)
+			p.begin(c.At(0))
+			c.Expect(t, "due after a doubt that was right", p.due(), 6000)
 		})
 	}
 }
@@ -100,17 +104,17 @@ func TestPulseLosesItsDoubts(t *testing.T) {
 		{"seldom", []int{0, hour, 2 * hour}, 3 * hour},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			c := newClock()
+			c := testclock.New()
 			var p pulse
-			p.begin(c.at(0))
+			p.begin(c.At(0))
 			for _, at := range test.surveys {
-				p.surveyed(c.at(at))
+				p.surveyed(c.At(at))
 			}
 			for range 100 {
 				p.settle(false)
 			}
-			p.begin(c.at(0))
-			c.expectAt(t, "due", p.due(), test.want)
+			p.begin(c.At(0))
+			c.Expect(t, "due", p.due(), test.want)
 		})
 	}
 }

@@ -3,6 +3,8 @@ package gopherdiscovery
 import (
 	"slices"
 	"time"
+
+	"github.com/dahernan/gopherdiscovery/internal/wire"
 )
 
 // responder is the session with a server that surveys the client.
@@ -24,7 +26,7 @@ type responder struct {
 func (r *responder) began() {}
 
 func (r *responder) received(survey []byte) error {
-	header, _, err := splitBacktrace(survey)
+	header, _, err := wire.SplitBacktrace(survey)
 	if err != nil {
 		r.pipe.report("survey dropped", err)
 		return nil
@@ -62,7 +64,7 @@ func (r *responder) answer(header []byte) bool {
 // sayGoodbye tells the server that the client leaves. No answer may be under
 // way.
 func (r *responder) sayGoodbye() {
-	r.pipe.sendLast(encodeGoodbye(r.backtrace, r.announcer.client.service), goodbyeTime)
+	r.pipe.sendLast(wire.EncodeGoodbye(r.backtrace, r.announcer.client.service), goodbyeTime)
 }
 
 // awaitLocked awaits the acknowledgement of what has just been sent, unless

@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/dahernan/gopherdiscovery/internal/membership"
+	"github.com/dahernan/gopherdiscovery/internal/times"
+	"github.com/dahernan/gopherdiscovery/internal/wire"
 
 	//lint:ignore SA1019 an alias of context, in the signatures since 2015
 	"golang.org/x/net/context"
@@ -258,9 +260,9 @@ func (s *DiscoveryServer) run(ctx context.Context, plan *membership.Schedule[*re
 		s.act(do, plan, now)
 		st := standingOf(plan, now)
 		s.publisher.keepBeat(now, st)
-		wake = earliest(wake, s.publisher.wakeAt)
-		if waiting && st.comingIn {
-			wake = earliest(wake, looked.Add(handshakesTime)) // they may be over
+		wake = times.Earliest(wake, s.publisher.wakeAt)
+		if waiting && st.ComingIn {
+			wake = times.Earliest(wake, looked.Add(handshakesTime)) // they may be over
 		}
 		timer.Reset(time.Until(wake))
 	}
@@ -338,8 +340,8 @@ func (s *DiscoveryServer) act(do membership.Actions[*respondent], plan *membersh
 	}
 }
 
-func standingOf[C comparable](plan *membership.Schedule[C], now time.Time) standing {
-	return standing{complete: plan.IsComplete(), comingIn: plan.AreComingIn(now), lastArrival: plan.Arrived()}
+func standingOf[C comparable](plan *membership.Schedule[C], now time.Time) wire.Standing {
+	return wire.Standing{Complete: plan.IsComplete(), ComingIn: plan.AreComingIn(now), LastArrival: plan.Arrived()}
 }
 
 func (s *DiscoveryServer) record(do membership.Actions[*respondent], plan *membership.Schedule[*respondent]) {
@@ -369,11 +371,4 @@ func (s *DiscoveryServer) forgetSilent() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.silent = nil
-}
-
-func earliest(a, b time.Time) time.Time {
-	if b.Before(a) {
-		return b
-	}
-	return a
 }

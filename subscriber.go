@@ -6,6 +6,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/dahernan/gopherdiscovery/internal/wire"
+
 	//lint:ignore SA1019 an alias of context, in the signatures since 2015
 	"golang.org/x/net/context"
 )
@@ -23,9 +25,9 @@ type Subscriber struct {
 	done    chan struct{}
 
 	mu      sync.Mutex // guards the fields below
-	sources *sources
-	current map[*source]*feed // of the connected sources
-	wakeAt  time.Time         // when run checks for silence; zero for never
+	sources *wire.Sources
+	current map[*wire.Source]*feed // of the connected sources
+	wakeAt  time.Time              // when run checks for silence; zero for never
 	out     delivery
 	closed  bool // nothing more is delivered
 }
@@ -65,12 +67,16 @@ type ServerState struct {
 }
 
 func newSubscriber(pubsubs []address, set settings) (*Subscriber, error) {
+	var urls []string
+	for _, a := range pubsubs {
+		urls = append(urls, a.String())
+	}
 	s := &Subscriber{
 		changes: make(chan []string, 1),
 		bell:    newBell(),
 		done:    make(chan struct{}),
-		sources: newSources(pubsubs),
-		current: make(map[*source]*feed),
+		sources: wire.NewSources(urls),
+		current: make(map[*wire.Source]*feed),
 	}
 	set.lost = s.lost
 	set.found = "a server is connected again"
@@ -139,9 +145,9 @@ func (s *Subscriber) Servers() []ServerState {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var states []ServerState
-	for i, src := range s.sources.all {
+	for i, src := range s.sources.All {
 		states = append(states, ServerState{
-			URL: src.url, Connected: src.connected, Heard: src.heard, Complete: src.complete,
+			URL: src.URL, Connected: src.Connected, Heard: src.Heard, Complete: src.Complete,
 			LastError: s.outages[i].lastError(),
 		})
 	}
@@ -150,33 +156,33 @@ func (s *Subscriber) Servers() []ServerState {
 
 // open returns the session for a new connection to a server.
 func (s *Subscriber) open(p *pipe) session {
-	return &feed{subscriber: s, pipe: p, source: s.sources.at(p.url)}
+	return &feed{subscriber: s, pipe: p, source: s.sources.At(p.url)}
 }
 
 // feed is the session with a server that sends lists or changes.
 type feed struct {
 	subscriber *Subscriber
 	pipe       *pipe
-	source     *source // guarded by subscriber.mu
+	source     *wire.Source // guarded by subscriber.mu
 }
 
 func (f *feed) began() {
 	f.subscriber.change(func(now time.Time) {
 		f.subscriber.current[f.source] = f
-		f.source.connect(f.pipe.beat(), f.pipe.awaited(), now)
+		f.source.Connect(f.pipe.beat(), f.pipe.awaited(), now)
 	})
 }
 
 func (f *feed) ended() {
 	f.subscriber.change(func(now time.Time) {
 		delete(f.subscriber.current, f.source)
-		f.subscriber.sources.disconnect(f.source, now)
+		f.subscriber.sources.Disconnect(f.source, now)
 	})
 }
 
 // received takes a message and delivers the list that results.
 func (f *feed) received(body []byte) (err error) {
-	if len(body) > beatSize {
+	if len(body) > wire.BeatSize {
 		turns := &f.pipe.endpoint.work.lists
 		turns.take(false, nil)
 		defer turns.give()
@@ -185,11 +191,11 @@ func (f *feed) received(body []byte) (err error) {
 		f.receivedList(body)
 		return nil
 	}
-	u, err := decodeUpdate(body)
+	u, err := wire.DecodeUpdate(body)
 	if err == nil {
 		f.subscriber.change(func(now time.Time) { err = f.take(u, now) })
 	}
-	if errors.Is(err, errOtherList) {
+	if errors.Is(err, wire.ErrOtherList) {
 		f.pipe.giveUp(err)
 		return nil
 	}
@@ -201,16 +207,16 @@ func (f *feed) received(body []byte) (err error) {
 
 // take takes a message of a subscription in changes, with the subscriber's
 // mutex held.
-func (f *feed) take(u *update, now time.Time) error {
+func (f *feed) take(u *wire.Update, now time.Time) error {
 	if f.subscriber.current[f.source] != f {
 		return nil
 	}
-	err := f.subscriber.sources.take(f.source, u, now)
+	err := f.subscriber.sources.Take(f.source, u, now)
 	switch {
-	case err == nil && f.source.list != nil:
-		f.pipe.hold(f.source.sum)
-	case errors.Is(err, errOtherList):
-		f.source.forget()
+	case err == nil && f.source.List != nil:
+		f.pipe.hold(f.source.Sum)
+	case errors.Is(err, wire.ErrOtherList):
+		f.source.Forget()
 		f.pipe.forget()
 	}
 	return err
@@ -218,7 +224,7 @@ func (f *feed) take(u *update, now time.Time) error {
 
 // receivedList takes a list in the plain form.
 func (f *feed) receivedList(body []byte) {
-	list, invalid := decodeList(body)
+	list, invalid := wire.DecodeList(body)
 	if invalid > 0 {
 		f.pipe.report("invalid names left out of a list", errInvalidNames, "names", invalid)
 		if len(list) == 0 {
@@ -227,8 +233,8 @@ func (f *feed) receivedList(body []byte) {
 	}
 	f.subscriber.change(func(now time.Time) {
 		if f.subscriber.current[f.source] == f {
-			f.subscriber.sources.replace(f.source, list, now)
-			f.pipe.hold(f.source.sum)
+			f.subscriber.sources.Replace(f.source, list, now)
+			f.pipe.hold(f.source.Sum)
 		}
 	})
 }
@@ -244,14 +250,14 @@ func (s *Subscriber) change(do func(now time.Time)) {
 	defer s.mu.Unlock()
 	now := time.Now()
 	if late := now.Sub(s.wakeAt); !s.wakeAt.IsZero() && late > peerHalt {
-		s.sources.excuse(now, late)
+		s.sources.Excuse(now, late)
 		s.wakeAt = now
 	}
 	do(now)
-	if list := s.sources.union(); list != nil && !s.closed {
+	if list := s.sources.Union(); list != nil && !s.closed {
 		s.out.deliver(s.changes, list)
 	}
-	due := s.sources.deadline()
+	due := s.sources.Deadline()
 	if !due.IsZero() && (s.wakeAt.IsZero() || due.Before(s.wakeAt)) {
 		s.bell.ring()
 	}
@@ -287,15 +293,15 @@ func (s *Subscriber) run(ctx context.Context) {
 func (s *Subscriber) checkSilence() (lost []*feed, deadline time.Time) {
 	s.change(func(now time.Time) {
 		for src, f := range s.current {
-			src.extend(f.pipe.lastRead())
-			if due, ok := src.due(); ok && !now.Before(due) && f.pipe.isBehind() {
-				src.since = now
+			src.Extend(f.pipe.lastRead())
+			if due, ok := src.Due(); ok && !now.Before(due) && f.pipe.isBehind() {
+				src.Extend(now)
 			}
 		}
-		for _, src := range s.sources.checkSilence(now) {
+		for _, src := range s.sources.CheckSilence(now) {
 			lost = append(lost, s.current[src])
 		}
-		s.wakeAt = s.sources.deadline()
+		s.wakeAt = s.sources.Deadline()
 		deadline = s.wakeAt
 	})
 	return lost, deadline

@@ -4,6 +4,9 @@ import (
 	"slices"
 	"testing"
 	"time"
+
+	"github.com/dahernan/gopherdiscovery/internal/wire"
+	"github.com/dahernan/gopherdiscovery/internal/wiretest"
 )
 
 // What a reader receives depends on when it reads; "take" lets it read.
@@ -62,9 +65,9 @@ func TestDeliveredListsAreFresh(t *testing.T) {
 
 // newFeed returns a connection in changes to a server, without a network.
 func newFeed() *feed {
-	sources := newTestSources(1)
-	s := &Subscriber{changes: make(chan []string, 1), bell: newBell(), sources: sources, current: make(map[*source]*feed)}
-	f := &feed{s, &pipe{endpoint: newEndpoint(side{}, quietSettings), link: &link{beat: time.Second, resumption: new(resumption)}}, sources.all[0]}
+	sources := wire.NewSources([]string{"tcp://a:1"})
+	s := &Subscriber{changes: make(chan []string, 1), bell: newBell(), sources: sources, current: make(map[*wire.Source]*feed)}
+	f := &feed{s, &pipe{endpoint: newEndpoint(side{}, quietSettings), link: &link{beat: time.Second, resumption: new(resumption)}}, sources.All[0]}
 	f.began()
 	return f
 }
@@ -74,28 +77,28 @@ func newFeed() *feed {
 func TestFollowingKeepsAccount(t *testing.T) {
 	for _, test := range []struct {
 		name     string
-		messages []*update
+		messages [][]byte
 		wrong    bool     // the last of them
 		have     []string // nil for none
 	}{
 		{"nothing", nil, false, nil},
-		{"a list", []*update{listOf(false, "a")}, false, []string{"a"}},
-		{"a change", []*update{listOf(true, "a"), changeOf(true, []string{"a"}, []string{"a"}, []string{"b"})}, false, []string{"b"}},
-		{"an empty list", []*update{listOf(true)}, false, nobody},
-		{"a wrong beat", []*update{listOf(true, "a"), beatOf(true, "b")}, true, []string{"a"}},
-		{"a beat without a list", []*update{beatOf(true)}, true, nil},
+		{"a list", [][]byte{wiretest.List(false, "a")}, false, []string{"a"}},
+		{"a change", [][]byte{wiretest.List(true, "a"), wiretest.Change(true, []string{"a"}, []string{"a"}, []string{"b"})}, false, []string{"b"}},
+		{"an empty list", [][]byte{wiretest.List(true)}, false, []string{}},
+		{"a wrong beat", [][]byte{wiretest.List(true, "a"), wiretest.Beat(true, "b")}, true, []string{"a"}},
+		{"a beat without a list", [][]byte{wiretest.Beat(true)}, true, nil},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			f := newFeed()
 			var err error
-			for _, u := range test.messages {
-				err = f.received(u.encode())
+			for _, message := range test.messages {
+				err = f.received(message)
 			}
 			r := f.pipe.link.resumption
 			if (err != nil) != test.wrong || r.isPlain(time.Now()) != test.wrong {
 				t.Errorf("got error %v, and plain %t for the next connection, want wrong %t", err, r.isPlain(time.Now()), test.wrong)
 			}
-			if got := r.have(); (got == nil) != (test.have == nil) || got != nil && *got != sumByHand(test.have...) {
+			if got := r.have(); (got == nil) != (test.have == nil) || got != nil && *got != wiretest.Sum(test.have...) {
 				t.Errorf("the next connection says that it has %v, want the sum of %q", got, test.have)
 			}
 		})
@@ -106,7 +109,7 @@ func TestFollowingKeepsAccount(t *testing.T) {
 func TestFollowingOfAnEndedConnection(t *testing.T) {
 	f := newFeed()
 	f.ended()
-	if err := f.received(listOf(true, "a").encode()); err != nil {
+	if err := f.received(wiretest.List(true, "a")); err != nil {
 		t.Fatal(err)
 	}
 	if got := f.subscriber.List(); got != nil || f.pipe.link.resumption.have() != nil {
@@ -125,20 +128,20 @@ func TestFollowingIgnoresLaterKinds(t *testing.T) {
 // that change no list.
 func TestListsWaitForTheirTurn(t *testing.T) {
 	f := newFeed()
-	if err := f.received((&update{kind: kindList, names: []string{"a"}}).encode()); err != nil {
+	if err := f.received(wiretest.List(false, "a")); err != nil {
 		t.Fatal(err)
 	}
 	turns := &f.pipe.endpoint.work.lists
 	for turns.tryTake() {
 		defer turns.give()
 	}
-	if err := f.received((&update{kind: kindBeat, sum: sumByHand("a")}).encode()); err != nil {
+	if err := f.received(wiretest.Beat(false, "a")); err != nil {
 		t.Error(err)
 	}
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		err := f.received((&update{kind: kindChange, before: sumByHand("a"), sum: sumByHand("a", "b"), added: []string{"b"}}).encode())
+		err := f.received(wiretest.Change(false, []string{"a"}, nil, []string{"b"}))
 		if err != nil {
 			t.Error(err)
 		}

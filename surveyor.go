@@ -7,6 +7,8 @@ import (
 	"net"
 	"sync"
 	"sync/atomic"
+
+	"github.com/dahernan/gopherdiscovery/internal/wire"
 )
 
 // surveyor is the SURVEYOR side of a server. It surveys connections, and passes
@@ -65,7 +67,7 @@ func (s *surveyor) ask(all []*respondent) {
 func (s *surveyor) nextID() uint32 {
 	for {
 		s.surveyID++
-		if id := s.surveyID | surveyIDBit; id != goodbyeID {
+		if id := s.surveyID | wire.SurveyIDBit; id != wire.GoodbyeID {
 			return id
 		}
 	}
@@ -104,7 +106,7 @@ func (r *respondent) say() []byte {
 		return nil
 	}
 	r.sent = true
-	return encodeSurvey(r.last)
+	return wire.EncodeSurvey(r.last)
 }
 
 // received takes an answer. It blocks the connection while the server's loop is
@@ -117,7 +119,7 @@ func (r *respondent) received(body []byte) error {
 	case err != nil:
 		r.surveyor.reject(r, err)
 		return nil
-	case id == goodbyeID:
+	case id == wire.GoodbyeID:
 		r.pass(answer{from: r, name: name, kind: leaves})
 		return nil
 	}
@@ -146,15 +148,15 @@ func (r *respondent) split(body []byte) (id uint32, name string, err error) {
 	if !r.count() {
 		return 0, "", errTooManyAnswers
 	}
-	id, said, err := splitAnswer(body)
+	id, said, err := wire.SplitAnswer(body)
 	name = string(said)
-	if err != nil || id == goodbyeID {
+	if err != nil || id == wire.GoodbyeID {
 		return id, name, err
 	}
 	if !r.wasAsked(id) {
 		return id, name, errUnknownSurvey
 	}
-	if err := checkService(name); err != nil {
+	if err := wire.CheckName(name); err != nil {
 		return id, name, fmt.Errorf("service %.100q: %w", name, err)
 	}
 	return id, name, nil
@@ -220,5 +222,5 @@ func (r *respondent) count() bool {
 func (r *respondent) wasAsked(survey uint32) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.surveyed && (survey-r.first)&^surveyIDBit <= (r.last-r.first)&^surveyIDBit
+	return r.surveyed && (survey-r.first)&^wire.SurveyIDBit <= (r.last-r.first)&^wire.SurveyIDBit
 }

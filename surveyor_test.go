@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/dahernan/gopherdiscovery/internal/wire"
 )
 
 // newRespondent returns a connection on which the given surveys were sent.
@@ -18,12 +20,12 @@ func newRespondent(authorize func(string, Conn) error, surveys ...uint32) *respo
 	return r
 }
 
-func answerTo(survey uint32, name string) []byte { return append(encodeSurvey(survey), name...) }
+func answerTo(survey uint32, name string) []byte { return append(wire.EncodeSurvey(survey), name...) }
 
-const someSurvey = surveyIDBit + 1
+const someSurvey = wire.SurveyIDBit + 1
 
 func TestAnswersAreChecked(t *testing.T) {
-	long := strings.Repeat("x", maxServiceLen+1)
+	long := strings.Repeat("x", wire.MaxServiceLen+1)
 	for _, test := range []struct {
 		name   string
 		body   []byte
@@ -31,9 +33,9 @@ func TestAnswersAreChecked(t *testing.T) {
 		reason string // part of the error; empty if the name is valid
 	}{
 		{"good", answerTo(someSurvey, "a"), nil, ""},
-		{"no id", []byte("abc"), errNoSurveyID, "no survey id"},
+		{"no id", []byte("abc"), wire.ErrNoSurveyID, "no survey id"},
 		{"another survey", answerTo(someSurvey+1, "a"), errUnknownSurvey, "no such survey"},
-		{"empty name", answerTo(someSurvey, ""), errEmpty, "empty"},
+		{"empty name", answerTo(someSurvey, ""), wire.ErrEmpty, "empty"},
 		{"long name", answerTo(someSurvey, long), nil, "513 bytes"},
 		{"separator", answerTo(someSurvey, "a|b"), nil, `contains "|"`},
 	} {
@@ -92,18 +94,18 @@ func TestWasAsked(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			r := newRespondent(nil)
-			if r.wasAsked(test.first | surveyIDBit) {
+			if r.wasAsked(test.first | wire.SurveyIDBit) {
 				t.Error("asked before the first survey")
 			}
-			r.remember(test.first | surveyIDBit)
-			r.remember(test.last | surveyIDBit)
+			r.remember(test.first | wire.SurveyIDBit)
+			r.remember(test.last | wire.SurveyIDBit)
 			for _, id := range test.asked {
-				if !r.wasAsked(id | surveyIDBit) {
+				if !r.wasAsked(id | wire.SurveyIDBit) {
 					t.Errorf("survey %#x: got not asked, want asked", id)
 				}
 			}
 			for _, id := range test.not {
-				if r.wasAsked(id | surveyIDBit) {
+				if r.wasAsked(id | wire.SurveyIDBit) {
 					t.Errorf("survey %#x: got asked, want not asked", id)
 				}
 			}
@@ -115,7 +117,7 @@ func TestWasAsked(t *testing.T) {
 // permission.
 func TestGoodbyeReachesTheLoop(t *testing.T) {
 	r := newRespondent(func(string, Conn) error { return errors.New("refused") })
-	if err := r.received(answerTo(goodbyeID, "a")); err != nil {
+	if err := r.received(answerTo(wire.GoodbyeID, "a")); err != nil {
 		t.Fatal(err)
 	}
 	if got, want := <-r.surveyor.answers, (answer{from: r, name: "a", kind: leaves}); got != want {
@@ -132,8 +134,8 @@ func TestSurveysSkipTheGoodbye(t *testing.T) {
 	r.pipe.sending = true // the connection can take nothing
 	r.surveyor.surveyID = 1<<31 - 1
 	r.surveyor.ask([]*respondent{r})
-	if r.last != surveyIDBit+1 {
-		t.Errorf("got survey %#x, want %#x", r.last, uint32(surveyIDBit+1))
+	if r.last != wire.SurveyIDBit+1 {
+		t.Errorf("got survey %#x, want %#x", r.last, uint32(wire.SurveyIDBit+1))
 	}
 }
 
@@ -208,10 +210,10 @@ func TestSurveysArePosted(t *testing.T) {
 	if one.first != first || one.last == first || two.first != first || two.last != first {
 		t.Fatalf("got surveys %x to %x and %x to %x, want the first to both", one.first, one.last, two.first, two.last)
 	}
-	if got, want := string(one.say()), string(encodeSurvey(one.last)); got != want || want[0]&0x80 == 0 {
+	if got, want := string(one.say()), string(wire.EncodeSurvey(one.last)); got != want || want[0]&0x80 == 0 {
 		t.Errorf("posted % x, want % x", got, want)
 	}
-	if got, want := string(two.say()), string(encodeSurvey(first)); got != want {
+	if got, want := string(two.say()), string(wire.EncodeSurvey(first)); got != want {
 		t.Errorf("posted % x, want % x", got, want)
 	}
 	one.ended()

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"testing"
 	"time"
+
+	"github.com/dahernan/gopherdiscovery/internal/testclock"
 )
 
 // BenchmarkEvents measures single events, each with a call of Next. The time
@@ -47,7 +49,7 @@ func BenchmarkEvents(b *testing.B) {
 // strangers returns a schedule with names, each on a connection of its own, and
 // with as many connections that have announced nothing.
 func strangers(names int) (*Schedule[int], time.Time) {
-	now := newClock().at(0)
+	now := testclock.New().At(0)
 	s := New[int](Config{PollTime: 1000 * time.Hour}.withDefaults(), now)
 	for id := range names {
 		s.Connect(id, fmt.Sprint("host", id), now)

@@ -1,6 +1,10 @@
 package membership
 
-import "testing"
+import (
+	"testing"
+
+	"github.com/dahernan/gopherdiscovery/internal/testclock"
+)
 
 // A connection whose answer is being checked is not silent. Once the check is
 // over, it is surveyed as usual.
@@ -29,7 +33,7 @@ func TestCheckEndsWithALeave(t *testing.T) {
 			p.steps("11000 join 3; 12500 check 3")
 			p.run(12500)
 			p.told = nil
-			p.on(12600, func() { p.Leave(p.client(3).conn, name, p.at(p.now)) })
+			p.on(12600, func() { p.Leave(p.client(3).conn, name, p.At(p.now)) })
 			p.steps("12700 hang 3")
 			p.run(60000)
 			if got := p.roster.names["device"]; got != nil {
@@ -48,7 +52,7 @@ func TestCheckIsAnAnswer(t *testing.T) {
 	s.hear(0, 1, "a")
 	s.hear(0, 2, "b")
 	s.expect(2000, "poll; publish incomplete a b; wake 3000")
-	s.Check(1, "a", s.at(2300))
+	s.Check(1, "a", s.At(2300))
 	s.expect(2300, "wake 3000")
 	s.hear(2400, 2, "b")
 	s.expect(2400, "wake 4400")
@@ -81,24 +85,24 @@ func TestCheckOfADevice(t *testing.T) {
 		{"that lasts until the next poll", [2]int{10, 60000}, false, 2},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			clock := newClock()
-			s := New[int](Config{SurveyTime: 1000 * ms, PollTime: 2000 * ms}.withDefaults(), clock.at(0))
-			s.Connect(1, "host", clock.at(0))
-			_ = s.Hear(1, "checked", clock.at(0))
-			_ = s.Hear(1, "other", clock.at(0))
+			clock := testclock.New()
+			s := New[int](Config{SurveyTime: 1000 * ms, PollTime: 2000 * ms}.withDefaults(), clock.At(0))
+			s.Connect(1, "host", clock.At(0))
+			_ = s.Hear(1, "checked", clock.At(0))
+			_ = s.Hear(1, "other", clock.At(0))
 			polled := -60000
 			for now := range 60000 {
 				switch now - polled {
 				case test.checks[0]:
-					s.Check(1, "checked", clock.at(now))
+					s.Check(1, "checked", clock.At(now))
 				case test.checks[1]:
-					_ = s.Hear(1, "checked", clock.at(now))
+					_ = s.Hear(1, "checked", clock.At(now))
 					if test.says {
-						_ = s.Hear(1, "other", clock.at(now))
+						_ = s.Hear(1, "other", clock.At(now))
 					}
 				}
-				s.Woke(clock.at(now))
-				if do, _ := s.Next(clock.at(now)); do.Poll && now-polled > test.checks[1] {
+				s.Woke(clock.At(now))
+				if do, _ := s.Next(clock.At(now)); do.Poll && now-polled > test.checks[1] {
 					polled = now
 				}
 			}

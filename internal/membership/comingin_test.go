@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"testing"
 	"time"
+
+	"github.com/dahernan/gopherdiscovery/internal/testclock"
 )
 
 // waiting returns handshakes that wait for the server from one time to another.
@@ -14,7 +16,7 @@ func waiting(from, to int) func(int) Handshakes {
 // Clients that are coming in delay departures after a mass departure, for five
 // minutes at most, and are looked for every 20 ms.
 func TestComingInDelaysReturns(t *testing.T) {
-	late := newClock()
+	late := testclock.New()
 	for _, test := range []struct {
 		name       string
 		handshakes func(now int) Handshakes
@@ -28,15 +30,15 @@ func TestComingInDelaysReturns(t *testing.T) {
 		{"handshakes that wait without end", waiting(11000, 1e9), "", []string{"316000" + most}},
 		{
 			"a handshake that had to wait",
-			func(int) Handshakes { return Handshakes{Late: late.at(15500)} }, "", []string{"16600" + most},
+			func(int) Handshakes { return Handshakes{Late: late.At(15500)} }, "", []string{"16600" + most},
 		},
 		{
 			"a handshake that had to wait before",
-			func(int) Handshakes { return Handshakes{Late: late.at(14900)} }, "", []string{"16000" + most},
+			func(int) Handshakes { return Handshakes{Late: late.At(14900)} }, "", []string{"16000" + most},
 		},
 		{
 			"handshakes that have to wait again and again",
-			func(now int) Handshakes { return Handshakes{Late: late.at(now - now%1000)} }, "", []string{"316000" + most},
+			func(now int) Handshakes { return Handshakes{Late: late.At(now - now%1000)} }, "", []string{"316000" + most},
 		},
 		{"a newcomer", waiting(0, 0), "15800 join 20; 15800 hang 20", []string{"16800" + most}},
 		{"a newcomer that answers", waiting(0, 0), "15800 join 20", []string{"15800 +20", "16000" + most}},

@@ -3,6 +3,8 @@ package membership
 import (
 	"slices"
 	"time"
+
+	"github.com/dahernan/gopherdiscovery/internal/times"
 )
 
 // departures decides when names leave whose connections have ended without
@@ -147,7 +149,7 @@ func (d *departures) gatheredAt() time.Time {
 	case n == 0:
 		return time.Time{}
 	case d.followed:
-		return earliest(d.gathered[n-1].since.Add(endsWait), d.gathered[0].since.Add(longestEndsWait))
+		return times.Earliest(d.gathered[n-1].since.Add(endsWait), d.gathered[0].since.Add(longestEndsWait))
 	}
 	return d.gathered[0].since.Add(endWait)
 }
@@ -161,7 +163,7 @@ func (d *departures) returnBy(a *absence, nobody bool) time.Time {
 	case nobody:
 		from = from.Add(longestOutage)
 	default:
-		from = earliest(from.Add(longestOutage), latest(from, d.resumed))
+		from = times.Earliest(from.Add(longestOutage), times.Latest(from, d.resumed))
 	}
 	return from.Add(d.returnTime)
 }

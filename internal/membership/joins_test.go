@@ -4,87 +4,89 @@ import (
 	"slices"
 	"testing"
 	"time"
+
+	"github.com/dahernan/gopherdiscovery/internal/testclock"
 )
 
 func testJoins(interval time.Duration) joins[string] {
-	return newJoins[string](Config{JoinInterval: interval, SurveyTime: 300 * ms}, newClock().at(0))
+	return newJoins[string](Config{JoinInterval: interval, SurveyTime: 300 * ms}, testclock.New().At(0))
 }
 
 func TestJoinsAreAskedJoinIntervalApart(t *testing.T) {
-	c := newClock()
+	c := testclock.New()
 	j := testJoins(20 * ms)
-	c.expectAt(t, "due without newcomers", j.dueAt(), -1)
-	if isDue(j.dueAt(), c.at(0)) {
+	c.Expect(t, "due without newcomers", j.dueAt(), -1)
+	if isDue(j.dueAt(), c.At(0)) {
 		t.Error("due without newcomers")
 	}
 	j.connect("a")
-	if !isDue(j.dueAt(), c.at(0)) {
+	if !isDue(j.dueAt(), c.At(0)) {
 		t.Error("the first newcomer has to wait")
 	}
-	if got := j.ask(c.at(0)); !slices.Equal(got, []string{"a"}) {
+	if got := j.ask(c.At(0)); !slices.Equal(got, []string{"a"}) {
 		t.Errorf("asked %q, want a", got)
 	}
-	c.expectAt(t, "due once all are asked", j.dueAt(), -1)
+	c.Expect(t, "due once all are asked", j.dueAt(), -1)
 	j.connect("b")
 	j.connect("c")
-	c.expectAt(t, "due for the next newcomers", j.dueAt(), 20)
-	if isDue(j.dueAt(), c.at(19)) || !isDue(j.dueAt(), c.at(20)) {
+	c.Expect(t, "due for the next newcomers", j.dueAt(), 20)
+	if isDue(j.dueAt(), c.At(19)) || !isDue(j.dueAt(), c.At(20)) {
 		t.Error("the next newcomers are not due at 20 ms exactly")
 	}
-	if got := j.ask(c.at(23)); !slices.Equal(got, []string{"b", "c"}) {
+	if got := j.ask(c.At(23)); !slices.Equal(got, []string{"b", "c"}) {
 		t.Errorf("asked %q, want b and c", got)
 	}
 	j.connect("d")
-	c.expectAt(t, "due after a late survey", j.dueAt(), 43)
+	c.Expect(t, "due after a late survey", j.dueAt(), 43)
 }
 
 // With a negative interval, newcomers are surveyed in the next poll.
 func TestJoinsWithoutInterval(t *testing.T) {
-	c := newClock()
+	c := testclock.New()
 	j := testJoins(-1)
 	j.connect("a")
-	if isDue(j.dueAt(), c.at(1e6)) || j.areComingIn(c.at(0)) {
+	if isDue(j.dueAt(), c.At(1e6)) || j.areComingIn(c.At(0)) {
 		t.Error("due or coming in, although newcomers cause no survey")
 	}
-	c.expectAt(t, "due", j.dueAt(), -1)
-	if got := j.askAll(c.at(2000)); !slices.Equal(got, []string{"a"}) {
+	c.Expect(t, "due", j.dueAt(), -1)
+	if got := j.askAll(c.At(2000)); !slices.Equal(got, []string{"a"}) {
 		t.Errorf("the poll asked %q, want a", got)
 	}
-	if !j.areComingIn(c.at(2299)) || !first(j.hear("a")) {
+	if !j.areComingIn(c.At(2299)) || !first(j.hear("a")) {
 		t.Error("the newcomer that the poll has asked is not waited for")
 	}
 }
 
 // Only the first answer of a newcomer that was asked counts.
 func TestJoinsFirstAnswer(t *testing.T) {
-	c := newClock()
+	c := testclock.New()
 	j := testJoins(20 * ms)
 	j.connect("a")
 	j.connect("b")
-	j.ask(c.at(0))
+	j.ask(c.At(0))
 	if !first(j.hear("a")) || first(j.hear("a")) || first(j.hear("stranger")) {
 		t.Error("the first answer of a is not its first, or a second one or one of a stranger is")
 	}
 	j.connect("c")
-	j.ask(c.at(20))
+	j.ask(c.At(20))
 	if !first(j.hear("c")) || !first(j.hear("b")) {
 		t.Error("the late answer of b, or that of c, is not its first")
 	}
 }
 
 func TestJoinsForgetWhatDisconnects(t *testing.T) {
-	c := newClock()
+	c := testclock.New()
 	j := testJoins(20 * ms)
 	j.connect("a")
-	j.ask(c.at(0))
+	j.ask(c.At(0))
 	j.disconnect("a")
-	if first(j.hear("a")) || j.areComingIn(c.at(10)) {
+	if first(j.hear("a")) || j.areComingIn(c.At(10)) {
 		t.Error("a connection that was asked and has ended is still waited for")
 	}
 	j.connect("b")
 	j.connect("c")
 	j.disconnect("b")
-	if got := j.ask(c.at(20)); !slices.Equal(got, []string{"c"}) {
+	if got := j.ask(c.At(20)); !slices.Equal(got, []string{"c"}) {
 		t.Errorf("asked %q, want only c, which is still there", got)
 	}
 	j.connect("d")
@@ -92,14 +94,14 @@ func TestJoinsForgetWhatDisconnects(t *testing.T) {
 		t.Error("a newcomer that was not asked has answered")
 	}
 	j.disconnect("d")
-	if j.arePending() || isDue(j.dueAt(), c.at(100)) {
+	if j.arePending() || isDue(j.dueAt(), c.At(100)) {
 		t.Error("a survey is due for a connection that has ended")
 	}
 }
 
 // A newcomer is coming in until it has answered or has had SurveyTime.
 func TestJoinsComeIn(t *testing.T) {
-	c := newClock()
+	c := testclock.New()
 	j := testJoins(20 * ms)
 	for _, step := range []struct {
 		at   int
@@ -108,20 +110,20 @@ func TestJoinsComeIn(t *testing.T) {
 	}{
 		{0, func() {}, false},
 		{10, func() { j.connect("a") }, true},
-		{10, func() { j.ask(c.at(10)) }, true},
+		{10, func() { j.ask(c.At(10)) }, true},
 		{309, func() {}, true},
 		{310, func() {}, false},
-		{400, func() { j.connect("b"); j.ask(c.at(400)) }, true},
-		{450, func() { j.connect("c"); j.ask(c.at(450)) }, true},
+		{400, func() { j.connect("b"); j.ask(c.At(400)) }, true},
+		{450, func() { j.connect("c"); j.ask(c.At(450)) }, true},
 		{500, func() { j.hear("c") }, true},
 		{699, func() {}, true},
 		{700, func() {}, false},
-		{900, func() { j.connect("d"); j.ask(c.at(900)); j.connect("e"); j.ask(c.at(950)) }, true},
+		{900, func() { j.connect("d"); j.ask(c.At(900)); j.connect("e"); j.ask(c.At(950)) }, true},
 		{1249, func() { j.hear("d") }, true},
 		{1250, func() {}, false},
 	} {
 		step.act()
-		if got := j.areComingIn(c.at(step.at)); got != step.want {
+		if got := j.areComingIn(c.At(step.at)); got != step.want {
 			t.Errorf("at %d ms: got %t, want %t", step.at, got, step.want)
 		}
 	}
@@ -137,10 +139,10 @@ func TestJoinsForgetWhileHandshakesWait(t *testing.T) {
 	s.Handshakes(Handshakes{Waiting: true})
 	for id := range 1000 {
 		at := 100 * id
-		s.Connect(id, "", s.at(at))
-		s.Next(s.at(at))
-		s.Disconnect(id, false, s.at(at+50))
-		s.Next(s.at(at + 50))
+		s.Connect(id, "", s.At(at))
+		s.Next(s.At(at))
+		s.Disconnect(id, false, s.At(at+50))
+		s.Next(s.At(at + 50))
 	}
 	if got := len(s.joins.recent); got > 1 {
 		t.Errorf("remembers %d connections that have ended, want 1 at most", got)

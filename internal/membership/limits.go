@@ -3,6 +3,8 @@ package membership
 import (
 	"fmt"
 	"time"
+
+	"github.com/dahernan/gopherdiscovery/internal/wire"
 )
 
 // Limits of what one server lists.
@@ -12,15 +14,12 @@ const (
 	// name once for each connection.
 	MaxNames      = 4096
 	MaxTotalNames = 1 << 17
-
-	// MaxListLen is the maximum length of a list on the wire, in bytes.
-	MaxListLen = 64 << 20
 )
 
 // Reasons why a name is not listed.
 var (
 	ErrTooManyNames = fmt.Errorf("more than %d names on one connection", MaxNames)
-	ErrListFull     = fmt.Errorf("the list is full: %d names or %d bytes", MaxTotalNames, MaxListLen)
+	ErrListFull     = fmt.Errorf("the list is full: %d names or %d bytes", MaxTotalNames, wire.MaxListLen)
 )
 
 // Surveys and lists of joins.

@@ -10,7 +10,6 @@ import (
 var documentedLimits = map[string]any{
 	"MaxNames":      MaxNames,
 	"MaxTotalNames": MaxTotalNames,
-	"MaxListLen":    doctest.Bytes(MaxListLen),
 
 	"settleTime":    settleTime,
 	"shortestPace":  shortestPace,

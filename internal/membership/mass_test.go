@@ -5,6 +5,8 @@ import (
 	"slices"
 	"testing"
 	"time"
+
+	"github.com/dahernan/gopherdiscovery/internal/testclock"
 )
 
 // most is what is published when the clients 0 to 6 leave.
@@ -215,11 +217,11 @@ func TestAfterAMassDeparture(t *testing.T) {
 func TestReturned(t *testing.T) {
 	s := newScript(t, Config{PollTime: time.Hour})
 	s.connect(0, 0, 1, 2, 3, 4)
-	s.Next(s.at(0))
+	s.Next(s.At(0))
 	for id := range 5 {
 		s.hear(0, id, fmt.Sprint(id))
 	}
-	s.Next(s.at(6000))
+	s.Next(s.At(6000))
 	s.List()
 	s.list, s.complete = slices.Clone(s.List()), true
 	s.end(7000, 0)
@@ -240,7 +242,7 @@ func TestReturned(t *testing.T) {
 // Names that come and go while an older one has time to return are not
 // remembered once for each time.
 func TestNamesThatComeAndGo(t *testing.T) {
-	now := newClock().at(0)
+	now := testclock.New().At(0)
 	s := New[int](Config{}.withDefaults(), now)
 	join := func(c int) {
 		s.Connect(c, "host", now)

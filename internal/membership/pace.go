@@ -3,6 +3,8 @@ package membership
 import (
 	"slices"
 	"time"
+
+	"github.com/dahernan/gopherdiscovery/internal/times"
 )
 
 // pace decides when a change of the list is published. Leaves are published at
@@ -84,8 +86,8 @@ func (p *pace) dueAt(waiting bool) time.Time {
 	if !waiting {
 		quiet = min(quiet, shortestPace)
 	}
-	soonest := earliest(p.last.Add(p.interval()), p.lastAdded.Add(quiet))
-	return latest(at, latest(soonest, p.last.Add(settleTime)))
+	soonest := times.Earliest(p.last.Add(p.interval()), p.lastAdded.Add(quiet))
+	return times.Latest(at, times.Latest(soonest, p.last.Add(settleTime)))
 }
 
 // published records that a list is published now. One without new names delays

@@ -3,6 +3,8 @@ package membership
 import (
 	"testing"
 	"time"
+
+	"github.com/dahernan/gopherdiscovery/internal/testclock"
 )
 
 func TestPace(t *testing.T) {
@@ -43,19 +45,19 @@ func TestPace(t *testing.T) {
 		{name: "a name has left after others came", changes: []int{1001}, left: 1003, waiting: true, want: 1001},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			c := newClock()
-			p := pace{last: c.at(1000)}
+			c := testclock.New()
+			p := pace{last: c.At(1000)}
 			for _, at := range test.changes {
-				p.add(c.at(at), test.names)
+				p.add(c.At(at), test.names)
 			}
 			if test.left > 0 {
-				p.remove(c.at(test.left))
+				p.remove(c.At(test.left))
 			}
 			for _, took := range test.took {
 				p.join(time.Duration(took) * ms)
 			}
-			c.expectAt(t, "due", p.dueAt(test.waiting), test.want)
-			if test.want > 0 && (isDue(p.dueAt(test.waiting), c.at(test.want-1)) || !isDue(p.dueAt(test.waiting), c.at(test.want))) {
+			c.Expect(t, "due", p.dueAt(test.waiting), test.want)
+			if test.want > 0 && (isDue(p.dueAt(test.waiting), c.At(test.want-1)) || !isDue(p.dueAt(test.waiting), c.At(test.want))) {
 				t.Errorf("not due at %d ms exactly", test.want)
 			}
 		})
@@ -64,32 +66,32 @@ func TestPace(t *testing.T) {
 
 // A change that has been published is no reason for another list.
 func TestPaceForgetsChangesThatArePublished(t *testing.T) {
-	c := newClock()
-	p := pace{last: c.at(1000)}
-	p.add(c.at(1002), 1)
-	p.remove(c.at(1002))
-	p.published(c.at(1002))
-	c.expectAt(t, "due without a change", p.dueAt(false), -1)
-	if isDue(p.dueAt(false), c.at(1e6)) {
+	c := testclock.New()
+	p := pace{last: c.At(1000)}
+	p.add(c.At(1002), 1)
+	p.remove(c.At(1002))
+	p.published(c.At(1002))
+	c.Expect(t, "due without a change", p.dueAt(false), -1)
+	if isDue(p.dueAt(false), c.At(1e6)) {
 		t.Error("due without a change")
 	}
-	p.add(c.at(1003), 1)
-	c.expectAt(t, "due for a further name", p.dueAt(false), 1007)
+	p.add(c.At(1003), 1)
+	c.Expect(t, "due for a further name", p.dueAt(false), 1007)
 }
 
 // A list without new names delays no join.
 func TestPaceOfJoinsAfterLeaves(t *testing.T) {
-	c := newClock()
-	p := pace{last: c.at(1000)}
-	p.remove(c.at(1500))
-	p.published(c.at(1500))
+	c := testclock.New()
+	p := pace{last: c.At(1000)}
+	p.remove(c.At(1500))
+	p.published(c.At(1500))
 	p.join(300 * ms)
-	p.add(c.at(1510), 1)
-	c.expectAt(t, "due for a newcomer", p.dueAt(false), 1510)
-	p.published(c.at(1510))
+	p.add(c.At(1510), 1)
+	c.Expect(t, "due for a newcomer", p.dueAt(false), 1510)
+	p.published(c.At(1510))
 	p.join(300 * ms)
-	p.add(c.at(1530), 2)
-	c.expectAt(t, "due for the next one", p.dueAt(true), 1810)
+	p.add(c.At(1530), 2)
+	c.Expect(t, "due for the next one", p.dueAt(true), 1810)
 }
 
 // Publishing a list forgets how long the newcomers took. At most paceSample of
@@ -102,7 +104,7 @@ func TestPaceKeepsFewTimes(t *testing.T) {
 	if len(p.answerTimes) != paceSample || p.interval() != 200*ms {
 		t.Errorf("got an interval of %v from %d times, want 200ms from %d", p.interval(), len(p.answerTimes), paceSample)
 	}
-	p.published(newClock().at(0))
+	p.published(testclock.New().At(0))
 	if len(p.answerTimes) != 0 || p.interval() != 0 {
 		t.Errorf("after a list: got an interval of %v from %d times, want none", p.interval(), len(p.answerTimes))
 	}

@@ -105,7 +105,7 @@ func (p *play) steps(steps string) {
 			"join": p.join, "break": p.break_, "lose": p.lose, "leave": p.leave,
 			"hang":   func(id int) { p.client(id).hangs = true },
 			"wake":   p.resume,
-			"check":  func(id int) { p.Check(p.client(id).conn, p.client(id).names[0], p.at(p.now)) },
+			"check":  func(id int) { p.Check(p.client(id).conn, p.client(id).names[0], p.At(p.now)) },
 			"say":    func(id int) { p.hear(p.now, p.client(id).conn, "said") },
 			"refuse": func(id int) { p.CheckEnded(p.client(id).conn) },
 		}[fields[1]]
@@ -126,7 +126,7 @@ func (p *play) join(id int) {
 	p.last++
 	c.conn = p.last
 	p.conns[c.conn] = c
-	p.Connect(c.conn, c.host, p.at(p.now))
+	p.Connect(c.conn, c.host, p.At(p.now))
 }
 
 // break_ ends the connection of a client.
@@ -137,7 +137,7 @@ func (p *play) lose(id int) { p.end(id, true) }
 
 func (p *play) end(id int, timedOut bool) {
 	c := p.client(id)
-	p.Disconnect(c.conn, timedOut, p.at(p.now))
+	p.Disconnect(c.conn, timedOut, p.At(p.now))
 	delete(p.conns, c.conn)
 	c.conn = 0
 }
@@ -145,7 +145,7 @@ func (p *play) end(id int, timedOut bool) {
 // leave ends the connection of a client with goodbye.
 func (p *play) leave(id int) {
 	for _, name := range p.client(id).names {
-		p.Leave(p.client(id).conn, name, p.at(p.now))
+		p.Leave(p.client(id).conn, name, p.At(p.now))
 	}
 	p.break_(id)
 }
@@ -210,7 +210,7 @@ func (p *play) run(until int) {
 }
 
 func (p *play) step() {
-	now := p.at(p.now)
+	now := p.At(p.now)
 	p.Woke(now)
 	for len(p.agenda) > 0 && p.agenda[0].at <= p.now {
 		do := p.agenda[0].do
@@ -221,7 +221,7 @@ func (p *play) step() {
 		p.Handshakes(p.handshakes(p.now))
 	}
 	do, wake := p.Next(now)
-	p.wake = p.millis(wake.Add(ms - 1))
+	p.wake = p.Millis(wake.Add(ms - 1))
 	ask := do.Survey
 	if do.Poll {
 		ask = p.All()

@@ -1,6 +1,10 @@
 package membership
 
-import "time"
+import (
+	"time"
+
+	"github.com/dahernan/gopherdiscovery/internal/times"
+)
 
 // poll decides when a survey of all connections begins and ends. It has no
 // clock: callers pass the time.
@@ -25,7 +29,7 @@ func (p *poll) dueAt() time.Time {
 	case !p.grace.IsZero():
 		return p.grace
 	}
-	return earliest(p.start.Add(p.SurveyTime), p.lastAnswer.Add(p.RecvDeadline))
+	return times.Earliest(p.start.Add(p.SurveyTime), p.lastAnswer.Add(p.RecvDeadline))
 }
 
 func (p *poll) begin(now time.Time) {
@@ -52,17 +56,3 @@ func (p *poll) end(now time.Time) {
 
 // isDue reports whether a time has come. Zero never comes.
 func isDue(at, now time.Time) bool { return !at.IsZero() && !now.Before(at) }
-
-func earliest(a, b time.Time) time.Time {
-	if b.Before(a) {
-		return b
-	}
-	return a
-}
-
-func latest(a, b time.Time) time.Time {
-	if b.After(a) {
-		return b
-	}
-	return a
-}

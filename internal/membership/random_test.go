@@ -6,6 +6,8 @@ import (
 	"slices"
 	"testing"
 	"time"
+
+	"github.com/dahernan/gopherdiscovery/internal/times"
 )
 
 // Whatever happens in whatever order, all counts agree with a count from
@@ -53,7 +55,7 @@ func newRandom(t *testing.T, seed uint64) *random {
 		MissedSurveys: 1 + rng.IntN(3),
 	}
 	s := newScript(t, config)
-	return &random{script: s, rng: rng, now: s.at(0), wake: s.at(0)}
+	return &random{script: s, rng: rng, now: s.At(0), wake: s.At(0)}
 }
 
 func (r *random) conn() int {
@@ -114,7 +116,7 @@ func (r *random) pass(d time.Duration) {
 			r.now = until
 			return
 		}
-		r.now = latest(r.now, r.wake)
+		r.now = times.Latest(r.now, r.wake)
 		r.Woke(r.now)
 		r.next()
 	}

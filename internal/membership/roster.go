@@ -114,7 +114,7 @@ func (r *roster[C]) hear(c C, name string, now time.Time, took time.Duration) (i
 		return false, nil
 	case len(m.names) == MaxNames:
 		return false, ErrTooManyNames
-	case r.total == MaxTotalNames, r.names[name] == nil && r.size+1+len(name) > MaxListLen:
+	case r.total == MaxTotalNames, r.names[name] == nil && r.size+1+len(name) > wire.MaxListLen:
 		return false, ErrListFull
 	}
 	if name == m.dropped.name { // slow, not hung

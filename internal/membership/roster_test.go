@@ -9,6 +9,9 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/dahernan/gopherdiscovery/internal/testclock"
+	"github.com/dahernan/gopherdiscovery/internal/wire"
 )
 
 // testRoster returns a roster with connections from hosts of their own.
@@ -22,7 +25,7 @@ func testRoster(ids ...int) *roster[int] {
 
 func TestRosterNamesOnSeveralConnections(t *testing.T) {
 	r := testRoster(1, 2)
-	now := newClock().start
+	now := testclock.New().At(0)
 	for _, step := range []struct {
 		id    int
 		name  string
@@ -51,18 +54,18 @@ func TestRosterNamesOnSeveralConnections(t *testing.T) {
 
 func TestRosterPolls(t *testing.T) {
 	r := testRoster(1, 2)
-	c := newClock()
-	r.hear(1, "one", c.at(0), 0)
-	r.hear(2, "two", c.at(0), 0)
-	r.hear(2, "three", c.at(0), 0)
-	r.startPoll(c.at(0))
+	c := testclock.New()
+	r.hear(1, "one", c.At(0), 0)
+	r.hear(2, "two", c.At(0), 0)
+	r.hear(2, "three", c.At(0), 0)
+	r.startPoll(c.At(0))
 	if r.unheard != 3 {
 		t.Fatalf("unheard: got %d, want 3", r.unheard)
 	}
-	r.hear(1, "one", c.at(0), 0)
+	r.hear(1, "one", c.At(0), 0)
 	r.connect(3, "host3") // owes no answer to this poll
-	r.hear(2, "two", c.at(0), 0)
-	r.hear(3, "late", c.at(0), 0)
+	r.hear(2, "two", c.At(0), 0)
+	r.hear(3, "late", c.At(0), 0)
 	if r.unheard != 1 {
 		t.Fatalf("unheard: got %d, want 1, the name three", r.unheard)
 	}
@@ -74,29 +77,29 @@ func TestRosterPolls(t *testing.T) {
 		{1, false, "late one three two"},
 		{0, true, "late one three two"}, // all four are silent
 	} {
-		missed, doubted, _ := r.endPoll(c.at(1000), 2, false)
+		missed, doubted, _ := r.endPoll(c.At(1000), 2, false)
 		if list := strings.Join(r.sorted(), " "); missed != want.missed || doubted != want.doubted || list != want.list {
 			t.Errorf("poll %d: got %d missed, doubted %t, %q, want %+v", i+1, missed, doubted, list, want)
 		}
-		r.startPoll(c.at(1000))
+		r.startPoll(c.At(1000))
 	}
-	r.hear(1, "one", c.at(1000), 0)
-	if _, _, changed := r.endPoll(c.at(29999), 2, false); changed {
+	r.hear(1, "one", c.At(1000), 0)
+	if _, _, changed := r.endPoll(c.At(29999), 2, false); changed {
 		t.Error("changed before 30 s are over")
 	}
-	c.expectAt(t, "overdue", r.overdueAt, 30000)
-	r.startPoll(c.at(30000))
-	r.hear(1, "one", c.at(30000), 0)
-	if _, _, changed := r.endPoll(c.at(30000), 2, false); !changed || strings.Join(r.sorted(), " ") != "late one two" {
+	c.Expect(t, "overdue", r.overdueAt, 30000)
+	r.startPoll(c.At(30000))
+	r.hear(1, "one", c.At(30000), 0)
+	if _, _, changed := r.endPoll(c.At(30000), 2, false); !changed || strings.Join(r.sorted(), " ") != "late one two" {
 		t.Errorf("got %q, want all but three: the others were asked later", r.sorted())
 	}
-	c.expectAt(t, "overdue", r.overdueAt, 31000)
+	c.Expect(t, "overdue", r.overdueAt, 31000)
 }
 
 // A name that was dropped for its silence, and is heard again on the same
 // connection, was slow rather than hung.
 func TestRosterLearnsFromADrop(t *testing.T) {
-	c := newClock()
+	c := testclock.New()
 	for _, test := range []struct {
 		name      string
 		heard     int
@@ -109,16 +112,16 @@ func TestRosterLearnsFromADrop(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			r := testRoster(1)
-			r.hear(1, "a", c.at(0), 0)
-			r.startPoll(c.at(2000))
-			if _, _, changed := r.endPoll(c.at(3000), 1, false); !changed || len(r.sorted()) > 0 {
+			r.hear(1, "a", c.At(0), 0)
+			r.startPoll(c.At(2000))
+			if _, _, changed := r.endPoll(c.At(3000), 1, false); !changed || len(r.sorted()) > 0 {
 				t.Fatalf("after a missed poll: got %q, want none", r.sorted())
 			}
 			if test.reconnect {
 				r.disconnect(1)
 				r.connect(1, "host1")
 			}
-			r.hear(1, "a", c.at(test.heard), 0)
+			r.hear(1, "a", c.At(test.heard), 0)
 			if got := r.conns[1].names["a"].slowest; got != test.want {
 				t.Errorf("got %v as its slowest answer, want %v", got, test.want)
 			}
@@ -189,7 +192,7 @@ func TestRosterIsBounded(t *testing.T) {
 	})
 	t.Run("bytes", func(t *testing.T) {
 		r := testRoster()
-		name := strings.Repeat("n", MaxListLen/MaxNames-6)
+		name := strings.Repeat("n", wire.MaxListLen/MaxNames-6)
 		for id := range 2 {
 			r.connect(id, "")
 			for n := range MaxNames {
@@ -216,10 +219,10 @@ func TestRefusedNames(t *testing.T) {
 	for n := range MaxNames {
 		s.hear(1, 1, fmt.Sprint(n))
 	}
-	if err := s.Hear(1, "one more", s.at(1)); !errors.Is(err, ErrTooManyNames) {
+	if err := s.Hear(1, "one more", s.At(1)); !errors.Is(err, ErrTooManyNames) {
 		t.Errorf("got %v, want %v", err, ErrTooManyNames)
 	}
-	if s.Next(s.at(1)); len(s.List()) != MaxNames {
+	if s.Next(s.At(1)); len(s.List()) != MaxNames {
 		t.Errorf("got %d names, want %d", len(s.List()), MaxNames)
 	}
 }

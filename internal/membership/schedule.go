@@ -1,6 +1,10 @@
 package membership
 
-import "time"
+import (
+	"time"
+
+	"github.com/dahernan/gopherdiscovery/internal/times"
+)
 
 // Config holds the settings of a server. All times are positive, except that a
 // negative JoinInterval surveys newcomers only in polls.
@@ -197,7 +201,7 @@ func (s *Schedule[C]) Next(now time.Time) (do Actions[C], wake time.Time) {
 		s.pace.published(now)
 		do.Publish = true
 	}
-	s.wakeAt = earliest(s.nextDue(now), now.Add(tick))
+	s.wakeAt = times.Earliest(s.nextDue(now), now.Add(tick))
 	return do, s.wakeAt.Add(s.stopped)
 }
 
@@ -212,9 +216,9 @@ func (s *Schedule[C]) nextDue(now time.Time) time.Time {
 		switch {
 		case due.IsZero():
 		case due.After(now):
-			at = earliest(at, due)
+			at = times.Earliest(at, due)
 		default:
-			at = earliest(at, now.Add(checkTime))
+			at = times.Earliest(at, now.Add(checkTime))
 		}
 	}
 	return at
@@ -231,7 +235,7 @@ func (s *Schedule[C]) AreComingIn(now time.Time) bool {
 // Arrived returns when something last came in: a connection, a handshake, or a
 // name that no other connection announces. It is long ago if nothing has.
 func (s *Schedule[C]) Arrived() time.Time {
-	return latest(s.arrived.Add(s.stopped), s.handshakes.Began)
+	return times.Latest(s.arrived.Add(s.stopped), s.handshakes.Began)
 }
 
 // IsComplete reports whether the list is complete: clients that were there

@@ -137,7 +137,7 @@ func TestLeavesDoNotWait(t *testing.T) {
 	s.expect(2100, "ask 2 3 4; wake 4000")
 	s.hear(2101, 2, "b")
 	s.expect(2101, "wake 2106")
-	s.Leave(1, "a", s.at(2102))
+	s.Leave(1, "a", s.At(2102))
 	s.expect(2102, "publish b; wake 4000")
 }
 
@@ -148,11 +148,11 @@ func TestLeavesOfOneConnection(t *testing.T) {
 	s.expect(2100, "ask 2; wake 4000")
 	s.hear(2101, 2, "a")
 	s.expect(2101, "wake 4000")
-	s.Leave(1, "a", s.at(2102))
-	s.Leave(1, "unknown", s.at(2102))
-	s.Leave(7, "a", s.at(2102))
+	s.Leave(1, "a", s.At(2102))
+	s.Leave(1, "unknown", s.At(2102))
+	s.Leave(7, "a", s.At(2102))
 	s.expect(2102, "wake 4000")
-	s.Leave(2, "a", s.at(2103))
+	s.Leave(2, "a", s.At(2103))
 	s.expect(2103, "publish; wake 4000")
 }
 
@@ -161,7 +161,7 @@ func TestChangeThatUndoesItself(t *testing.T) {
 	s.connect(2100, 2)
 	s.expect(2100, "ask 2; wake 4000")
 	s.hear(2101, 2, "b")
-	s.Leave(2, "b", s.at(2101))
+	s.Leave(2, "b", s.At(2101))
 	s.expect(2101, "wake 4000")
 }
 
@@ -220,10 +220,10 @@ func TestLongSurveysAreCounted(t *testing.T) {
 		t.Run(fmt.Sprint(config), func(t *testing.T) {
 			s := newScript(t, config)
 			s.connect(0, 1)
-			s.Next(s.at(0))
+			s.Next(s.At(0))
 			s.hear(0, 1, "a")
 			missed := 0
-			for now := s.at(0); s.roster.names["a"] != nil; {
+			for now := s.At(0); s.roster.names["a"] != nil; {
 				var do Actions[int]
 				do, now = s.Next(now)
 				missed += do.Missed
@@ -252,7 +252,7 @@ func TestLateFirstAnswersAreForgotten(t *testing.T) {
 			s.connect(0, 1)
 			s.expect(0, "ask 1; wake 2000")
 			if test.stopped {
-				s.Woke(s.at(test.answer))
+				s.Woke(s.At(test.answer))
 			}
 			s.hear(test.answer, 1, "a")
 			if got := s.roster.conns[1].names["a"].slowest; got != test.want {

@@ -6,31 +6,12 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/dahernan/gopherdiscovery/internal/testclock"
+	"github.com/dahernan/gopherdiscovery/internal/times"
 )
 
 const ms = time.Millisecond
-
-// clock turns milliseconds since a start into times.
-type clock struct{ start time.Time }
-
-func newClock() clock { return clock{time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)} }
-
-func (c clock) at(millis int) time.Time { return c.start.Add(time.Duration(millis) * ms) }
-
-func (c clock) millis(at time.Time) int { return int(at.Sub(c.start) / ms) }
-
-// expectAt compares a time with one in milliseconds since the clock's start; -1
-// is the zero time.
-func (c clock) expectAt(t *testing.T, what string, got time.Time, want int) {
-	t.Helper()
-	wanted := c.at(want)
-	if want == -1 {
-		wanted = time.Time{}
-	}
-	if !got.Equal(wanted) {
-		t.Errorf("%s: got %v, want %v", what, got.Sub(c.start), wanted.Sub(c.start))
-	}
-}
 
 // withDefaults fills in the defaults of the options of a server.
 func (c Config) withDefaults() Config {
@@ -60,7 +41,7 @@ func (c Config) withDefaults() Config {
 // script drives a schedule by hand. Times are in milliseconds since its start.
 type script struct {
 	*Schedule[int]
-	clock
+	testclock.Clock
 	t        *testing.T
 	list     []string // as published last
 	complete bool
@@ -68,27 +49,27 @@ type script struct {
 
 func newScript(t *testing.T, c Config) *script {
 	t.Helper()
-	clock := newClock()
-	return &script{Schedule: New[int](c.withDefaults(), clock.start), clock: clock, t: t}
+	clock := testclock.New()
+	return &script{Schedule: New[int](c.withDefaults(), clock.At(0)), Clock: clock, t: t}
 }
 
 // connect records connections, each from a host of its own.
 func (s *script) connect(millis int, ids ...int) {
 	for _, id := range ids {
-		s.Connect(id, fmt.Sprint("host", id), s.at(millis))
+		s.Connect(id, fmt.Sprint("host", id), s.At(millis))
 	}
 }
 
 func (s *script) hear(millis int, id int, name string) {
 	s.t.Helper()
-	if err := s.Hear(id, name, s.at(millis)); err != nil {
+	if err := s.Hear(id, name, s.At(millis)); err != nil {
 		s.t.Errorf("at %d ms: %v", millis, err)
 	}
 }
 
 func (s *script) end(millis int, ids ...int) {
 	for _, id := range ids {
-		s.Disconnect(id, false, s.at(millis))
+		s.Disconnect(id, false, s.At(millis))
 	}
 }
 
@@ -96,10 +77,10 @@ func (s *script) end(millis int, ids ...int) {
 // publish a b; wake 2000". The time to wake leaves out the tick.
 func (s *script) expect(millis int, want string) {
 	s.t.Helper()
-	do, wake := s.Next(s.at(millis))
-	due := s.nextDue(s.at(millis))
-	if limit := s.at(millis).Add(tick); !wake.Equal(earliest(due, limit)) {
-		s.t.Errorf("at %d ms: got a call of Next at %d ms, want it at %d ms, and within a tick", millis, s.millis(wake), s.millis(due))
+	do, wake := s.Next(s.At(millis))
+	due := s.nextDue(s.At(millis))
+	if limit := s.At(millis).Add(tick); !wake.Equal(times.Earliest(due, limit)) {
+		s.t.Errorf("at %d ms: got a call of Next at %d ms, want it at %d ms, and within a tick", millis, s.Millis(wake), s.Millis(due))
 	}
 	var parts []string
 	if do.Poll {
@@ -125,7 +106,7 @@ func (s *script) expect(millis int, want string) {
 	if do.Returned {
 		parts = append(parts, "returned")
 	}
-	parts = append(parts, fmt.Sprintf("wake %d", s.millis(due)))
+	parts = append(parts, fmt.Sprintf("wake %d", s.Millis(due)))
 	if got := strings.Join(parts, "; "); got != want {
 		s.t.Errorf("at %d ms: got %q, want %q", millis, got, want)
 	}

@@ -1,6 +1,10 @@
 package membership
 
-import "time"
+import (
+	"time"
+
+	"github.com/dahernan/gopherdiscovery/internal/times"
+)
 
 // start decides when the list is complete after the start of the server. It has
 // no clock: callers pass the time.
@@ -19,7 +23,7 @@ func newStart(c Config, now time.Time) start {
 // stop records that the server was stopped until now. Clients may have given it
 // up, and are given time to return.
 func (s *start) stop(now time.Time) {
-	s.at = earliest(now.Add(s.returnTime), s.latest)
+	s.at = times.Earliest(now.Add(s.returnTime), s.latest)
 }
 
 // completes reports whether the list becomes complete now.

@@ -4,12 +4,14 @@ import (
 	"fmt"
 	"testing"
 	"time"
+
+	"github.com/dahernan/gopherdiscovery/internal/testclock"
 )
 
 // The list is complete ReturnTime after the start, unless clients are coming
 // in, and five minutes later in any case.
 func TestComplete(t *testing.T) {
-	clock := newClock()
+	clock := testclock.New()
 	for _, test := range []struct {
 		name       string
 		config     Config
@@ -30,7 +32,7 @@ func TestComplete(t *testing.T) {
 		{"handshakes that wait without end", Config{}, waiting(0, 1e9), "", []string{"305000 complete"}},
 		{
 			"a handshake that had to wait", Config{},
-			func(int) Handshakes { return Handshakes{Late: clock.at(4900)} }, "", []string{"6000 complete"},
+			func(int) Handshakes { return Handshakes{Late: clock.At(4900)} }, "", []string{"6000 complete"},
 		},
 		{"ends and leaves", Config{}, nil, "0 join 0-4; 1000 break 0; 2000 leave 1", []string{"0 +0 +1 +2 +3 +4", "1020 -0", "2000 -1", "5000 complete"}},
 		{"a mass departure", Config{}, nil, "0 join 0-4; 3000 break 0-3", []string{"0 +0 +1 +2 +3 +4", "5000 complete", "8000 -0 -1 -2 -3"}},
@@ -108,19 +110,19 @@ func TestNeedsHandshakes(t *testing.T) {
 // Something comes in when a connection does, a handshake, or a new name.
 func TestArrived(t *testing.T) {
 	s := newScript(t, Config{})
-	s.expectAt(t, "at the start", s.Arrived(), -1)
+	s.Expect(t, "at the start", s.Arrived(), -1)
 	s.connect(100, 1)
-	s.expectAt(t, "after a connection", s.Arrived(), 100)
+	s.Expect(t, "after a connection", s.Arrived(), 100)
 	s.expect(100, "ask 1; wake 2000")
 	s.hear(110, 1, "a")
-	s.expectAt(t, "after a name", s.Arrived(), 110)
+	s.Expect(t, "after a name", s.Arrived(), 110)
 	s.hear(120, 1, "a")
-	s.expectAt(t, "after the name once more", s.Arrived(), 110)
+	s.Expect(t, "after the name once more", s.Arrived(), 110)
 	s.hear(130, 1, "b")
-	s.expectAt(t, "after another name", s.Arrived(), 130)
-	s.Handshakes(Handshakes{Began: s.at(140)})
-	s.expectAt(t, "after a handshake", s.Arrived(), 140)
+	s.Expect(t, "after another name", s.Arrived(), 130)
+	s.Handshakes(Handshakes{Began: s.At(140)})
+	s.Expect(t, "after a handshake", s.Arrived(), 140)
 	s.connect(150, 2)
 	s.end(160, 1)
-	s.expectAt(t, "after an end", s.Arrived(), 150)
+	s.Expect(t, "after an end", s.Arrived(), 150)
 }

@@ -71,7 +71,7 @@ func TestStopIsNoticed(t *testing.T) {
 			s.connect(0, 1)
 			s.expect(0, "ask 1; wake 2000")
 			now := 250 + test.late
-			s.Woke(s.at(now))
+			s.Woke(s.At(now))
 			s.hear(now, 1, "a")
 			took := now
 			if test.want {
@@ -89,8 +89,8 @@ func TestStopIsNoticed(t *testing.T) {
 func TestTick(t *testing.T) {
 	s := newScript(t, Config{PollTime: time.Hour, ReturnTime: time.Hour})
 	for _, now := range []int{0, 1, 100000} {
-		if _, wake := s.Next(s.at(now)); !wake.Equal(s.at(now + 250)) {
-			t.Errorf("at %d ms: got a call of Next at %d ms, want it 250 ms later", now, s.millis(wake))
+		if _, wake := s.Next(s.At(now)); !wake.Equal(s.At(now + 250)) {
+			t.Errorf("at %d ms: got a call of Next at %d ms, want it 250 ms later", now, s.Millis(wake))
 		}
 	}
 }

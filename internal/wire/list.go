@@ -1,8 +1,10 @@
-// Package wire has what both ends of a connection agree on. It has no socket,
-// no clock and no goroutine.
 package wire
 
-import "slices"
+import (
+	"slices"
+	"strings"
+	"unicode/utf8"
+)
 
 // Compare returns the names that are only in before, and those that are only
 // in after. All lists are sorted and without duplicates. The results may share
@@ -54,4 +56,49 @@ func Edit(list, removed, added []string) (edited []string, ok bool) {
 		}
 	}
 	return append(edited, list...), true
+}
+
+// wireSize returns the size of names in a list, in bytes, each with a
+// separator.
+func wireSize(names []string) int {
+	size := len(separator) * len(names)
+	for _, name := range names {
+		size += len(name)
+	}
+	return size
+}
+
+// countNames returns the largest number of names that an encoded list can have.
+func countNames(joined string) int {
+	if joined == "" {
+		return 0
+	}
+	return strings.Count(joined, separator) + 1
+}
+
+func encodeList(names []string) []byte {
+	return []byte(strings.Join(names, separator))
+}
+
+// DecodeList returns the valid names of a list, sorted and without duplicates,
+// and the number of names left out as invalid. The names share one string, and
+// no memory with body.
+func DecodeList(body []byte) (names []string, invalid int) {
+	if len(body) == 0 {
+		return []string{}, 0
+	}
+	list := string(body)
+	// In a clean list only the length of a name can be wrong.
+	clean := utf8.ValidString(list) && !hasControl(list)
+	// There may be far fewer valid names than separators.
+	names = make([]string, 0, min(countNames(list), maxPreallocatedNames))
+	for name := range strings.SplitSeq(list, separator) {
+		if (clean && name != "" && len(name) <= MaxServiceLen) || CheckName(name) == nil {
+			names = append(names, name)
+		} else {
+			invalid++
+		}
+	}
+	slices.Sort(names)
+	return slices.Compact(names), invalid
 }

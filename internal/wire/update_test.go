@@ -1,10 +1,9 @@
-package gopherdiscovery
+package wire
 
 import (
 	"bytes"
 	"errors"
 	"fmt"
-	"hash/fnv"
 	"math"
 	"reflect"
 	"runtime"
@@ -12,32 +11,14 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/dahernan/gopherdiscovery/internal/wiretest"
 )
 
-// mixByHand computes the same as mix.
-func mixByHand(h uint64) uint64 {
-	h ^= h >> 33
-	h *= 0xff51afd7ed558ccd
-	h ^= h >> 33
-	h *= 0xc4ceb9fe1a85ec53
-	h ^= h >> 33
-	return h
-}
-
-// sumByHand computes the same as sumOf, without its code.
-func sumByHand(names ...string) (sum uint64) {
-	for _, name := range names {
-		hash := fnv.New64a()
-		_, _ = hash.Write([]byte(name))
-		sum += mixByHand(hash.Sum64())
-	}
-	return sum
-}
-
 func TestSumOf(t *testing.T) {
-	long := strings.Repeat("x", maxServiceLen)
+	long := strings.Repeat("x", MaxServiceLen)
 	for _, names := range [][]string{nil, {}, {"a"}, {"a", "b"}, {"b", "a"}, {"ab"}, {long, "ü"}} {
-		if got, want := sumOf(names), sumByHand(names...); got != want {
+		if got, want := sumOf(names), wiretest.Sum(names...); got != want {
 			t.Errorf("%.40q: got %#x, want %#x", names, got, want)
 		}
 	}
@@ -62,11 +43,11 @@ func TestWelcome(t *testing.T) {
 		{1, "\x01\x01\x00\x00\x00\x01", ms}, // never zero
 		{math.MaxInt64, "\x01\x01\xff\xff\xff\xff", math.MaxUint32 * ms},
 	} {
-		got := encodeWelcome(test.beat)
+		got := EncodeWelcome(test.beat)
 		if string(got) != test.want {
 			t.Errorf("%v: encoded % x, want % x", test.beat, got, test.want)
 		}
-		if back, err := decodeWelcome(got); back != test.back || err != nil {
+		if back, err := DecodeWelcome(got); back != test.back || err != nil {
 			t.Errorf("%v: decoded %v, %v, want %v", test.beat, back, err, test.back)
 		}
 	}
@@ -79,8 +60,8 @@ func TestWelcome(t *testing.T) {
 		"no beat":        "\x01\x01\x00\x00\x00\x00",
 	} {
 		t.Run(name, func(t *testing.T) {
-			if beat, err := decodeWelcome([]byte(body)); beat != 0 || !errors.Is(err, errMalformed) {
-				t.Errorf("got %v, %v, want %v", beat, err, errMalformed)
+			if beat, err := DecodeWelcome([]byte(body)); beat != 0 || !errors.Is(err, ErrMalformed) {
+				t.Errorf("got %v, %v, want %v", beat, err, ErrMalformed)
 			}
 		})
 	}
@@ -96,11 +77,11 @@ func TestHave(t *testing.T) {
 		{&zero, "\x02\x00\x00\x00\x00\x00\x00\x00\x00"},
 		{&sum, "\x02\x01\x02\x03\x04\x05\x06\x07\x08"},
 	} {
-		got := encodeHave(test.sum)
+		got := EncodeHave(test.sum)
 		if string(got) != test.want {
 			t.Errorf("encoded % x, want % x", got, test.want)
 		}
-		if back, err := decodeHave(got); err != nil || !reflect.DeepEqual(back, test.sum) {
+		if back, err := DecodeHave(got); err != nil || !reflect.DeepEqual(back, test.sum) {
 			t.Errorf("% x: decoded %v, %v, want the sum as it was", got, back, err)
 		}
 	}
@@ -111,8 +92,8 @@ func TestHave(t *testing.T) {
 		"another kind": "\x01",
 	} {
 		t.Run(name, func(t *testing.T) {
-			if have, err := decodeHave([]byte(body)); have != nil || !errors.Is(err, errMalformed) {
-				t.Errorf("got %v, %v, want %v", have, err, errMalformed)
+			if have, err := DecodeHave([]byte(body)); have != nil || !errors.Is(err, ErrMalformed) {
+				t.Errorf("got %v, %v, want %v", have, err, ErrMalformed)
 			}
 		})
 	}
@@ -128,27 +109,27 @@ func TestUpdate(t *testing.T) {
 	none := []string{}
 	for _, test := range []struct {
 		name   string
-		update update
+		update Update
 		want   string
 	}{
-		{"an empty list", update{kind: kindList, names: none}, "\x03\x00"},
-		{"a complete list", update{kind: kindList, complete: true, names: []string{"a", "ü b"}}, "\x03\x01a|ü b"},
-		{"a join", update{kind: kindChange, complete: true, before: 1, sum: 1<<63 + 2, removed: none, added: []string{"c"}},
+		{"an empty list", Update{kind: kindList, names: none}, "\x03\x00"},
+		{"a complete list", Update{kind: kindList, complete: true, names: []string{"a", "ü b"}}, "\x03\x01a|ü b"},
+		{"a join", Update{kind: kindChange, complete: true, before: 1, sum: 1<<63 + 2, removed: none, added: []string{"c"}},
 			"\x04\x01" + sum1 + sum2 + "\x00c"},
-		{"a leave", update{kind: kindChange, sum: 1, removed: []string{"a", "b"}, added: none}, "\x04\x00" + zeros + sum1 + "a|b\x00"},
-		{"both", update{kind: kindChange, before: 1, removed: []string{"a"}, added: []string{"b", "c"}}, "\x04\x00" + sum1 + zeros + "a\x00b|c"},
-		{"nothing", update{kind: kindChange, removed: none, added: none}, "\x04\x00" + zeros + zeros + "\x00"},
-		{"a beat", update{kind: kindBeat, sum: 1<<63 + 2}, "\x05\x00" + sum2},
-		{"a complete beat", update{kind: kindBeat, complete: true}, "\x05\x01" + zeros},
-		{"a held beat", update{kind: kindBeat, held: true, sum: 1}, "\x05\x02" + sum1},
-		{"a held beat of a complete server", update{kind: kindBeat, complete: true, held: true}, "\x05\x03" + zeros},
+		{"a leave", Update{kind: kindChange, sum: 1, removed: []string{"a", "b"}, added: none}, "\x04\x00" + zeros + sum1 + "a|b\x00"},
+		{"both", Update{kind: kindChange, before: 1, removed: []string{"a"}, added: []string{"b", "c"}}, "\x04\x00" + sum1 + zeros + "a\x00b|c"},
+		{"nothing", Update{kind: kindChange, removed: none, added: none}, "\x04\x00" + zeros + zeros + "\x00"},
+		{"a beat", Update{kind: kindBeat, sum: 1<<63 + 2}, "\x05\x00" + sum2},
+		{"a complete beat", Update{kind: kindBeat, complete: true}, "\x05\x01" + zeros},
+		{"a held beat", Update{kind: kindBeat, held: true, sum: 1}, "\x05\x02" + sum1},
+		{"a held beat of a complete server", Update{kind: kindBeat, complete: true, held: true}, "\x05\x03" + zeros},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			got := test.update.encode()
 			if string(got) != test.want {
 				t.Errorf("encoded % x, want % x", got, test.want)
 			}
-			if back, err := decodeUpdate(got); err != nil || !reflect.DeepEqual(back, &test.update) {
+			if back, err := DecodeUpdate(got); err != nil || !reflect.DeepEqual(back, &test.update) {
 				t.Errorf("decoded %+v, %v, want %+v", back, err, test.update)
 			}
 		})
@@ -162,8 +143,8 @@ func TestMalformedUpdates(t *testing.T) {
 		"empty":                      "",
 		"a kind alone":               "\x03",
 		"kind 0":                     "\x00\x00",
-		"WELCOME":                    string(encodeWelcome(time.Second)),
-		"HAVE":                       string(encodeHave(new(uint64))),
+		"WELCOME":                    string(EncodeWelcome(time.Second)),
+		"HAVE":                       string(EncodeHave(new(uint64))),
 		"unknown":                    "\x06\x00",
 		"the last kind not ignored":  "\x7f\x00",
 		"unknown flag":               "\x03\x04a",
@@ -188,7 +169,7 @@ func TestMalformedUpdates(t *testing.T) {
 		"twice":             "a|a",
 		"invalid UTF-8":     "a|\xff",
 		"control character": "a|b\n",
-		"long name":         strings.Repeat("x", maxServiceLen+1),
+		"long name":         strings.Repeat("x", MaxServiceLen+1),
 	} {
 		wrong["list: "+what] = "\x03\x00" + names
 		wrong["removed: "+what] = "\x04\x00" + sum1 + sum2 + names + "\x00"
@@ -196,8 +177,8 @@ func TestMalformedUpdates(t *testing.T) {
 	}
 	for name, body := range wrong {
 		t.Run(name, func(t *testing.T) {
-			if u, err := decodeUpdate([]byte(body)); u != nil || !errors.Is(err, errMalformed) {
-				t.Errorf("got %+v, %v, want %v", u, err, errMalformed)
+			if u, err := DecodeUpdate([]byte(body)); u != nil || !errors.Is(err, ErrMalformed) {
+				t.Errorf("got %+v, %v, want %v", u, err, ErrMalformed)
 			}
 		})
 	}
@@ -206,7 +187,7 @@ func TestMalformedUpdates(t *testing.T) {
 // Kinds that may be ignored are valid, whatever follows.
 func TestKindsToIgnore(t *testing.T) {
 	for _, body := range []string{"\x80", "\x80\x00", "\xff\xff whatever\x00"} {
-		u, err := decodeUpdate([]byte(body))
+		u, err := DecodeUpdate([]byte(body))
 		if err != nil || u.kind != body[0] || string(u.ignored) != body[1:] {
 			t.Errorf("%q: got %+v, %v", body, u, err)
 		}
@@ -231,11 +212,11 @@ func TestSumsOfSimilarNames(t *testing.T) {
 
 // The error quotes a malformed name, but not all of a long one.
 func TestMalformedNamesAreQuoted(t *testing.T) {
-	_, err := decodeUpdate([]byte("\x03\x00a|b\n"))
+	_, err := DecodeUpdate([]byte("\x03\x00a|b\n"))
 	if err == nil || !strings.Contains(err.Error(), `"b\n"`) || !strings.Contains(err.Error(), "control") {
 		t.Errorf("got error %v, want one that quotes the name", err)
 	}
-	_, err = decodeUpdate([]byte("\x03\x00" + strings.Repeat("x", 1<<20)))
+	_, err = DecodeUpdate([]byte("\x03\x00" + strings.Repeat("x", 1<<20)))
 	if err == nil || len(err.Error()) > 300 {
 		t.Errorf("got error %.400v, want a short one", err)
 	}
@@ -246,10 +227,10 @@ func TestMalformedListsCostNoMemory(t *testing.T) {
 	body := append([]byte{kindList, 0}, bytes.Repeat([]byte(separator), 1<<20)...)
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
-	_, err := decodeUpdate(body)
+	_, err := DecodeUpdate(body)
 	runtime.ReadMemStats(&after)
-	if !errors.Is(err, errMalformed) {
-		t.Errorf("got error %v, want %v", err, errMalformed)
+	if !errors.Is(err, ErrMalformed) {
+		t.Errorf("got error %v, want %v", err, ErrMalformed)
 	}
 	allocated := after.TotalAlloc - before.TotalAlloc
 	if most := uint64(2*len(body) + 16*maxPreallocatedNames); allocated > most {
@@ -262,7 +243,7 @@ func TestDecodedNamesAreAllThere(t *testing.T) {
 	for i := range 3 * maxPreallocatedNames {
 		want = append(want, fmt.Sprintf("%06d", i))
 	}
-	u, err := decodeUpdate((&update{kind: kindList, names: want}).encode())
+	u, err := DecodeUpdate((&Update{kind: kindList, names: want}).encode())
 	if err != nil || !slices.Equal(u.names, want) {
 		t.Errorf("got error %v, want %d names back", err, len(want))
 	}

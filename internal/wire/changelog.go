@@ -1,17 +1,15 @@
-package gopherdiscovery
+package wire
 
 import (
 	"maps"
 	"slices"
 	"time"
-
-	"github.com/dahernan/gopherdiscovery/internal/wire"
 )
 
-// changelog holds the list that a server publishes and its recent changes. It
+// Changelog holds the list that a server publishes and its recent changes. It
 // decides what each subscriber is sent next. It has no socket, no clock and no
 // goroutine.
-type changelog struct {
+type Changelog struct {
 	list     []string
 	sum      uint64
 	size     int       // of the encoded list, in bytes
@@ -47,33 +45,36 @@ type change struct {
 // nowhere is the position of a subscriber that holds no list in the log.
 const nowhere = -1
 
-// cursor records what a subscriber has been sent.
-type cursor struct {
-	plain    bool      // it is sent whole lists and nothing else
-	waits    bool      // it is not told yet which list is current
+// Cursor records what a subscriber has been sent. Only methods change its fields.
+type Cursor struct {
+	Plain    bool      // it is sent whole lists and nothing else
+	Waits    bool      // it is not told yet which list is current
 	since    time.Time // when it connected
 	position int
 	have     *uint64   // sum of the list it came with; nil once answered
 	complete bool      // it was told that the list is complete
-	beat     bool      // it must be sent something, if only a beat
+	Beat     bool      // it must be sent something, if only a beat
 	lastSent time.Time // when it was sent something, or a beat was due
 }
 
-// newCursor returns the cursor of a subscriber that has the list with the sum
+// NewCursor returns the cursor of a subscriber that has the list with the sum
 // have, or no list if have is nil. A plain subscriber never says what it has.
 // One that has a list is sent a beat at once.
-func newCursor(plain bool, have *uint64, now time.Time) cursor {
-	return cursor{plain: plain, waits: true, since: now, position: nowhere, have: have, beat: have != nil, lastSent: now}
+func NewCursor(plain bool, have *uint64, now time.Time) Cursor {
+	return Cursor{Plain: plain, Waits: true, since: now, position: nowhere, have: have, Beat: have != nil, lastSent: now}
 }
 
-// greet ends the wait of a subscriber. Next will tell it the list, or with a
-// beat that it has the current one.
-func (c *cursor) greet() { c.waits, c.beat = false, c.have != nil }
+// Postpone records that a time after the subscriber has connected did not pass.
+func (c *Cursor) Postpone(by time.Duration) { c.since = c.since.Add(by) }
 
-// publish sets the current list and reports whether anything has changed. If
+// Greet ends the wait of a subscriber. Next will tell it the list, or with a
+// beat that it has the current one.
+func (c *Cursor) Greet() { c.Waits, c.Beat = false, c.have != nil }
+
+// Publish sets the current list and reports whether anything has changed. If
 // forget is true, no list from before is followed by this one.
-func (l *changelog) publish(list []string, complete, forget bool, now time.Time) bool {
-	removed, added := wire.Compare(l.list, list)
+func (l *Changelog) Publish(list []string, complete, forget bool, now time.Time) bool {
+	removed, added := Compare(l.list, list)
 	changed := len(removed)+len(added) > 0
 	if !changed && complete == l.complete && !forget {
 		return false
@@ -97,8 +98,11 @@ func (l *changelog) publish(list []string, complete, forget bool, now time.Time)
 	return true
 }
 
+// ListSize returns the size of the encoded list, in bytes.
+func (l *Changelog) ListSize() int { return l.size }
+
 // record adds a change, and removes the oldest ones to make room for it.
-func (l *changelog) record(c change) {
+func (l *Changelog) record(c change) {
 	l.recent = append(l.recent, c)
 	l.bytes += c.bytes
 	forget := 0
@@ -111,7 +115,7 @@ func (l *changelog) record(c change) {
 // follows reports whether the current list is to be believed by a subscriber
 // that has the list with the sum. It is the same list, or was published after
 // it, and most of its names are still there.
-func (l *changelog) follows(sum uint64) bool {
+func (l *Changelog) follows(sum uint64) bool {
 	follows, found := l.followed[sum]
 	if !found {
 		if position := l.find(sum); position != nowhere && position >= l.known {
@@ -127,24 +131,24 @@ func (l *changelog) follows(sum uint64) bool {
 	return follows
 }
 
-// next returns the message that a subscriber must be sent now, or nil, and
+// Next returns the message that a subscriber must be sent now, or nil, and
 // counts it as sent. The message is shared and must not be changed.
-func (l *changelog) next(c *cursor, now time.Time) []byte {
+func (l *Changelog) Next(c *Cursor, now time.Time) []byte {
 	unknown := c.have == nil && c.position == nowhere && !l.complete && len(l.list) == 0
-	if c.waits || unknown {
+	if c.Waits || unknown {
 		return l.waitingBeat(c, now)
 	}
 	if c.have != nil {
 		c.position, c.have = l.find(*c.have), nil
 	}
 	s := l.since(c.position)
-	due := s.changed || !c.plain && (c.complete != l.complete || c.beat)
-	c.position, c.complete, c.beat = l.position, l.complete, false
+	due := s.changed || !c.Plain && (c.complete != l.complete || c.Beat)
+	c.position, c.complete, c.Beat = l.position, l.complete, false
 	if !due {
 		return nil
 	}
 	c.lastSent = now
-	if c.plain {
+	if c.Plain {
 		return l.encodedList()[2:]
 	}
 	return s.message
@@ -153,19 +157,19 @@ func (l *changelog) next(c *cursor, now time.Time) []byte {
 // waitingBeat returns what a waiting subscriber is sent if a beat is due: a beat
 // with the sum of the list that it came with, or WAIT if it came without one.
 // Otherwise it returns nil.
-func (l *changelog) waitingBeat(c *cursor, now time.Time) []byte {
-	if c.plain || !c.beat {
+func (l *Changelog) waitingBeat(c *Cursor, now time.Time) []byte {
+	if c.Plain || !c.Beat {
 		return nil
 	}
-	c.beat, c.lastSent = false, now
+	c.Beat, c.lastSent = false, now
 	if c.have == nil {
-		return (&update{kind: kindWait}).encode()
+		return (&Update{kind: kindWait}).encode()
 	}
-	return (&update{kind: kindBeat, complete: l.complete, held: true, sum: *c.have}).encode()
+	return (&Update{kind: kindBeat, complete: l.complete, held: true, sum: *c.have}).encode()
 }
 
 // find returns the position of the list with the sum, or nowhere.
-func (l *changelog) find(sum uint64) int {
+func (l *Changelog) find(sum uint64) int {
 	if sum == l.sum {
 		return l.position
 	}
@@ -178,10 +182,10 @@ func (l *changelog) find(sum uint64) int {
 }
 
 // oldest returns the first position from which the changes are known.
-func (l *changelog) oldest() int { return l.position - len(l.recent) }
+func (l *Changelog) oldest() int { return l.position - len(l.recent) }
 
 // since returns the step from a position to the current list.
-func (l *changelog) since(position int) step {
+func (l *Changelog) since(position int) step {
 	if s, ok := l.steps[position]; ok {
 		return s
 	}
@@ -203,8 +207,8 @@ func (l *changelog) since(position int) step {
 }
 
 // difference returns the change since a position, or a beat if there is none.
-func (l *changelog) difference(position int) *update {
-	u := &update{kind: kindBeat, complete: l.complete, sum: l.sum}
+func (l *Changelog) difference(position int) *Update {
+	u := &Update{kind: kindBeat, complete: l.complete, sum: l.sum}
 	if u.removed, u.added = l.changesSince(position); len(u.removed)+len(u.added) > 0 {
 		u.kind, u.before = kindChange, l.recent[position-l.oldest()].before
 	}
@@ -212,7 +216,7 @@ func (l *changelog) difference(position int) *update {
 }
 
 // changesSince returns the net effect of the changes since a position.
-func (l *changelog) changesSince(position int) (removed, added []string) {
+func (l *Changelog) changesSince(position int) (removed, added []string) {
 	changes := l.recent[position-l.oldest():]
 	if len(changes) == 1 {
 		return changes[0].removed, changes[0].added
@@ -236,27 +240,27 @@ func (l *changelog) changesSince(position int) (removed, added []string) {
 
 // encodedList returns the current list as LIST. After the first two bytes it is
 // the list in the plain form.
-func (l *changelog) encodedList() []byte {
+func (l *Changelog) encodedList() []byte {
 	if l.whole == nil {
-		l.whole = (&update{kind: kindList, complete: l.complete, names: l.list}).encode()
+		l.whole = (&Update{kind: kindList, complete: l.complete, names: l.list}).encode()
 	}
 	return l.whole
 }
 
-// quiet reports whether the subscriber has been sent nothing for about a beat.
+// Quiet reports whether the subscriber has been sent nothing for about a beat.
 // If so, next will send a beat if there is nothing else.
-func (c *cursor) quiet(now time.Time, beat time.Duration) bool {
-	if now.Before(c.nextBeat(beat).Add(-beat / beatSlack)) {
+func (c *Cursor) Quiet(now time.Time, beat time.Duration) bool {
+	if now.Before(c.NextBeat(beat).Add(-beat / beatSlack)) {
 		return false
 	}
-	c.lastSent, c.beat = now, true
+	c.lastSent, c.Beat = now, true
 	return true
 }
 
-// nextBeat returns when the next beat is due. As long as the subscriber was told
+// NextBeat returns when the next beat is due. As long as the subscriber was told
 // nothing, it is not told more often that there is no list yet than its patience
 // needs.
-func (c *cursor) nextBeat(beat time.Duration) time.Time {
+func (c *Cursor) NextBeat(beat time.Duration) time.Time {
 	if c.have == nil && c.position == nowhere {
 		beat = max(beat, waitInterval)
 	}

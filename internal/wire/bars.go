@@ -1,9 +1,11 @@
-package gopherdiscovery
+package wire
 
 import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/dahernan/gopherdiscovery/internal/times"
 )
 
 // A name that one server has removed does not come back through another one
@@ -16,7 +18,7 @@ import (
 type removal struct {
 	name string
 	at   time.Time
-	by   *source
+	by   *Source
 }
 
 // removals are the names that servers have removed lately, oldest first. There
@@ -72,7 +74,7 @@ func (b *bars) admit(names []string) {
 }
 
 // liftOld ends the bars that the server has had the time to find out about.
-func (src *source) liftOld(now time.Time) {
+func (src *Source) liftOld(now time.Time) {
 	if !now.Before(src.returned.Add(src.barTime())) {
 		src.blind = false
 	}
@@ -84,29 +86,29 @@ func (src *source) liftOld(now time.Time) {
 }
 
 // liftAt returns when a bar of a server that is not away ends.
-func (src *source) liftAt(b bar) time.Time {
+func (src *Source) liftAt(b bar) time.Time {
 	if b.added {
 		return src.returned.Add(src.patience())
 	}
-	return latest(src.returned, b.removed).Add(src.barTime())
+	return times.Latest(src.returned, b.removed).Add(src.barTime())
 }
 
-// barTime returns how long the server may need to find out that a name has gone:
+// BarTime returns how long the server may need to find out that a name has gone:
 // longer if it surveys seldom, and after it was away. After an outage TCP sends
 // again about as late as the outage was long. Only then the last answer of a
 // client arrives, with which its silence begins.
-func (src *source) barTime() time.Duration {
+func (src *Source) barTime() time.Duration {
 	if src.left.IsZero() {
 		return src.needs()
 	}
 	return src.needs() + min(src.returned.Sub(src.left), maxRTO)
 }
 
-// needs is barTime for a server that was never away.
-func (src *source) needs() time.Duration { return max(barTime, src.patience()) }
+// needs is BarTime for a server that was never away.
+func (src *Source) needs() time.Duration { return max(BarTime, src.patience()) }
 
 // nextLift returns when liftOld will lift something, or zero for never.
-func (src *source) nextLift() (next time.Time) {
+func (src *Source) nextLift() (next time.Time) {
 	if src.isAway() {
 		return next
 	}
@@ -138,11 +140,11 @@ func (b *bars) without(list []string) []string {
 // barRemoved records that a server has removed names. They are barred for the
 // servers whose lists do not count, and for those that have just returned and do
 // not list them, because a message of before may add them.
-func (s *sources) barRemoved(by *source, names []string, now time.Time) {
+func (s *Sources) barRemoved(by *Source, names []string, now time.Time) {
 	for _, name := range names {
 		r := removal{strings.Clone(name), now, by}
 		s.removals.all = append(s.removals.all, r)
-		for _, src := range s.all {
+		for _, src := range s.All {
 			lags := !src.counts || src.isNew(now) && !src.lists(name)
 			if src != by && lags {
 				src.bar(r)
@@ -155,7 +157,7 @@ func (s *sources) barRemoved(by *source, names []string, now time.Time) {
 // barMissed bars the names that a server may not have noticed, as it goes away:
 // those removed since its last message. What it has added itself no longer
 // counts for it.
-func (s *sources) barMissed(src *source, now time.Time) {
+func (s *Sources) barMissed(src *Source, now time.Time) {
 	horizon := src.horizon(now)
 	s.barIf(src, func(r removal) bool { return !r.at.Before(horizon) })
 	for name, b := range src.barred {
@@ -166,20 +168,20 @@ func (s *sources) barMissed(src *source, now time.Time) {
 // barListed bars the names on the list of a server that others have removed, as
 // its grace ends. They leave the union then. A name that it has listed for long
 // enough to find out, before it went away, is alive.
-func (s *sources) barListed(src *source) {
+func (s *Sources) barListed(src *Source) {
 	s.barIf(src, func(r removal) bool { return src.lists(r.name) && !src.knew(r, src.left) })
 }
 
 // knew reports whether the server has had the time to find out about a removal
 // by another one until then.
-func (src *source) knew(r removal, until time.Time) bool { return until.Sub(r.at) > src.needs() }
+func (src *Source) knew(r removal, until time.Time) bool { return until.Sub(r.at) > src.needs() }
 
 // barIf bars the names of some removals by others for a server, unless another
 // one lists them.
-func (s *sources) barIf(src *source, is func(removal) bool) {
+func (s *Sources) barIf(src *Source, is func(removal) bool) {
 	for _, r := range s.removals.all {
-		listed := func(other *source) bool { return other != src && other.isCounted() && other.lists(r.name) }
-		if r.by != src && is(r) && !r.at.Before(src.excusedUntil) && !slices.ContainsFunc(s.all, listed) {
+		listed := func(other *Source) bool { return other != src && other.isCounted() && other.lists(r.name) }
+		if r.by != src && is(r) && !r.at.Before(src.excusedUntil) && !slices.ContainsFunc(s.All, listed) {
 			src.bar(r)
 		}
 	}
@@ -188,10 +190,10 @@ func (s *sources) barIf(src *source, is func(removal) bool) {
 // horizon returns since when a server may not have noticed what others have
 // removed. A server in the plain form may have been silent for days, but its
 // connection ends soon after its path.
-func (src *source) horizon(now time.Time) time.Time {
-	heard := latest(src.heard, src.returned)
+func (src *Source) horizon(now time.Time) time.Time {
+	heard := times.Latest(src.Heard, src.returned)
 	if src.beat == 0 {
-		return latest(heard, now.Add(-vanishedAfter))
+		return times.Latest(heard, now.Add(-VanishedAfter))
 	}
 	return heard
 }
@@ -200,19 +202,19 @@ func (src *source) horizon(now time.Time) time.Time {
 // not barred, and that no server lists which may not know of them. If too many
 // are left it drops the oldest as well. A server for which such a name is barred
 // is then blind.
-func (s *sources) trim(now time.Time) {
+func (s *Sources) trim(now time.Time) {
 	r := &s.removals
 	if len(r.all) < max(r.trimAt, minRemovals) {
 		return
 	}
 	horizon := now
-	for _, src := range s.all {
+	for _, src := range s.All {
 		if !src.isAway() {
-			horizon = earliest(horizon, src.horizon(now))
+			horizon = times.Earliest(horizon, src.horizon(now))
 		}
 	}
 	r.all = slices.DeleteFunc(r.all, func(old removal) bool {
-		return old.at.Before(horizon) && !slices.ContainsFunc(s.all, func(src *source) bool {
+		return old.at.Before(horizon) && !slices.ContainsFunc(s.All, func(src *Source) bool {
 			until := now
 			if !src.counts {
 				until = src.left
@@ -222,7 +224,7 @@ func (s *sources) trim(now time.Time) {
 	})
 	if excess := len(r.all) - maxRemovals/2; excess > 0 {
 		for _, old := range r.all[:excess] {
-			for _, src := range s.all {
+			for _, src := range s.All {
 				if _, found := src.barred[old.name]; found {
 					delete(src.barred, old.name)
 					src.blind = true

@@ -1,4 +1,4 @@
-package gopherdiscovery
+package wire
 
 import (
 	"encoding/binary"
@@ -23,15 +23,15 @@ const (
 
 const (
 	changesFormat = 1  // the version of the format of these messages
-	beatSize      = 10 // the length of BEAT, in bytes
+	BeatSize      = 10 // the length of BEAT, in bytes
 
 	// Flags of LIST, CHANGE and BEAT. Only BEAT may have flagHeld.
 	flagComplete = 1 << 0 // the start of the server is over
 	flagHeld     = 1 << 1 // the server does not say yet which list is current
 )
 
-// update is a message that the server sends after WELCOME.
-type update struct {
+// Update is a message that the server sends after WELCOME.
+type Update struct {
 	kind     byte
 	complete bool
 	held     bool   // the sum is that of the subscriber's own list
@@ -48,7 +48,7 @@ type update struct {
 // choose names can construct two with the same.
 func sumOf(names []string) (sum uint64) {
 	hash := fnv.New64a()
-	var buffer [maxServiceLen]byte
+	var buffer [MaxServiceLen]byte
 	for _, name := range names {
 		hash.Reset()
 		_, _ = hash.Write(append(buffer[:0], name...))
@@ -65,45 +65,51 @@ func mix(h uint64) uint64 {
 	return h ^ h>>33
 }
 
-func encodeWelcome(beat time.Duration) []byte {
+// BeatFor returns the beat of a server that polls its clients every pollTime.
+func BeatFor(pollTime time.Duration) time.Duration { return min(max(pollTime, MinBeat), MaxBeat) }
+
+// EncodeWelcome returns WELCOME, which announces the beat of a server.
+func EncodeWelcome(beat time.Duration) []byte {
 	ms := min(max(beat.Milliseconds(), 1), math.MaxUint32)
 	return binary.BigEndian.AppendUint32([]byte{kindWelcome, changesFormat}, uint32(ms))
 }
 
-func decodeWelcome(body []byte) (beat time.Duration, err error) {
+// DecodeWelcome returns the beat in WELCOME, which is never zero.
+func DecodeWelcome(body []byte) (beat time.Duration, err error) {
 	if len(body) != 6 || body[0] != kindWelcome || body[1] != changesFormat {
-		return 0, errMalformed
+		return 0, ErrMalformed
 	}
 	beat = time.Duration(binary.BigEndian.Uint32(body[2:])) * time.Millisecond
 	if beat == 0 {
-		return 0, errMalformed
+		return 0, ErrMalformed
 	}
 	return beat, nil
 }
 
-// encodeHave returns HAVE with the sum of the list that the subscriber holds.
+// EncodeHave returns HAVE with the sum of the list that the subscriber holds.
 // The sum is nil if it holds none.
-func encodeHave(sum *uint64) []byte {
+func EncodeHave(sum *uint64) []byte {
 	if sum == nil {
 		return []byte{kindHave}
 	}
 	return binary.BigEndian.AppendUint64([]byte{kindHave}, *sum)
 }
 
-func decodeHave(body []byte) (sum *uint64, err error) {
+// DecodeHave returns the sum in HAVE, or nil if it has none.
+func DecodeHave(body []byte) (sum *uint64, err error) {
 	switch {
 	case len(body) == 0 || body[0] != kindHave:
-		return nil, errMalformed
+		return nil, ErrMalformed
 	case len(body) == 1:
 		return nil, nil
 	case len(body) != 9:
-		return nil, errMalformed
+		return nil, ErrMalformed
 	}
 	held := binary.BigEndian.Uint64(body[1:])
 	return &held, nil
 }
 
-func (u *update) flags() (flags byte) {
+func (u *Update) flags() (flags byte) {
 	if u.complete {
 		flags |= flagComplete
 	}
@@ -113,7 +119,7 @@ func (u *update) flags() (flags byte) {
 	return flags
 }
 
-func (u *update) encode() []byte {
+func (u *Update) encode() []byte {
 	if u.kind >= kindIgnored {
 		return append([]byte{u.kind}, u.ignored...)
 	}
@@ -133,19 +139,21 @@ func (u *update) encode() []byte {
 	return message
 }
 
-func decodeUpdate(body []byte) (*update, error) {
+// DecodeUpdate returns the update in a message. The update shares no memory with
+// it, except for what is ignored.
+func DecodeUpdate(body []byte) (*Update, error) {
 	switch {
 	case len(body) > 0 && body[0] >= kindIgnored:
-		return &update{kind: body[0], ignored: body[1:]}, nil
+		return &Update{kind: body[0], ignored: body[1:]}, nil
 	case len(body) < 2 || body[1]&^(flagComplete|flagHeld) != 0:
-		return nil, errMalformed
+		return nil, ErrMalformed
 	}
-	u := &update{kind: body[0], complete: body[1]&flagComplete != 0, held: body[1]&flagHeld != 0}
+	u := &Update{kind: body[0], complete: body[1]&flagComplete != 0, held: body[1]&flagHeld != 0}
 	rest := body[2:]
 	var err error
 	switch {
 	case u.held && u.kind != kindBeat:
-		return nil, errMalformed
+		return nil, ErrMalformed
 	case u.kind == kindList:
 		u.names, err = decodeNames(string(rest))
 	case u.kind == kindBeat && len(rest) == 8:
@@ -154,7 +162,7 @@ func decodeUpdate(body []byte) (*update, error) {
 		u.before, u.sum = binary.BigEndian.Uint64(rest), binary.BigEndian.Uint64(rest[8:])
 		removed, added, found := strings.Cut(string(rest[16:]), "\x00")
 		if !found {
-			return nil, errMalformed
+			return nil, ErrMalformed
 		}
 		if u.removed, err = decodeNames(removed); err == nil {
 			u.added, err = decodeNames(added)
@@ -165,7 +173,7 @@ func decodeUpdate(body []byte) (*update, error) {
 			u.added[i] = strings.Clone(name)
 		}
 	default:
-		return nil, errMalformed
+		return nil, ErrMalformed
 	}
 	if err != nil {
 		return nil, err
@@ -178,14 +186,14 @@ func decodeNames(joined string) ([]string, error) {
 	names := make([]string, 0, min(countNames(joined), maxPreallocatedNames))
 	for at := ""; joined != ""; {
 		name, rest, more := strings.Cut(joined, separator)
-		if err := checkService(name); err != nil {
-			return nil, fmt.Errorf("%w: name %.100q: %w", errMalformed, name, err)
+		if err := CheckName(name); err != nil {
+			return nil, fmt.Errorf("%w: name %.100q: %w", ErrMalformed, name, err)
 		}
 		if name <= at {
-			return nil, fmt.Errorf("%w: name %.100q out of order", errMalformed, name)
+			return nil, fmt.Errorf("%w: name %.100q out of order", ErrMalformed, name)
 		}
 		if more && rest == "" {
-			return nil, errMalformed
+			return nil, ErrMalformed
 		}
 		names = append(names, name)
 		at, joined = name, rest

@@ -1,4 +1,4 @@
-package gopherdiscovery
+package wire
 
 import (
 	"bytes"
@@ -24,7 +24,7 @@ func TestDecodeList(t *testing.T) {
 		{"a|b\n|c", []string{"a", "c"}, 1},
 		{"a|" + strings.Repeat("x", 513), []string{"a"}, 1},
 	} {
-		got, invalid := decodeList([]byte(test.body))
+		got, invalid := DecodeList([]byte(test.body))
 		if got == nil || !slices.Equal(got, test.want) || invalid != test.invalid {
 			t.Errorf("%.40q: got %q and %d invalid, want %q and %d", test.body, got, invalid, test.want, test.invalid)
 		}
@@ -40,7 +40,7 @@ func TestEncodeGoodbye(t *testing.T) {
 		{nil, "\x80\x00\x00\x00bye"},
 		{header[:4], "\x00\x00\x00\x07\x80\x00\x00\x00bye"},
 	} {
-		if got := encodeGoodbye(test.backtrace, "bye"); string(got) != test.want {
+		if got := EncodeGoodbye(test.backtrace, "bye"); string(got) != test.want {
 			t.Errorf("%q: got %q, want %q", test.backtrace, got, test.want)
 		}
 	}
@@ -54,7 +54,7 @@ func TestSeparatorsCostNoMemory(t *testing.T) {
 	body := bytes.Repeat([]byte(separator), 16<<20)
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
-	names, invalid := decodeList(body)
+	names, invalid := DecodeList(body)
 	runtime.ReadMemStats(&after)
 	if len(names) != 0 || invalid != len(body)+1 {
 		t.Errorf("got %d names and %d invalid ones", len(names), invalid)
@@ -74,12 +74,12 @@ func TestSplitBacktrace(t *testing.T) {
 		{id + "body", id, "body", nil},
 		{hop + hop + id, hop + hop + id, "", nil},
 		{strings.Repeat(hop, 8) + id, strings.Repeat(hop, 8) + id, "", nil},
-		{strings.Repeat(hop, 9) + id, "", "", errTooManyHops},
-		{"", "", "", errNoSurveyID},
-		{"\x80\x00\x00", "", "", errNoSurveyID},
-		{hop, "", "", errNoSurveyID},
+		{strings.Repeat(hop, 9) + id, "", "", ErrTooManyHops},
+		{"", "", "", ErrNoSurveyID},
+		{"\x80\x00\x00", "", "", ErrNoSurveyID},
+		{hop, "", "", ErrNoSurveyID},
 	} {
-		header, rest, err := splitBacktrace([]byte(test.body))
+		header, rest, err := SplitBacktrace([]byte(test.body))
 		if string(header) != test.header || string(rest) != test.rest || !errors.Is(err, test.err) {
 			t.Errorf("% x: got header % x, rest %q, error %v", test.body, header, rest, err)
 		}
@@ -91,9 +91,9 @@ func FuzzDecodeList(f *testing.F) {
 		f.Add([]byte(seed))
 	}
 	f.Fuzz(func(t *testing.T, body []byte) {
-		names, invalid := decodeList(body)
+		names, invalid := DecodeList(body)
 		for _, name := range names {
-			if err := checkService(name); err != nil {
+			if err := CheckName(name); err != nil {
 				t.Errorf("the name %q: %v", name, err)
 			}
 		}
@@ -103,7 +103,7 @@ func FuzzDecodeList(f *testing.F) {
 		if len(body) > 0 && len(names)+invalid > bytes.Count(body, []byte(separator))+1 {
 			t.Errorf("%d names and %d invalid ones from %q", len(names), invalid, body)
 		}
-		again, invalid := decodeList(encodeList(names))
+		again, invalid := DecodeList(encodeList(names))
 		if !slices.Equal(again, names) || invalid != 0 {
 			t.Errorf("encoded and decoded again: got %q and %d invalid, want %q", again, invalid, names)
 		}
@@ -127,11 +127,11 @@ func FuzzHeaders(f *testing.F) {
 		f.Add([]byte(seed))
 	}
 	f.Fuzz(func(t *testing.T, body []byte) {
-		header, rest, err := splitBacktrace(body)
-		if err == nil && (!bytes.Equal(slices.Concat(header, rest), body) || len(header)%4 != 0 || len(header) > 4*(maxHops+1)) {
+		header, rest, err := SplitBacktrace(body)
+		if err == nil && (!bytes.Equal(slices.Concat(header, rest), body) || len(header)%4 != 0 || len(header) > 4*(MaxHops+1)) {
 			t.Errorf("% x: split into % x and % x", body, header, rest)
 		}
-		if id, name, err := splitAnswer(body); err == nil && !bytes.Equal(append(encodeSurvey(id), name...), body) {
+		if id, name, err := SplitAnswer(body); err == nil && !bytes.Equal(append(EncodeSurvey(id), name...), body) {
 			t.Errorf("% x: split into %x and % x", body, id, name)
 		}
 	})

@@ -1,4 +1,4 @@
-package gopherdiscovery
+package wire
 
 import (
 	"strings"
@@ -24,7 +24,7 @@ func TestCheckService(t *testing.T) {
 		{"a\u00a0", ""},
 		{"\xff", "UTF-8"},
 	} {
-		err := checkService(test.name)
+		err := CheckName(test.name)
 		if test.want == "" && err != nil || test.want != "" && (err == nil || !strings.Contains(err.Error(), test.want)) {
 			t.Errorf("%q: got error %v, want %q", test.name, err, test.want)
 		}

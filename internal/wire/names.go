@@ -1,4 +1,4 @@
-package gopherdiscovery
+package wire
 
 import (
 	"fmt"
@@ -9,13 +9,13 @@ import (
 // separator stands between the names of a list, and in no name.
 const separator = "|"
 
-// checkService returns the reason why a name cannot be announced, or nil. The
+// CheckName returns the reason why a name cannot be announced, or nil. The
 // reason names no argument, since callers know whose name it is.
-func checkService(name string) error {
+func CheckName(name string) error {
 	switch {
 	case name == "":
-		return errEmpty
-	case len(name) > maxServiceLen:
+		return ErrEmpty
+	case len(name) > MaxServiceLen:
 		return fmt.Errorf("%w: %d bytes", errNameTooLong, len(name))
 	case !utf8.ValidString(name):
 		return errNotUTF8

@@ -1,64 +1,64 @@
-package gopherdiscovery
+package wire
 
 import "time"
 
 // isAway reports whether the server is not connected, or has missed its beats.
-func (src *source) isAway() bool { return src.returned.IsZero() }
+func (src *Source) isAway() bool { return src.returned.IsZero() }
 
 // isNew reports whether the server has returned less than three beats ago. What
 // it says may then be from before.
-func (src *source) isNew(now time.Time) bool { return now.Sub(src.returned) < src.patience() }
+func (src *Source) isNew(now time.Time) bool { return now.Sub(src.returned) < src.patience() }
 
 // isInGrace reports whether the list of a server that has gone away still
 // counts.
-func (src *source) isInGrace() bool { return !src.graceEnd.IsZero() && !src.blind }
+func (src *Source) isInGrace() bool { return !src.graceEnd.IsZero() && !src.blind }
 
 // patience returns how long the server may be silent before it is away. A
 // server in the plain form may be silent for any time.
-func (src *source) patience() time.Duration {
+func (src *Source) patience() time.Duration {
 	if src.beat == 0 {
-		return missedBeats * defaultPollTime
+		return missedBeats * DefaultBeat
 	}
 	return max(missedBeats*src.beat, shortestPatience)
 }
 
 // goAway records that the server is away. If its list counts, its grace begins.
-func (s *sources) goAway(src *source, now time.Time) {
+func (s *Sources) goAway(src *Source, now time.Time) {
 	if src.isAway() {
 		return
 	}
 	s.barMissed(src, now)
 	if src.counts {
-		src.graceEnd = now.Add(graceOfAway)
+		src.graceEnd = now.Add(GraceOfAway)
 	}
 	src.counts, src.lagging = false, true
 	src.left, src.returned = now, time.Time{}
 }
 
-// due returns when a server has been silent for so long that it is away or, if
+// Due returns when a server has been silent for so long that it is away or, if
 // that has passed, that its connection is given up. It returns false if the
 // server is not connected, or sends the plain form.
-func (src *source) due() (due time.Time, ok bool) {
+func (src *Source) Due() (due time.Time, ok bool) {
 	patience := src.patience()
 	if src.isAway() {
-		patience = max(lostBeats*src.beat, vanishedAfter)
+		patience = max(LostBeats*src.beat, VanishedAfter)
 	}
-	return src.since.Add(patience), src.connected && src.beat > 0
+	return src.since.Add(patience), src.Connected && src.beat > 0
 }
 
-// deadline returns when to call checkSilence, or zero if nothing is expected.
-func (s *sources) deadline() (first time.Time) {
+// Deadline returns when to call checkSilence, or zero if nothing is expected.
+func (s *Sources) Deadline() (first time.Time) {
 	add := func(at time.Time) {
 		if !at.IsZero() && (first.IsZero() || at.Before(first)) {
 			first = at
 		}
 	}
-	for _, src := range s.all {
-		if due, ok := src.due(); ok {
+	for _, src := range s.All {
+		if due, ok := src.Due(); ok {
 			add(due)
 		}
 		add(src.graceEnd)
-		if src.connected && src.beat == 0 {
+		if src.Connected && src.beat == 0 {
 			add(src.nextLift())
 		}
 		if !s.begun {
@@ -68,12 +68,12 @@ func (s *sources) deadline() (first time.Time) {
 	return first
 }
 
-// checkSilence finds the servers that have been silent for too long, which are
+// CheckSilence finds the servers that have been silent for too long, which are
 // away, and returns those whose connection is to be given up. It also ends what
 // ends by itself: the grace of lists, the wait for a first list, and what is
 // barred for servers in the plain form, from which no message may come.
-func (s *sources) checkSilence(now time.Time) (lost []*source) {
-	for _, src := range s.all {
+func (s *Sources) CheckSilence(now time.Time) (lost []*Source) {
+	for _, src := range s.All {
 		if !src.graceEnd.IsZero() && !now.Before(src.graceEnd) {
 			src.graceEnd = time.Time{}
 			s.barListed(src)
@@ -81,10 +81,10 @@ func (s *sources) checkSilence(now time.Time) (lost []*source) {
 		if !now.Before(src.firstAt) {
 			src.firstAt = time.Time{}
 		}
-		if src.connected && src.beat == 0 && !src.isAway() {
+		if src.Connected && src.beat == 0 && !src.isAway() {
 			src.liftOld(now)
 		}
-		due, ok := src.due()
+		due, ok := src.Due()
 		switch {
 		case !ok || now.Before(due):
 		case src.isAway():
@@ -97,12 +97,12 @@ func (s *sources) checkSilence(now time.Time) (lost []*source) {
 	return lost
 }
 
-// excuse is called when the subscriber itself did not run for a while. The
+// Excuse is called when the subscriber itself did not run for a while. The
 // silence of all servers begins anew, and their grace lasts longer. After a stop
 // in which they could have gone away, what they have sent is read one after the
 // other: what one has removed, another may be about to add.
-func (s *sources) excuse(now time.Time, stopped time.Duration) {
-	for _, src := range s.all {
+func (s *Sources) Excuse(now time.Time, stopped time.Duration) {
+	for _, src := range s.All {
 		src.since = now
 		if !src.graceEnd.IsZero() {
 			src.graceEnd = src.graceEnd.Add(stopped)

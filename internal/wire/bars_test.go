@@ -1,4 +1,4 @@
-package gopherdiscovery
+package wire
 
 import (
 	"fmt"
@@ -6,14 +6,16 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/dahernan/gopherdiscovery/internal/testclock"
 )
 
 // view is what a subscriber sees of its servers, which are named a, b and c,
 // and have a beat of a second. Time passes as fast as the script says.
 type view struct {
-	*sources
+	*Sources
 	t     *testing.T
-	clock clock
+	clock testclock.Clock
 	now   int // in milliseconds
 }
 
@@ -27,10 +29,10 @@ func (w *view) run(script string) {
 	w.t.Helper()
 	beating := make(map[string]bool)
 	step := func() {
-		w.checkSilence(w.clock.at(w.now))
+		w.CheckSilence(w.clock.At(w.now))
 		for name := range beating {
-			if src := w.at(name); src.list != nil && src.heard.Before(w.clock.at(w.now-999)) {
-				w.take(name, beatOf(true, src.list...))
+			if src := w.At(name); src.List != nil && src.Heard.Before(w.clock.At(w.now-999)) {
+				w.take(name, beatOf(true, src.List...))
 			}
 		}
 	}
@@ -49,52 +51,52 @@ func (w *view) run(script string) {
 				continue
 			}
 			name, do, names := fields[0], fields[1], fields[2:]
-			src, now := w.at(name), w.clock.at(w.now)
+			src, now := w.At(name), w.clock.At(w.now)
 			switch {
 			case do == "connect":
 				beat := 1
 				if len(names) > 0 {
 					fmt.Sscan(names[0], &beat)
 				}
-				src.connect(time.Duration(beat)*time.Second, false, now)
+				src.Connect(time.Duration(beat)*time.Second, false, now)
 			case do == "plain":
-				src.connect(0, false, now)
+				src.Connect(0, false, now)
 			case do == "lost":
 				delete(beating, name)
-				w.disconnect(src, now)
+				w.Disconnect(src, now)
 			case do == "silent":
 				delete(beating, name)
 			case do == "held":
-				w.take(name, heldBeatOf(true, src.list...))
+				w.take(name, heldBeatOf(true, src.List...))
 			case do == "beat":
 				beating[name] = true
-				w.take(name, beatOf(true, src.list...))
+				w.take(name, beatOf(true, src.List...))
 			case do == "list" && src.beat == 0:
-				w.replace(src, append([]string{}, names...), now)
+				w.Replace(src, append([]string{}, names...), now)
 			case do == "list":
 				beating[name] = true
 				w.take(name, listOf(true, names...))
 			case do[0] == '+':
 				beating[name] = true
-				w.take(name, changeOf(true, src.list, nil, []string{do[1:]}))
+				w.take(name, changeOf(true, src.List, nil, []string{do[1:]}))
 			case do[0] == '-':
 				beating[name] = true
-				w.take(name, changeOf(true, src.list, []string{do[1:]}, nil))
+				w.take(name, changeOf(true, src.List, []string{do[1:]}, nil))
 			case do == "stopped": // the subscriber was, for as many seconds
 				var seconds float64
 				fmt.Sscan(names[0], &seconds)
 				w.now += int(seconds * 1000)
-				w.excuse(w.clock.at(w.now), time.Duration(seconds*float64(time.Second)))
+				w.Excuse(w.clock.At(w.now), time.Duration(seconds*float64(time.Second)))
 			default:
 				w.t.Fatalf("unknown event %q", event)
 			}
 			// Nothing that is removed comes back for an instant.
-			if union := w.union(); slices.Contains(union, "dead") && !strings.Contains(want, "dead") {
+			if union := w.Union(); slices.Contains(union, "dead") && !strings.Contains(want, "dead") {
 				w.t.Errorf("%s: after %q the union is %q", when, event, union)
 			}
 		}
 		got := "nothing"
-		if union := w.union(); union != nil {
+		if union := w.Union(); union != nil {
 			got = strings.Join(union, " ")
 		}
 		if want = strings.TrimSpace(want); got != want {
@@ -103,9 +105,9 @@ func (w *view) run(script string) {
 	}
 }
 
-func (w *view) take(name string, u *update) {
+func (w *view) take(name string, u *Update) {
 	w.t.Helper()
-	if err := w.sources.take(w.at(name), u, w.clock.at(w.now)); err != nil {
+	if err := w.Sources.Take(w.At(name), u, w.clock.At(w.now)); err != nil {
 		w.t.Fatalf("%d ms: a message of %s: %v", w.now, name, err)
 	}
 }
@@ -402,11 +404,11 @@ func TestServersThatWereAway(t *testing.T) {
 			3631: = x`},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			s := new(sources)
+			s := new(Sources)
 			for _, name := range []string{"a", "b", "c"} {
-				s.all = append(s.all, &source{url: name})
+				s.All = append(s.All, &Source{URL: name})
 			}
-			(&view{sources: s, t: t, clock: newClock()}).run(test.script)
+			(&view{Sources: s, t: t, clock: testclock.New()}).run(test.script)
 		})
 	}
 }
@@ -414,91 +416,91 @@ func TestServersThatWereAway(t *testing.T) {
 // The table of removals is bounded. A server that was away for longer than it
 // reaches counts when it has had the time to find out who has gone.
 func TestRemovalsAreBounded(t *testing.T) {
-	clock := newClock()
+	clock := testclock.New()
 	s := newTestSources(2)
-	here, away := s.all[0], s.all[1]
-	for _, src := range s.all {
-		src.connect(time.Second, false, clock.at(0))
-		mustTake(t, s, src, listOf(true, "dead", "x"), clock.at(0))
+	here, away := s.All[0], s.All[1]
+	for _, src := range s.All {
+		src.Connect(time.Second, false, clock.At(0))
+		mustTake(t, s, src, listOf(true, "dead", "x"), clock.At(0))
 	}
-	s.disconnect(away, clock.at(4000))
-	mustTake(t, s, here, listOf(true, "x"), clock.at(4000))
+	s.Disconnect(away, clock.At(4000))
+	mustTake(t, s, here, listOf(true, "x"), clock.At(4000))
 	for i := range maxRemovals {
 		name := fmt.Sprintf("y%06d", i)
-		mustTake(t, s, here, changeOf(true, []string{"x"}, nil, []string{name}), clock.at(5000))
-		mustTake(t, s, here, changeOf(true, []string{name, "x"}, []string{name}, nil), clock.at(5000))
+		mustTake(t, s, here, changeOf(true, []string{"x"}, nil, []string{name}), clock.At(5000))
+		mustTake(t, s, here, changeOf(true, []string{name, "x"}, []string{name}, nil), clock.At(5000))
 		if len(s.removals.all) > maxRemovals || len(away.barred) > maxRemovals {
 			t.Fatalf("remembers %d removals, and %d are barred", len(s.removals.all), len(away.barred))
 		}
 	}
 	expectUnion(t, "with the other server away", s, "x")
-	away.connect(time.Second, false, clock.at(6000))
-	mustTake(t, s, away, beatOf(true, "dead", "x"), clock.at(6000))
-	mustTake(t, s, away, changeOf(true, []string{"dead", "x"}, nil, []string{"z"}), clock.at(42999))
+	away.Connect(time.Second, false, clock.At(6000))
+	mustTake(t, s, away, beatOf(true, "dead", "x"), clock.At(6000))
+	mustTake(t, s, away, changeOf(true, []string{"dead", "x"}, nil, []string{"z"}), clock.At(42999))
 	expectUnion(t, "within 37 s", s, "x")
-	mustTake(t, s, away, beatOf(true, "dead", "x", "z"), clock.at(43000))
+	mustTake(t, s, away, beatOf(true, "dead", "x", "z"), clock.At(43000))
 	expectUnion(t, "after 37 s", s, "dead", "x", "z")
 }
 
 // No message may come from a server without a beat, so a timer ends its bars.
 func TestBarsOfPlainServersEnd(t *testing.T) {
-	clock := newClock()
+	clock := testclock.New()
 	s := newTestSources(2)
-	plain, other := s.all[0], s.all[1]
-	plain.connect(0, false, clock.at(0))
-	other.connect(time.Second, false, clock.at(0))
-	s.replace(plain, []string{"dead"}, clock.at(0))
-	mustTake(t, s, other, listOf(true, "dead"), clock.at(0))
-	s.disconnect(plain, clock.at(10000))
-	mustTake(t, s, other, listOf(true), clock.at(11000))
-	s.disconnect(other, clock.at(11000))
-	plain.connect(0, false, clock.at(12000))
-	s.replace(plain, []string{"dead"}, clock.at(12000))
-	s.checkSilence(clock.at(41000))
-	if got, want := s.deadline(), clock.at(49000); !got.Equal(want) {
+	plain, other := s.All[0], s.All[1]
+	plain.Connect(0, false, clock.At(0))
+	other.Connect(time.Second, false, clock.At(0))
+	s.Replace(plain, []string{"dead"}, clock.At(0))
+	mustTake(t, s, other, listOf(true, "dead"), clock.At(0))
+	s.Disconnect(plain, clock.At(10000))
+	mustTake(t, s, other, listOf(true), clock.At(11000))
+	s.Disconnect(other, clock.At(11000))
+	plain.Connect(0, false, clock.At(12000))
+	s.Replace(plain, []string{"dead"}, clock.At(12000))
+	s.CheckSilence(clock.At(41000))
+	if got, want := s.Deadline(), clock.At(49000); !got.Equal(want) {
 		t.Errorf("got %v as the next deadline, want %v", got, want)
 	}
 }
 
 // A removal is remembered while another server lists the name.
 func TestRemovalsAreRemembered(t *testing.T) {
-	clock := newClock()
+	clock := testclock.New()
 	s := newTestSources(2)
-	here, away := s.all[0], s.all[1]
-	for _, src := range s.all {
-		src.connect(time.Second, false, clock.at(0))
-		mustTake(t, s, src, listOf(true, "dead", "x"), clock.at(0))
+	here, away := s.All[0], s.All[1]
+	for _, src := range s.All {
+		src.Connect(time.Second, false, clock.At(0))
+		mustTake(t, s, src, listOf(true, "dead", "x"), clock.At(0))
 	}
-	mustTake(t, s, here, listOf(true, "x"), clock.at(4000))
+	mustTake(t, s, here, listOf(true, "x"), clock.At(4000))
 	for i := range 3 * minRemovals {
-		now, name := clock.at(4000+i), fmt.Sprintf("y%d", i)
+		now, name := clock.At(4000+i), fmt.Sprintf("y%d", i)
 		mustTake(t, s, here, changeOf(true, []string{"x"}, nil, []string{name}), now)
 		mustTake(t, s, here, changeOf(true, []string{name, "x"}, []string{name}, nil), now)
 		mustTake(t, s, away, beatOf(true, "dead", "x"), now)
 	}
-	s.disconnect(away, clock.at(10000))
+	s.Disconnect(away, clock.At(10000))
 	expectUnion(t, "in its grace", s, "dead", "x")
-	s.checkSilence(clock.at(40000))
-	away.connect(time.Second, false, clock.at(41000))
-	mustTake(t, s, away, beatOf(true, "dead", "x"), clock.at(41000))
+	s.CheckSilence(clock.At(40000))
+	away.Connect(time.Second, false, clock.At(41000))
+	mustTake(t, s, away, beatOf(true, "dead", "x"), clock.At(41000))
 	expectUnion(t, "when it is back", s, "x")
 }
 
 // Removals that matter to nobody are forgotten.
 func TestRemovalsAreForgotten(t *testing.T) {
-	clock := newClock()
+	clock := testclock.New()
 	s := newTestSources(2)
-	for _, src := range s.all {
-		src.connect(time.Second, false, clock.at(0))
-		mustTake(t, s, src, listOf(true), clock.at(0))
+	for _, src := range s.All {
+		src.Connect(time.Second, false, clock.At(0))
+		mustTake(t, s, src, listOf(true), clock.At(0))
 	}
 	for i := range 1000 {
-		now := clock.at(3000 + 100*i) // they are new no more
+		now := clock.At(3000 + 100*i) // they are new no more
 		name := fmt.Sprint(i)
-		for _, src := range s.all {
+		for _, src := range s.All {
 			mustTake(t, s, src, changeOf(true, nil, nil, []string{name}), now)
 		}
-		for _, src := range s.all {
+		for _, src := range s.All {
 			mustTake(t, s, src, changeOf(true, []string{name}, []string{name}, nil), now)
 		}
 	}

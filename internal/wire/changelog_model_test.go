@@ -1,4 +1,4 @@
-package gopherdiscovery
+package wire
 
 import (
 	"encoding/binary"
@@ -9,12 +9,14 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/dahernan/gopherdiscovery/internal/wiretest"
 )
 
 // modelSubscriber applies messages in the simplest way, using none of the
 // library's code.
 type modelSubscriber struct {
-	cursor   cursor
+	cursor   Cursor
 	names    map[string]bool // nil before the first list
 	complete bool
 	read     int // how many lists had been published when it read last
@@ -22,7 +24,7 @@ type modelSubscriber struct {
 
 func (m *modelSubscriber) list() []string { return slices.Sorted(maps.Keys(m.names)) }
 
-func (m *modelSubscriber) sum() uint64 { return sumByHand(m.list()...) }
+func (m *modelSubscriber) sum() uint64 { return wiretest.Sum(m.list()...) }
 
 // split splits joined names and fails the test if they are not in ascending
 // order.
@@ -48,7 +50,7 @@ func (m *modelSubscriber) apply(t *testing.T, message []byte) string {
 			m.names[name] = true
 		}
 	}
-	if m.cursor.plain {
+	if m.cursor.Plain {
 		replace(m.split(t, string(message)))
 		return "plain list"
 	}
@@ -98,7 +100,7 @@ func (m *modelSubscriber) apply(t *testing.T, message []byte) string {
 // model is a changelog and the facts that it must agree with.
 type model struct {
 	rng         *rand.Rand
-	log         changelog
+	log         Changelog
 	published   int
 	names       map[string]bool
 	before      map[string]bool // of the list before
@@ -131,7 +133,7 @@ func (m *model) publish() {
 		complete = !complete
 	}
 	changesKept, position := len(m.log.recent), m.log.position
-	isNew := m.log.publish(slices.Sorted(maps.Keys(m.names)), complete, false, time.Unix(1, 0))
+	isNew := m.log.Publish(slices.Sorted(maps.Keys(m.names)), complete, false, time.Unix(1, 0))
 	if m.log.position > position {
 		m.published++
 		if len(m.log.recent) <= changesKept {
@@ -148,24 +150,24 @@ func (m *model) connect(s *modelSubscriber) {
 	var have *uint64
 	switch m.rng.IntN(4) {
 	case 0:
-		*s = modelSubscriber{cursor: cursor{plain: true}}
+		*s = modelSubscriber{cursor: Cursor{Plain: true}}
 	case 1:
 		*s = modelSubscriber{}
 	case 2:
 		s.names = map[string]bool{"of another server": true}
 		fallthrough
 	default:
-		if s.names != nil && !s.cursor.plain {
+		if s.names != nil && !s.cursor.Plain {
 			sum := s.sum()
 			have = &sum
 		}
 	}
 	s.complete = false
-	s.cursor = newCursor(s.cursor.plain, have, time.Time{})
+	s.cursor = NewCursor(s.cursor.Plain, have, time.Time{})
 	if m.rng.IntN(4) > 0 {
-		s.cursor.greet()
+		s.cursor.Greet()
 	}
-	if s.cursor.plain {
+	if s.cursor.Plain {
 		s.names = nil
 	}
 }
@@ -174,9 +176,9 @@ func (m *model) connect(s *modelSubscriber) {
 func (m *model) read(t *testing.T, s *modelSubscriber) {
 	t.Helper()
 	kind := "nothing"
-	beat, had, waits := s.cursor.beat, s.cursor.have, s.cursor.waits
+	beat, had, waits := s.cursor.Beat, s.cursor.have, s.cursor.Waits
 	position := s.cursor.position
-	message := m.log.next(&s.cursor, time.Unix(1, 0))
+	message := m.log.Next(&s.cursor, time.Unix(1, 0))
 	if message != nil {
 		kind = s.apply(t, message)
 	}
@@ -200,7 +202,7 @@ func (m *model) read(t *testing.T, s *modelSubscriber) {
 		kind += " for one who waits"
 		want := "nothing for one who waits"
 		switch {
-		case !beat || s.cursor.plain:
+		case !beat || s.cursor.Plain:
 		case had == nil:
 			want = "wait for one who waits"
 		default:
@@ -217,7 +219,7 @@ func (m *model) read(t *testing.T, s *modelSubscriber) {
 	s.read = m.published
 	want := slices.Sorted(maps.Keys(m.names))
 	if s.names == nil && len(want) == 0 && !m.log.complete {
-		if (kind == "wait") != (beat && !s.cursor.plain) {
+		if (kind == "wait") != (beat && !s.cursor.Plain) {
 			t.Fatalf("nothing is known yet: sent %s, beat due %t", kind, beat)
 		}
 		return
@@ -225,13 +227,13 @@ func (m *model) read(t *testing.T, s *modelSubscriber) {
 	if s.names == nil || !slices.Equal(s.list(), want) {
 		t.Fatalf("after %s: the subscriber has %q, want %q", kind, s.list(), want)
 	}
-	if s.complete != m.log.complete && !s.cursor.plain {
+	if s.complete != m.log.complete && !s.cursor.Plain {
 		t.Fatalf("after %s: complete %t, want %t", kind, s.complete, m.log.complete)
 	}
-	if beat && message == nil && !s.cursor.plain {
+	if beat && message == nil && !s.cursor.Plain {
 		t.Fatal("a beat was due, and not sent")
 	}
-	if again := m.log.next(&s.cursor, time.Unix(1, 0)); again != nil {
+	if again := m.log.Next(&s.cursor, time.Unix(1, 0)); again != nil {
 		t.Fatalf("after %s: there is more to say: % x", kind, again)
 	}
 }
@@ -254,9 +256,9 @@ func TestChangelogAgreesWithAModel(t *testing.T) {
 		case 6:
 			m.connect(s)
 		case 7:
-			s.cursor.beat = true
+			s.cursor.Beat = true
 		case 8, 9:
-			s.cursor.greet()
+			s.cursor.Greet()
 		default:
 			m.read(t, s)
 		}

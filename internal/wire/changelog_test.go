@@ -1,4 +1,4 @@
-package gopherdiscovery
+package wire
 
 import (
 	"fmt"
@@ -6,60 +6,10 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/dahernan/gopherdiscovery/internal/testclock"
+	"github.com/dahernan/gopherdiscovery/internal/wiretest"
 )
-
-// In these tests a letter stands for a name. On the wire that letter is
-// repeated many times, so that a change is shorter than a list.
-const nameLength = 40
-
-func longNames(letters string) []string {
-	names := []string{}
-	for _, letter := range strings.Fields(letters) {
-		names = append(names, strings.Repeat(letter, nameLength))
-	}
-	return names
-}
-
-func letters(names []string) (all string) {
-	for _, name := range names {
-		all += " " + name[:1]
-	}
-	return all
-}
-
-// told describes a message, with an exclamation mark if the list is complete.
-func told(t *testing.T, message []byte, plain bool) string {
-	t.Helper()
-	if message == nil {
-		return "nothing"
-	}
-	if plain {
-		names, invalid := decodeList(message)
-		if invalid > 0 {
-			t.Errorf("the plain list %q has %d invalid names", message, invalid)
-		}
-		return "plain" + letters(names)
-	}
-	u, err := decodeUpdate(message)
-	if err != nil {
-		t.Fatalf("% x: %v", message, err)
-	}
-	what := map[byte]string{kindList: "list", kindChange: "change", kindBeat: "beat", kindWait: "wait"}[u.kind]
-	if u.held {
-		what = "held"
-	}
-	if u.complete {
-		what += "!"
-	}
-	what += letters(u.names)
-	for _, name := range u.removed {
-		what += " -" + name[:1]
-	}
-	for _, name := range u.added {
-		what += " +" + name[:1]
-	}
-	return what
-}
 
 // A script publishes lists (complete ones end in an exclamation mark), connects
 // a subscriber that asks for "plain" lists or for "changes" and may already
@@ -120,36 +70,36 @@ func TestNext(t *testing.T) {
 		{"has read what is forgotten", "publish! a b c, changes, next, publish! d e f, publish! g, next", "list! a b c, list! g"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			var l changelog
-			var c cursor
+			var l Changelog
+			var c Cursor
 			var got []string
-			now := newClock().at(0)
+			now := testclock.New().At(0)
 			for _, step := range strings.Split(test.script, ", ") {
 				do, what, _ := strings.Cut(step, " ")
 				switch do {
 				case "publish":
-					l.publish(longNames(what), false, false, now)
+					l.Publish(wiretest.Names(what), false, false, now)
 				case "publish!":
-					l.publish(longNames(what), true, false, now)
+					l.Publish(wiretest.Names(what), true, false, now)
 				case "forget!":
-					l.publish(longNames(what), true, true, now)
+					l.Publish(wiretest.Names(what), true, true, now)
 				case "plain":
-					c = newCursor(true, nil, time.Time{})
-					c.waits = false
+					c = NewCursor(true, nil, time.Time{})
+					c.Waits = false
 				case "changes", "waits":
-					c = newCursor(false, nil, time.Time{})
+					c = NewCursor(false, nil, time.Time{})
 					if what != "" {
-						sum := sumByHand(longNames(strings.TrimPrefix(what, "none"))...)
-						c = newCursor(false, &sum, time.Time{})
+						sum := wiretest.Sum(wiretest.Names(strings.TrimPrefix(what, "none"))...)
+						c = NewCursor(false, &sum, time.Time{})
 					}
-					c.waits = do == "waits"
+					c.Waits = do == "waits"
 				case "go":
-					c.greet()
+					c.Greet()
 				case "beat":
-					c.beat = true
+					c.Beat = true
 				case "next":
-					message := l.next(&c, now)
-					got = append(got, told(t, message, c.plain))
+					message := l.Next(&c, now)
+					got = append(got, wiretest.Told(t, message, c.Plain))
 				default:
 					t.Fatalf("unknown step %q", step)
 				}
@@ -162,7 +112,7 @@ func TestNext(t *testing.T) {
 }
 
 func TestPublishTellsWhatIsNew(t *testing.T) {
-	var l changelog
+	var l Changelog
 	for _, test := range []struct {
 		list     string
 		complete bool
@@ -171,7 +121,7 @@ func TestPublishTellsWhatIsNew(t *testing.T) {
 		{"", false, false}, {"a", false, true}, {"a", false, false}, {"a", true, true}, {"a", true, false},
 		{"", true, true}, {"", true, false}, {"a b", true, true}, {"b", true, true},
 	} {
-		if got := l.publish(longNames(test.list), test.complete, false, time.Time{}); got != test.want {
+		if got := l.Publish(wiretest.Names(test.list), test.complete, false, time.Time{}); got != test.want {
 			t.Errorf("%q, complete %t: got %t, want %t", test.list, test.complete, got, test.want)
 		}
 	}
@@ -179,51 +129,51 @@ func TestPublishTellsWhatIsNew(t *testing.T) {
 
 // A cursor's beat is timed from the last message that it was sent.
 func TestBeats(t *testing.T) {
-	clock, beat := newClock(), 800*ms
-	var l changelog
-	l.publish(longNames("a"), true, false, clock.at(0))
-	c := newCursor(false, nil, clock.at(0))
-	c.waits = false
-	clock.expectAt(t, "nextBeat of a newcomer", c.nextBeat(beat), 10000)
-	l.next(&c, clock.at(50))
-	clock.expectAt(t, "nextBeat after a message", c.nextBeat(beat), 850)
-	l.next(&c, clock.at(100)) // there was nothing to send
-	clock.expectAt(t, "nextBeat after nothing", c.nextBeat(beat), 850)
-	if c.quiet(clock.at(749), beat) || c.beat {
+	clock, beat := testclock.New(), 800*ms
+	var l Changelog
+	l.Publish(wiretest.Names("a"), true, false, clock.At(0))
+	c := NewCursor(false, nil, clock.At(0))
+	c.Waits = false
+	clock.Expect(t, "nextBeat of a newcomer", c.NextBeat(beat), 10000)
+	l.Next(&c, clock.At(50))
+	clock.Expect(t, "nextBeat after a message", c.NextBeat(beat), 850)
+	l.Next(&c, clock.At(100)) // there was nothing to send
+	clock.Expect(t, "nextBeat after nothing", c.NextBeat(beat), 850)
+	if c.Quiet(clock.At(749), beat) || c.Beat {
 		t.Error("quiet more than an eighth of a beat early")
 	}
-	if !c.quiet(clock.at(750), beat) || !c.beat {
+	if !c.Quiet(clock.At(750), beat) || !c.Beat {
 		t.Error("not quiet an eighth of a beat early")
 	}
-	clock.expectAt(t, "nextBeat before the beat is sent", c.nextBeat(beat), 1550)
-	if got := told(t, l.next(&c, clock.at(760)), false); got != "beat!" {
+	clock.Expect(t, "nextBeat before the beat is sent", c.NextBeat(beat), 1550)
+	if got := wiretest.Told(t, l.Next(&c, clock.At(760)), false); got != "beat!" {
 		t.Errorf("got %s, want beat!", got)
 	}
-	clock.expectAt(t, "nextBeat after a beat", c.nextBeat(beat), 1560)
+	clock.Expect(t, "nextBeat after a beat", c.NextBeat(beat), 1560)
 }
 
 // A waiting subscriber that came with a list is sent beats from the start on.
 // One without a list is told now and then to wait, and one of whole lists
 // nothing.
 func TestBeatsOfTheWaiting(t *testing.T) {
-	clock, beat, sum := newClock(), 800*ms, uint64(7)
-	var l changelog
-	with, without, plain := newCursor(false, &sum, clock.at(0)), newCursor(false, nil, clock.at(0)), newCursor(true, nil, clock.at(0))
+	clock, beat, sum := testclock.New(), 800*ms, uint64(7)
+	var l Changelog
+	with, without, plain := NewCursor(false, &sum, clock.At(0)), NewCursor(false, nil, clock.At(0)), NewCursor(true, nil, clock.At(0))
 	for _, step := range []struct {
 		at                        int
 		with, without, wholeLists string
 	}{{10, "held", "nothing", "nothing"}, {690, "nothing", "nothing", "nothing"}, {800, "held", "nothing", "nothing"}, {9890, "held", "nothing", "nothing"}, {9900, "nothing", "wait", "nothing"}} {
-		for c, want := range map[*cursor]string{&with: step.with, &without: step.without, &plain: step.wholeLists} {
+		for c, want := range map[*Cursor]string{&with: step.with, &without: step.without, &plain: step.wholeLists} {
 			if step.at > 10 {
-				c.quiet(clock.at(step.at), beat)
+				c.Quiet(clock.At(step.at), beat)
 			}
-			if got := told(t, l.next(c, clock.at(step.at)), false); got != want {
+			if got := wiretest.Told(t, l.Next(c, clock.At(step.at)), false); got != want {
 				t.Errorf("after %d ms: got %s, want %s", step.at, got, want)
 			}
 		}
 	}
-	without.greet()
-	if got := told(t, l.next(&without, clock.at(9910)), false); got != "nothing" {
+	without.Greet()
+	if got := wiretest.Told(t, l.Next(&without, clock.At(9910)), false); got != "nothing" {
 		t.Errorf("greeted while there is no list: got %s, want nothing", got)
 	}
 }
@@ -253,13 +203,13 @@ func TestFollows(t *testing.T) {
 		{"forgotten, but the list is back", "a b c, * a b c d, a b c", "a b c", true},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			var l changelog
+			var l Changelog
 			for list := range strings.SplitSeq(test.published, ", ") {
 				list, forget := strings.CutPrefix(list, "* ")
-				l.publish(longNames(list), true, forget, time.Time{})
-				l.follows(sumByHand(longNames(test.have)...))
+				l.Publish(wiretest.Names(list), true, forget, time.Time{})
+				l.follows(wiretest.Sum(wiretest.Names(test.have)...))
 			}
-			if got := l.follows(sumByHand(longNames(test.have)...)); got != test.want {
+			if got := l.follows(wiretest.Sum(wiretest.Names(test.have)...)); got != test.want {
 				t.Errorf("got %t, want %t", got, test.want)
 			}
 		})
@@ -269,26 +219,26 @@ func TestFollows(t *testing.T) {
 // Subscribers at the same position share a message, whatever other subscribers
 // read in between.
 func TestMessagesAreShared(t *testing.T) {
-	var l changelog
-	base := longNames("a b c d e f")
-	l.publish(base[:5], true, false, time.Time{})
-	old := cursor{position: nowhere}
-	l.next(&old, time.Time{})
-	l.publish(base, true, false, time.Time{})
-	behind := cursor{position: nowhere}
-	l.next(&behind, time.Time{})
-	l.publish(base[1:], true, false, time.Time{})
-	for name, from := range map[string]cursor{
-		"one change behind": behind, "two changes behind": old, "new": {position: nowhere}, "plain": {position: nowhere, plain: true},
+	var l Changelog
+	base := wiretest.Names("a b c d e f")
+	l.Publish(base[:5], true, false, time.Time{})
+	old := Cursor{position: nowhere}
+	l.Next(&old, time.Time{})
+	l.Publish(base, true, false, time.Time{})
+	behind := Cursor{position: nowhere}
+	l.Next(&behind, time.Time{})
+	l.Publish(base[1:], true, false, time.Time{})
+	for name, from := range map[string]Cursor{
+		"one change behind": behind, "two changes behind": old, "new": {position: nowhere}, "plain": {position: nowhere, Plain: true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var first []byte
 			for range 3 {
-				for _, between := range []cursor{{position: nowhere}, {position: nowhere - 1}, old} {
-					l.next(&between, time.Time{})
+				for _, between := range []Cursor{{position: nowhere}, {position: nowhere - 1}, old} {
+					l.Next(&between, time.Time{})
 				}
 				c := from
-				message := l.next(&c, time.Time{})
+				message := l.Next(&c, time.Time{})
 				if first == nil {
 					first = message
 				}
@@ -303,15 +253,15 @@ func TestMessagesAreShared(t *testing.T) {
 // The changes that are kept take no more bytes than the list, or than a
 // kilobyte, and there are at most 256 of them.
 func TestChangelogForgets(t *testing.T) {
-	check := func(t *testing.T, l *changelog) {
+	check := func(t *testing.T, l *Changelog) {
 		t.Helper()
 		bytes := 0
 		for _, c := range l.recent {
 			bytes += wireSize(c.removed) + wireSize(c.added)
 		}
-		if l.bytes != bytes || l.size != wireSize(l.list) || l.sum != sumByHand(l.list...) {
+		if l.bytes != bytes || l.size != wireSize(l.list) || l.sum != wiretest.Sum(l.list...) {
 			t.Fatalf("got %d bytes of changes, a list of %d and sum %#x, want %d, %d and %#x",
-				l.bytes, l.size, l.sum, bytes, wireSize(l.list), sumByHand(l.list...))
+				l.bytes, l.size, l.sum, bytes, wireSize(l.list), wiretest.Sum(l.list...))
 		}
 		if bytes > max(l.size, 1024) || len(l.recent) > 256 {
 			t.Fatalf("keeps %d changes of %d bytes with a list of %d bytes", len(l.recent), bytes, l.size)
@@ -322,11 +272,11 @@ func TestChangelogForgets(t *testing.T) {
 		for i := range 2000 {
 			base = append(base, fmt.Sprintf("%04d", i))
 		}
-		var l changelog
+		var l Changelog
 		var before []uint64
 		for i := range 600 {
 			before = append(before, l.sum)
-			l.publish(base[i%2:1000+i], true, false, time.Time{})
+			l.Publish(base[i%2:1000+i], true, false, time.Time{})
 			check(t, &l)
 		}
 		if got := len(l.recent); got != 256 {
@@ -339,7 +289,7 @@ func TestChangelogForgets(t *testing.T) {
 		}
 	})
 	t.Run("by bytes", func(t *testing.T) {
-		var l changelog
+		var l Changelog
 		for _, step := range []struct {
 			list string
 			kept int
@@ -350,7 +300,7 @@ func TestChangelogForgets(t *testing.T) {
 			for _, letter := range strings.Fields(step.list) {
 				names = append(names, strings.Repeat(letter, 500))
 			}
-			l.publish(names, true, false, time.Time{})
+			l.Publish(names, true, false, time.Time{})
 			check(t, &l)
 			if got := len(l.recent); got != step.kept {
 				t.Errorf("after %q: keeps %d changes, want %d", step.list, got, step.kept)
@@ -362,22 +312,22 @@ func TestChangelogForgets(t *testing.T) {
 // However many positions are read from, the messages kept for sharing take no
 // more memory than a list.
 func TestSharedMessagesAreBounded(t *testing.T) {
-	var l changelog
+	var l Changelog
 	var base []string
 	for i := range 1000 {
 		base = append(base, fmt.Sprintf("%04d", i))
 	}
-	var cursors []cursor
+	var cursors []Cursor
 	for i := range 200 {
-		l.publish(base[i:], true, false, time.Time{})
-		c := cursor{position: nowhere}
-		l.next(&c, time.Time{})
+		l.Publish(base[i:], true, false, time.Time{})
+		c := Cursor{position: nowhere}
+		l.Next(&c, time.Time{})
 		cursors = append(cursors, c)
 	}
 	shared := 0
 	for i := range cursors {
 		c := cursors[i]
-		message := l.next(&c, time.Time{})
+		message := l.Next(&c, time.Time{})
 		bytes := 0
 		for _, s := range l.steps {
 			if &s.message[0] != &l.whole[0] {
@@ -387,14 +337,14 @@ func TestSharedMessagesAreBounded(t *testing.T) {
 		if bytes > len(l.encodedList()) || len(l.steps) > maxChanges+1 {
 			t.Fatalf("%d messages of %d bytes are kept, with a list of %d", len(l.steps), bytes, len(l.encodedList()))
 		}
-		if again := l.next(&cursors[i], time.Time{}); message != nil && &again[0] == &message[0] {
+		if again := l.Next(&cursors[i], time.Time{}); message != nil && &again[0] == &message[0] {
 			shared++
 		}
 	}
 	if want := len(cursors) - 1; shared != want {
 		t.Errorf("%d messages were shared, want %d", shared, want)
 	}
-	l.publish(slices.Clone(base), true, false, time.Time{})
+	l.Publish(slices.Clone(base), true, false, time.Time{})
 	if len(l.steps) > 0 {
 		t.Errorf("%d messages about an earlier list are kept", len(l.steps))
 	}
@@ -403,8 +353,8 @@ func TestSharedMessagesAreBounded(t *testing.T) {
 // Subscribers that come with sums that no list has are not remembered while the
 // list stays the same.
 func TestMadeUpSumsAreForgotten(t *testing.T) {
-	var l changelog
-	l.publish([]string{"a"}, true, false, time.Now())
+	var l Changelog
+	l.Publish([]string{"a"}, true, false, time.Now())
 	for sum := range uint64(10 * maxFollowed) {
 		if l.follows(sum + 1) {
 			t.Fatalf("the list follows from one with the sum %d", sum+1)

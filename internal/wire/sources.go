@@ -1,39 +1,36 @@
-package gopherdiscovery
+package wire
 
 import (
 	"slices"
 	"strings"
 	"time"
-
-	"github.com/dahernan/gopherdiscovery/internal/membership"
-	"github.com/dahernan/gopherdiscovery/internal/wire"
 )
 
-// sources holds what a subscriber knows from its servers, one for each URL.
+// Sources holds what a subscriber knows from its servers, one for each URL.
 // Like the server's roster it has no socket, no clock and no goroutine.
-type sources struct {
-	all      []*source
-	begun    bool // there was a union
+type Sources struct {
+	All      []*Source // in the order of the URLs
+	begun    bool      // there was a union
 	removals removals
 }
 
-// source is the state of one server: its list, and its connection.
+// Source is the state of one server: its list, and its connection.
 //
 // A server is away while it is not connected or has missed its beats, and has
 // returned when it speaks again. Its list counts from the first message on that
 // does not say that the subscriber is held. After the server has gone away, the
 // list counts a while longer: that is its grace.
-type source struct {
-	url       string
-	connected bool
+type Source struct {
+	URL       string
+	Connected bool
 	beat      time.Duration // on this connection; zero in the plain form
-	list      []string      // the newest, of any connection; nil at first
-	sum       uint64        // of list
+	List      []string      // the newest, of any connection; nil at first
+	Sum       uint64        // of list
 	inherited bool          // an earlier connection has left list
 	wrong     bool          // list is another one than the server's
 	counts    bool          // list is the server's
-	complete  bool          // the start of the server is over
-	heard     time.Time     // when it last sent something; zero if never
+	Complete  bool          // the start of the server is over
+	Heard     time.Time     // when it last sent something; zero if never
 	since     time.Time     // when the current silence began
 	left      time.Time     // when it last went away; zero if never
 	returned  time.Time     // when it last began to speak; zero while it is away
@@ -45,30 +42,30 @@ type source struct {
 	bars
 }
 
-func newSources(urls []address) *sources {
-	s := new(sources)
+func NewSources(urls []string) *Sources {
+	s := new(Sources)
 	for _, url := range urls {
-		s.all = append(s.all, &source{url: url.String()})
+		s.All = append(s.All, &Source{URL: url})
 	}
 	return s
 }
 
-// at returns the source with a URL. If there is none, it returns a new one that
+// At returns the source with a URL. If there is none, it returns a new one that
 // is not part of s.
-func (s *sources) at(url string) *source {
-	for _, src := range s.all {
-		if src.url == url {
+func (s *Sources) At(url string) *Source {
+	for _, src := range s.All {
+		if src.URL == url {
 			return src
 		}
 	}
-	return &source{url: url}
+	return &Source{URL: url}
 }
 
-// connect records a new connection. In the plain form, beat is zero, and the
+// Connect records a new connection. In the plain form, beat is zero, and the
 // server has not spoken yet. Awaited says that the server was down before.
-func (src *source) connect(beat time.Duration, awaited bool, now time.Time) {
-	src.connected, src.beat, src.since = true, beat, now
-	src.inherited, src.lagging, src.excusedUntil = src.list != nil, false, time.Time{}
+func (src *Source) Connect(beat time.Duration, awaited bool, now time.Time) {
+	src.Connected, src.beat, src.since = true, beat, now
+	src.inherited, src.lagging, src.excusedUntil = src.List != nil, false, time.Time{}
 	if beat > 0 {
 		src.returned = now
 	}
@@ -77,82 +74,82 @@ func (src *source) connect(beat time.Duration, awaited bool, now time.Time) {
 	}
 }
 
-// disconnect records the end of the connection. The next one may continue from
+// Disconnect records the end of the connection. The next one may continue from
 // the list.
-func (s *sources) disconnect(src *source, now time.Time) {
+func (s *Sources) Disconnect(src *Source, now time.Time) {
 	s.goAway(src, now)
-	src.connected, src.complete, src.firstAt = false, false, time.Time{}
+	src.Connected, src.Complete, src.firstAt = false, false, time.Time{}
 }
 
 // hear records that the server has sent something.
-func (src *source) hear(now time.Time) {
-	src.heard, src.since = now, now
+func (src *Source) hear(now time.Time) {
+	src.Heard, src.since = now, now
 	if src.isAway() {
 		src.returned = now
 	}
 }
 
-// extend ends a silence for the time being, because part of a message has come.
-func (src *source) extend(read time.Time) {
+// Extend ends a silence for the time being, because part of a message has come.
+func (src *Source) Extend(read time.Time) {
 	if read.After(src.since) {
 		src.since = read
 	}
 }
 
-// forget records that the list is another one than the server's, so that
+// Forget records that the list is another one than the server's, so that
 // nothing continues from it.
-func (src *source) forget() { src.wrong = true }
+func (src *Source) Forget() { src.wrong = true }
 
 // isCounted reports whether the list is the server's and may be believed.
-func (src *source) isCounted() bool { return src.counts && !src.blind }
+func (src *Source) isCounted() bool { return src.counts && !src.blind }
 
 // lists reports whether a name is on the server's list.
-func (src *source) lists(name string) bool {
-	_, found := slices.BinarySearch(src.list, name)
+func (src *Source) lists(name string) bool {
+	_, found := slices.BinarySearch(src.List, name)
 	return found
 }
 
-// replace takes a list in the plain form. Such a list is always complete.
-func (s *sources) replace(src *source, list []string, now time.Time) {
-	list = withStringsOf(src.list, list)
-	removed, added := wire.Compare(src.list, list)
-	s.apply(src, &update{names: list, sum: sumOf(list), complete: true, removed: removed, added: added}, now)
+// Replace takes a list in the plain form. Such a list is always complete.
+func (s *Sources) Replace(src *Source, list []string, now time.Time) {
+	list = withStringsOf(src.List, list)
+	removed, added := Compare(src.List, list)
+	s.apply(src, &Update{names: list, sum: sumOf(list), complete: true, removed: removed, added: added}, now)
 }
 
-// take takes a message of a subscription in changes. After an error, nothing
+// Take takes a message of a subscription in changes. After an error, nothing
 // else on the connection can be trusted. The error is errOtherList if the list,
 // which an earlier connection has left, turns out to be a different one.
-func (s *sources) take(src *source, u *update, now time.Time) error {
+func (s *Sources) Take(src *Source, u *Update, now time.Time) error {
 	if u.kind >= kindIgnored {
 		src.hear(now)
 		return nil
 	}
-	if u.kind != kindList && (src.list == nil || src.wrong) {
+	if u.kind != kindList && (src.List == nil || src.wrong) {
 		return errWrongSum
 	}
 	switch u.kind {
 	case kindList:
-		u.names, u.sum = withStringsOf(src.list, u.names), sumOf(u.names)
-		u.removed, u.added = wire.Compare(src.list, u.names)
+		u.names, u.sum = withStringsOf(src.List, u.names), sumOf(u.names)
+		u.removed, u.added = Compare(src.List, u.names)
 	case kindChange:
-		if u.before != src.sum {
+		if u.before != src.Sum {
 			return errWrongSum
 		}
 		var ok bool
-		u.names, ok = wire.Edit(src.list, u.removed, u.added)
+		u.names, ok = Edit(src.List, u.removed, u.added)
 		switch {
 		case !ok && src.inherited:
-			return errOtherList
-		case !ok || u.sum != src.sum+sumOf(u.added)-sumOf(u.removed):
+			return ErrOtherList
+		case !ok || u.sum != src.Sum+sumOf(u.added)-sumOf(u.removed):
 			return errWrongSum
-		case len(u.added) > 0 && wireSize(u.names) > membership.MaxListLen:
+		case len(u.added) > 0 && wireSize(u.names) > MaxListLen:
 			return errListTooLong
 		}
 	case kindBeat:
-		if u.sum != src.sum {
+		if u.sum != src.Sum {
 			return errWrongSum
 		}
-		u.names = src.list
+		u.names = src.List
 	}
 	src.inherited = src.inherited && u.kind != kindList
 	s.apply(src, u, now)
@@ -161,14 +158,14 @@ func (s *sources) take(src *source, u *update, now time.Time) error {
 
 // apply applies a message that is known to be right. Its names are all of the
 // list, and its other fields say how that differs from the list before.
-func (s *sources) apply(src *source, u *update, now time.Time) {
+func (s *Sources) apply(src *Source, u *Update, now time.Time) {
 	src.hear(now)
 	src.liftOld(now)
 	if !src.blind {
 		s.barRemoved(src, u.removed, now)
 	}
 	src.lift(u.removed)
-	src.list, src.sum, src.complete, src.wrong = u.names, u.sum, u.complete, false
+	src.List, src.Sum, src.Complete, src.wrong = u.names, u.sum, u.complete, false
 	if u.complete {
 		src.firstAt = time.Time{}
 	}
@@ -184,20 +181,20 @@ func (s *sources) apply(src *source, u *update, now time.Time) {
 	case src.isNew(now) && isFirst:
 		src.admit(u.added)
 	case src.isCounted():
-		for _, other := range s.all {
+		for _, other := range s.All {
 			other.lift(u.added)
 		}
 		s.removals.revoke(u.added)
 	}
 }
 
-// union returns the names in the lists of all servers that count, and of those
+// Union returns the names in the lists of all servers that count, and of those
 // that are in their grace while another one counts. It returns nil if there is
 // nothing new: when no server counts, or when the first list may still lack
 // names.
-func (s *sources) union() []string {
+func (s *Sources) Union() []string {
 	counted, first := false, s.begun
-	for _, src := range s.all {
+	for _, src := range s.All {
 		if src.isCounted() {
 			counted = true
 			first = first || src.firstAt.IsZero()
@@ -208,9 +205,9 @@ func (s *sources) union() []string {
 	}
 	s.begun = true
 	var all []string
-	for _, src := range s.all {
+	for _, src := range s.All {
 		if src.isCounted() || src.isInGrace() {
-			all = merge(all, src.without(src.list))
+			all = merge(all, src.without(src.List))
 		}
 	}
 	return all

@@ -1,4 +1,4 @@
-package gopherdiscovery
+package wire
 
 import (
 	"bytes"
@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/dahernan/gopherdiscovery/internal/wiretest"
 )
 
 // updateSeeds are valid and malformed messages of a server.
@@ -22,15 +24,15 @@ func FuzzDecodeUpdate(f *testing.F) {
 		f.Add([]byte(seed))
 	}
 	f.Fuzz(func(t *testing.T, body []byte) {
-		u, err := decodeUpdate(body)
+		u, err := DecodeUpdate(body)
 		ignored := len(body) > 0 && body[0] >= 0x80
 		switch {
 		case ignored && err != nil:
 			t.Errorf("got %v of a message to ignore", err)
 		case (u == nil) == (err == nil):
 			t.Errorf("got both of %+v and %v, or neither", u, err)
-		case err != nil && !errors.Is(err, errMalformed):
-			t.Errorf("got error %v, want %v", err, errMalformed)
+		case err != nil && !errors.Is(err, ErrMalformed):
+			t.Errorf("got error %v, want %v", err, ErrMalformed)
 		case err == nil && !bytes.Equal(u.encode(), body):
 			t.Errorf("% x encodes to % x", body, u.encode())
 		}
@@ -42,12 +44,12 @@ func FuzzDecodeHave(f *testing.F) {
 		f.Add([]byte(seed))
 	}
 	f.Fuzz(func(t *testing.T, body []byte) {
-		sum, err := decodeHave(body)
+		sum, err := DecodeHave(body)
 		switch {
-		case err != nil && (sum != nil || !errors.Is(err, errMalformed)):
-			t.Errorf("got %v, %v, want %v", sum, err, errMalformed)
-		case err == nil && !bytes.Equal(encodeHave(sum), body):
-			t.Errorf("% x encodes to % x", body, encodeHave(sum))
+		case err != nil && (sum != nil || !errors.Is(err, ErrMalformed)):
+			t.Errorf("got %v, %v, want %v", sum, err, ErrMalformed)
+		case err == nil && !bytes.Equal(EncodeHave(sum), body):
+			t.Errorf("% x encodes to % x", body, EncodeHave(sum))
 		}
 	})
 }
@@ -57,12 +59,12 @@ func FuzzDecodeWelcome(f *testing.F) {
 		f.Add([]byte(seed))
 	}
 	f.Fuzz(func(t *testing.T, body []byte) {
-		beat, err := decodeWelcome(body)
+		beat, err := DecodeWelcome(body)
 		switch {
-		case err != nil && (beat != 0 || !errors.Is(err, errMalformed)):
-			t.Errorf("got %v, %v, want %v", beat, err, errMalformed)
-		case err == nil && (beat <= 0 || !bytes.Equal(encodeWelcome(beat), body)):
-			t.Errorf("% x, a beat of %v, encodes to % x", body, beat, encodeWelcome(beat))
+		case err != nil && (beat != 0 || !errors.Is(err, ErrMalformed)):
+			t.Errorf("got %v, %v, want %v", beat, err, ErrMalformed)
+		case err == nil && (beat <= 0 || !bytes.Equal(EncodeWelcome(beat), body)):
+			t.Errorf("% x, a beat of %v, encodes to % x", body, beat, EncodeWelcome(beat))
 		}
 	})
 }
@@ -70,10 +72,10 @@ func FuzzDecodeWelcome(f *testing.F) {
 // fuzzedMessage makes a message from the fuzzer's bytes. It uses the bytes as
 // they are, or makes a message about the source's list, so that valid messages
 // are tried as well.
-func fuzzedMessage(src *source, part string) []byte {
+func fuzzedMessage(src *Source, part string) []byte {
 	do, rest := part[0], part[1:]
-	names, _ := decodeList([]byte(rest))
-	u := &update{complete: do&8 != 0, before: src.sum, sum: src.sum}
+	names, _ := DecodeList([]byte(rest))
+	u := &Update{complete: do&8 != 0, before: src.Sum, sum: src.Sum}
 	switch do % 8 {
 	case 0:
 		u.kind = kindBeat
@@ -81,13 +83,13 @@ func fuzzedMessage(src *source, part string) []byte {
 		// Names that are present are removed, and the others are added.
 		u.kind = kindChange
 		for _, name := range names {
-			if _, found := slices.BinarySearch(src.list, name); found {
+			if _, found := slices.BinarySearch(src.List, name); found {
 				u.removed = append(u.removed, name)
 			} else {
 				u.added = append(u.added, name)
 			}
 		}
-		u.sum += sumByHand(u.added...) - sumByHand(u.removed...)
+		u.sum += wiretest.Sum(u.added...) - wiretest.Sum(u.removed...)
 	case 4:
 		u.kind, u.names = kindList, names
 	default:
@@ -110,32 +112,32 @@ func FuzzTake(f *testing.F) {
 	f.Add("\x01a|b\x01\x04\x01\x01a|b\x01\x01a|b\x01\xc1b")
 	f.Fuzz(func(t *testing.T, script string) {
 		s := newTestSources(1)
-		src := s.all[0]
-		src.connect(time.Second, false, time.Unix(1, 0))
+		src := s.All[0]
+		src.Connect(time.Second, false, time.Unix(1, 0))
 		for part := range strings.SplitSeq(script, "\x01") {
 			if part == "" {
 				continue
 			}
 			before := *src
-			u, err := decodeUpdate(fuzzedMessage(src, part))
+			u, err := DecodeUpdate(fuzzedMessage(src, part))
 			if err == nil {
-				err = s.take(src, u, time.Unix(2, 0))
+				err = s.Take(src, u, time.Unix(2, 0))
 			}
-			if err != nil && (!slices.Equal(src.list, before.list) || src.sum != before.sum || src.counts != before.counts) {
-				t.Errorf("%q: after the error %v the list is %q, it was %q", part, err, src.list, before.list)
+			if err != nil && (!slices.Equal(src.List, before.List) || src.Sum != before.Sum || src.counts != before.counts) {
+				t.Errorf("%q: after the error %v the list is %q, it was %q", part, err, src.List, before.List)
 			}
-			if got := sumByHand(src.list...); src.sum != got {
-				t.Errorf("%q: the list %q has sum %#x, want %#x", part, src.list, src.sum, got)
+			if got := wiretest.Sum(src.List...); src.Sum != got {
+				t.Errorf("%q: the list %q has sum %#x, want %#x", part, src.List, src.Sum, got)
 			}
-			for i, name := range src.list {
-				if err := checkService(name); err != nil {
+			for i, name := range src.List {
+				if err := CheckName(name); err != nil {
 					t.Errorf("%q: the name %q: %v", part, name, err)
 				}
-				if i > 0 && src.list[i-1] >= name {
-					t.Errorf("%q: %q comes before %q", part, src.list[i-1], name)
+				if i > 0 && src.List[i-1] >= name {
+					t.Errorf("%q: %q comes before %q", part, src.List[i-1], name)
 				}
 			}
-			if src.list == nil && src.counts {
+			if src.List == nil && src.counts {
 				t.Errorf("%q: a list counts that there is not", part)
 			}
 		}

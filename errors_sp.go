@@ -1,0 +1,32 @@
+package gopherdiscovery
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/dahernan/gopherdiscovery/internal/wire"
+)
+
+// Reasons why a connection is not established.
+var (
+	errNotSP         = wire.NewReason("the other side does not speak the Scalability Protocols")
+	errOtherProtocol = wire.NewReason("the other side speaks a different Scalability Protocol")
+	errTLS           = wire.NewReason("the other side speaks TLS, but this side does not")
+	errNoTLS         = wire.NewReason("the other side does not speak TLS")
+	errHungUp        = wire.NewReason("the other side closed the connection during the handshake")
+	errSlowHandshake = wire.NewReason("the other side did not finish the handshake in time")
+	errGaveWay       = wire.NewReason("the oldest unfinished handshake made room for a new one")
+	errFull          = wire.NewReason("Options.MaxClients connections are already open")
+	errNoChanges     = errors.New("the server does not offer subscriptions in changes")
+	errShortLived    = errors.New("the server closes each connection at once")
+	errNoPipes       = errors.New("on Windows ipc is a Unix socket, and servers of mangos, nanomsg and nng have a named pipe instead")
+	errItself        = fmt.Errorf("connected to itself, since nobody listens there: %w", errnoRefused)
+)
+
+// Reasons why a connection is closed.
+var (
+	errTooLong        = wire.NewReason("message too long")
+	errExpired        = wire.NewReason("the certificate of the other side has expired")
+	errSilent         = errors.New("the server has fallen silent")
+	errUnacknowledged = errors.New("the server's machine acknowledges nothing")
+)

@@ -1,0 +1,37 @@
+package wire
+
+import (
+	"testing"
+
+	"github.com/dahernan/gopherdiscovery/internal/doctest"
+)
+
+// documentedLimits are those in docs/limits.md, by the name of the constant.
+var documentedLimits = map[string]any{
+	"MaxServiceLen":    doctest.Bytes(MaxServiceLen),
+	"MaxSurveyLen":     doctest.Bytes(MaxSurveyLen),
+	"MaxUpdateLen":     doctest.Bytes(MaxUpdateLen),
+	"MaxListLen":       doctest.Bytes(MaxListLen),
+	"MaxHops":          MaxHops,
+	"maxChanges":       maxChanges,
+	"arrivalsSettle":   arrivalsSettle,
+	"longestArrivals":  longestArrivals,
+	"fewLeaves":        fewLeaves,
+	"MinBeat":          MinBeat,
+	"MaxBeat":          MaxBeat,
+	"missedBeats":      missedBeats,
+	"shortestPatience": shortestPatience,
+	"GraceOfAway":      GraceOfAway,
+	"BarTime":          BarTime,
+	"maxRTO":           maxRTO,
+	"maxRemovals":      maxRemovals,
+	"awaitedStart":     awaitedStart,
+	"LostBeats":        LostBeats,
+	"VanishedAfter":    VanishedAfter,
+}
+
+// Each row of docs/limits.md has the figures of the constants in its last
+// column.
+func TestLimits(t *testing.T) {
+	doctest.Limits(t, "../../docs/limits.md", "wire.", documentedLimits)
+}
