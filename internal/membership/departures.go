@@ -168,13 +168,11 @@ func (d *departures) returnBy(a *absence, nobody bool) time.Time {
 	return from.Add(d.returnTime)
 }
 
-// dueAt returns when names depart next, or zero if none do.
-func (d *departures) dueAt(nobody bool) time.Time {
-	at := d.gatheredAt()
+// returningAt returns when the first of the returning absences departs, unless
+// clients are coming in. It returns zero if there are none.
+func (d *departures) returningAt(nobody bool) (at time.Time) {
 	if len(d.returning) > 0 {
-		if by := d.returnBy(d.returning[0], nobody); at.IsZero() || by.Before(at) {
-			at = by
-		}
+		at = d.returnBy(d.returning[0], nobody)
 	}
 	return at
 }

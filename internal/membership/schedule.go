@@ -211,7 +211,7 @@ func (s *Schedule[C]) nextDue(now time.Time) time.Time {
 	at := s.poll.dueAt()
 	for _, due := range []time.Time{
 		s.roster.overdueAt, s.joins.dueAt(), s.pace.dueAt(s.joins.areComingIn(now)),
-		s.departures.dueAt(s.heard() == 0), s.start.dueAt(),
+		s.departures.gatheredAt(), s.departures.returningAt(s.heard() == 0), s.start.dueAt(),
 	} {
 		switch {
 		case due.IsZero():
