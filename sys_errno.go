@@ -2,7 +2,9 @@
 
 package gopherdiscovery
 
-import "syscall"
+import (
+	"syscall"
+)
 
 // System errors that are treated in their own way.
 const (

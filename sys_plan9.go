@@ -1,6 +1,8 @@
 package gopherdiscovery
 
-import "errors"
+import (
+	"errors"
+)
 
 // Plan 9 has no error numbers. No call returns these errors there.
 var (

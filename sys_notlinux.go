@@ -20,3 +20,6 @@ func resetSelf(string, string, syscall.RawConn) error { return nil }
 // listenConfig returns how to listen on TCP. The options of accepted connections
 // are set as they are accepted.
 func listenConfig() net.ListenConfig { return net.ListenConfig{KeepAliveConfig: keepAlive} }
+
+// unacked always returns false, since these systems do not tell.
+func unacked(syscall.RawConn) (bytes int, known bool) { return 0, false }
