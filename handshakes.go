@@ -60,8 +60,8 @@ func (h *handshakes) add(ctx context.Context, s *handshake) {
 	}
 }
 
-// tryAdd reports whether it has added a handshake. It always does after the end
-// of ctx.
+// tryAdd adds a handshake if there is room, or ctx has ended. Otherwise it
+// returns false.
 func (h *handshakes) tryAdd(ctx context.Context, s *handshake) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -135,7 +135,7 @@ func (s *handshake) hasUnread() bool   { return s.conn.unread() }
 // giveWay closes the oldest connection that is keeping us waiting for its
 // handshake. If url is not empty, only connections to that URL count. If there
 // is none and evenProtected is true, it closes the oldest protected one. It
-// reports whether there was a connection to close.
+// returns false if there was none to close.
 func (h *handshakes) giveWay(url string, evenProtected bool) bool {
 	s := h.oldest(url, time.Now(), evenProtected)
 	if s != nil && h.remove(s) {

@@ -154,8 +154,8 @@ func (t *throttle) warn(msg, from string, err error, args ...any) {
 	t.log.add(slog.LevelWarn, msg, append([]any{"from", from, "error", err}, args...)...)
 }
 
-// repeats counts a warning. It reports whether to log it, and how many with the
-// same cause were not logged since the last one.
+// repeats counts a warning. It returns true if the warning is to be logged, and
+// how many with the same cause were not logged since the last one.
 func (t *throttle) repeats(c cause, now time.Time) (count int, isDue bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -232,7 +232,7 @@ func (t *loggedReasons) add(reason string) (isNew bool) {
 	return true
 }
 
-// allows counts a warning and reports whether it may be logged now.
+// allows counts a warning. It returns true if the warning may be logged now.
 func (t *throttle) allows(now time.Time) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()

@@ -112,7 +112,7 @@ func (p *pipe) next() []byte {
 	}
 }
 
-// sendAtOnce sends as much as it can without blocking. It reports whether
+// sendAtOnce sends as much as it can without blocking. It returns true if
 // nothing is left to send.
 func (p *pipe) sendAtOnce() (all bool) {
 	if p.link == nil {

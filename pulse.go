@@ -55,7 +55,7 @@ func (p *pulse) due() time.Time {
 func (p *pulse) excuse(now time.Time) { p.last, p.asked = now, false }
 
 // settle records which connection was surveyed first while the current one was
-// doubted, and reports whether the doubt has proved right. A server surveys each
+// doubted. It returns true if the doubt has proved right. A server surveys each
 // new connection at once, so a survey on another one proves nothing unless
 // enough intervals were measured on the current one.
 func (p *pulse) settle(other bool) (right bool) {

@@ -209,7 +209,7 @@ func (r *respondent) remember(survey uint32) {
 	r.said, r.sent = 0, false
 }
 
-// count counts a message and reports whether the limit still allows it.
+// count counts a message. It returns false if that exceeds the limit.
 func (r *respondent) count() bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()

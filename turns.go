@@ -43,7 +43,7 @@ type turns struct {
 	fresh []chan struct{}
 }
 
-// tryTake takes a turn if one is free, and reports whether it did. The turn
+// tryTake takes a turn if one is free. Otherwise it returns false. The turn
 // ends with give.
 func (t *turns) tryTake() bool {
 	t.mu.Lock()

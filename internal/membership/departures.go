@@ -106,9 +106,9 @@ func (d *departures) announce(name string) {
 // departure.
 func (d *departures) isAway(a *absence) bool { return d.away[a.name] == a }
 
-// due returns the names that depart now. It reports whether some of them have
-// had time to return. Clients that are coming in hold these up. The last argument
-// says whether nothing has been heard of any name lately.
+// due removes and returns the names that depart now. HadTime is true if some of
+// them have had time to return. Clients that are coming in hold these up. Nobody
+// says that nothing has been heard of any name lately.
 func (d *departures) due(now time.Time, comingIn, nobody bool) (names []string, hadTime bool) {
 	d.forget(now)
 	if isDue(d.gatheredAt(), now) {

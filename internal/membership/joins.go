@@ -46,8 +46,8 @@ func (j *joins[C]) disconnect(c C) {
 	delete(j.asked, c)
 }
 
-// hear records an answer. It reports whether that is the first answer of a
-// newcomer, and when the newcomer was surveyed.
+// hear records an answer. If it is the first one of a newcomer, hear returns
+// true, and when the newcomer was surveyed.
 func (j *joins[C]) hear(c C) (asked time.Time, isNew bool) {
 	asked = j.asked[c]
 	if asked.IsZero() {
@@ -75,8 +75,8 @@ func (j *joins[C]) askAll(now time.Time) []C {
 	return asked
 }
 
-// areComingIn reports whether a newcomer is about to be surveyed, or has been
-// and still has time to answer.
+// areComingIn returns true if a newcomer is about to be surveyed, or has been and
+// still has time to answer. It forgets those whose time is over.
 func (j *joins[C]) areComingIn(now time.Time) bool {
 	if j.arePending() {
 		return true

@@ -38,9 +38,8 @@ func (p *poll) begin(now time.Time) {
 	p.start, p.lastAnswer = now, now
 }
 
-// extend reports whether the end of the poll is noticed so late that some
-// answers may not have been read yet. In that case it extends the poll, but
-// only once.
+// extend extends the poll, but only once, if its end is noticed so late that
+// some answers may not have been read yet. Otherwise it returns false.
 func (p *poll) extend(now time.Time) bool {
 	if !p.grace.IsZero() || now.Sub(p.dueAt()) <= lateAfter {
 		return false

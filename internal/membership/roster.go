@@ -86,7 +86,7 @@ func (r *roster[C]) disconnect(c C) (ended []string) {
 }
 
 // leave removes a name from a connection, and from the list unless another
-// connection announces it. It reports whether the list has changed.
+// connection announces it. It returns true if the list has changed.
 func (r *roster[C]) leave(c C, name string) (changed bool) {
 	m := r.conns[c]
 	if m == nil {
@@ -98,7 +98,7 @@ func (r *roster[C]) leave(c C, name string) (changed bool) {
 }
 
 // hear records an answer. Of a new name it also records how long the answer
-// took. It reports whether no other connection announces the name. An answer
+// took. It returns true if no other connection announces the name. An answer
 // from a connection that has ended is ignored. The error says which limit a new
 // name exceeds.
 func (r *roster[C]) hear(c C, name string, now time.Time, took time.Duration) (isNew bool, err error) {
@@ -227,8 +227,8 @@ func (r *roster[C]) add(name string) *entry {
 	return e
 }
 
-// withdraw removes an announcement of a name, and reports whether it was the
-// last one.
+// withdraw removes an announcement of a name. It returns true if it was the last
+// one.
 func (r *roster[C]) withdraw(m *member, name string, p *presence) (last bool) {
 	if p.heardIn != r.poll {
 		r.unheard--
@@ -242,7 +242,7 @@ func (r *roster[C]) withdraw(m *member, name string, p *presence) (last bool) {
 }
 
 // drop removes an announcement of a name, and the name from the list if that
-// was the last one. It reports whether the list has changed.
+// was the last one. It returns true if the list has changed.
 func (r *roster[C]) drop(m *member, name string, p *presence) (changed bool) {
 	if !r.withdraw(m, name, p) {
 		return false

@@ -224,7 +224,7 @@ func (s *Schedule[C]) nextDue(now time.Time) time.Time {
 	return at
 }
 
-// AreComingIn reports whether clients are about to connect or to answer for the
+// AreComingIn returns true if clients are about to connect or to answer for the
 // first time, and wait for this server.
 func (s *Schedule[C]) AreComingIn(now time.Time) bool {
 	// This comes first, since it forgets newcomers whose time is over.

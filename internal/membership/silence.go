@@ -118,7 +118,7 @@ func (r *roster[C]) endPoll(now time.Time, limit int, handshakesAreLate bool) (m
 }
 
 // dropSilent drops the names whose silence has lasted for limit polls, their
-// patience and atLeast. It reports whether the list has changed.
+// patience and atLeast. It returns true if the list has changed.
 func (r *roster[C]) dropSilent(now time.Time, limit int, atLeast time.Duration) (changed bool) {
 	r.overdueAt = time.Time{}
 	for _, m := range r.conns {

@@ -26,7 +26,7 @@ func (s *start) stop(now time.Time) {
 	s.at = times.Earliest(now.Add(s.returnTime), s.latest)
 }
 
-// completes reports whether the list becomes complete now.
+// completes ends the start if it is over. It returns true if it ends now.
 func (s *start) completes(now time.Time, comingIn bool) bool {
 	was := s.complete
 	s.complete = was || !now.Before(s.at) && (!comingIn || !now.Before(s.latest))

@@ -71,7 +71,7 @@ func (c *Cursor) Postpone(by time.Duration) { c.since = c.since.Add(by) }
 // beat that it has the current one.
 func (c *Cursor) Greet() { c.Waits, c.Beat = false, c.have != nil }
 
-// Publish sets the current list and reports whether anything has changed. If
+// Publish sets the current list. It returns false if nothing has changed. If
 // forget is true, no list from before is followed by this one.
 func (l *Changelog) Publish(list []string, complete, forget bool, now time.Time) bool {
 	removed, added := Compare(l.list, list)
@@ -247,8 +247,8 @@ func (l *Changelog) encodedList() []byte {
 	return l.whole
 }
 
-// Quiet reports whether the subscriber has been sent nothing for about a beat.
-// If so, next will send a beat if there is nothing else.
+// Quiet returns true if the subscriber has been sent nothing for about a beat.
+// Next will then send a beat if there is nothing else.
 func (c *Cursor) Quiet(now time.Time, beat time.Duration) bool {
 	if now.Before(c.NextBeat(beat).Add(-beat / beatSlack)) {
 		return false
