@@ -29,7 +29,7 @@ func stuckLogger(t *testing.T) *slog.Logger {
 	return slog.New(stuck{released})
 }
 
-// expectSoon checks that Close returns soon although a function of the user's
+// expectSoon checks that Close returns soon although a user's function
 // hangs.
 func expectSoon(t *testing.T, what string, e ender) {
 	t.Helper()
@@ -158,7 +158,7 @@ func TestStoppedClientAnswersOldSurveys(t *testing.T) {
 		logger, book := newLogger()
 		opt := bubbleOptions
 		opt.Logger = logger
-		w := newTown(t)
+		w := newFakeCluster(t)
 		server := startServerAt(t, w.URL(survey(0)), w.URL(lists(0)), opt)
 		w.client("a", 0)
 		time.Sleep(9 * time.Second)

@@ -23,7 +23,7 @@ func TestChangesComeToTheSameAsLists(t *testing.T) {
 			c := newChaos(t, seed)
 			for start := time.Now(); time.Since(start) < 20*time.Minute; {
 				for range 20 {
-					c.stir()
+					c.disturb()
 					c.sleep(c.pause(3 * time.Second))
 				}
 				c.calm()

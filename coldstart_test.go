@@ -11,7 +11,7 @@ import (
 	"github.com/dahernan/gopherdiscovery"
 )
 
-// A new town sees itself as soon as no more clients come in, long before the
+// A new fakeCluster sees itself as soon as no more clients come in, long before the
 // list is complete. The first list is whole.
 func TestColdStart(t *testing.T) {
 	const (
@@ -34,7 +34,7 @@ func TestColdStart(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			gopherdiscovery.FakeTime(t, func(t *testing.T) {
-				w := newTown(t)
+				w := newFakeCluster(t)
 				var numbers []int
 				for n, at := range test.servers {
 					numbers = append(numbers, n)
@@ -78,7 +78,7 @@ func TestColdStart(t *testing.T) {
 // slow to answer that lists of joins are far apart.
 func TestFirstListOfSlowNewcomers(t *testing.T) {
 	gopherdiscovery.FakeTime(t, func(t *testing.T) {
-		w := newTown(t)
+		w := newFakeCluster(t)
 		opt := bubbleOptions
 		opt.Authorize = func(string, gopherdiscovery.Conn) error {
 			time.Sleep(150 * time.Millisecond)
@@ -119,7 +119,7 @@ func (r *record) expectAllWithin(t *testing.T, name string, within time.Duration
 // had time to connect.
 func TestListIsIncompleteAtFirst(t *testing.T) {
 	gopherdiscovery.FakeTime(t, func(t *testing.T) {
-		w := newTown(t)
+		w := newFakeCluster(t)
 		w.server(0)
 		sub := w.subscriber("sub", 0)
 		lists := newRecord(sub.Changes())
@@ -149,9 +149,9 @@ func TestListIsIncompleteAtFirst(t *testing.T) {
 }
 
 // An empty list is delivered only once the list is complete.
-func TestEmptyTown(t *testing.T) {
+func TestEmptyCluster(t *testing.T) {
 	gopherdiscovery.FakeTime(t, func(t *testing.T) {
-		w := newTown(t)
+		w := newFakeCluster(t)
 		w.server(0)
 		lists := newRecord(w.subscriber("sub", 0).Changes())
 		time.Sleep(2*time.Second - 1)

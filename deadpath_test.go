@@ -52,7 +52,7 @@ func TestDeadPathOfAllClients(t *testing.T) {
 // them.
 func TestDeadPathWithRareSurveys(t *testing.T) {
 	gopherdiscovery.FakeTime(t, func(t *testing.T) {
-		w := newTown(t)
+		w := newFakeCluster(t)
 		rare := bubbleOptions
 		rare.PollTime = 10 * time.Second
 		startServerAt(t, w.URL(survey(0)), w.URL(lists(0)), rare)
@@ -96,7 +96,7 @@ func TestDeadPathOfASubscriber(t *testing.T) {
 // surveys.
 func TestDeadPathFromTheFirstSurvey(t *testing.T) {
 	gopherdiscovery.FakeTime(t, func(t *testing.T) {
-		w := newTown(t)
+		w := newFakeCluster(t)
 		w.server(0)
 		w.client("a", 0)
 		synctest.Wait() // it has been asked once
@@ -119,7 +119,7 @@ func TestRareSurveysAreNoDeadPath(t *testing.T) {
 	}{{50 * time.Second, 2}, {10 * time.Minute, 6}, {55 * time.Minute, 8}} {
 		t.Run(test.pollTime.String(), func(t *testing.T) {
 			gopherdiscovery.FakeTime(t, func(t *testing.T) {
-				w := newTown(t)
+				w := newFakeCluster(t)
 				rare := bubbleOptions
 				rare.PollTime = test.pollTime
 				startServerAt(t, w.URL(survey(0)), w.URL(lists(0)), rare)

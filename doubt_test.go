@@ -10,14 +10,14 @@ import (
 	"github.com/dahernan/gopherdiscovery"
 )
 
-// village returns a town whose server is patient, with the clients a and b and
+// village returns a fakeCluster whose server is patient, with the clients a and b and
 // a subscriber that has their list. The clients know how often they are asked,
 // the last time at 8 s. It is 9 s. Everything that the clients log is in the
 // book. With a negative JoinInterval the server surveys new connections only in
 // its polls, which are 2 s apart.
-func village(t *testing.T, joinInterval time.Duration) (w town, a *gopherdiscovery.DiscoveryClient, lists *record, book *logBook) {
+func village(t *testing.T, joinInterval time.Duration) (w fakeCluster, a *gopherdiscovery.DiscoveryClient, lists *record, book *logBook) {
 	t.Helper()
-	w = newTown(t)
+	w = newFakeCluster(t)
 	logger, book := newLogger()
 	w.dialer = &gopherdiscovery.Dialer{Logger: logger}
 	w.patientServer(joinInterval)
@@ -30,7 +30,7 @@ func village(t *testing.T, joinInterval time.Duration) (w town, a *gopherdiscove
 }
 
 // patientServer starts a server that drops no client for its silence.
-func (w town) patientServer(joinInterval time.Duration) *gopherdiscovery.DiscoveryServer {
+func (w fakeCluster) patientServer(joinInterval time.Duration) *gopherdiscovery.DiscoveryServer {
 	w.t.Helper()
 	patient := bubbleOptions
 	patient.MissedSurveys, patient.JoinInterval = 1000000, joinInterval
@@ -65,13 +65,13 @@ func (l *logBook) expect(t *testing.T, want ...string) {
 func TestDoubtThatIsRight(t *testing.T) {
 	for _, test := range []struct {
 		name  string
-		die   func(w town)
+		die   func(w fakeCluster)
 		at    time.Duration // when the client dials again
 		cause string
 	}{
-		{"both directions", func(w town) { w.Deaden("survey0/a") }, 14 * time.Second, "fallen silent"},
-		{"surveys", func(w town) { w.Mute("survey0/a", false) }, 14 * time.Second, "fallen silent"},
-		{"answers", func(w town) { w.Mute("survey0/a", true) }, 15 * time.Second, "acknowledges nothing"},
+		{"both directions", func(w fakeCluster) { w.Deaden("survey0/a") }, 14 * time.Second, "fallen silent"},
+		{"surveys", func(w fakeCluster) { w.Mute("survey0/a", false) }, 14 * time.Second, "fallen silent"},
+		{"answers", func(w fakeCluster) { w.Mute("survey0/a", true) }, 15 * time.Second, "acknowledges nothing"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			gopherdiscovery.FakeTime(t, func(t *testing.T) {
@@ -197,7 +197,7 @@ func TestDoubtOfAFrozenServer(t *testing.T) {
 
 // inDoubt makes the client a doubt its connection, and stops while another one
 // is being made, or has been made and not yet been surveyed.
-func inDoubt(t *testing.T, connected bool) (w town, a *gopherdiscovery.DiscoveryClient) {
+func inDoubt(t *testing.T, connected bool) (w fakeCluster, a *gopherdiscovery.DiscoveryClient) {
 	t.Helper()
 	w, a, _, _ = village(t, -1)
 	w.Deaden("survey0/a")
@@ -292,7 +292,7 @@ func TestCloseDuringADoubt(t *testing.T) {
 func TestBusyClientDoubtsNothing(t *testing.T) {
 	gopherdiscovery.FakeTime(t, func(t *testing.T) {
 		w, _, lists, book := village(t, 0)
-		w.Daze("survey0/a")
+		w.StopReading("survey0/a")
 		time.Sleep(time.Minute)
 		w.ExpectConns(t, "survey0/a", 1, 1)
 		w.Revive("survey0/a")
@@ -307,7 +307,7 @@ func TestBusyClientDoubtsNothing(t *testing.T) {
 // first than later. It stays on the list.
 func TestDoubtAfterMorePollsThanUsual(t *testing.T) {
 	gopherdiscovery.FakeTime(t, func(t *testing.T) {
-		w := newTown(t)
+		w := newFakeCluster(t)
 		seldom := bubbleOptions
 		seldom.PollTime = time.Minute
 		seldom.Logger = slog.New(slog.DiscardHandler)

@@ -41,7 +41,7 @@ type endpoint struct {
 	closed      bool
 	pipes       int                // established connections
 	goroutines  int                // that end waits for
-	inCallbacks int                // of these, in functions of the user's
+	inCallbacks int                // of these, in users' functions
 	joining     int                // connections being handed to mangos
 	conns       map[io.Closer]bool // in any state; true if admitted
 	admitted    int                // connections that count against maxConns
@@ -68,8 +68,7 @@ func (e *endpoint) shut() {
 }
 
 // end closes all connections after shut, and returns when everything has ended.
-// It waits at most callbackGrace for functions of the user's that do not
-// return.
+// It waits at most callbackGrace for users' functions that do not return.
 func (e *endpoint) end() {
 	e.mu.Lock()
 	var conns []io.Closer

@@ -130,7 +130,7 @@ func TestGoodbyeIsSeenAtOnce(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			gopherdiscovery.FakeTime(t, func(t *testing.T) {
-				w := newTown(t)
+				w := newFakeCluster(t)
 				w.server(0)
 				var clients []*gopherdiscovery.DiscoveryClient
 				for i := range 10 {
@@ -165,7 +165,7 @@ func TestGoodbyeIsSeenAtOnce(t *testing.T) {
 // other and does not wait for the one that hangs.
 func TestGoodbyeToAHungServer(t *testing.T) {
 	gopherdiscovery.FakeTime(t, func(t *testing.T) {
-		w := newTown(t)
+		w := newFakeCluster(t)
 		w.server(0)
 		w.server(1)
 		client := w.client("a", 0, 1)

@@ -8,11 +8,11 @@ import (
 	"github.com/dahernan/gopherdiscovery"
 )
 
-// halted returns a town whose only server is stopped at its poll at 4 s, and a
+// halted returns a fakeCluster whose only server is stopped at its poll at 4 s, and a
 // subscriber that has the list of its clients a0 to a9.
-func halted(t *testing.T) (w town, clients []*gopherdiscovery.DiscoveryClient, lists *record) {
+func halted(t *testing.T) (w fakeCluster, clients []*gopherdiscovery.DiscoveryClient, lists *record) {
 	t.Helper()
-	w = newTown(t)
+	w = newFakeCluster(t)
 	w.server(0)
 	lists = newRecord(w.subscriber("sub", 0).Changes())
 	for i := range 10 {
@@ -26,7 +26,7 @@ func halted(t *testing.T) (w town, clients []*gopherdiscovery.DiscoveryClient, l
 	return w, clients, lists
 }
 
-func (w town) goOn() {
+func (w fakeCluster) goOn() {
 	for _, port := range []string{"survey0", "lists0"} {
 		w.Continue(port)
 	}

@@ -13,10 +13,10 @@ import (
 	"github.com/dahernan/gopherdiscovery"
 )
 
-// chaos is a town with two servers where anything may happen. Its subscribers
-// come in pairs, one for each form of subscription.
+// chaos is a fakeCluster with two servers where anything may happen. Its
+// subscribers come in pairs, one for each form of subscription.
 type chaos struct {
-	town
+	fakeCluster
 	random  *rand.Rand
 	book    *logBook // of the clients and subscribers
 	servers [2]*gopherdiscovery.DiscoveryServer
@@ -35,31 +35,31 @@ type event struct {
 	do func()
 }
 
-// rocks are clients that never leave.
-var rocks = []string{"rock0", "rock1", "rock2"}
+// survivors are clients that never leave.
+var survivors = []string{"survivor0", "survivor1", "survivor2"}
 
-const couples = 3 // of subscribers, one in each form
+const pairs = 3 // of subscribers, one in each form
 
 func newChaos(t *testing.T, seed uint64) *chaos {
 	logger, book := newLogger()
 	c := &chaos{
-		book:    book,
-		town:    newTown(t),
-		random:  rand.New(rand.NewPCG(seed, 0)),
-		clients: make(map[string]*gopherdiscovery.DiscoveryClient),
-		subs:    make(map[string]*gopherdiscovery.Subscriber),
-		frozen:  make(map[string]bool),
-		lists:   make(map[string]*record),
+		book:        book,
+		fakeCluster: newFakeCluster(t),
+		random:      rand.New(rand.NewPCG(seed, 0)),
+		clients:     make(map[string]*gopherdiscovery.DiscoveryClient),
+		subs:        make(map[string]*gopherdiscovery.Subscriber),
+		frozen:      make(map[string]bool),
+		lists:       make(map[string]*record),
 	}
 	c.dialer = &gopherdiscovery.Dialer{Logger: logger}
 	for n := range c.servers {
 		c.servers[n] = c.server(n)
 	}
-	for _, name := range rocks {
+	for _, name := range survivors {
 		c.clients[name] = c.client(name, 0, 1)
 	}
 	time.Sleep(10 * time.Second)
-	for i := range couples {
+	for i := range pairs {
 		changes, plain := fmt.Sprint("changes", i), fmt.Sprint("plain", i)
 		c.subs[changes] = c.subscriber(changes, 0, 1)
 		c.subs[plain] = c.plainSubscriber(plain, 0, 1)
@@ -74,8 +74,8 @@ func (c *chaos) pause(most time.Duration) time.Duration {
 	return time.Duration(c.random.Int64N(int64(most)))
 }
 
-// stir makes something happen.
-func (c *chaos) stir() {
+// disturb makes something happen.
+func (c *chaos) disturb() {
 	n := c.random.IntN(2)
 	switch c.random.IntN(12) {
 	case 0, 1, 2, 3:
@@ -104,7 +104,7 @@ func (c *chaos) join() {
 }
 
 func (c *chaos) leave() {
-	names := slices.DeleteFunc(c.names(), func(name string) bool { return slices.Contains(rocks, name) })
+	names := slices.DeleteFunc(c.names(), func(name string) bool { return slices.Contains(survivors, name) })
 	if len(names) > 0 {
 		name := names[c.random.IntN(len(names))]
 		c.clients[name].Close()
@@ -183,7 +183,7 @@ func (c *chaos) calm() {
 }
 
 // expectTruth checks that all subscribers have the same list, never missed a
-// rock, and were sent nothing that violates the protocol.
+// survivor, and were sent nothing that violates the protocol.
 func (c *chaos) expectTruth() {
 	c.t.Helper()
 	for _, line := range []string{"connection closed", "left out"} {
@@ -199,9 +199,9 @@ func (c *chaos) expectTruth() {
 		r := c.lists[name]
 		r.mu.Lock()
 		for _, d := range r.got {
-			for _, rock := range rocks {
-				if !strings.Contains(d.list, rock) {
-					c.t.Errorf("%s: the list %q of %v lacks %s", name, d.list, d.at, rock)
+			for _, survivor := range survivors {
+				if !strings.Contains(d.list, survivor) {
+					c.t.Errorf("%s: the list %q of %v lacks %s", name, d.list, d.at, survivor)
 				}
 			}
 		}

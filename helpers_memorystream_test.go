@@ -12,14 +12,14 @@ import (
 // memoryStream is one direction of a connection. It remembers everything that
 // passes.
 type memoryStream struct {
-	mu      sync.Mutex // guards the fields below
-	changed *sync.Cond
-	sent    []byte
-	writes  []memoryWrite
-	taken   int // how much of sent has been read
-	frozen  bool
-	dazed   bool          // the reader does not read
-	trickle time.Duration // each byte takes this long; zero for no time
+	mu           sync.Mutex // guards the fields below
+	changed      *sync.Cond
+	sent         []byte
+	writes       []memoryWrite
+	taken        int // how much of sent has been read
+	frozen       bool
+	readsNothing bool          // the reader does not read
+	trickle      time.Duration // each byte takes this long; zero for no time
 	// halted makes tryWrite block, although it must not: the writer is stopped.
 	halted   bool
 	cut      bool
@@ -61,7 +61,7 @@ func (s *memoryStream) read(b []byte) (int, error) {
 			return 0, os.ErrDeadlineExceeded
 		case len(b) == 0:
 			return 0, nil
-		case s.dazed:
+		case s.readsNothing:
 		case !s.frozen && s.taken < len(s.sent):
 			if s.trickle > 0 {
 				b = b[:1]

@@ -47,15 +47,15 @@ func (m *Memory) Deaden(name string) {
 	}
 }
 
-// Daze makes the peers behind a name too busy to read, until Revive is called.
-func (m *Memory) Daze(name string) { m.daze(name, true) }
+// StopReading makes the peers behind a name too busy to read, until Revive is called.
+func (m *Memory) StopReading(name string) { m.stopReading(name, true) }
 
 // Revive lets them read again.
-func (m *Memory) Revive(name string) { m.daze(name, false) }
+func (m *Memory) Revive(name string) { m.stopReading(name, false) }
 
-func (m *Memory) daze(name string, dazed bool) {
+func (m *Memory) stopReading(name string, readsNothing bool) {
 	for _, c := range m.Conns(name) {
-		c.down.change(func() { c.down.dazed = dazed })
+		c.down.change(func() { c.down.readsNothing = readsNothing })
 	}
 }
 

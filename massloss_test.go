@@ -14,17 +14,17 @@ import (
 // pauses, dials, and is surveyed with the others of its batch.
 const back = 100*time.Millisecond + 20*time.Millisecond
 
-// crowded returns a town in its tenth second. One server lists the clients a0
+// crowded returns a fakeCluster in its tenth second. One server lists the clients a0
 // to a9, and a subscriber has that list.
-func crowded(t *testing.T) (w town, clients []*gopherdiscovery.DiscoveryClient, lists *record) {
+func crowded(t *testing.T) (w fakeCluster, clients []*gopherdiscovery.DiscoveryClient, lists *record) {
 	t.Helper()
 	return crowdedWith(t, bubbleOptions)
 }
 
 // crowdedWith is crowded with other options of the server.
-func crowdedWith(t *testing.T, opt gopherdiscovery.Options) (w town, clients []*gopherdiscovery.DiscoveryClient, lists *record) {
+func crowdedWith(t *testing.T, opt gopherdiscovery.Options) (w fakeCluster, clients []*gopherdiscovery.DiscoveryClient, lists *record) {
 	t.Helper()
-	w = newTown(t)
+	w = newFakeCluster(t)
 	startServerAt(t, w.URL(survey(0)), w.URL("lists0"), opt)
 	lists = newRecord(w.subscriber("sub", 0).Changes())
 	for i := range 10 {
@@ -189,19 +189,19 @@ func TestMassLossIsForgotten(t *testing.T) {
 func TestNewcomerAfterAMassLoss(t *testing.T) {
 	for _, test := range []struct {
 		name   string
-		before func(w town)
+		before func(w fakeCluster)
 		known  string
 	}{
-		{"no loss", func(town) {}, ten},
-		{"one has left and come back", func(w town) {
+		{"no loss", func(fakeCluster) {}, ten},
+		{"one has left and come back", func(w fakeCluster) {
 			w.Cut("survey0/a3")
 			time.Sleep(back)
 		}, ten},
-		{"all have left and come back", func(w town) {
+		{"all have left and come back", func(w fakeCluster) {
 			w.Unplug("survey0")()
 			time.Sleep(2 * time.Second)
 		}, ten},
-		{"most are away", func(w town) {
+		{"most are away", func(w fakeCluster) {
 			for i := range 8 {
 				name := fmt.Sprint("survey0/a", i)
 				w.Cut(name)
@@ -209,7 +209,7 @@ func TestNewcomerAfterAMassLoss(t *testing.T) {
 			}
 			time.Sleep(2*time.Second - 1)
 		}, ten},
-		{"most have left", func(w town) {
+		{"most have left", func(w fakeCluster) {
 			for i := range 8 {
 				name := fmt.Sprint("survey0/a", i)
 				w.Cut(name)

@@ -12,7 +12,7 @@ import (
 func TestBusyClientKeepsItsConnection(t *testing.T) {
 	gopherdiscovery.FakeTime(t, func(t *testing.T) {
 		w, _, lists := crowded(t)
-		w.Daze("survey0")
+		w.StopReading("survey0")
 		time.Sleep(25 * time.Second) // no longer, or it would leave the list
 		w.Revive("survey0")
 		time.Sleep(time.Minute)
@@ -27,7 +27,7 @@ func TestBusyClientKeepsItsConnection(t *testing.T) {
 // list, although another server is heard, and keeps the connection.
 func TestBusySubscriberBlamesNobody(t *testing.T) {
 	gopherdiscovery.FakeTime(t, func(t *testing.T) {
-		w := newTown(t)
+		w := newFakeCluster(t)
 		w.server(0)
 		w.server(1)
 		lists := newRecord(w.subscriber("sub", 0, 1).Changes())
@@ -35,7 +35,7 @@ func TestBusySubscriberBlamesNobody(t *testing.T) {
 		w.client("b", 1)
 		time.Sleep(10 * time.Second)
 		lists.forget()
-		w.Daze("lists0/sub")
+		w.StopReading("lists0/sub")
 		time.Sleep(100 * time.Second)
 		w.Revive("lists0/sub")
 		time.Sleep(time.Minute)
@@ -56,11 +56,11 @@ func TestFastClientAmongSlowOnesStays(t *testing.T) {
 	gopherdiscovery.FakeTime(t, func(t *testing.T) {
 		w, _, lists := crowded(t)
 		for _, name := range []string{"a1", "a2", "a3"} {
-			w.hinder(name, 10*time.Second)
+			w.slowDown(name, 10*time.Second)
 		}
 		time.Sleep(10 * time.Second)
 		lists.forget()
-		w.hinder("a9", 20*time.Second)
+		w.slowDown("a9", 20*time.Second)
 		time.Sleep(10 * time.Second)
 		lists.expect(t)
 		w.Freeze("survey0/a9")

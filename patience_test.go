@@ -10,8 +10,8 @@ import (
 	"github.com/dahernan/gopherdiscovery"
 )
 
-// hinder delays the traffic to and from a client by a while.
-func (w town) hinder(name string, d time.Duration) {
+// slowDown delays the traffic to and from a client by a while.
+func (w fakeCluster) slowDown(name string, d time.Duration) {
 	w.Freeze("survey0/" + name)
 	time.Sleep(d)
 	w.Thaw("survey0/" + name)
@@ -22,11 +22,11 @@ func (w town) hinder(name string, d time.Duration) {
 func TestSlowClientsStay(t *testing.T) {
 	gopherdiscovery.FakeTime(t, func(t *testing.T) {
 		w, _, lists := crowded(t)
-		w.hinder("a3", 1500*time.Millisecond) // over the poll at 10 s
+		w.slowDown("a3", 1500*time.Millisecond) // over the poll at 10 s
 		chance := rand.New(rand.NewPCG(1, 2))
 		for range 200 {
 			time.Sleep(time.Duration(chance.Int64N(int64(20 * time.Second))))
-			w.hinder("a3", time.Duration(chance.Int64N(int64(20*time.Second))))
+			w.slowDown("a3", time.Duration(chance.Int64N(int64(20*time.Second))))
 		}
 		lists.expect(t)
 		w.ExpectConns(t, "survey0/a3", len(w.Conns("survey0/a3")), 1)
@@ -47,7 +47,7 @@ func TestSlownessIsLearnedFromALeave(t *testing.T) {
 		lists.expectWithin(t, 19*time.Second, 19*time.Second+5*time.Millisecond, ten)
 		for range 10 {
 			time.Sleep(10 * time.Second)
-			w.hinder("a3", 20*time.Second)
+			w.slowDown("a3", 20*time.Second)
 		}
 		lists.expect(t)
 	})
@@ -70,7 +70,7 @@ func TestSlowCrowdStays(t *testing.T) {
 				for range 20 {
 					for _, i := range chance.Perm(5) {
 						name := fmt.Sprint("a", 5*part+i)
-						w.hinder(name, time.Duration(chance.Int64N(int64(20*time.Second))))
+						w.slowDown(name, time.Duration(chance.Int64N(int64(20*time.Second))))
 						// The next client may be the same one.
 						time.Sleep(time.Millisecond)
 					}
@@ -89,7 +89,7 @@ func TestSlowCrowdStays(t *testing.T) {
 func TestHealthyClientThatHangs(t *testing.T) {
 	gopherdiscovery.FakeTime(t, func(t *testing.T) {
 		w, _, lists := crowded(t)
-		w.hinder("a5", 1500*time.Millisecond)
+		w.slowDown("a5", 1500*time.Millisecond)
 		time.Sleep(2*time.Second - 1) // the next poll but one is at 12.5 s
 		w.Freeze("survey0/a3")
 		// The polls last a second each, and are 2 s apart.

@@ -16,11 +16,11 @@ import (
 // or nothing.
 const shortBytes = 64
 
-// settled returns a town in its tenth second, with clients a0 to a9 at two
+// settled returns a fakeCluster in its tenth second, with clients a0 to a9 at two
 // servers, and a subscriber that has their list.
-func settled(t *testing.T) (w town, servers []*gopherdiscovery.DiscoveryServer, lists *record) {
+func settled(t *testing.T) (w fakeCluster, servers []*gopherdiscovery.DiscoveryServer, lists *record) {
 	t.Helper()
-	w = newTown(t)
+	w = newFakeCluster(t)
 	servers = append(servers, w.server(0), w.server(1))
 	lists = newRecord(w.subscriber("sub", 0, 1).Changes())
 	for i := range 10 {
@@ -114,13 +114,13 @@ func TestNamesChangeDuringARestart(t *testing.T) {
 func TestReconnectCostsWhatChanged(t *testing.T) {
 	for _, test := range []struct {
 		name   string
-		during func(w town)
+		during func(w fakeCluster)
 		kind   byte
 		list   string
 	}{
-		{"nothing has changed", func(town) {}, beat, ""},
-		{"a join", func(w town) { w.client("new", 0) }, change, ten + " new"},
-		{"a join and a leave of the same", func(w town) {
+		{"nothing has changed", func(fakeCluster) {}, beat, ""},
+		{"a join", func(w fakeCluster) { w.client("new", 0) }, change, ten + " new"},
+		{"a join and a leave of the same", func(w fakeCluster) {
 			c := w.client("new", 0)
 			synctest.Wait()
 			c.Close()
@@ -128,7 +128,7 @@ func TestReconnectCostsWhatChanged(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			gopherdiscovery.FakeTime(t, func(t *testing.T) {
-				w := newTown(t)
+				w := newFakeCluster(t)
 				w.server(0)
 				lists := newRecord(w.subscriber("sub", 0).Changes())
 				for i := range 10 {
@@ -164,7 +164,7 @@ func TestReconnectCostsWhatChanged(t *testing.T) {
 // at once which clients are back, and that the list is not complete.
 func TestNewSubscriberDuringARestart(t *testing.T) {
 	gopherdiscovery.FakeTime(t, func(t *testing.T) {
-		w := newTown(t)
+		w := newFakeCluster(t)
 		server := w.server(0)
 		for i := range 10 {
 			w.client(fmt.Sprint("a", i), 0)
@@ -190,7 +190,7 @@ func TestNewSubscriberDuringARestart(t *testing.T) {
 // one. When the complete server goes away, its names stay for its grace.
 func TestCompleteServerGoesAway(t *testing.T) {
 	gopherdiscovery.FakeTime(t, func(t *testing.T) {
-		w := newTown(t)
+		w := newFakeCluster(t)
 		complete := w.server(0)
 		sub := w.subscriber("sub", 0, 1)
 		lists := newRecord(sub.Changes())

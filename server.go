@@ -68,9 +68,9 @@ type Stats struct {
 	// certificate has expired; or if Authorize has withdrawn its name.
 	Rejected uint64
 
-	// Refused counts connections closed before they took part. There were
-	// [Options.MaxClients] already, the handshake failed or took too long, or
-	// the connection made room for others.
+	// Refused counts connections closed before they took part: because
+	// [Options.MaxClients] were open, because the handshake failed or took too
+	// long, or to make room for others.
 	Refused uint64
 
 	// AcceptErrors counts failures to accept a connection. Usually the process

@@ -22,7 +22,7 @@ func TestBeats(t *testing.T) {
 	for _, came := range []time.Duration{0, 1500 * time.Millisecond, 5500 * time.Millisecond, 7500 * time.Millisecond} {
 		t.Run(came.String(), func(t *testing.T) {
 			gopherdiscovery.FakeTime(t, func(t *testing.T) {
-				w := newTown(t)
+				w := newFakeCluster(t)
 				w.server(0)
 				w.client("a", 0)
 				time.Sleep(came)
@@ -59,7 +59,7 @@ func TestBeats(t *testing.T) {
 // that only it knows are gone, and they are back when it speaks.
 func TestSilentServerDoesNotCount(t *testing.T) {
 	gopherdiscovery.FakeTime(t, func(t *testing.T) {
-		w := newTown(t)
+		w := newFakeCluster(t)
 		w.server(0)
 		w.server(1)
 		sub := w.subscriber("sub", 0, 1)
@@ -85,7 +85,7 @@ func TestSilentServerDoesNotCount(t *testing.T) {
 // silence.
 func TestSlowMessageIsNoSilence(t *testing.T) {
 	gopherdiscovery.FakeTime(t, func(t *testing.T) {
-		w := newTown(t)
+		w := newFakeCluster(t)
 		w.server(0)
 		w.server(1)
 		lists := newRecord(w.subscriber("sub", 0, 1).Changes())
@@ -108,7 +108,7 @@ func TestSlowMessageIsNoSilence(t *testing.T) {
 // which takes a minute here. Subscribers in both forms keep their connections.
 func TestServerThatKnowsNobody(t *testing.T) {
 	gopherdiscovery.FakeTime(t, func(t *testing.T) {
-		w := newTown(t)
+		w := newFakeCluster(t)
 		opt := bubbleOptions
 		opt.ReturnTime = time.Minute
 		startServerAt(t, w.URL(survey(0)), w.URL(lists(0)), opt)
@@ -141,7 +141,7 @@ func TestServerThatKnowsNobody(t *testing.T) {
 // connection is given up, and the next one continues from there.
 func TestSilentLoneServer(t *testing.T) {
 	gopherdiscovery.FakeTime(t, func(t *testing.T) {
-		w := newTown(t)
+		w := newFakeCluster(t)
 		w.server(0)
 		sub := w.subscriber("sub", 0)
 		lists := newRecord(sub.Changes())
@@ -188,7 +188,7 @@ func TestServerHangsAfterItsFirstMessage(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			gopherdiscovery.FakeTime(t, func(t *testing.T) {
-				w := newTown(t)
+				w := newFakeCluster(t)
 				w.server(0)
 				w.server(1)
 				sub := w.subscriber("sub", 0, 1)
@@ -222,7 +222,7 @@ func TestServerHangsAfterItsFirstMessage(t *testing.T) {
 // beats to subscribers that have a list.
 func TestBeatsOfAnIncompleteServer(t *testing.T) {
 	gopherdiscovery.FakeTime(t, func(t *testing.T) {
-		w := newTown(t)
+		w := newFakeCluster(t)
 		rare := bubbleOptions
 		rare.PollTime, rare.ReturnTime = 30*time.Minute, 30*time.Minute
 		server := startServerAt(t, w.URL(survey(0)), w.URL(lists(0)), rare)

@@ -16,7 +16,7 @@ import (
 func TestSlowSubscriberIsSentTheDifference(t *testing.T) {
 	const most = 1200 // bytes: what was on its way, and one message
 	gopherdiscovery.FakeTime(t, func(t *testing.T) {
-		w := newTown(t)
+		w := newFakeCluster(t)
 		w.server(0)
 		w.client("a", 0)
 		changes, plain := w.subscriber("changes", 0), w.plainSubscriber("plain", 0)

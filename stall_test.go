@@ -19,7 +19,7 @@ func TestStallBeforeTheFirstList(t *testing.T) {
 			// The server hears of the clients in varying order.
 			for range 10 {
 				gopherdiscovery.FakeTime(t, func(t *testing.T) {
-					w := newTown(t)
+					w := newFakeCluster(t)
 					server := w.server(0)
 					lists := newRecord(w.subscriber("sub", 0).Changes())
 					for i := range 10 {

@@ -10,18 +10,18 @@ import (
 	"github.com/dahernan/gopherdiscovery"
 )
 
-// town is a set of servers, clients and subscribers in fake time, connected by
-// a network that can be made to fail. Subscribers ask for changes. Servers are
+// fakeCluster is a set of servers, clients and subscribers in fake time,
+// connected by a network that can be made to fail. Subscribers ask for changes. Servers are
 // numbered.
-type town struct {
+type fakeCluster struct {
 	*gopherdiscovery.Memory
 	t      testing.TB
 	dialer *gopherdiscovery.Dialer
 }
 
-func newTown(t testing.TB) town {
+func newFakeCluster(t testing.TB) fakeCluster {
 	t.Helper()
-	return town{gopherdiscovery.NewMemory(t), t, quiet}
+	return fakeCluster{gopherdiscovery.NewMemory(t), t, quiet}
 }
 
 func survey(n int) string { return fmt.Sprintf("survey%d", n) }
@@ -29,7 +29,7 @@ func lists(n int) string  { return fmt.Sprintf("lists%d", n) }
 
 // urls returns the URLs at which the peer with the given name reaches a port of
 // the servers.
-func (w town) urls(port func(int) string, name string, servers []int) string {
+func (w fakeCluster) urls(port func(int) string, name string, servers []int) string {
 	var urls []string
 	for _, n := range servers {
 		urls = append(urls, w.URL(port(n)+"/"+name))
@@ -37,7 +37,7 @@ func (w town) urls(port func(int) string, name string, servers []int) string {
 	return strings.Join(urls, ",")
 }
 
-func (w town) server(n int) *gopherdiscovery.DiscoveryServer {
+func (w fakeCluster) server(n int) *gopherdiscovery.DiscoveryServer {
 	w.t.Helper()
 	server := startServerAt(w.t, w.URL(survey(n)), w.URL(lists(n)), bubbleOptions)
 	synctest.Wait()
@@ -45,7 +45,7 @@ func (w town) server(n int) *gopherdiscovery.DiscoveryServer {
 }
 
 // client starts a client without a subscription.
-func (w town) client(name string, servers ...int) *gopherdiscovery.DiscoveryClient {
+func (w fakeCluster) client(name string, servers ...int) *gopherdiscovery.DiscoveryClient {
 	w.t.Helper()
 	client, err := w.dialer.Client(context.Background(), w.urls(survey, name, servers), name)
 	if err != nil {
@@ -56,7 +56,7 @@ func (w town) client(name string, servers ...int) *gopherdiscovery.DiscoveryClie
 }
 
 // peer starts a client with a subscription.
-func (w town) peer(name string, servers ...int) *gopherdiscovery.DiscoveryClient {
+func (w fakeCluster) peer(name string, servers ...int) *gopherdiscovery.DiscoveryClient {
 	w.t.Helper()
 	client, err := w.dialer.ClientWithSub(context.Background(), w.urls(survey, name, servers), w.urls(lists, name, servers), name)
 	if err != nil {
@@ -66,20 +66,20 @@ func (w town) peer(name string, servers ...int) *gopherdiscovery.DiscoveryClient
 	return client
 }
 
-func (w town) subscriber(name string, servers ...int) *gopherdiscovery.Subscriber {
+func (w fakeCluster) subscriber(name string, servers ...int) *gopherdiscovery.Subscriber {
 	w.t.Helper()
 	return w.subscribe(w.urls(lists, name, servers))
 }
 
 // plainSubscriber starts a subscriber that only meets servers that do not offer
 // changes.
-func (w town) plainSubscriber(name string, servers ...int) *gopherdiscovery.Subscriber {
+func (w fakeCluster) plainSubscriber(name string, servers ...int) *gopherdiscovery.Subscriber {
 	w.t.Helper()
 	urls := w.urls(lists, name, servers)
 	return w.subscribe(strings.ReplaceAll(urls, "memory://", "memory+plain://"))
 }
 
-func (w town) subscribe(urls string) *gopherdiscovery.Subscriber {
+func (w fakeCluster) subscribe(urls string) *gopherdiscovery.Subscriber {
 	w.t.Helper()
 	sub, err := w.dialer.NewSubscriber(context.Background(), urls)
 	if err != nil {
@@ -101,7 +101,7 @@ const (
 
 // lastTo returns the kinds of the messages that server n has sent on a
 // subscriber's newest connection, and how many bytes they have in total.
-func (w town) lastTo(name string, n int) (kinds []byte, bytes int) {
+func (w fakeCluster) lastTo(name string, n int) (kinds []byte, bytes int) {
 	w.t.Helper()
 	synctest.Wait()
 	conns := w.Conns(lists(n) + "/" + name)
