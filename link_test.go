@@ -4,8 +4,6 @@ import (
 	"bytes"
 	"errors"
 	"io"
-	"net"
-	"os"
 	"testing"
 
 	"github.com/dahernan/gopherdiscovery/internal/wire"
@@ -44,45 +42,5 @@ func TestReadLong(t *testing.T) {
 		if err != nil || !bytes.Equal(got, want) {
 			t.Errorf("%d bytes: got %d bytes and error %v", length, len(got), err)
 		}
-	}
-}
-
-// failingConn fails to read and to write.
-type failingConn struct {
-	net.Conn
-	err error
-}
-
-func (c failingConn) Read([]byte) (int, error)  { return 0, c.err }
-func (c failingConn) Write([]byte) (int, error) { return 0, c.err }
-
-// A link knows when the system has given its connection up.
-func TestLinkThatTimesOut(t *testing.T) {
-	for _, test := range []struct {
-		err  error
-		want bool
-	}{
-		{errnosNoPath[0], true}, {io.EOF, false}, {errnoReset, false}, {errnoPipe, false}, {os.ErrDeadlineExceeded, false},
-	} {
-		for what, do := range map[string]func(*link) error{
-			"read":  func(l *link) error { _, err := patientReader{l}.Read(nil); return err },
-			"send":  func(l *link) error { return l.send(nil, []byte("x")) },
-			"rest":  func(l *link) error { _, _ = l.trySend([]byte("x")); return l.sendRest() },
-			"write": func(l *link) error { l.wrote(0, test.err); return test.err },
-		} {
-			near, far := net.Pipe()
-			defer near.Close()
-			defer far.Close()
-			l := newTestLink(t, failingConn{near, &net.OpError{Err: os.NewSyscallError(what, test.err)}}, "tcp")
-			if err := do(l); !errors.Is(err, test.err) {
-				t.Errorf("%s: got error %v, want %v", what, err, test.err)
-			}
-			if got := (&pipe{link: l}).timedOut(); got != test.want {
-				t.Errorf("%s fails with %v: timed out %t, want %t", what, test.err, got, test.want)
-			}
-		}
-	}
-	if new(pipe).timedOut() {
-		t.Error("a pipe without a link has timed out")
 	}
 }
