@@ -15,7 +15,6 @@ require (
 	github.com/peterbourgon/ff/v3 v3.4.0
 	github.com/pkg/xattr v0.4.12
 	github.com/prometheus/client_golang v1.24.1
-	go.uber.org/goleak v1.3.0
 	go.yaml.in/yaml/v3 v3.0.4
 	golang.org/x/sys v0.47.0
 	google.golang.org/protobuf v1.36.12

@@ -12,12 +12,11 @@ import (
 	"net"
 	"os"
 	"runtime"
-	"runtime/pprof"
-	"strings"
 	"sync"
 	"time"
 
 	"github.com/dahernan/gopherdiscovery"
+	"github.com/dahernan/gopherdiscovery/internal/testmain"
 )
 
 // orderVariable tells the test binary that it is a child, and what to do.
@@ -123,7 +122,7 @@ func beChild(text string) (code int) {
 	if warm, err := net.Listen("tcp", "127.0.0.1:0"); err == nil {
 		_ = warm.Close()
 	}
-	goroutines, files := runtime.NumGoroutine(), openFiles()
+	files := openFiles()
 	c := &child{out: json.NewEncoder(os.Stdout)}
 	if err := c.start(o); err != nil {
 		fmt.Fprintln(os.Stderr, err)
@@ -136,7 +135,7 @@ func beChild(text string) (code int) {
 	}
 	closing.Wait()
 	c.readers.Wait()
-	left := leaked(goroutines, files)
+	left := leaked(files)
 	c.say(report{Left: &left})
 	return 0
 }
@@ -280,22 +279,16 @@ func (c *child) state() *state {
 	return s
 }
 
-// leaked describes the goroutines and descriptors that there are beyond the
-// given numbers, or returns "" if they go away. A goroutine that was told to
-// end may need a moment.
-func leaked(goroutines, files int) string {
-	for deadline := time.Now().Add(patience / 3); ; time.Sleep(time.Millisecond) {
-		if runtime.NumGoroutine() <= goroutines && openFiles() <= files {
-			return ""
-		}
+// leaked describes the goroutines that are left, and the descriptors beyond the
+// given number, or returns "" if they go away.
+func leaked(files int) string {
+	left := testmain.LeftGoroutines()
+	for deadline := time.Now().Add(patience / 3); openFiles() > files; time.Sleep(time.Millisecond) {
 		if time.Now().After(deadline) {
-			break
+			return fmt.Sprintf("%s%d descriptors, %d before", left, openFiles(), files)
 		}
 	}
-	var stacks strings.Builder
-	_ = pprof.Lookup("goroutine").WriteTo(&stacks, 1)
-	return fmt.Sprintf("%d goroutines, %d before; %d descriptors, %d before\n%s",
-		runtime.NumGoroutine(), goroutines, openFiles(), files, stacks.String())
+	return left
 }
 
 func openFiles() int {

@@ -16,6 +16,7 @@ import (
 	"github.com/creack/pty"
 
 	"github.com/dahernan/gopherdiscovery/cmd/gopherdiscovery/internal/announce"
+	"github.com/dahernan/gopherdiscovery/internal/testmain"
 )
 
 // asProgram makes a process of the test binary run its arguments as a Program.
@@ -23,7 +24,7 @@ const asProgram = "ANNOUNCE_TEST_PROGRAM"
 
 func TestMain(m *testing.M) {
 	if os.Getenv(asProgram) == "" {
-		os.Exit(m.Run())
+		testmain.Main(m)
 	}
 	time.AfterFunc(2*patience, func() { os.Exit(1) }) // of a test that has failed
 	signals, _ := announce.Notify()

@@ -3,7 +3,7 @@ package follow_test
 import (
 	"testing"
 
-	"go.uber.org/goleak"
+	"github.com/dahernan/gopherdiscovery/internal/testmain"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { testmain.Main(m) }
