@@ -62,12 +62,7 @@ func TestOldSubscriberIsSentListsOnly(t *testing.T) {
 		opt := ourOptions
 		opt.PollTime = 500 * time.Millisecond
 		start := time.Now()
-		server, err := gopherdiscovery.Server(survey, pubsub, opt)
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() { server.Close() })
-		survey, pubsub = server.URLs()
+		survey, pubsub = startServerWith(t, survey, pubsub, opt).URLs()
 		announceOld(t, survey, "one")
 		awaitNext(t, subscribe(t, pubsub), "one")
 		old := subscribeOld(t, pubsub)

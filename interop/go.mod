@@ -4,6 +4,7 @@ go 1.25.0
 
 require (
 	github.com/dahernan/gopherdiscovery v0.0.0
+	github.com/dahernan/gopherdiscovery/internal/cli v0.0.0
 	nanomsg.org/go-mangos v1.4.0
 )
 
@@ -14,4 +15,7 @@ require (
 	golang.org/x/sys v0.47.0 // indirect
 )
 
-replace github.com/dahernan/gopherdiscovery => ../
+replace (
+	github.com/dahernan/gopherdiscovery => ../
+	github.com/dahernan/gopherdiscovery/internal/cli => ../internal/cli
+)

@@ -44,7 +44,12 @@ func overEach(t *testing.T, test func(t *testing.T, survey, pubsub string)) {
 
 func startServer(t *testing.T, survey, pubsub string) *gopherdiscovery.DiscoveryServer {
 	t.Helper()
-	server, err := gopherdiscovery.Server(survey, pubsub, ourOptions)
+	return startServerWith(t, survey, pubsub, ourOptions)
+}
+
+func startServerWith(t *testing.T, survey, pubsub string, opt gopherdiscovery.Options) *gopherdiscovery.DiscoveryServer {
+	t.Helper()
+	server, err := gopherdiscovery.Server(survey, pubsub, opt)
 	if err != nil {
 		t.Fatal(err)
 	}

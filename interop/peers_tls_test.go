@@ -1,13 +1,12 @@
 //go:build unix
 
-package peers_test
+package interop_test
 
 import (
 	"errors"
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 
 	"github.com/dahernan/gopherdiscovery"
 	"github.com/dahernan/gopherdiscovery/internal/cli/clitest"
@@ -17,7 +16,7 @@ import (
 // that announce the name in theirs.
 func startTLSServer(t *testing.T, a *clitest.Authority) *gopherdiscovery.DiscoveryServer {
 	t.Helper()
-	opt := quickOptions
+	opt := ourOptions
 	opt.TLSConfig = a.ServerTLS("server")
 	opt.Authorize = func(service string, from gopherdiscovery.Conn) error {
 		if service != from.TLS.PeerCertificates[0].Subject.CommonName {
@@ -25,7 +24,7 @@ func startTLSServer(t *testing.T, a *clitest.Authority) *gopherdiscovery.Discove
 		}
 		return nil
 	}
-	return startServer(t, "tls+tcp://127.0.0.1:0", "tls+tcp://127.0.0.1:0", opt)
+	return startServerWith(t, "tls+tcp://127.0.0.1:0", "tls+tcp://127.0.0.1:0", opt)
 }
 
 func TestTLS(t *testing.T) {
@@ -67,11 +66,7 @@ func TestTLSDistrust(t *testing.T) {
 	server := startTLSServer(t, a)
 	survey, pubsub := server.URLs()
 	p := startPeer(t, command, announcing("alice", survey, pubsub)...)
-	for deadline := time.Now().Add(patience); server.Stats().Refused < 10; time.Sleep(time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatalf("%d attempts, want more", server.Stats().Refused)
-		}
-	}
+	eventually(t, "ten attempts", func() bool { return server.Stats().Refused >= 10 })
 	p.end(syscall.SIGTERM)
 	code, stderr := p.wait()
 	lines := strings.Count(stderr, "\n")

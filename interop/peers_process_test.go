@@ -1,6 +1,6 @@
 //go:build unix
 
-package peers_test
+package interop_test
 
 import (
 	"bufio"
@@ -15,20 +15,13 @@ import (
 	"syscall"
 	"testing"
 	"time"
-
-	"github.com/dahernan/gopherdiscovery/internal/testmain"
 )
-
-// patience is how long a test waits for something that must happen.
-const patience = testmain.Patience
-
-func TestMain(m *testing.M) { testmain.Main(m, "dahernan/gopherdiscovery.", "go.nanomsg.org/mangos/") }
 
 // languages are the languages of the peers, with a function that returns the
 // command for each.
 var languages = map[string]func(testing.TB) []string{
 	"python": func(t testing.TB) []string {
-		return []string{python(t), filepath.Join("..", "python", "peer.py")}
+		return []string{python(t), filepath.Join("..", "examples", "python", "peer.py")}
 	},
 	"c": func(t testing.TB) []string {
 		return []string{compile(t)}
@@ -78,7 +71,7 @@ func compile(t testing.TB) string {
 		missing(t, "nng/nng.h", "libnng-dev")
 	}
 	out := filepath.Join(t.TempDir(), "peer")
-	args := []string{"-O2", "-std=c11", "-Wall", "-Wextra", "-Werror", "-o", out, filepath.Join("..", "c", "peer.c"), "-lnng"}
+	args := []string{"-O2", "-std=c11", "-Wall", "-Wextra", "-Werror", "-o", out, filepath.Join("..", "examples", "c", "peer.c"), "-lnng"}
 	if said, err := exec.Command("cc", args...).CombinedOutput(); err != nil || len(said) > 0 {
 		t.Fatalf("cc: %v\n%s", err, said)
 	}

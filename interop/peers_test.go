@@ -1,12 +1,9 @@
 //go:build unix
 
-package peers_test
+package interop_test
 
 import (
 	"bytes"
-	"context"
-	"log/slog"
-	"path/filepath"
 	"slices"
 	"strings"
 	"syscall"
@@ -16,95 +13,30 @@ import (
 	"github.com/dahernan/gopherdiscovery"
 )
 
-// With quickOptions a list is complete soon. No client is dropped for its
-// silence during a test: a client that leaves has closed its connection.
-var quickOptions = gopherdiscovery.Options{
-	SurveyTime:    10 * time.Second,
-	PollTime:      50 * time.Millisecond,
-	MissedSurveys: 1000,
-	Logger:        slog.New(slog.DiscardHandler),
-}
-
-var quiet = &gopherdiscovery.Dialer{Logger: slog.New(slog.DiscardHandler)}
-
-// urls are the transports that every peer supports. Each test gets its own
-// socket files.
-var urls = map[string]func(testing.TB) (survey, pubsub string){
-	"tcp": func(testing.TB) (survey, pubsub string) { return "tcp://127.0.0.1:0", "tcp://127.0.0.1:0" },
-	"ipc": func(t testing.TB) (survey, pubsub string) {
-		dir := t.TempDir()
-		return "ipc://" + filepath.Join(dir, "s"), "ipc://" + filepath.Join(dir, "p")
-	},
-}
-
-// onEach runs a test for each language and transport.
-func onEach(t *testing.T, test func(t *testing.T, command []string, survey, pubsub string)) {
+// inEach runs a test for the peer in each language.
+func inEach(t *testing.T, test func(t *testing.T, command []string)) {
 	t.Parallel()
 	for language, get := range languages {
 		t.Run(language, func(t *testing.T) {
 			t.Parallel()
-			command := get(t)
-			for scheme, make := range urls {
-				t.Run(scheme, func(t *testing.T) {
-					t.Parallel()
-					survey, pubsub := make(t)
-					test(t, command, survey, pubsub)
-				})
-			}
+			test(t, get(t))
 		})
 	}
 }
 
-func startServer(t testing.TB, survey, pubsub string, opt gopherdiscovery.Options) *gopherdiscovery.DiscoveryServer {
-	t.Helper()
-	server, err := gopherdiscovery.Server(survey, pubsub, opt)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { server.Close() })
-	return server
-}
-
-func subscribe(t testing.TB, pubsub string) <-chan []string {
-	t.Helper()
-	sub, err := quiet.NewSubscriber(context.Background(), pubsub)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { sub.Close() })
-	return sub.Changes()
-}
-
-func announce(t testing.TB, survey, service string) *gopherdiscovery.DiscoveryClient {
-	t.Helper()
-	client, err := quiet.Client(context.Background(), survey, service)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { client.Close() })
-	return client
-}
-
-// await reads lists until the wanted one comes.
-func await(t testing.TB, lists <-chan []string, want ...string) {
-	t.Helper()
-	timeout := time.After(patience)
-	var got []string
-	for {
-		select {
-		case got = <-lists:
-			if slices.Equal(got, want) {
-				return
-			}
-		case <-timeout:
-			t.Fatalf("got the list %q last, want %q", got, want)
-		}
-	}
+// onEach runs a test for each language and transport.
+func onEach(t *testing.T, test func(t *testing.T, command []string, survey, pubsub string)) {
+	inEach(t, func(t *testing.T, command []string) {
+		overEach(t, func(t *testing.T, survey, pubsub string) {
+			t.Parallel()
+			test(t, command, survey, pubsub)
+		})
+	})
 }
 
 func TestJoinWatchLeave(t *testing.T) {
 	onEach(t, func(t *testing.T, command []string, survey, pubsub string) {
-		server := startServer(t, survey, pubsub, quickOptions)
+		server := startServer(t, survey, pubsub)
 		survey, pubsub = server.URLs()
 		announce(t, survey, "go")
 		lists := subscribe(t, pubsub)
@@ -131,7 +63,7 @@ func TestJoinWatchLeave(t *testing.T) {
 // Two peers of each language see the same list as a client in Go, and leave.
 func TestTogether(t *testing.T) {
 	t.Parallel()
-	server := startServer(t, "tcp://127.0.0.1:0", "tcp://127.0.0.1:0", quickOptions)
+	server := startServer(t, "tcp://127.0.0.1:0", "tcp://127.0.0.1:0")
 	survey, pubsub := server.URLs()
 	lists := subscribe(t, pubsub)
 	announce(t, survey, "go")
@@ -171,13 +103,13 @@ func TestFirstList(t *testing.T) {
 		}
 		p := startPeer(t, command, announcing("peer", survey, pubsub)...)
 		time.Sleep(2 * time.Second) // a peer may need that to start
-		opt := quickOptions
+		opt := ourOptions
 		// The peers dial again within a second, or somewhat later on a busy
 		// machine.
 		opt.PollTime = 6 * time.Second
 		opt.ReturnTime = 2 * patience // it does not become complete
 		start := time.Now()
-		startServer(t, survey, pubsub, opt)
+		startServerWith(t, survey, pubsub, opt)
 		// This subscriber is told at once.
 		await(t, subscribe(t, pubsub), "peer")
 		if got, want := p.next(), "peers: [peer]"; got != want {
@@ -199,7 +131,7 @@ func TestRestart(t *testing.T) {
 		// A list that the peer has printed before would not show that it is
 		// back.
 		for _, name := range []string{"visitor-1", "visitor-2"} {
-			server := startServer(t, survey, pubsub, quickOptions)
+			server := startServer(t, survey, pubsub)
 			await(t, subscribe(t, pubsub), "peer")
 			visitor := announce(t, survey, name)
 			p.awaitList("peer", name)
@@ -218,7 +150,7 @@ func TestRestart(t *testing.T) {
 // meanwhile.
 func freePorts(t *testing.T) (survey, pubsub string) {
 	t.Helper()
-	server, err := gopherdiscovery.Server("tcp://127.0.0.2:0", "tcp://127.0.0.2:0", quickOptions)
+	server, err := gopherdiscovery.Server("tcp://127.0.0.2:0", "tcp://127.0.0.2:0", ourOptions)
 	if err != nil {
 		t.Skipf("this system has no 127.0.0.2: %v", err)
 	}
@@ -228,57 +160,46 @@ func freePorts(t *testing.T) (survey, pubsub string) {
 }
 
 func TestBadArguments(t *testing.T) {
-	t.Parallel()
-	for language, get := range languages {
-		t.Run(language, func(t *testing.T) {
-			t.Parallel()
-			command := get(t)
-			for _, args := range [][]string{
-				{},
-				{"-name"},
-				{"-name", ""},
-				{"-name", "a|b"},
-				{"-name", "a\nb"},
-				{"-name", "a\u0080b"},
-				{"-name", "a\xff"},
-				{"-name", "a\xed\xa0\x80"}, // a surrogate
-				{"-name", "a\xc1\xa1"},     // "a" in two bytes
-				{"-name", strings.Repeat("ä", 257)},
-				{"-nonsense", "x", "-name", "a"},
-				{"-name", "a", "word"},
-				{"-name", "a", "-server", "nonsense"},
-				{"-name", "a", "-server", "http://127.0.0.1:1"},
-				{"-name", "a", "-pubsub", "tcp://127.0.0.1"},
-				{"-name", "a", "-pubsub", "tcp://127.0.0.1:0"},
-				{"-name", "a", "-server", "tcp://127.0.0.1:65536"},
-				{"-name", "a", "-pubsub", "tcp://:40007"},
-				{"-name", "a", "-pubsub", "tcp://a:1,tcp://b:1"},
-				{"-name", "a", "-pubsub", "ipc://"},
-				{"-name", "a", "-server", "ipc:///" + strings.Repeat("x", 200)},
-			} {
-				p := startPeer(t, command, args...)
-				code, stderr := p.wait()
-				if code != 2 || strings.Count(stderr, "\n") != 1 || !strings.HasPrefix(stderr, "peer") {
-					t.Errorf("%q: exit code %d, stderr %q, want 2 and one line", args, code, stderr)
-				}
+	inEach(t, func(t *testing.T, command []string) {
+		for _, args := range [][]string{
+			{},
+			{"-name"},
+			{"-name", ""},
+			{"-name", "a|b"},
+			{"-name", "a\nb"},
+			{"-name", "a\u0080b"},
+			{"-name", "a\xff"},
+			{"-name", "a\xed\xa0\x80"}, // a surrogate
+			{"-name", "a\xc1\xa1"},     // "a" in two bytes
+			{"-name", strings.Repeat("ä", 257)},
+			{"-nonsense", "x", "-name", "a"},
+			{"-name", "a", "word"},
+			{"-name", "a", "-server", "nonsense"},
+			{"-name", "a", "-server", "http://127.0.0.1:1"},
+			{"-name", "a", "-pubsub", "tcp://127.0.0.1"},
+			{"-name", "a", "-pubsub", "tcp://127.0.0.1:0"},
+			{"-name", "a", "-server", "tcp://127.0.0.1:65536"},
+			{"-name", "a", "-pubsub", "tcp://:40007"},
+			{"-name", "a", "-pubsub", "tcp://a:1,tcp://b:1"},
+			{"-name", "a", "-pubsub", "ipc://"},
+			{"-name", "a", "-server", "ipc:///" + strings.Repeat("x", 200)},
+		} {
+			p := startPeer(t, command, args...)
+			code, stderr := p.wait()
+			if code != 2 || strings.Count(stderr, "\n") != 1 || !strings.HasPrefix(stderr, "peer") {
+				t.Errorf("%q: exit code %d, stderr %q, want 2 and one line", args, code, stderr)
 			}
-		})
-	}
+		}
+	})
 }
 
 // A name of 512 bytes is the longest one allowed, and the list contains it.
 func TestLongNames(t *testing.T) {
-	t.Parallel()
-	for language, get := range languages {
-		t.Run(language, func(t *testing.T) {
-			t.Parallel()
-			server := startServer(t, "tcp://127.0.0.1:0", "tcp://127.0.0.1:0", quickOptions)
-			survey, pubsub := server.URLs()
-			name := strings.Repeat("€", 170) + "ab"
-			p := startPeer(t, get(t), announcing(name, survey, pubsub)...)
-			p.awaitList(name)
-		})
-	}
+	inEach(t, func(t *testing.T, command []string) {
+		survey, pubsub := startServer(t, "tcp://127.0.0.1:0", "tcp://127.0.0.1:0").URLs()
+		name := strings.Repeat("€", 170) + "ab"
+		startPeer(t, command, announcing(name, survey, pubsub)...).awaitList(name)
+	})
 }
 
 // What a server sends is checked. Only lists that are new are printed. Surveys

@@ -1,6 +1,6 @@
 //go:build unix
 
-package peers_test
+package interop_test
 
 import (
 	"bytes"

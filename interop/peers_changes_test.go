@@ -1,6 +1,6 @@
 //go:build unix
 
-package peers_test
+package interop_test
 
 import (
 	"encoding/binary"
@@ -62,7 +62,7 @@ type changesServer struct {
 func startChanges(t *testing.T, pubsub string, args ...string) *changesServer {
 	t.Helper()
 	s := &changesServer{rawListener: listenRaw(t, pubsub, protoPub, protoChanges)}
-	survey, _ := startServer(t, "tcp://127.0.0.1:0", "tcp://127.0.0.1:0", quickOptions).URLs()
+	survey, _ := startServer(t, "tcp://127.0.0.1:0", "tcp://127.0.0.1:0").URLs()
 	s.peer = startPeer(t, languages["python"](t), append(announcing("peer", survey, s.url), args...)...)
 	return s
 }
@@ -111,60 +111,57 @@ func (s *changesServer) quit(t *testing.T, complaints int) {
 
 func TestChanges(t *testing.T) {
 	t.Parallel()
-	for scheme, make := range urls {
-		t.Run(scheme, func(t *testing.T) {
-			t.Parallel()
-			_, pubsub := make(t)
-			s := startChanges(t, pubsub)
-			c := s.welcome(t, "\x02")
-			for _, test := range []struct{ message, want string }{
-				// An incomplete list is better than none.
-				{list(0, "b|d"), "b|d"},
-				{change(0, "b|d", "a|b|c|d", "", "a|c"), "a|b|c|d"},
-				{beat(0, "a|b|c|d"), ""},
-				{beat(1, "d|c|b|a"), ""},
-				{"\x80", ""},
-				{"\xff|of a later format", ""},
-				{change(1, "a|b|c|d", "a|größer", "b|c|d", "größer"), "a|größer"},
-				{change(1, "a|größer", "a|größer", "", ""), ""},
-				{list(1, "a|größer"), ""},
-				{change(1, "a|größer", "", "a|größer", ""), ""},
-			} {
-				c.send(t, test.message)
-				if test.want != "" {
-					s.expect(t, test.want)
-				}
+	overEach(t, func(t *testing.T, _, pubsub string) {
+		t.Parallel()
+		s := startChanges(t, pubsub)
+		c := s.welcome(t, "\x02")
+		for _, test := range []struct{ message, want string }{
+			// An incomplete list is better than none.
+			{list(0, "b|d"), "b|d"},
+			{change(0, "b|d", "a|b|c|d", "", "a|c"), "a|b|c|d"},
+			{beat(0, "a|b|c|d"), ""},
+			{beat(1, "d|c|b|a"), ""},
+			{"\x80", ""},
+			{"\xff|of a later format", ""},
+			{change(1, "a|b|c|d", "a|größer", "b|c|d", "größer"), "a|größer"},
+			{change(1, "a|größer", "a|größer", "", ""), ""},
+			{list(1, "a|größer"), ""},
+			{change(1, "a|größer", "", "a|größer", ""), ""},
+		} {
+			c.send(t, test.message)
+			if test.want != "" {
+				s.expect(t, test.want)
 			}
-			s.expect(t, "")
-			c.send(t, list(1, "a|b"))
-			s.expect(t, "a|b")
+		}
+		s.expect(t, "")
+		c.send(t, list(1, "a|b"))
+		s.expect(t, "a|b")
 
-			// A list outlives its connection, but does not count while it is held.
-			c.Close()
-			c = s.welcome(t, have("a|b"))
-			c.send(t, beat(2, "a|b"))
-			c.send(t, beat(3, "a|b"))
-			c.send(t, change(0, "a|b", "a|b|c|d", "", "c|d"))
-			s.expect(t, "a|b|c|d")
-			c.Close()
-			c = s.welcome(t, have("a|b|c|d"))
-			c.send(t, change(1, "a|b|c|d", "b", "a|c|d", ""))
-			s.expect(t, "b")
-			c.Close()
-			c = s.welcome(t, have("b"))
-			c.send(t, beat(1, "b"))
-			c.send(t, list(0, "a"))
-			s.expect(t, "a")
-			c.send(t, list(1, ""))
-			s.expect(t, "")
-			c.Close()
-			c = s.welcome(t, have(""))
-			long := manyNames(100)
-			c.send(t, change(1, "", long, "", long))
-			s.expect(t, long)
-			s.quit(t, 1)
-		})
-	}
+		// A list outlives its connection, but does not count while it is held.
+		c.Close()
+		c = s.welcome(t, have("a|b"))
+		c.send(t, beat(2, "a|b"))
+		c.send(t, beat(3, "a|b"))
+		c.send(t, change(0, "a|b", "a|b|c|d", "", "c|d"))
+		s.expect(t, "a|b|c|d")
+		c.Close()
+		c = s.welcome(t, have("a|b|c|d"))
+		c.send(t, change(1, "a|b|c|d", "b", "a|c|d", ""))
+		s.expect(t, "b")
+		c.Close()
+		c = s.welcome(t, have("b"))
+		c.send(t, beat(1, "b"))
+		c.send(t, list(0, "a"))
+		s.expect(t, "a")
+		c.send(t, list(1, ""))
+		s.expect(t, "")
+		c.Close()
+		c = s.welcome(t, have(""))
+		long := manyNames(100)
+		c.send(t, change(1, "", long, "", long))
+		s.expect(t, long)
+		s.quit(t, 1)
+	})
 }
 
 // A list that an earlier connection has left, and that a change with the right
@@ -277,7 +274,7 @@ for line in sys.stdin:
 func runPython(t *testing.T, script, stdin string) string {
 	t.Helper()
 	cmd := exec.Command(python(t), "-B", "-c", script)
-	cmd.Dir = filepath.Join("..", "python")
+	cmd.Dir = filepath.Join("..", "examples", "python")
 	cmd.Stdin = strings.NewReader(stdin)
 	var stderr strings.Builder
 	cmd.Stderr = &stderr
@@ -322,10 +319,10 @@ func TestDistrust(t *testing.T) {
 			s.quit(t, 1)
 		})
 	}
-	for scheme, make := range urls {
-		t.Run("a long message on "+scheme, func(t *testing.T) {
+	t.Run("a long message", func(t *testing.T) {
+		t.Parallel()
+		overEach(t, func(t *testing.T, _, pubsub string) {
 			t.Parallel()
-			_, pubsub := make(t)
 			s := startChanges(t, pubsub)
 			c := s.welcome(t, "\x02")
 			_, _ = c.Write(c.frame(64<<20 + 3))
@@ -334,7 +331,7 @@ func TestDistrust(t *testing.T) {
 			s.expect(t, "plain")
 			s.quit(t, 1)
 		})
-	}
+	})
 }
 
 // If a server does not welcome the peer, the peer becomes a plain subscriber,
@@ -370,33 +367,30 @@ func TestChangesRefused(t *testing.T) {
 	}
 	t.Run("hanging up", func(t *testing.T) {
 		t.Parallel()
-		for scheme, make := range urls {
-			t.Run(scheme, func(t *testing.T) {
-				t.Parallel()
-				_, pubsub := make(t)
-				s := startChanges(t, pubsub)
-				// The refusal is remembered.
-				for i, refused := range []int{1, 0, 0} {
-					c := s.plain(t, refused)
-					names := fmt.Sprintf("%d|a", i)
-					c.send(t, names)
-					s.expect(t, names)
-					c.Close()
-				}
-				// When the plain form fails too, changes are asked for again.
-				nc, err := s.Accept()
-				if err != nil {
-					t.Fatal(err)
-				}
-				(&rawConn{nc, s.marker}).read(t, 8)
-				nc.Close() // before the hello
+		overEach(t, func(t *testing.T, _, pubsub string) {
+			t.Parallel()
+			s := startChanges(t, pubsub)
+			// The refusal is remembered.
+			for i, refused := range []int{1, 0, 0} {
+				c := s.plain(t, refused)
+				names := fmt.Sprintf("%d|a", i)
+				c.send(t, names)
+				s.expect(t, names)
+				c.Close()
+			}
+			// When the plain form fails too, changes are asked for again.
+			nc, err := s.Accept()
+			if err != nil {
+				t.Fatal(err)
+			}
+			(&rawConn{nc, s.marker}).read(t, 8)
+			nc.Close() // before the hello
 
-				c := s.welcome(t, have("2|a")) // a plain list counts too
-				c.send(t, change(1, "2|a", "3|a", "2", "3"))
-				s.expect(t, "3|a")
-				s.quit(t, 1)
-			})
-		}
+			c := s.welcome(t, have("2|a")) // a plain list counts too
+			c.send(t, change(1, "2|a", "3|a", "2", "3"))
+			s.expect(t, "3|a")
+			s.quit(t, 1)
+		})
 	})
 }
 

@@ -1,6 +1,6 @@
 //go:build unix
 
-package peers_test
+package interop_test
 
 import (
 	"bytes"
@@ -12,7 +12,6 @@ import (
 	"regexp"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/dahernan/gopherdiscovery"
 )
@@ -28,7 +27,7 @@ type session struct {
 // readSessions reads the two connections from the document.
 func readSessions(t *testing.T) (survey, pubsub session) {
 	t.Helper()
-	text, err := os.ReadFile(filepath.Join("..", "..", "docs", "protocol.md"))
+	text, err := os.ReadFile(filepath.Join("..", "docs", "protocol.md"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -70,7 +69,7 @@ func TestProtocolDocument(t *testing.T) {
 	if len(survey.server) != 1 || len(survey.peer) != 2 || len(pubsub.server) != 4 || len(pubsub.peer) != 0 {
 		t.Fatalf("found %q and %q", survey, pubsub)
 	}
-	server := startServer(t, "tcp://127.0.0.1:0", "tcp://127.0.0.1:0", quickOptions)
+	server := startServer(t, "tcp://127.0.0.1:0", "tcp://127.0.0.1:0")
 	surveyURL, pubsubURL := server.URLs()
 
 	c := dialRaw(t, surveyURL, protoRespondent, protoSurveyor)
@@ -79,11 +78,7 @@ func TestProtocolDocument(t *testing.T) {
 		t.Fatalf("got the survey % x, the document has % x", id, survey.server[0])
 	}
 	c.send(t, strings.Replace(survey.peer[0], survey.server[0], string(id), 1))
-	for deadline := time.Now().Add(patience); len(server.Services()) == 0; time.Sleep(time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatalf("the answer % x puts no name on the list", survey.peer[0])
-		}
-	}
+	eventually(t, "the answer puts a name on the list", func() bool { return len(server.Services()) > 0 })
 
 	watch := dialRaw(t, pubsubURL, protoSub, protoPub)
 	var joined *gopherdiscovery.DiscoveryClient
