@@ -5,12 +5,15 @@ package interop_test
 import (
 	"encoding/binary"
 	"fmt"
-	"hash/fnv"
+	"io"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
+
+	"github.com/dahernan/gopherdiscovery/internal/sptest"
+	"github.com/dahernan/gopherdiscovery/internal/wiretest"
 )
 
 // welcome is the first message that a server sends to a subscriber that asks
@@ -29,52 +32,40 @@ func beat(flags byte, names string) string { return string([]byte{5, flags}) + s
 // have returns the message of a subscriber that has a list.
 func have(names string) string { return "\x02" + sum(names) }
 
-// mixed is the finalizer of MurmurHash3.
-func mixed(h uint64) uint64 {
-	h ^= h >> 33
-	h *= 0xff51afd7ed558ccd
-	h ^= h >> 33
-	h *= 0xc4ceb9fe1a85ec53
-	h ^= h >> 33
-	return h
-}
-
 // sum returns the sum of names joined with |.
 func sum(names string) string {
-	var total uint64
-	for name := range strings.SplitSeq(names, "|") {
-		if name != "" {
-			h := fnv.New64a()
-			h.Write([]byte(name))
-			total += mixed(h.Sum64())
-		}
-	}
-	return string(binary.BigEndian.AppendUint64(nil, total))
+	list := strings.FieldsFunc(names, func(r rune) bool { return r == '|' })
+	return string(binary.BigEndian.AppendUint64(nil, wiretest.Sum(list...)))
 }
 
 // changesServer is a hand-written server that sends changes, and the peer that
 // was started with it.
 type changesServer struct {
-	*rawListener
+	*sptest.Listener
 	peer *peer
 }
 
 func startChanges(t *testing.T, pubsub string, args ...string) *changesServer {
 	t.Helper()
-	s := &changesServer{rawListener: listenRaw(t, pubsub, protoPub, protoChanges)}
+	s := &changesServer{Listener: sptest.Listen(t, pubsub)}
 	survey, _ := startServer(t, "tcp://127.0.0.1:0", "tcp://127.0.0.1:0").URLs()
-	s.peer = startPeer(t, languages["python"](t), append(announcing("peer", survey, s.url), args...)...)
+	s.peer = startPeer(t, languages["python"](t), append(announcing("peer", survey, s.URL), args...)...)
 	return s
 }
 
-// welcome accepts a subscriber and checks the list that it has, which is "\x02"
-// for none.
-func (s *changesServer) welcome(t *testing.T, have string) *rawConn {
+// asked accepts a subscriber that asks for changes.
+func (s *changesServer) asked(t *testing.T) sptest.Conn {
 	t.Helper()
-	s.rawListener.peer = protoChanges
-	c := s.accept(t)
-	c.send(t, welcome)
-	if got := c.receive(t); string(got) != have {
+	return accept(t, s.Listener, sptest.Pub, sptest.Changes)
+}
+
+// welcome is like asked. It checks the list that the subscriber has, which is
+// "\x02" for none.
+func (s *changesServer) welcome(t *testing.T, have string) sptest.Conn {
+	t.Helper()
+	c := s.asked(t)
+	c.MustSend(t, welcome)
+	if got := c.MustReceive(t); string(got) != have {
 		t.Fatalf("the peer says % x, want % x", got, have)
 	}
 	return c
@@ -82,12 +73,11 @@ func (s *changesServer) welcome(t *testing.T, have string) *rawConn {
 
 // plain accepts a plain subscriber after the given number of others have been
 // refused.
-func (s *changesServer) plain(t *testing.T, refused int) *rawConn {
+func (s *changesServer) plain(t *testing.T, refused int) sptest.Conn {
 	t.Helper()
-	s.rawListener.peer, s.refused = protoSub, 0
-	c := s.accept(t)
-	if s.refused != refused {
-		t.Errorf("the peer asked for changes %d times before it gave up, want %d", s.refused, refused)
+	c, got := s.AcceptOnly(t, sptest.Pub, sptest.Sub)
+	if got != refused {
+		t.Errorf("the peer asked for changes %d times before it gave up, want %d", got, refused)
 	}
 	return c
 }
@@ -128,37 +118,37 @@ func TestChanges(t *testing.T) {
 			{list(1, "a|größer"), ""},
 			{change(1, "a|größer", "", "a|größer", ""), ""},
 		} {
-			c.send(t, test.message)
+			c.MustSend(t, test.message)
 			if test.want != "" {
 				s.expect(t, test.want)
 			}
 		}
 		s.expect(t, "")
-		c.send(t, list(1, "a|b"))
+		c.MustSend(t, list(1, "a|b"))
 		s.expect(t, "a|b")
 
 		// A list outlives its connection, but does not count while it is held.
 		c.Close()
 		c = s.welcome(t, have("a|b"))
-		c.send(t, beat(2, "a|b"))
-		c.send(t, beat(3, "a|b"))
-		c.send(t, change(0, "a|b", "a|b|c|d", "", "c|d"))
+		c.MustSend(t, beat(2, "a|b"))
+		c.MustSend(t, beat(3, "a|b"))
+		c.MustSend(t, change(0, "a|b", "a|b|c|d", "", "c|d"))
 		s.expect(t, "a|b|c|d")
 		c.Close()
 		c = s.welcome(t, have("a|b|c|d"))
-		c.send(t, change(1, "a|b|c|d", "b", "a|c|d", ""))
+		c.MustSend(t, change(1, "a|b|c|d", "b", "a|c|d", ""))
 		s.expect(t, "b")
 		c.Close()
 		c = s.welcome(t, have("b"))
-		c.send(t, beat(1, "b"))
-		c.send(t, list(0, "a"))
+		c.MustSend(t, beat(1, "b"))
+		c.MustSend(t, list(0, "a"))
 		s.expect(t, "a")
-		c.send(t, list(1, ""))
+		c.MustSend(t, list(1, ""))
 		s.expect(t, "")
 		c.Close()
 		c = s.welcome(t, have(""))
 		long := manyNames(100)
-		c.send(t, change(1, "", long, "", long))
+		c.MustSend(t, change(1, "", long, "", long))
 		s.expect(t, long)
 		s.quit(t, 1)
 	})
@@ -170,18 +160,18 @@ func TestOtherListOfTheSameSum(t *testing.T) {
 	t.Parallel()
 	s := startChanges(t, "tcp://127.0.0.1:0")
 	c := s.welcome(t, "\x02")
-	c.send(t, list(1, "a|b"))
+	c.MustSend(t, list(1, "a|b"))
 	s.expect(t, "a|b")
 	c.Close()
 	for _, misfit := range []string{change(1, "a|b", "a|b|d", "c", "d"), change(1, "a|b", "a|b|b", "", "b")} {
 		c = s.welcome(t, have("a|b"))
-		c.send(t, beat(1, "a|b"))
-		c.send(t, misfit)
-		c.awaitEnd(t)
+		c.MustSend(t, beat(1, "a|b"))
+		c.MustSend(t, misfit)
+		awaitEnd(t, c)
 		c = s.welcome(t, "\x02")
-		c.send(t, list(1, "e"))
+		c.MustSend(t, list(1, "e"))
 		s.expect(t, "e")
-		c.send(t, list(1, "a|b"))
+		c.MustSend(t, list(1, "a|b"))
 		s.expect(t, "a|b")
 		c.Close()
 	}
@@ -293,14 +283,14 @@ func TestDistrust(t *testing.T) {
 		t.Parallel()
 		s := startChanges(t, "tcp://127.0.0.1:0")
 		c := s.welcome(t, "\x02")
-		c.send(t, list(1, "b|d"))
+		c.MustSend(t, list(1, "b|d"))
 		s.expect(t, "b|d")
-		c.send(t, beat(1, "b"))
-		c.awaitEnd(t)
+		c.MustSend(t, beat(1, "b"))
+		awaitEnd(t, c)
 		// No list has come, but changes are not tried.
 		s.plain(t, 0).Close()
 		c = s.plain(t, 0)
-		c.send(t, "b|d|plain")
+		c.MustSend(t, "b|d|plain")
 		s.expect(t, "b|d|plain")
 		s.quit(t, 2)
 	})
@@ -312,9 +302,9 @@ func TestDistrust(t *testing.T) {
 			t.Parallel()
 			s := startChanges(t, "tcp://127.0.0.1:0")
 			c := s.welcome(t, "\x02")
-			c.send(t, message)
-			c.awaitEnd(t)
-			s.plain(t, 0).send(t, "plain")
+			c.MustSend(t, message)
+			awaitEnd(t, c)
+			s.plain(t, 0).MustSend(t, "plain")
 			s.expect(t, "plain")
 			s.quit(t, 1)
 		})
@@ -325,9 +315,9 @@ func TestDistrust(t *testing.T) {
 			t.Parallel()
 			s := startChanges(t, pubsub)
 			c := s.welcome(t, "\x02")
-			_, _ = c.Write(c.frame(64<<20 + 3))
-			c.awaitEnd(t)
-			s.plain(t, 0).send(t, "plain")
+			_, _ = c.Write(c.Header(64<<20 + 3))
+			awaitEnd(t, c)
+			s.plain(t, 0).MustSend(t, "plain")
 			s.expect(t, "plain")
 			s.quit(t, 1)
 		})
@@ -352,15 +342,15 @@ func TestChangesRefused(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s := startChanges(t, "tcp://127.0.0.1:0")
-			c := s.accept(t)
+			c := s.asked(t)
 			if name == "an empty message" {
-				c.send(t, "")
+				c.MustSend(t, "")
 			} else if first != "" {
-				c.send(t, first)
+				c.MustSend(t, first)
 			}
-			c.awaitEnd(t)
+			awaitEnd(t, c)
 			c = s.plain(t, 0)
-			c.send(t, "a|b")
+			c.MustSend(t, "a|b")
 			s.expect(t, "a|b")
 			s.quit(t, 0)
 		})
@@ -374,7 +364,7 @@ func TestChangesRefused(t *testing.T) {
 			for i, refused := range []int{1, 0, 0} {
 				c := s.plain(t, refused)
 				names := fmt.Sprintf("%d|a", i)
-				c.send(t, names)
+				c.MustSend(t, names)
 				s.expect(t, names)
 				c.Close()
 			}
@@ -383,11 +373,13 @@ func TestChangesRefused(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			(&rawConn{nc, s.marker}).read(t, 8)
+			if _, err := io.ReadFull(nc, make([]byte, 8)); err != nil {
+				t.Fatal(err)
+			}
 			nc.Close() // before the hello
 
 			c := s.welcome(t, have("2|a")) // a plain list counts too
-			c.send(t, change(1, "2|a", "3|a", "2", "3"))
+			c.MustSend(t, change(1, "2|a", "3|a", "2", "3"))
 			s.expect(t, "3|a")
 			s.quit(t, 1)
 		})
@@ -401,7 +393,7 @@ func TestPlain(t *testing.T) {
 		s.plain(t, 0).Close()
 	}
 	c := s.plain(t, 0)
-	c.send(t, "a")
+	c.MustSend(t, "a")
 	s.expect(t, "a")
 	s.quit(t, 1)
 }

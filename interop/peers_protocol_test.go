@@ -3,10 +3,8 @@
 package interop_test
 
 import (
-	"bytes"
 	"encoding/binary"
 	"encoding/hex"
-	"net"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -14,6 +12,7 @@ import (
 	"testing"
 
 	"github.com/dahernan/gopherdiscovery"
+	"github.com/dahernan/gopherdiscovery/internal/sptest"
 )
 
 var sessionLine = regexp.MustCompile(`^    (peer|server)  +((?:[0-9a-f]{2} )*[0-9a-f]{2})(?:  |\n)`)
@@ -57,8 +56,8 @@ func readSessions(t *testing.T) (survey, pubsub session) {
 		}
 		return messages
 	}
-	survey = session{take("survey peer", protoRespondent), take("survey server", protoSurveyor)}
-	pubsub = session{take("pub/sub peer", protoSub), take("pub/sub server", protoPub)}
+	survey = session{take("survey peer", sptest.Respondent), take("survey server", sptest.Surveyor)}
+	pubsub = session{take("pub/sub peer", sptest.Sub), take("pub/sub server", sptest.Pub)}
 	return survey, pubsub
 }
 
@@ -72,40 +71,25 @@ func TestProtocolDocument(t *testing.T) {
 	server := startServer(t, "tcp://127.0.0.1:0", "tcp://127.0.0.1:0")
 	surveyURL, pubsubURL := server.URLs()
 
-	c := dialRaw(t, surveyURL, protoRespondent, protoSurveyor)
-	id := c.receive(t)
+	c := sptest.Dial(t, surveyURL, sptest.Respondent, sptest.Surveyor)
+	id := c.MustReceive(t)
 	if len(id) != len(survey.server[0]) || id[0]&0x80 == 0 {
 		t.Fatalf("got the survey % x, the document has % x", id, survey.server[0])
 	}
-	c.send(t, strings.Replace(survey.peer[0], survey.server[0], string(id), 1))
+	c.MustSend(t, strings.Replace(survey.peer[0], survey.server[0], string(id), 1))
 	eventually(t, "the answer puts a name on the list", func() bool { return len(server.Services()) > 0 })
 
-	watch := dialRaw(t, pubsubURL, protoSub, protoPub)
+	watch := sptest.Dial(t, pubsubURL, sptest.Sub, sptest.Pub)
 	var joined *gopherdiscovery.DiscoveryClient
 	for i, cause := range []func(){
 		func() {},
 		func() { joined = announce(t, surveyURL, "http://10.0.0.4:8080") },
-		func() { c.send(t, survey.peer[1]); c.Close() }, // goodbye
+		func() { c.MustSend(t, survey.peer[1]); c.Close() }, // goodbye
 		func() { joined.Close() },
 	} {
 		cause()
-		if got := watch.receive(t); string(got) != pubsub.server[i] {
+		if got := watch.MustReceive(t); string(got) != pubsub.server[i] {
 			t.Errorf("list %d: got %q, the document has %q", i+1, got, pubsub.server[i])
 		}
 	}
-}
-
-// dialRaw connects to a tcp:// URL as a peer.
-func dialRaw(t testing.TB, url string, self, server uint16) *rawConn {
-	t.Helper()
-	nc, err := net.Dial("tcp", strings.TrimPrefix(url, "tcp://"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { nc.Close() })
-	c := &rawConn{Conn: nc}
-	if got := c.greet(t, self); !bytes.Equal(got, hello(server)) {
-		t.Fatalf("handshake: got % x, want % x", got, hello(server))
-	}
-	return c
 }

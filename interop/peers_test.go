@@ -3,7 +3,6 @@
 package interop_test
 
 import (
-	"bytes"
 	"slices"
 	"strings"
 	"syscall"
@@ -11,6 +10,7 @@ import (
 	"time"
 
 	"github.com/dahernan/gopherdiscovery"
+	"github.com/dahernan/gopherdiscovery/internal/sptest"
 )
 
 // inEach runs a test for the peer in each language.
@@ -206,19 +206,16 @@ func TestLongNames(t *testing.T) {
 // are answered with their header, hops included, whatever follows it.
 func TestOddServer(t *testing.T) {
 	onEach(t, func(t *testing.T, command []string, survey, pubsub string) {
-		s := listenRaw(t, survey, protoSurveyor, protoRespondent)
-		p := listenRaw(t, pubsub, protoPub, protoSub)
-		peer := startPeer(t, command, announcing("peer", s.url, p.url)...)
-		asked, told := s.accept(t), p.accept(t)
+		s, p := sptest.Listen(t, survey), sptest.Listen(t, pubsub)
+		peer := startPeer(t, command, announcing("peer", s.URL, p.URL)...)
+		asked := accept(t, s, sptest.Surveyor, sptest.Respondent)
+		told := accept(t, p, sptest.Pub, sptest.Sub)
 		for _, test := range []struct{ survey, answer string }{
 			{"\x80\x00\x00\x01", "\x80\x00\x00\x01peer"},
 			{"\xff\xff\xff\xff|body", "\xff\xff\xff\xffpeer"},
 			{"\x00\x00\x00\x07\x7f\x00\x00\x01\x80\x00\x00\x02", "\x00\x00\x00\x07\x7f\x00\x00\x01\x80\x00\x00\x02peer"},
 		} {
-			asked.send(t, test.survey)
-			if got := asked.receive(t); string(got) != test.answer {
-				t.Errorf("survey %q: got the answer %q, want %q", test.survey, got, test.answer)
-			}
+			ask(t, asked, test.survey, test.answer)
 		}
 		for _, test := range []struct{ list, want string }{
 			{"b|a|b", "peers: [a b]"},
@@ -230,7 +227,7 @@ func TestOddServer(t *testing.T) {
 			// This is a list of 2.5 MiB.
 			{strings.Repeat("name|", 1<<19) + "z", "peers: [name z]"},
 		} {
-			told.send(t, test.list)
+			told.MustSend(t, test.list)
 			if test.want == "" {
 				continue // the next list shows that nothing was printed
 			}
@@ -239,24 +236,20 @@ func TestOddServer(t *testing.T) {
 			}
 		}
 		// A peer that receives too long a message hangs up, and comes back.
-		told.Write(told.frame(64<<20 + 1))
-		told = p.accept(t)
-		told.send(t, "again")
+		told.Write(told.Header(64<<20 + 1))
+		told = accept(t, p, sptest.Pub, sptest.Sub)
+		told.MustSend(t, "again")
 		if got := peer.next(); got != "peers: [again]" {
 			t.Errorf("on the second connection: got %q", got)
 		}
-		asked.Write(asked.frame(4<<10 + 1))
-		asked = s.accept(t)
-		asked.send(t, "\x80\x00\x00\x03")
-		if got := asked.receive(t); !bytes.Equal(got, []byte("\x80\x00\x00\x03peer")) {
-			t.Errorf("on the second connection: got the answer %q", got)
-		}
+		asked.Write(asked.Header(4<<10 + 1))
+		asked = accept(t, s, sptest.Surveyor, sptest.Respondent)
+		ask(t, asked, "\x80\x00\x00\x03", "\x80\x00\x00\x03peer")
 		// A server that speaks another protocol is disconnected, and tried
 		// again.
-		s.self = protoPub
 		asked.Close()
 		for range 2 {
-			s.accept(t).awaitEnd(t)
+			awaitEnd(t, accept(t, s, sptest.Pub, sptest.Respondent))
 		}
 	})
 }
