@@ -3,34 +3,14 @@ package main
 import (
 	"encoding/binary"
 	"errors"
-	"hash/fnv"
 	"io"
 	"net"
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/dahernan/gopherdiscovery/internal/wiretest"
 )
-
-// mixed is the finalizer of MurmurHash3.
-func mixed(h uint64) uint64 {
-	h ^= h >> 33
-	h *= 0xff51afd7ed558ccd
-	h ^= h >> 33
-	h *= 0xc4ceb9fe1a85ec53
-	h ^= h >> 33
-	return h
-}
-
-// sum returns the sum of a list as the protocol defines it.
-func sum(names ...string) uint64 {
-	var total uint64
-	for _, name := range names {
-		h := fnv.New64a()
-		io.WriteString(h, name)
-		total += mixed(h.Sum64())
-	}
-	return total
-}
 
 func uint64s(values ...uint64) string {
 	var b []byte
@@ -100,11 +80,11 @@ func TestSubscriptionInChanges(t *testing.T) {
 	addr := publish(t, helloAndHave, welcome,
 		"\x05\x00"+uint64s(0),
 		"\x03\x00a|bb",
-		change(sum("a", "bb"), sum("a", "bb", "c"), "", "c"),
-		"\x05\x01"+uint64s(sum("a", "bb", "c")),
+		change(wiretest.Sum("a", "bb"), wiretest.Sum("a", "bb", "c"), "", "c"),
+		"\x05\x01"+uint64s(wiretest.Sum("a", "bb", "c")),
 		"\x80", "\xff whatever comes in later versions",
-		change(sum("a", "bb", "c"), sum("d"), "a|bb|c", "d"),
-		change(sum("d"), sum("d", strings.TrimSuffix(long, "|y"), "y"), "", long),
+		change(wiretest.Sum("a", "bb", "c"), wiretest.Sum("d"), "a|bb|c", "d"),
+		change(wiretest.Sum("d"), wiretest.Sum("d", strings.TrimSuffix(long, "|y"), "y"), "", long),
 		"\x03\x01",
 		"\x03\x01"+long,
 	)
@@ -112,8 +92,8 @@ func TestSubscriptionInChanges(t *testing.T) {
 	if err != io.EOF {
 		t.Errorf("the subscription ends with %v, want %v", err, io.EOF)
 	}
-	all := sum(strings.Split(long, "|")...)
-	want := []uint64{sum("a", "bb"), sum("a", "bb", "c"), sum("d"), sum("d") + all, 0, all}
+	all := wiretest.Sum(strings.Split(long, "|")...)
+	want := []uint64{wiretest.Sum("a", "bb"), wiretest.Sum("a", "bb", "c"), wiretest.Sum("d"), wiretest.Sum("d") + all, 0, all}
 	if !slices.Equal(seen, want) {
 		t.Errorf("saw %#x, want %#x", seen, want)
 	}
@@ -135,9 +115,9 @@ func TestSubscriptionErrors(t *testing.T) {
 		"LIST without flags":       "\x03",
 		"BEAT with another sum":    "\x05\x01" + uint64s(1),
 		"short BEAT":               "\x05\x01\x00",
-		"CHANGE of another list":   change(1, sum("a"), "", "a"),
-		"CHANGE to another list":   change(0, sum("b"), "", "a"),
-		"CHANGE without zero byte": "\x04\x01" + uint64s(0, sum("a")) + "a",
+		"CHANGE of another list":   change(1, wiretest.Sum("a"), "", "a"),
+		"CHANGE to another list":   change(0, wiretest.Sum("b"), "", "a"),
+		"CHANGE without zero byte": "\x04\x01" + uint64s(0, wiretest.Sum("a")) + "a",
 		"short CHANGE":             "\x04\x01" + uint64s(0, 0),
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -7,16 +7,12 @@ import (
 	"net"
 	"strings"
 	"sync"
+
+	"github.com/dahernan/gopherdiscovery/internal/sptest"
 )
 
-// These are peers of 2015, which know nothing of changes. Their hellos are
-// those of PUB and SUB.
-const (
-	pubHello = "\x00SP\x00\x00\x20\x00\x00"
-	subHello = "\x00SP\x00\x00\x21\x00\x00"
-)
-
-// publisher is one whose list is empty and stays so.
+// publisher is one of 2015, which knows nothing of changes. Its list is empty
+// and stays so.
 type publisher struct {
 	listener net.Listener
 	serving  sync.WaitGroup
@@ -48,13 +44,10 @@ func openPublisher(url string) (*publisher, error) {
 
 func (p *publisher) serve(c net.Conn) {
 	defer c.Close()
-	_, _ = io.WriteString(c, pubHello) // at once, as SP has it
-	var hello [len(subHello)]byte
-	if _, err := io.ReadFull(c, hello[:]); err != nil || string(hello[:]) != subHello {
+	sp := sptest.Conn{Conn: c}
+	if other, err := sp.Greet(sptest.Pub); err != nil || other != sptest.Sub || sp.Send(nil) != nil {
 		return
 	}
-	emptyList := string(make([]byte, 8))
-	_, _ = io.WriteString(c, emptyList)
 	_, _ = io.Copy(io.Discard, c)
 }
 
@@ -69,8 +62,8 @@ func (p *publisher) Close() error {
 	return err
 }
 
-// subscriber is one that ignores its lists, and stays away when its connection
-// has ended.
+// subscriber is one of 2015 too. It ignores its lists, and stays away when its
+// connection has ended.
 type subscriber struct {
 	net.Conn
 	reading sync.WaitGroup
@@ -83,7 +76,7 @@ func openSubscriber(url string) (*subscriber, error) {
 	if err != nil {
 		return nil, err
 	}
-	if _, err := io.WriteString(c, subHello); err != nil {
+	if _, err := c.Write(sptest.Hello(sptest.Sub)); err != nil {
 		return nil, err
 	}
 	s := &subscriber{Conn: c}
