@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/dahernan/gopherdiscovery"
+	"github.com/dahernan/gopherdiscovery/internal/sptest"
 )
 
 // readmeOptions are the defaults, written out.
@@ -72,8 +73,8 @@ func BenchmarkKill(b *testing.B) {
 	benchmarkSizes(b, func(b *testing.B, c *crowd) {
 		var leaves durations
 		for b.Loop() {
-			victim := dialRaw(b, c.survey, protoRespondent, protoSurveyor)
-			go victim.answerAll("victim")
+			victim := sptest.Dial(b, c.survey, sptest.Respondent, sptest.Surveyor)
+			go victim.Answer("victim")
 			c.await(b, c.size+1)
 			start := time.Now()
 			victim.Close()

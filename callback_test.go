@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/dahernan/gopherdiscovery"
+	"github.com/dahernan/gopherdiscovery/internal/sptest"
 )
 
 // stuck is a log handler that hangs until it is released.
@@ -184,11 +185,11 @@ func TestAuthorizeOfADevice(t *testing.T) {
 	opt.Authorize = func(string, gopherdiscovery.Conn) error { return nil }
 	server := startServer(t, opt)
 	survey, _ := server.URLs()
-	device := dialRaw(t, survey, protoRespondent, protoSurveyor)
+	device := sptest.Dial(t, survey, sptest.Respondent, sptest.Surveyor)
 	answer := func(names ...string) {
-		id := device.mustReceive(t)
+		id := device.MustReceive(t)
 		for _, name := range names {
-			if err := device.send(append(slices.Clone(id), name...)); err != nil {
+			if err := device.Send(append(slices.Clone(id), name...)); err != nil {
 				t.Fatal(err)
 			}
 		}

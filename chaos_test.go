@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/dahernan/gopherdiscovery"
+	"github.com/dahernan/gopherdiscovery/internal/sptest"
 )
 
 // Whatever happens, subscribers that receive changes and subscribers that
@@ -65,7 +66,7 @@ func TestChangesComeToTheSameAsListsOverTCP(t *testing.T) {
 	server := startServer(t, quickOptions)
 	_, pubsub := server.URLs()
 	sub := subscribe(t, server)
-	plain := dialRaw(t, pubsub, protoSub, protoPub)
+	plain := sptest.Dial(t, pubsub, sptest.Sub, sptest.Pub)
 	clients := make(map[string]*gopherdiscovery.DiscoveryClient)
 	for round := range 5 {
 		for step := range 20 {
@@ -82,7 +83,7 @@ func TestChangesComeToTheSameAsListsOverTCP(t *testing.T) {
 		eventually(t, "the subscriber in changes has the list of all", func() bool {
 			return slices.Equal(sub.List(), want)
 		})
-		for string(plain.mustReceive(t)) != strings.Join(want, "|") {
+		for string(plain.MustReceive(t)) != strings.Join(want, "|") {
 		}
 	}
 }

@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/dahernan/gopherdiscovery/internal/sptest"
 )
 
 func TestOneClient(t *testing.T) {
@@ -123,14 +125,14 @@ func TestSlowReaderGetsTheNewest(t *testing.T) {
 func TestSlowConnectionSkipsToTheNewest(t *testing.T) {
 	server := startServer(t, quickOptions)
 	survey, pubsub := server.URLs()
-	stuck := dialRaw(t, pubsub, protoSub, protoPub)
-	crowd := dialRaw(t, survey, protoRespondent, protoSurveyor)
+	stuck := sptest.Dial(t, pubsub, sptest.Sub, sptest.Pub)
+	crowd := sptest.Dial(t, survey, sptest.Respondent, sptest.Surveyor)
 	sub := subscribe(t, server)
-	id := crowd.mustReceive(t)
+	id := crowd.MustReceive(t)
 	// One connection brings thousands of long names, as a device would.
 	const names = 4000
 	for i := range names {
-		if err := crowd.send(fmt.Appendf(slices.Clone(id), "%04d-%s", i, strings.Repeat("x", 500))); err != nil {
+		if err := crowd.Send(fmt.Appendf(slices.Clone(id), "%04d-%s", i, strings.Repeat("x", 500))); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -151,7 +153,7 @@ func TestSlowConnectionSkipsToTheNewest(t *testing.T) {
 	published := server.Stats().Lists - lists
 	var got int
 	for body := ""; !strings.HasSuffix(body, "|last"); {
-		body = string(stuck.mustReceive(t))
+		body = string(stuck.MustReceive(t))
 		// The lists of the crowd while it grows are not among the published.
 		if strings.Count(body, "|") >= names-1 {
 			got++

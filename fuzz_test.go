@@ -7,10 +7,12 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 	"unicode"
 	"unicode/utf8"
 
 	"github.com/dahernan/gopherdiscovery"
+	"github.com/dahernan/gopherdiscovery/internal/sptest"
 )
 
 // frames puts SP's length before each message.
@@ -27,8 +29,8 @@ func frames(messages ...string) []byte {
 func FuzzConnection(f *testing.F) {
 	f.Add(false, false, []byte(nil))
 	f.Add(false, false, []byte("GET / HTTP/1.1\r\n\r\n"))
-	f.Add(false, true, append(hello(protoSub), frames("hello")...))
-	f.Add(false, false, append(hello(protoRespondent), frames("\x80\x00\x00\x01a|b")...))
+	f.Add(false, true, append(sptest.Hello(sptest.Sub), frames("hello")...))
+	f.Add(false, false, append(sptest.Hello(sptest.Respondent), frames("\x80\x00\x00\x01a|b")...))
 	f.Add(true, false, frames("\x80\x00\x00\x01name", "", "\x00", "\xff\xff\xff\xff"))
 	f.Add(true, false, []byte{0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF})
 	f.Add(true, true, frames(""))
@@ -38,16 +40,16 @@ func FuzzConnection(f *testing.F) {
 	announce(f, server, "good")
 	eventually(f, "the good client is listed", func() bool { return server.Stats().Services == 1 })
 	f.Fuzz(func(t *testing.T, shake, toPubsub bool, bytes []byte) {
-		url, protocol := survey, uint16(protoRespondent)
+		url, protocol := survey, uint16(sptest.Respondent)
 		if toPubsub {
-			url, protocol = pubsub, protoSub
+			url, protocol = pubsub, sptest.Sub
 		}
 		c, err := net.Dial("tcp", strings.TrimPrefix(url, "tcp://"))
 		if err != nil {
 			t.Fatal(err)
 		}
 		if shake {
-			bytes = append(hello(protocol), bytes...)
+			bytes = append(sptest.Hello(protocol), bytes...)
 		}
 		_, _ = c.Write(bytes)
 		_ = c.(*net.TCPConn).CloseWrite()
@@ -80,8 +82,9 @@ func FuzzSubscriber(f *testing.F) {
 		c := dialChanges(t, pubsub)
 		_, _ = c.Write(said)
 		_ = c.Conn.(*net.TCPConn).CloseWrite()
+		c.SetReadDeadline(time.Now().Add(patience))
 		for {
-			message, err := c.receive()
+			message, err := c.Receive()
 			if err != nil {
 				break
 			}
@@ -111,9 +114,9 @@ func FuzzAnswers(f *testing.F) {
 	announce(f, server, "good")
 	eventually(f, "the good client is listed", func() bool { return server.Stats().Services == 1 })
 	f.Fuzz(func(t *testing.T, answer string) {
-		c := dialRaw(t, survey, protoRespondent, protoSurveyor)
+		c := sptest.Dial(t, survey, sptest.Respondent, sptest.Surveyor)
 		before := server.Stats()
-		if err := c.send(append(c.mustReceive(t), answer...)); err != nil {
+		if err := c.Send(append(c.MustReceive(t), answer...)); err != nil {
 			t.Fatal(err)
 		}
 		eventually(t, "the answer is counted", func() bool {

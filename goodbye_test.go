@@ -4,13 +4,13 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"net"
 	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/dahernan/gopherdiscovery"
+	"github.com/dahernan/gopherdiscovery/internal/sptest"
 )
 
 const goodbyeID = "\x80\x00\x00\x00"
@@ -26,29 +26,19 @@ func TestGoodbyeOnTheWire(t *testing.T) {
 		{"not asked", "", "", ""},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			ln, err := net.Listen("tcp", "127.0.0.1:0")
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer ln.Close()
-			client, err := quiet.Client(context.Background(), "tcp://"+ln.Addr().String(), "bye")
+			l := sptest.Listen(t, "tcp://127.0.0.1:0")
+			client, err := quiet.Client(context.Background(), l.URL, "bye")
 			if err != nil {
 				t.Fatal(err)
 			}
 			defer client.Close()
-			nc, err := ln.Accept()
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer nc.Close()
-			server := rawConn{nc}
-			server.shake(t, protoSurveyor, protoRespondent)
+			server, _ := l.AcceptOnly(t, sptest.Surveyor, sptest.Respondent)
 			if test.survey != "" {
 				for range 2 {
-					if err := server.send([]byte(test.survey)); err != nil {
+					if err := server.Send([]byte(test.survey)); err != nil {
 						t.Fatal(err)
 					}
-					if got := server.mustReceive(t); string(got) != test.answer {
+					if got := server.MustReceive(t); string(got) != test.answer {
 						t.Fatalf("answered %q, want %q", got, test.answer)
 					}
 				}
@@ -57,7 +47,7 @@ func TestGoodbyeOnTheWire(t *testing.T) {
 			var said []byte
 			for {
 				server.SetReadDeadline(time.Now().Add(patience))
-				body, err := server.receive()
+				body, err := server.Receive()
 				if err == io.EOF || test.survey == "" {
 					break
 				}
@@ -65,12 +55,12 @@ func TestGoodbyeOnTheWire(t *testing.T) {
 					t.Fatalf("the client has said %q, and then: %v", said, err)
 				}
 				said = append(said, body...)
-				_ = server.send([]byte(test.survey))
+				_ = server.Send([]byte(test.survey))
 			}
 			if string(said) != test.goodbye {
 				t.Errorf("said %q, want %q", said, test.goodbye)
 			}
-			nc.Close()
+			server.Close()
 			client.Wait()
 		})
 	}

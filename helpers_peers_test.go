@@ -2,107 +2,15 @@ package gopherdiscovery_test
 
 import (
 	"bufio"
-	"encoding/binary"
 	"io"
-	"net"
 	"os"
 	"os/exec"
-	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	"go.nanomsg.org/mangos/v3"
 )
-
-// These are protocol numbers as they are on the wire.
-const (
-	protoPub        = 0x20
-	protoSub        = 0x21
-	protoSurveyor   = 0x62
-	protoRespondent = 0x63
-)
-
-// rawConn speaks the wire format by hand, using none of the library's code.
-type rawConn struct{ net.Conn }
-
-// dialRaw connects to a tcp:// URL and shakes hands.
-func dialRaw(t testing.TB, url string, self, peer uint16) rawConn {
-	t.Helper()
-	c, err := net.Dial("tcp", strings.TrimPrefix(url, "tcp://"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { c.Close() })
-	r := rawConn{c}
-	r.shake(t, self, peer)
-	return r
-}
-
-func (r rawConn) shake(t testing.TB, self, peer uint16) {
-	t.Helper()
-	if got := r.greet(t, self); got != peer {
-		t.Fatalf("handshake: got protocol %#04x, want %#04x", got, peer)
-	}
-}
-
-// greet exchanges hellos and returns the other side's protocol number.
-func (r rawConn) greet(t testing.TB, self uint16) uint16 {
-	t.Helper()
-	if _, err := r.Write([]byte{0, 'S', 'P', 0, byte(self >> 8), byte(self), 0, 0}); err != nil {
-		t.Fatal(err)
-	}
-	got := make([]byte, 8)
-	if _, err := io.ReadFull(r, got); err != nil {
-		t.Fatalf("read the other side's handshake: %v", err)
-	}
-	peer := binary.BigEndian.Uint16(got[4:])
-	if want := [8]byte{0, 'S', 'P', 0, got[4], got[5], 0, 0}; [8]byte(got) != want {
-		t.Fatalf("handshake: got % x, want % x", got, want)
-	}
-	return peer
-}
-
-func (r rawConn) send(body []byte) error {
-	_, err := r.Write(append(binary.BigEndian.AppendUint64(nil, uint64(len(body))), body...))
-	return err
-}
-
-func (r rawConn) receive() ([]byte, error) {
-	var head [8]byte
-	if _, err := io.ReadFull(r, head[:]); err != nil {
-		return nil, err
-	}
-	body := make([]byte, binary.BigEndian.Uint64(head[:]))
-	_, err := io.ReadFull(r, body)
-	return body, err
-}
-
-// mustReceive fails the test if no message comes in time.
-func (r rawConn) mustReceive(t testing.TB) []byte {
-	t.Helper()
-	r.SetReadDeadline(time.Now().Add(patience))
-	body, err := r.receive()
-	if err != nil {
-		t.Fatalf("receive: %v", err)
-	}
-	return body
-}
-
-// answerAll answers surveys with a name until the connection ends.
-func (r rawConn) answerAll(name string) {
-	for {
-		survey, err := r.receive()
-		if err != nil || r.send(append(survey, name...)) != nil {
-			return
-		}
-	}
-}
-
-// hello returns one side's part of the handshake.
-func hello(protocol uint16) []byte {
-	return append(binary.BigEndian.AppendUint16([]byte{0, 'S', 'P', 0}, protocol), 0, 0)
-}
 
 // mangosSocket returns a stock mangos socket, which is closed when the test
 // ends.

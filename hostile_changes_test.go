@@ -3,20 +3,17 @@ package gopherdiscovery_test
 import (
 	"context"
 	"encoding/binary"
-	"hash/fnv"
-	"net"
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/dahernan/gopherdiscovery"
+	"github.com/dahernan/gopherdiscovery/internal/sptest"
+	"github.com/dahernan/gopherdiscovery/internal/wiretest"
 )
 
 // The tests in this file are about subscriptions in changes. They write the
 // bytes of one side by hand.
-
-const protoChanges = 0xFD51
 
 var welcomeBytes = []byte{1, 1, 0, 0, 0x07, 0xD0} // beats every 2 seconds
 
@@ -24,61 +21,39 @@ var welcomeBytes = []byte{1, 1, 0, 0, 0x07, 0xD0} // beats every 2 seconds
 func number(n uint64) string { return string(binary.BigEndian.AppendUint64(nil, n)) }
 
 // sum returns the sum of a list, as it is in a message.
-func sum(names ...string) string {
-	var sum uint64
-	for _, name := range names {
-		hash := fnv.New64a()
-		_, _ = hash.Write([]byte(name))
-		sum += mixed(hash.Sum64())
-	}
-	return number(sum)
-}
+func sum(names ...string) string { return number(wiretest.Sum(names...)) }
 
 // publisher is a server for one of the library's subscribers. Tests write each
 // of its messages by hand.
 type publisher struct {
-	net.Listener
+	*sptest.Listener
 	t *testing.T
 }
 
 func newPublisher(t *testing.T) publisher {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { l.Close() })
-	return publisher{l, t}
+	return publisher{sptest.Listen(t, "tcp://127.0.0.1:0"), t}
 }
-
-func (p publisher) url() string { return "tcp://" + p.Addr().String() }
 
 // accept returns the next connection, and the protocol number of its other
 // side.
-func (p publisher) accept() (rawConn, uint16) {
+func (p publisher) accept() (sptest.Conn, uint16) {
 	p.t.Helper()
-	_ = p.Listener.(*net.TCPListener).SetDeadline(time.Now().Add(patience))
-	nc, err := p.Accept()
-	if err != nil {
-		p.t.Fatalf("the subscriber does not come: %v", err)
-	}
-	p.t.Cleanup(func() { nc.Close() })
-	c := rawConn{nc}
-	return c, c.greet(p.t, protoPub)
+	return p.AcceptAs(p.t, sptest.Pub)
 }
 
 // acceptChanges accepts a subscriber that asks for changes, and returns its
 // HAVE.
-func (p publisher) acceptChanges() (c rawConn, have string) {
+func (p publisher) acceptChanges() (c sptest.Conn, have string) {
 	p.t.Helper()
 	c, proto := p.accept()
-	if proto != protoChanges {
-		p.t.Fatalf("the subscriber speaks %#x, want %#x", proto, protoChanges)
+	if proto != sptest.Changes {
+		p.t.Fatalf("the subscriber speaks %#x, want %#x", proto, sptest.Changes)
 	}
-	if err := c.send(welcomeBytes); err != nil {
+	if err := c.Send(welcomeBytes); err != nil {
 		p.t.Fatal(err)
 	}
-	return c, string(c.mustReceive(p.t))
+	return c, string(c.MustReceive(p.t))
 }
 
 func subscribeTo(t *testing.T, d *gopherdiscovery.Dialer, url string) *gopherdiscovery.Subscriber {
@@ -129,7 +104,7 @@ func TestHostileServers(t *testing.T) {
 			t.Parallel()
 			logger, book := newLogger()
 			p := newPublisher(t)
-			sub := subscribeTo(t, &gopherdiscovery.Dialer{Logger: logger}, p.url())
+			sub := subscribeTo(t, &gopherdiscovery.Dialer{Logger: logger}, p.URL)
 			c, have := p.acceptChanges()
 			if have != "\x02" {
 				t.Errorf("a new subscriber says % x, want HAVE with nothing", have)
@@ -145,10 +120,10 @@ func TestHostileServers(t *testing.T) {
 			}
 			expectClosed(t, "after "+test.name, c)
 			plain, proto := p.accept()
-			if want := uint16(protoSub); proto != want {
+			if want := uint16(sptest.Sub); proto != want {
 				t.Fatalf("the subscriber comes back speaking %#x, want %#x", proto, want)
 			}
-			if err := plain.send([]byte("z|y")); err != nil {
+			if err := plain.Send([]byte("z|y")); err != nil {
 				t.Fatal(err)
 			}
 			before := await(t, sub.Changes(), "y", "z")

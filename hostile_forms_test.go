@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/dahernan/gopherdiscovery"
+	"github.com/dahernan/gopherdiscovery/internal/sptest"
 )
 
 // Messages that a later version of the protocol may send are ignored, and the
@@ -18,10 +19,10 @@ func TestServersOfALaterVersion(t *testing.T) {
 	t.Parallel()
 	logger, book := newLogger()
 	p := newPublisher(t)
-	sub := subscribeTo(t, &gopherdiscovery.Dialer{Logger: logger}, p.url())
+	sub := subscribeTo(t, &gopherdiscovery.Dialer{Logger: logger}, p.URL)
 	c, _ := p.acceptChanges()
 	for _, message := range []string{"\x80", "\x03\x01b|d", "\x80b|c", "\xff\xff\xff", "\x04\x01" + sum("b", "d") + sum("b", "d", "e") + "\x00e"} {
-		if err := c.send([]byte(message)); err != nil {
+		if err := c.Send([]byte(message)); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -40,16 +41,16 @@ func TestServersOfALaterVersion(t *testing.T) {
 func TestSubscribersResume(t *testing.T) {
 	t.Parallel()
 	p := newPublisher(t)
-	sub := subscribeTo(t, quiet, p.url())
+	sub := subscribeTo(t, quiet, p.URL)
 	c, _ := p.acceptChanges()
-	_ = c.send([]byte("\x03\x01b|d"))
+	_ = c.Send([]byte("\x03\x01b|d"))
 	await(t, sub.Changes(), "b", "d")
 	c.Close()
 	c, have := p.acceptChanges()
 	if want := "\x02" + sum("b", "d"); have != want {
 		t.Errorf("the subscriber says % x, want % x", have, want)
 	}
-	_ = c.send([]byte("\x04\x01" + sum("b", "d") + sum("b") + "d\x00"))
+	_ = c.Send([]byte("\x04\x01" + sum("b", "d") + sum("b") + "d\x00"))
 	if before := await(t, sub.Changes(), "b"); len(before) > 0 {
 		t.Errorf("got the lists %q in between", before)
 	}
@@ -62,22 +63,22 @@ func TestSubscribersDropTheWrongList(t *testing.T) {
 	t.Parallel()
 	logger, book := newLogger()
 	p := newPublisher(t)
-	sub := subscribeTo(t, &gopherdiscovery.Dialer{Logger: logger}, p.url())
+	sub := subscribeTo(t, &gopherdiscovery.Dialer{Logger: logger}, p.URL)
 	c, _ := p.acceptChanges()
-	_ = c.send([]byte("\x03\x01a|b"))
+	_ = c.Send([]byte("\x03\x01a|b"))
 	await(t, sub.Changes(), "a", "b")
 	c.Close()
 	c, have := p.acceptChanges()
 	if want := "\x02" + sum("a", "b"); have != want {
 		t.Errorf("the subscriber says % x, want % x", have, want)
 	}
-	_ = c.send([]byte("\x05\x01" + sum("a", "b")))
-	_ = c.send([]byte("\x04\x01" + sum("a", "b") + sum("a", "b", "d") + "c\x00d"))
+	_ = c.Send([]byte("\x05\x01" + sum("a", "b")))
+	_ = c.Send([]byte("\x04\x01" + sum("a", "b") + sum("a", "b", "d") + "c\x00d"))
 	c, have = p.acceptChanges()
 	if have != "\x02" {
 		t.Errorf("the subscriber says % x, want that it has no list", have)
 	}
-	_ = c.send([]byte("\x03\x01d|e"))
+	_ = c.Send([]byte("\x03\x01d|e"))
 	if before := await(t, sub.Changes(), "d", "e"); len(before) > 0 {
 		t.Errorf("got the lists %q in between", before)
 	}
@@ -94,9 +95,9 @@ func TestListsThatGrowWithoutEnd(t *testing.T) {
 	}
 	before := measure()
 	p := newPublisher(t)
-	sub := subscribeTo(t, quiet, p.url())
+	sub := subscribeTo(t, quiet, p.URL)
 	c, _ := p.acceptChanges()
-	if err := c.send([]byte("\x03\x00")); err != nil {
+	if err := c.Send([]byte("\x03\x00")); err != nil {
 		t.Fatal(err)
 	}
 	const each = 30000 // names of 512 bytes, with a separator
@@ -107,7 +108,7 @@ func TestListsThatGrowWithoutEnd(t *testing.T) {
 			names = append(names, fmt.Sprintf("%0512d", i*each+n))
 		}
 		after := at + binary.BigEndian.Uint64([]byte(sum(names...)))
-		if c.send([]byte("\x04\x00"+number(at)+number(after)+"\x00"+strings.Join(names, "|"))) != nil {
+		if c.Send([]byte("\x04\x00"+number(at)+number(after)+"\x00"+strings.Join(names, "|"))) != nil {
 			break
 		}
 		at, taken = after, taken+each*513
@@ -129,7 +130,7 @@ func TestChangesThatDoNotEnd(t *testing.T) {
 	before := measure()
 	for range 100 {
 		p := newPublisher(t)
-		subscribeTo(t, quiet, p.url())
+		subscribeTo(t, quiet, p.URL)
 		c, _ := p.acceptChanges()
 		if _, err := c.Write(append(binary.BigEndian.AppendUint64(nil, 64<<20), "\x04\x00little"...)); err != nil {
 			t.Fatal(err)
@@ -149,18 +150,18 @@ func TestPublishersThatNeverWelcome(t *testing.T) {
 	t.Parallel()
 	logger, book := newLogger()
 	p := newPublisher(t)
-	sub := subscribeTo(t, &gopherdiscovery.Dialer{Logger: logger}, p.url())
+	sub := subscribeTo(t, &gopherdiscovery.Dialer{Logger: logger}, p.URL)
 	mute, proto := p.accept()
-	if proto != protoChanges {
-		t.Errorf("the subscriber speaks %#x, want %#x first", proto, protoChanges)
+	if proto != sptest.Changes {
+		t.Errorf("the subscriber speaks %#x, want %#x first", proto, sptest.Changes)
 	}
 	start := time.Now()
 	plain, proto := p.accept()
-	if took := time.Since(start); proto != protoSub || took < 9*time.Second {
-		t.Errorf("after %v the subscriber speaks %#x, want %#x after 10s", took, proto, protoSub)
+	if took := time.Since(start); proto != sptest.Sub || took < 9*time.Second {
+		t.Errorf("after %v the subscriber speaks %#x, want %#x after 10s", took, proto, sptest.Sub)
 	}
 	expectClosed(t, "the mute one", mute)
-	if err := plain.send([]byte("b|a")); err != nil {
+	if err := plain.Send([]byte("b|a")); err != nil {
 		t.Fatal(err)
 	}
 	await(t, sub.Changes(), "a", "b")
@@ -177,8 +178,8 @@ func TestPublishersThatCloseEveryConnection(t *testing.T) {
 		accept func(t *testing.T, nc net.Conn) uint16
 		want   []uint16
 	}{
-		{"after the hellos", func(t *testing.T, nc net.Conn) uint16 { return rawConn{nc}.greet(t, protoPub) },
-			[]uint16{protoChanges, protoSub, protoSub, protoSub, protoSub}},
+		{"after the hellos", func(t *testing.T, nc net.Conn) uint16 { return sptest.Conn{Conn: nc}.MustGreet(t, sptest.Pub) },
+			[]uint16{sptest.Changes, sptest.Sub, sptest.Sub, sptest.Sub, sptest.Sub}},
 		{"before its hello", func(t *testing.T, nc net.Conn) uint16 {
 			var hello [8]byte
 			nc.SetReadDeadline(time.Now().Add(patience))
@@ -186,13 +187,13 @@ func TestPublishersThatCloseEveryConnection(t *testing.T) {
 				t.Fatal(err)
 			}
 			return binary.BigEndian.Uint16(hello[4:])
-		}, []uint16{protoChanges, protoChanges, protoChanges, protoChanges}},
+		}, []uint16{sptest.Changes, sptest.Changes, sptest.Changes, sptest.Changes}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
 			logger, book := newLogger()
 			p := newPublisher(t)
-			subscribeTo(t, &gopherdiscovery.Dialer{Logger: logger}, p.url())
+			subscribeTo(t, &gopherdiscovery.Dialer{Logger: logger}, p.URL)
 			var got []uint16
 			start := time.Now()
 			for range test.want {
@@ -226,7 +227,7 @@ func TestServerComesBackBehindAProxy(t *testing.T) {
 		t.Run(fmt.Sprint(attempts, " attempts"), func(t *testing.T) {
 			t.Parallel()
 			p := newPublisher(t)
-			subscribeTo(t, quiet, p.url())
+			subscribeTo(t, quiet, p.URL)
 			for range attempts {
 				nc, err := p.Accept()
 				if err != nil {
@@ -254,14 +255,14 @@ func TestLateRefusalIsNotBelieved(t *testing.T) {
 		wait time.Duration
 		want []uint16
 	}{
-		{"late", 1200 * time.Millisecond, []uint16{protoChanges, protoChanges}},
-		{"at once", 0, []uint16{protoChanges, protoSub}},
+		{"late", 1200 * time.Millisecond, []uint16{sptest.Changes, sptest.Changes}},
+		{"at once", 0, []uint16{sptest.Changes, sptest.Sub}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
 			p := newPublisher(t)
-			sub := subscribeTo(t, quiet, p.url())
-			var last rawConn
+			sub := subscribeTo(t, quiet, p.URL)
+			var last sptest.Conn
 			for i, want := range test.want {
 				c, proto := p.accept()
 				if proto != want {
@@ -275,12 +276,12 @@ func TestLateRefusalIsNotBelieved(t *testing.T) {
 			}
 			list := []byte("a|b")
 			if test.wait > 0 {
-				if err := last.send(welcomeBytes); err != nil {
+				if err := last.Send(welcomeBytes); err != nil {
 					t.Fatal(err)
 				}
 				list = append([]byte{3, 1}, list...)
 			}
-			if err := last.send(list); err != nil {
+			if err := last.Send(list); err != nil {
 				t.Fatal(err)
 			}
 			await(t, sub.Changes(), "a", "b")

@@ -5,49 +5,23 @@ package gopherdiscovery_test
 import (
 	"fmt"
 	"io"
-	"net"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/dahernan/gopherdiscovery"
+	"github.com/dahernan/gopherdiscovery/internal/sptest"
 )
 
-// ipcConn is a rawConn over ipc, where a byte precedes each message. Over ipc
-// the system buffers less than a list for a slow reader.
-type ipcConn struct{ rawConn }
-
-func (c ipcConn) mustReceive(t *testing.T) string {
+// dialIPC connects as a subscriber over ipc, where the system buffers less than
+// a list for a slow reader. If it asks for changes it has no list.
+func dialIPC(t *testing.T, path string, proto uint16) sptest.Conn {
 	t.Helper()
-	var first [1]byte
-	c.SetReadDeadline(time.Now().Add(patience))
-	if _, err := c.Read(first[:]); err != nil || first[0] != 1 {
-		t.Fatalf("receive: got % x, %v, want the byte that precedes a message", first, err)
-	}
-	return string(c.rawConn.mustReceive(t))
-}
-
-func (c ipcConn) mustSend(t *testing.T, message string) {
-	t.Helper()
-	if _, err := c.Write(append([]byte{1}, frames(message)...)); err != nil {
-		t.Fatal(err)
-	}
-}
-
-// dialIPC connects as a subscriber. If it asks for changes it has no list.
-func dialIPC(t *testing.T, path string, proto uint16) ipcConn {
-	t.Helper()
-	nc, err := net.Dial("unix", path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { nc.Close() })
-	c := ipcConn{rawConn{nc}}
-	c.shake(t, proto, protoPub)
-	if proto == protoChanges {
-		c.mustReceive(t)
-		c.mustSend(t, "\x02")
+	c := sptest.Dial(t, "ipc://"+path, proto, sptest.Pub)
+	if proto == sptest.Changes {
+		c.MustReceive(t)
+		c.MustSend(t, "\x02")
 	}
 	return c
 }
@@ -57,24 +31,23 @@ func dialIPC(t *testing.T, path string, proto uint16) ipcConn {
 func fill(t *testing.T, server *gopherdiscovery.DiscoveryServer) []string {
 	t.Helper()
 	survey, _ := server.URLs()
-	crowd := dialRaw(t, survey, protoRespondent, protoSurveyor)
+	crowd := sptest.Dial(t, survey, sptest.Respondent, sptest.Surveyor)
 	var names []string
 	for i := range 600 {
 		names = append(names, fmt.Sprintf("%04d-%s", i, strings.Repeat("x", 500)))
 	}
 	answer := func(id []byte) (err error) {
 		for i := 0; i < len(names) && err == nil; i++ {
-			err = crowd.send(append(slices.Clone(id), names[i]...))
+			err = crowd.Send(append(slices.Clone(id), names[i]...))
 		}
 		return err
 	}
-	if err := answer(crowd.mustReceive(t)); err != nil {
+	if err := answer(crowd.MustReceive(t)); err != nil {
 		t.Fatal(err)
 	}
-	crowd.SetReadDeadline(time.Time{})
 	go func() { // answers the polls
 		for {
-			id, err := crowd.receive()
+			id, err := crowd.Receive()
 			if err != nil || answer(id) != nil {
 				return
 			}
@@ -108,7 +81,7 @@ func TestSubscribersThatDoNotRead(t *testing.T) {
 			server := startServerAt(t, anyPort, "ipc://"+path, opt)
 			survey, _ := server.URLs()
 			crowd := fill(t, server)
-			slow := dialIPC(t, path, protoChanges)
+			slow := dialIPC(t, path, sptest.Changes)
 			sub := subscribe(t, server)
 			await(t, sub.Changes(), crowd...)
 			eventually(t, "both subscribers are there", func() bool { return server.Stats().Subscribers == 2 })
@@ -118,8 +91,8 @@ func TestSubscribersThatDoNotRead(t *testing.T) {
 				name := fmt.Sprintf("visitor%03d", i)
 				want = append(slices.Clone(crowd), name)
 				start := time.Now()
-				visitor := dialRaw(t, survey, protoRespondent, protoSurveyor)
-				if err := visitor.send(append(visitor.mustReceive(t), name...)); err != nil {
+				visitor := sptest.Dial(t, survey, sptest.Respondent, sptest.Surveyor)
+				if err := visitor.Send(append(visitor.MustReceive(t), name...)); err != nil {
 					t.Fatal(err)
 				}
 				await(t, sub.Changes(), want...)
@@ -134,11 +107,11 @@ func TestSubscribersThatDoNotRead(t *testing.T) {
 			if got := int64(measure().memory) - int64(before.memory); got > mostMemory {
 				t.Errorf("%d MiB more with a subscriber that does not read, want at most %d", got>>20, mostMemory>>20)
 			}
-			first := slow.mustReceive(t)
+			first := string(slow.MustReceive(t))
 			if got := first[:2]; got != "\x03\x01" || first[2:] != strings.Join(crowd, "|") {
 				t.Errorf("the first message is of %d bytes and begins with % x, want the list", len(first), got)
 			}
-			second := slow.mustReceive(t)
+			second := string(slow.MustReceive(t))
 			switch {
 			case second[0] != test.kind:
 				t.Errorf("the second message is of kind %d and %d bytes, want kind %d", second[0], len(second), test.kind)
@@ -147,7 +120,7 @@ func TestSubscribersThatDoNotRead(t *testing.T) {
 			case test.kind == 4 && second != "\x04\x01"+sum(crowd...)+sum(want...)+"\x00"+want[len(crowd)]:
 				t.Errorf("the second message is %q, want the visitor that has stayed", second)
 			}
-			if third := slow.mustReceive(t); third != "\x05\x01"+sum(want...) {
+			if third := string(slow.MustReceive(t)); third != "\x05\x01"+sum(want...) {
 				t.Errorf("the third message is of %d bytes and begins with % x, want a beat", len(third), third[:2])
 			}
 		})
@@ -175,7 +148,7 @@ func TestManySubscribersThatDoNotRead(t *testing.T) {
 		name := fmt.Sprintf("visitor%03d", i)
 		visitor := announce(t, server, name)
 		await(t, sub.Changes(), append(slices.Clone(crowd), name)...)
-		c := dialIPC(t, path, []uint16{protoSub, protoChanges}[i%2])
+		c := dialIPC(t, path, []uint16{sptest.Sub, sptest.Changes}[i%2])
 		// The list is on its way when its length has come.
 		c.SetReadDeadline(time.Now().Add(patience))
 		if _, err := io.ReadFull(c, make([]byte, 9)); err != nil {

@@ -7,14 +7,16 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/dahernan/gopherdiscovery/internal/sptest"
 )
 
 // dialChanges connects as a subscriber that asks for changes, and reads the
 // welcome.
-func dialChanges(t testing.TB, url string) rawConn {
+func dialChanges(t testing.TB, url string) sptest.Conn {
 	t.Helper()
-	c := dialRaw(t, url, protoChanges, protoPub)
-	if got := string(c.mustReceive(t)); len(got) != 6 || got[:2] != "\x01\x01" {
+	c := sptest.Dial(t, url, sptest.Changes, sptest.Pub)
+	if got := string(c.MustReceive(t)); len(got) != 6 || got[:2] != "\x01\x01" {
 		t.Fatalf("the server welcomes with % x", got)
 	}
 	return c
@@ -50,7 +52,7 @@ func TestSubscribersThatSayTheWrongThing(t *testing.T) {
 			c := dialChanges(t, pubsub)
 			start := time.Now()
 			for _, message := range test.messages {
-				if err := c.send(message); err != nil {
+				if err := c.Send(message); err != nil {
 					t.Fatal(err)
 				}
 			}
@@ -79,11 +81,11 @@ func TestSubscribersThatStopHalfway(t *testing.T) {
 	_, pubsub := server.URLs()
 	conns := make(map[string]net.Conn)
 	for n := range 8 {
-		conns[fmt.Sprintf("%d bytes of a hello", n)] = connect(t, pubsub, hello(protoChanges)[:n])
+		conns[fmt.Sprintf("%d bytes of a hello", n)] = connect(t, pubsub, sptest.Hello(sptest.Changes)[:n])
 	}
 	for n := range 9 {
 		message := append(binary.BigEndian.AppendUint64(nil, 9), "\x02"+sum()...)
-		conns[fmt.Sprintf("%d bytes of a HAVE", 8+n)] = connect(t, pubsub, append(hello(protoChanges), message[:8+n]...))
+		conns[fmt.Sprintf("%d bytes of a HAVE", 8+n)] = connect(t, pubsub, append(sptest.Hello(sptest.Changes), message[:8+n]...))
 	}
 	for name, c := range conns {
 		expectClosed(t, name, c)

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/dahernan/gopherdiscovery"
+	"github.com/dahernan/gopherdiscovery/internal/sptest"
 )
 
 const (
@@ -92,10 +93,10 @@ func TestConnectionsThatNeverShakeHands(t *testing.T) {
 	}
 	attacks := map[string][]byte{
 		"mute":           nil,
-		"half-open":      hello(protoRespondent)[:3],
+		"half-open":      sptest.Hello(sptest.Respondent)[:3],
 		"garbage":        bytes.Repeat([]byte{0xDE, 0xAD}, 500),
 		"HTTP":           []byte("GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"),
-		"wrong protocol": hello(0x10),
+		"wrong protocol": sptest.Hello(0x10),
 		"TLS":            {22, 3, 1, 2, 0, 1, 0, 1, 0xFC, 3, 3},
 		"half TLS":       {22, 3},
 		"wrong version":  {0, 'S', 'P', 1, 0, 0x63, 0, 0},
@@ -167,7 +168,7 @@ func TestHandshakeDeadline(t *testing.T) {
 		slow := connect(t, url, nil)
 		conns["slow at "+url] = slow
 		go func() {
-			for _, b := range hello(protoRespondent) {
+			for _, b := range sptest.Hello(sptest.Respondent) {
 				_, _ = slow.Write([]byte{b})
 				select {
 				case <-time.After(time.Second):
@@ -223,7 +224,7 @@ func TestHostileRespondents(t *testing.T) {
 	survey, _ := server.URLs()
 	announce(t, server, "good")
 	before := measure()
-	respondent := func() rawConn { return dialRaw(t, survey, protoRespondent, protoSurveyor) }
+	respondent := func() sptest.Conn { return sptest.Dial(t, survey, sptest.Respondent, sptest.Surveyor) }
 	length := func(n uint64) []byte { return binary.BigEndian.AppendUint64(nil, n) }
 
 	// These messages violate the protocol, and their connections are closed.
@@ -240,9 +241,9 @@ func TestHostileRespondents(t *testing.T) {
 		}
 	}
 	flood := respondent()
-	id := flood.mustReceive(t)
+	id := flood.MustReceive(t)
 	go func() {
-		for flood.send(append(id[:len(id):len(id)], "a|b"...)) == nil {
+		for flood.Send(append(id[:len(id):len(id)], "a|b"...)) == nil {
 		}
 	}()
 	expectClosed(t, "a flood", flood)
@@ -250,13 +251,13 @@ func TestHostileRespondents(t *testing.T) {
 	// These answers are only dropped.
 	for range 200 {
 		c := respondent()
-		id := c.mustReceive(t)
+		id := c.MustReceive(t)
 		for _, body := range [][]byte{
 			nil, {1}, id, append(slices.Clone(id), "a|b"...), append(slices.Clone(id), 0xFF),
 			append(slices.Clone(id), strings.Repeat("x", 513)...),
 			[]byte("\xff\xff\xff\xffwrong id"), []byte("\x00\x00\x00\x01no id"),
 		} {
-			if err := c.send(body); err != nil {
+			if err := c.Send(body); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -276,10 +277,10 @@ func TestHostileRespondents(t *testing.T) {
 func TestTooManyNamesOnOneConnection(t *testing.T) {
 	server := startServer(t, quickOptions)
 	survey, _ := server.URLs()
-	greedy := dialRaw(t, survey, protoRespondent, protoSurveyor)
-	id := greedy.mustReceive(t)
+	greedy := sptest.Dial(t, survey, sptest.Respondent, sptest.Surveyor)
+	id := greedy.MustReceive(t)
 	for i := range 5000 {
-		if err := greedy.send(fmt.Appendf(slices.Clone(id), "name%d", i)); err != nil {
+		if err := greedy.Send(fmt.Appendf(slices.Clone(id), "name%d", i)); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -300,23 +301,23 @@ func TestOneOfManyNamesIsWithdrawn(t *testing.T) {
 	}
 	server := startServer(t, opt)
 	survey, _ := server.URLs()
-	c := dialRaw(t, survey, protoRespondent, protoSurveyor)
-	id := c.mustReceive(t)
+	c := sptest.Dial(t, survey, sptest.Respondent, sptest.Surveyor)
+	id := c.MustReceive(t)
 	const most = 4096
 	for i := range most {
-		if err := c.send(fmt.Append(id[:len(id):len(id)], i)); err != nil {
+		if err := c.Send(fmt.Append(id[:len(id):len(id)], i)); err != nil {
 			t.Fatal(err)
 		}
 	}
 	eventually(t, "all names are listed", func() bool { return server.Stats().Services == most })
 	for _, answer := range []string{string(id) + "one too many", "\x80\x00\x00\x007", string(id) + "new"} {
-		if err := c.send([]byte(answer)); err != nil {
+		if err := c.Send([]byte(answer)); err != nil {
 			t.Fatal(err)
 		}
 	}
 	eventually(t, "a name takes the place of another", func() bool { return slices.Contains(server.Services(), "new") })
 	withdrawn.Store(true)
-	if err := c.send(append(id, "new"...)); err != nil {
+	if err := c.Send(append(id, "new"...)); err != nil {
 		t.Fatal(err)
 	}
 	expectClosed(t, "the connection whose name is withdrawn", c)
@@ -327,8 +328,8 @@ func TestOneOfManyNamesIsWithdrawn(t *testing.T) {
 func TestHostileSubscribers(t *testing.T) {
 	server := startServer(t, quickOptions)
 	survey, pubsub := server.URLs()
-	talker := dialRaw(t, pubsub, protoSub, protoPub)
-	if err := talker.send([]byte("let me in")); err != nil {
+	talker := sptest.Dial(t, pubsub, sptest.Sub, sptest.Pub)
+	if err := talker.Send([]byte("let me in")); err != nil {
 		t.Fatal(err)
 	}
 	expectClosed(t, "a subscriber that talks", talker)
@@ -337,23 +338,23 @@ func TestHostileSubscribers(t *testing.T) {
 	}
 
 	// Many subscribers never read while a long list changes often.
-	crowd := dialRaw(t, survey, protoRespondent, protoSurveyor)
-	id := crowd.mustReceive(t)
+	crowd := sptest.Dial(t, survey, sptest.Respondent, sptest.Surveyor)
+	id := crowd.MustReceive(t)
 	var names []string
 	for i := range 2000 {
 		names = append(names, fmt.Sprintf("%04d-%s", i, strings.Repeat("x", 500)))
-		if err := crowd.send(append(slices.Clone(id), names[i]...)); err != nil {
+		if err := crowd.Send(append(slices.Clone(id), names[i]...)); err != nil {
 			t.Fatal(err)
 		}
 	}
 	go func() { // answers the polls
 		for {
-			survey, err := crowd.receive()
+			survey, err := crowd.Receive()
 			if err != nil {
 				return
 			}
 			for _, name := range names {
-				if crowd.send(append(slices.Clone(survey), name...)) != nil {
+				if crowd.Send(append(slices.Clone(survey), name...)) != nil {
 					return
 				}
 			}
@@ -362,7 +363,7 @@ func TestHostileSubscribers(t *testing.T) {
 	eventually(t, "the long list is published", func() bool { return server.Stats().Services == len(names) })
 	before := measure()
 	for range 300 {
-		dialRaw(t, pubsub, protoSub, protoPub)
+		sptest.Dial(t, pubsub, sptest.Sub, sptest.Pub)
 	}
 	for range 5 {
 		expectHealthy(t, server, quiet, names...)
@@ -374,43 +375,15 @@ func TestHostileSubscribers(t *testing.T) {
 	}
 }
 
-// acceptPlain accepts a subscriber like a publisher that knows only the plain
-// form: it refuses the connection that asks for changes.
-func acceptPlain(t *testing.T, l net.Listener) rawConn {
-	t.Helper()
-	for range 2 {
-		nc, err := l.Accept()
-		if err != nil {
-			t.Fatal(err)
-		}
-		c := rawConn{nc}
-		if c.greet(t, protoPub) == protoSub {
-			return c
-		}
-		c.Close()
-	}
-	t.Fatal("the subscriber does not come back in the plain form")
-	return rawConn{}
-}
-
 // The announced length of a list is not trusted: 100 publishers announce 64 MiB
 // each and send little.
 func TestHostilePublishers(t *testing.T) {
 	before := measure()
 	for range 100 {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer l.Close()
-		sub, err := quiet.NewSubscriber(context.Background(), "tcp://"+l.Addr().String())
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer sub.Close()
-		c := acceptPlain(t, l)
-		defer c.Close()
-		if _, err := c.Write(append(binary.BigEndian.AppendUint64(nil, 64<<20), "little"...)); err != nil {
+		l := sptest.Listen(t, "tcp://127.0.0.1:0")
+		subscribeTo(t, quiet, l.URL)
+		c, _ := l.AcceptOnly(t, sptest.Pub, sptest.Sub)
+		if _, err := c.Write(append(c.Header(64<<20), "little"...)); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -430,13 +403,13 @@ func TestMaxClients(t *testing.T) {
 	eventually(t, "all are listed", func() bool { return server.Stats().Services == 3 })
 	sub := subscribe(t, server)
 	await(t, sub.Changes(), "a", "b", "c")
-	tooMany := connect(t, survey, hello(protoRespondent))
+	tooMany := connect(t, survey, sptest.Hello(sptest.Respondent))
 	expectClosed(t, "one client too many", tooMany)
 	for range 2 {
-		dialRaw(t, pubsub, protoSub, protoPub)
+		sptest.Dial(t, pubsub, sptest.Sub, sptest.Pub)
 	}
 	eventually(t, "the last of those that there is room for has got in", func() bool { return server.Stats().Subscribers == 3 })
-	expectClosed(t, "one subscriber too many", connect(t, pubsub, hello(protoSub)))
+	expectClosed(t, "one subscriber too many", connect(t, pubsub, sptest.Hello(sptest.Sub)))
 	if got := server.Stats().Refused; got != 2 {
 		t.Errorf("Stats.Refused: got %d, want 2", got)
 	}

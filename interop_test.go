@@ -15,6 +15,7 @@ import (
 	_ "go.nanomsg.org/mangos/v3/transport/tcp"
 
 	"github.com/dahernan/gopherdiscovery"
+	"github.com/dahernan/gopherdiscovery/internal/sptest"
 )
 
 func TestStockClientWithOurServer(t *testing.T) {
@@ -229,20 +230,20 @@ func TestInvalidNamesNeverEnterAList(t *testing.T) {
 	server := startServer(t, opt)
 	survey, _ := server.URLs()
 	sub := subscribe(t, server)
-	bad := dialRaw(t, survey, protoRespondent, protoSurveyor)
-	id := bad.mustReceive(t)
+	bad := sptest.Dial(t, survey, sptest.Respondent, sptest.Surveyor)
+	id := bad.MustReceive(t)
 	names := []string{"", "a|b", "line\nbreak", "\x00", "\xff\xfe", "c1\u0085", strings.Repeat("x", 513)}
 	for _, name := range names {
-		if err := bad.send(fmt.Appendf(id[:len(id):len(id)], "%s", name)); err != nil {
+		if err := bad.Send(fmt.Appendf(id[:len(id):len(id)], "%s", name)); err != nil {
 			t.Fatal(err)
 		}
 	}
 	for _, body := range [][]byte{nil, {0x80}, []byte("\x00\x00\x00\x01name"), []byte("\xff\xff\xff\xffname")} {
-		if err := bad.send(body); err != nil {
+		if err := bad.Send(body); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if err := bad.send(append(id, "good"...)); err != nil {
+	if err := bad.Send(append(id, "good"...)); err != nil {
 		t.Fatal(err)
 	}
 	for list := range sub.Changes() {

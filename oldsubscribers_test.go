@@ -1,17 +1,17 @@
 package gopherdiscovery_test
 
 import (
-	"bytes"
-	"encoding/binary"
+	"errors"
 	"io"
 	"net"
 	"strconv"
-	"strings"
 	"testing"
 	"time"
 
 	"go.nanomsg.org/mangos/v3"
 	"go.nanomsg.org/mangos/v3/protocol/sub"
+
+	"github.com/dahernan/gopherdiscovery/internal/sptest"
 )
 
 // oldSubscribers know only whole lists. Each connects to a URL, and returns the
@@ -80,42 +80,21 @@ func unquoted(t *testing.T, name string, args ...string) <-chan string {
 // dialByHand subscribes, and checks each byte that arrives.
 func dialByHand(t *testing.T, url string) <-chan string {
 	t.Helper()
-	scheme, address, _ := strings.Cut(url, "://")
-	var marker []byte
-	if scheme == "ipc" {
-		scheme, marker = "unix", []byte{1}
-	}
-	c, err := net.Dial(scheme, address)
-	if err != nil {
-		t.Fatal(err)
-	}
+	c := sptest.Dial(t, url, sptest.Sub, sptest.Pub)
 	messages := make(chan string, 100)
 	ended := make(chan struct{})
 	t.Cleanup(func() {
 		c.Close()
 		<-ended
 	})
-	if _, err := c.Write(hello(protoSub)); err != nil {
-		t.Fatal(err)
-	}
 	go func() {
 		defer close(ended)
-		got := make([]byte, 8)
-		if _, err := io.ReadFull(c, got); err != nil || !bytes.Equal(got, hello(protoPub)) {
-			t.Errorf("handshake: got % x, error %v, want % x", got, err, hello(protoPub))
-			return
-		}
 		for {
-			head := make([]byte, len(marker)+8)
-			if _, err := io.ReadFull(c, head); err != nil {
-				return // the test is over
-			}
-			if !bytes.HasPrefix(head, marker) {
-				t.Errorf("got % x before a message, want % x and a length", head, marker)
-				return
-			}
-			body := make([]byte, binary.BigEndian.Uint64(head[len(marker):]))
-			if _, err := io.ReadFull(c, body); err != nil {
+			body, err := c.Receive()
+			if err != nil {
+				if !errors.Is(err, net.ErrClosed) && err != io.EOF { // the test is not over
+					t.Error(err)
+				}
 				return
 			}
 			messages <- string(body)

@@ -5,7 +5,6 @@ import (
 	"encoding/binary"
 	"encoding/hex"
 	"fmt"
-	"hash/fnv"
 	"io"
 	"net"
 	"regexp"
@@ -15,6 +14,8 @@ import (
 	"time"
 
 	"github.com/dahernan/gopherdiscovery"
+	"github.com/dahernan/gopherdiscovery/internal/sptest"
+	"github.com/dahernan/gopherdiscovery/internal/wiretest"
 )
 
 // These are the kinds of messages, and the flags, of a subscription in changes.
@@ -103,27 +104,6 @@ func readSession(t *testing.T) []step {
 	return steps
 }
 
-// mixed is the finalizer of MurmurHash3.
-func mixed(h uint64) uint64 {
-	h ^= h >> 33
-	h *= 0xff51afd7ed558ccd
-	h ^= h >> 33
-	h *= 0xc4ceb9fe1a85ec53
-	h ^= h >> 33
-	return h
-}
-
-// sumOf is the sum of names as the document defines it.
-func sumOf(names []string) uint64 {
-	var sum uint64
-	for _, name := range names {
-		h := fnv.New64a()
-		h.Write([]byte(name))
-		sum += mixed(h.Sum64())
-	}
-	return sum
-}
-
 // splitNames returns the names in a part of a message, which must be in order.
 func splitNames(part string) ([]string, error) {
 	if part == "" {
@@ -149,7 +129,7 @@ func apply(held []string, body []byte) ([]string, error) {
 		return nil, fmt.Errorf("flags %#02x", flags)
 	}
 	sumIs := func(at int, names []string) error {
-		if got, want := binary.BigEndian.Uint64(rest[at:]), sumOf(names); got != want {
+		if got, want := binary.BigEndian.Uint64(rest[at:]), wiretest.Sum(names...); got != want {
 			return fmt.Errorf("sum %016x, want %016x of %q", got, want, names)
 		}
 		return nil
@@ -223,7 +203,7 @@ func TestProtocolSessionIsRight(t *testing.T) {
 				t.Errorf("line %d: got % x, want a HAVE of nothing", step.line, body)
 			}
 		case step.from == 'C':
-			if want := binary.BigEndian.AppendUint64([]byte{kindHave}, sumOf(held)); !bytes.Equal(body, want) {
+			if want := binary.BigEndian.AppendUint64([]byte{kindHave}, wiretest.Sum(held...)); !bytes.Equal(body, want) {
 				t.Errorf("line %d: got % x, want % x", step.line, body, want)
 			}
 		case body[0] != kindWelcome:
@@ -240,7 +220,7 @@ func TestProtocolSessionIsRight(t *testing.T) {
 	doc := read(t, "docs/protocol.md")
 	for _, names := range [][]string{{}, {"a"}, {"http://10.0.0.1:8080"}, {"http://10.0.0.2:8080"},
 		{"http://10.0.0.1:8080", "http://10.0.0.2:8080"}} {
-		if want := fmt.Sprintf("| `%016x` |", sumOf(names)); !strings.Contains(doc, want) {
+		if want := fmt.Sprintf("| `%016x` |", wiretest.Sum(names...)); !strings.Contains(doc, want) {
 			t.Errorf("docs/protocol.md lacks the sum %s of %q", want, names)
 		}
 	}
@@ -268,8 +248,8 @@ func TestProtocolSession(t *testing.T) {
 // replay plays a session with a server.
 type replay struct {
 	server *gopherdiscovery.DiscoveryServer
-	mute   rawConn // answers no survey, which keeps the server incomplete
-	conn   rawConn // the subscriber's
+	mute   sptest.Conn // answers no survey, which keeps the server incomplete
+	conn   sptest.Conn // the subscriber's
 	peers  map[string]*gopherdiscovery.DiscoveryClient
 	held   []string
 }
@@ -285,8 +265,8 @@ func (r *replay) cause(t *testing.T, event string, steps []step) {
 			PollTime: beatOf(t, steps), SurveyTime: 10 * patience, Logger: quiet.Logger,
 		})
 		survey, _ := r.server.URLs()
-		r.mute = dialRaw(t, survey, protoRespondent, protoSurveyor)
-		r.mute.mustReceive(t) // it is known, and has been asked
+		r.mute = sptest.Dial(t, survey, sptest.Respondent, sptest.Surveyor)
+		r.mute.MustReceive(t) // it is known, and has been asked
 	case event == connecting:
 		_, pubsub := r.server.URLs()
 		nc, err := net.Dial("tcp", strings.TrimPrefix(pubsub, "tcp://"))
@@ -294,10 +274,10 @@ func (r *replay) cause(t *testing.T, event string, steps []step) {
 			t.Fatal(err)
 		}
 		t.Cleanup(func() { nc.Close() })
-		r.conn = rawConn{nc}
+		r.conn = sptest.Conn{Conn: nc}
 	case event == "the connection ends":
 		r.conn.Close()
-		r.conn = rawConn{}
+		r.conn = sptest.Conn{}
 	case event == surveyedAll:
 		r.mute.Close()
 	case event == "a beat passes", event == "five seconds pass":
@@ -349,7 +329,7 @@ func (r *replay) expect(t *testing.T, want *step) {
 		return
 	}
 	for {
-		body, err := r.conn.receive()
+		body, err := r.conn.Receive()
 		if err != nil {
 			t.Fatalf("line %d: %v, want % x", want.line, err, want.body())
 		}

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/dahernan/gopherdiscovery"
+	"github.com/dahernan/gopherdiscovery/internal/sptest"
 )
 
 func TestMutualTLS(t *testing.T) {
@@ -257,8 +258,8 @@ func TestAuthorizeIsAskedAgain(t *testing.T) {
 	server := startServer(t, opt)
 	survey, _ := server.URLs()
 	sub := subscribe(t, server)
-	raw := dialRaw(t, survey, protoRespondent, protoSurveyor)
-	go raw.answerAll("client1")
+	raw := sptest.Dial(t, survey, sptest.Respondent, sptest.Surveyor)
+	go raw.Answer("client1")
 	await(t, sub.Changes(), "client1")
 	close(refused)
 	await(t, sub.Changes())
@@ -286,11 +287,11 @@ func TestNameThatIsRefusedFromTheStart(t *testing.T) {
 	server := startServer(t, opt)
 	survey, _ := server.URLs()
 	sub := subscribe(t, server)
-	device := dialRaw(t, survey, protoRespondent, protoSurveyor)
+	device := sptest.Dial(t, survey, sptest.Respondent, sptest.Surveyor)
 	for range 5 {
-		id := device.mustReceive(t)
+		id := device.MustReceive(t)
 		for _, name := range []string{"bad", "good"} {
-			if err := device.send(append(id[:len(id):len(id)], name...)); err != nil {
+			if err := device.Send(append(id[:len(id):len(id)], name...)); err != nil {
 				t.Fatal(err)
 			}
 		}
