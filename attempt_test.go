@@ -12,6 +12,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/dahernan/gopherdiscovery/internal/sptest"
 )
 
 // fakeHost scripts the outcome of a connection attempt.
@@ -287,7 +289,7 @@ func TestOldPublisherBehindAName(t *testing.T) {
 		}
 		defer c.Close()
 		var hello [8]byte
-		_, _ = c.Write([]byte{0, 'S', 'P', 0, 0, 0x20, 0, 0})
+		_, _ = c.Write(sptest.Hello(sptest.Pub))
 		if _, err := io.ReadFull(c, hello[:]); err != nil || hello[5] != want {
 			t.Fatalf("the subscriber says % x, %v, want protocol % x", hello, err, want)
 		}

@@ -7,6 +7,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/dahernan/gopherdiscovery/internal/sptest"
 )
 
 // closing calls a function when it is closed.
@@ -113,7 +115,7 @@ func TestSilentSubscribersKeepNobodyOut(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer c.Close()
-			_, _ = c.Write([]byte{0, 'S', 'P', 0, changesProtocol >> 8, changesProtocol & 0xFF, 0, 0})
+			_, _ = c.Write(sptest.Hello(sptest.Changes))
 		}
 		synctest.Wait()
 		start := time.Now()

@@ -12,11 +12,12 @@ import (
 	"testing"
 	"time"
 
+	"github.com/dahernan/gopherdiscovery/internal/sptest"
 	"github.com/dahernan/gopherdiscovery/internal/wire"
 )
 
 func greeting(protocol uint16) string {
-	return string(append(binary.BigEndian.AppendUint16([]byte{0, 'S', 'P', 0}, protocol), 0, 0))
+	return string(sptest.Hello(protocol))
 }
 
 func framed(body []byte) string {

@@ -1,6 +1,7 @@
 package gopherdiscovery
 
 import (
+	"bytes"
 	"errors"
 	"io"
 	"log/slog"
@@ -9,6 +10,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/dahernan/gopherdiscovery/internal/sptest"
 )
 
 // listenLocal listens on a port chosen by the system until the test ends.
@@ -38,7 +41,7 @@ func dialLocal(t *testing.T, l *listener) net.Conn {
 	t.Cleanup(func() { c.Close() })
 	c.SetDeadline(time.Now().Add(30 * time.Second))
 	// The connection may be closed already.
-	_, _ = c.Write([]byte{0, 'S', 'P', 0, 0, 0x21, 0, 0})
+	_, _ = c.Write(sptest.Hello(sptest.Sub))
 	return c
 }
 
@@ -97,7 +100,7 @@ func TestListenerAcceptsAfterTheHandshake(t *testing.T) {
 		t.Errorf("accepted the connection from %s, want %s", got, want)
 	}
 	var hello [8]byte
-	if _, err := io.ReadFull(client, hello[:]); err != nil || hello != [8]byte{0, 'S', 'P', 0, 0, 0x20, 0, 0} {
+	if _, err := io.ReadFull(client, hello[:]); err != nil || !bytes.Equal(hello[:], sptest.Hello(sptest.Pub)) {
 		t.Errorf("the handshake was % x, %v", hello, err)
 	}
 	if l.endpoint.refused.Load() != 0 {
@@ -149,7 +152,7 @@ func TestListenerGivesPeersTime(t *testing.T) {
 			begin()
 		}
 		time.AfterFunc(helloGrace-time.Millisecond, func() {
-			_, _ = slow.Write([]byte{0, 'S', 'P', 0, 0, 0x21, 0, 0})
+			_, _ = slow.Write(sptest.Hello(sptest.Sub))
 		})
 		start := time.Now()
 		begin()

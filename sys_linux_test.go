@@ -9,6 +9,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/dahernan/gopherdiscovery/internal/sptest"
 )
 
 func TestUnacknowledgedIsLimited(t *testing.T) {
@@ -131,7 +133,7 @@ func TestNoMultipathTCP(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer c.Close()
-	if _, err := c.Write([]byte{0, 'S', 'P', 0, 0, 0x21, 0, 0}); err != nil {
+	if _, err := c.Write(sptest.Hello(sptest.Sub)); err != nil {
 		t.Fatal(err)
 	}
 	accepted, err := l.accept()
