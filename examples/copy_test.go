@@ -77,7 +77,7 @@ func put(t *testing.T, name, text string) {
 
 func TestCopiesAreBuilt(t *testing.T) {
 	t.Parallel()
-	for _, name := range []string{"groupcache", "loadbalancer"} {
+	for _, name := range []string{"cluster", "groupcache", "loadbalancer"} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			build(t, copySample(t, name, strings.NewReplacer()))

@@ -16,15 +16,12 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"os/signal"
 	"slices"
 	"strings"
+	"syscall"
 	"time"
-
-	"github.com/dahernan/gopherdiscovery/internal/cli"
 )
-
-const about = `Cluster starts a server and some peers, each as a process of its own, and shows how they discover each other.
-With -servers 2 or more it also kills a server while it runs.`
 
 // scenario holds the values of the flags.
 type scenario struct {
@@ -33,7 +30,14 @@ type scenario struct {
 	timeout              time.Duration
 }
 
-func main() { cli.Main("cluster", run) }
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	context.AfterFunc(ctx, stop) // a second signal ends a program that hangs
+	if err := run(ctx, os.Args[1:]); err != nil {
+		fmt.Fprintln(os.Stderr, "cluster:", err)
+		os.Exit(1)
+	}
+}
 
 func run(ctx context.Context, args []string) error {
 	s, err := parse(args)
@@ -52,22 +56,22 @@ func run(ctx context.Context, args []string) error {
 }
 
 func parse(args []string) (s scenario, err error) {
-	flags := flag.NewFlagSet("cluster", flag.ContinueOnError)
+	flags := flag.NewFlagSet("cluster", flag.ExitOnError)
 	flags.IntVar(&s.peers, "peers", 3, "how many peers to begin with, from 2 to 100")
-	flags.IntVar(&s.servers, "servers", 1, "how many servers, from 1 to 5")
+	flags.IntVar(&s.servers, "servers", 1, "how many servers, from 1 to 5; one of several is killed")
 	flags.StringVar(&s.urlServer, "server", "", "`URL` on which the server surveys; one for each server, separated by commas (default any port)")
 	flags.StringVar(&s.urlPubSub, "pubsub", "", "`URL` on which the server publishes; likewise")
 	flags.DurationVar(&s.timeout, "timeout", 30*time.Second, "give up after this time")
-	if err := cli.Parse(flags, about, args); err != nil {
-		return s, err
-	}
+	_ = flags.Parse(args) // which exits
 	switch {
+	case flags.NArg() > 0:
+		return s, fmt.Errorf("unexpected argument %q", flags.Arg(0))
 	case s.peers < 2 || s.peers > 100:
-		return s, cli.Usagef("-peers %d is not from 2 to 100", s.peers)
+		return s, fmt.Errorf("-peers %d is not from 2 to 100", s.peers)
 	case s.servers < 1 || s.servers > 5:
-		return s, cli.Usagef("-servers %d is not from 1 to 5", s.servers)
+		return s, fmt.Errorf("-servers %d is not from 1 to 5", s.servers)
 	case s.timeout <= 0:
-		return s, cli.Usagef("-timeout %v is not above 0", s.timeout)
+		return s, fmt.Errorf("-timeout %v is not above 0", s.timeout)
 	}
 	if os.Getenv(roleVariable) != "" {
 		return s, nil // the parent has checked them
@@ -77,10 +81,10 @@ func parse(args []string) (s scenario, err error) {
 			*urls = strings.Join(slices.Repeat([]string{"tcp://127.0.0.1:0"}, s.servers), ",")
 		}
 		if strings.Contains(*urls, "inproc:") {
-			return s, cli.Usagef("%s %s: an inproc URL does not reach other processes", name, *urls)
+			return s, fmt.Errorf("%s %s: an inproc URL does not reach other processes", name, *urls)
 		}
 		if n := len(strings.Split(*urls, ",")); n != s.servers {
-			return s, cli.Usagef("%s %s: names %d, but there are -servers %d", name, *urls, n, s.servers)
+			return s, fmt.Errorf("%s %s: names %d, but there are -servers %d", name, *urls, n, s.servers)
 		}
 	}
 	return s, nil
