@@ -52,8 +52,24 @@ func (f *Flags) HTTP(address string) *string {
 	return f.String("http", address, "`address` to serve HTTP on")
 }
 
-// Parse reads the flags, as Parse of this package does.
-func (f *Flags) Parse(args []string) error { return Parse(f.FlagSet, f.About, args) }
+// Parse reads the flags. There may be no arguments besides them. When help is
+// asked for it prints it to stdout, and returns [flag.ErrHelp], with which Main
+// exits with 0.
+func (f *Flags) Parse(args []string) error {
+	f.SetOutput(io.Discard) // Main prints the error, in one line
+	switch err := f.FlagSet.Parse(args); {
+	case err == flag.ErrHelp:
+		fmt.Printf("%s\n\nFlags of %s:\n", f.About, f.Name())
+		f.SetOutput(os.Stdout)
+		f.PrintDefaults()
+		return err
+	case err != nil:
+		return Usagef("%v; -h tells more", err)
+	case f.NArg() > 0:
+		return Usagef("unexpected argument %q; -h tells more", f.Arg(0))
+	}
+	return nil
+}
 
 // Logger returns a logger to stderr, as -log-level and -log-format say. Calls
 // of it never wait for who reads stderr: lines are left out when too many wait,
@@ -76,25 +92,6 @@ func (f *Flags) Dialer() (*gopherdiscovery.Dialer, error) {
 		return nil, err
 	}
 	return &gopherdiscovery.Dialer{TLSConfig: config, Logger: f.Logger()}, nil
-}
-
-// Parse reads the flags of a program that has others than Flags. There may be
-// no arguments besides them. When help is asked for it prints it to stdout, and
-// returns flag.ErrHelp, with which Main exits with 0.
-func Parse(flags *flag.FlagSet, about string, args []string) error {
-	flags.SetOutput(io.Discard) // Main prints the error, in one line
-	switch err := flags.Parse(args); {
-	case err == flag.ErrHelp:
-		fmt.Printf("%s\n\nFlags of %s:\n", about, flags.Name())
-		flags.SetOutput(os.Stdout)
-		flags.PrintDefaults()
-		return err
-	case err != nil:
-		return Usagef("%v; -h tells more", err)
-	case flags.NArg() > 0:
-		return Usagef("unexpected argument %q; -h tells more", flags.Arg(0))
-	}
-	return nil
 }
 
 type logFormat string
