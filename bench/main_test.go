@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/dahernan/gopherdiscovery/bench/internal/child"
+	"github.com/dahernan/gopherdiscovery/internal/testmain"
 )
 
 // TestMain lets the test binary be the children that the program starts.
@@ -20,7 +21,7 @@ func TestMain(m *testing.M) {
 		}
 		return
 	}
-	os.Exit(m.Run())
+	os.Exit(testmain.Run(m))
 }
 
 // quick returns a configuration with few rounds, whose servers publish their

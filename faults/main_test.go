@@ -35,7 +35,7 @@ func TestMain(m *testing.M) {
 	} else {
 		testmain.SetParallel(quickParallel)
 	}
-	code := m.Run()
+	code := testmain.Run(m)
 	if left := running.Load(); left != 0 {
 		fmt.Fprintf(os.Stderr, "%d processes are left\n", left)
 		code = 1

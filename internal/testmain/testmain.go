@@ -22,16 +22,21 @@ const Patience = 30 * time.Second
 // than there are processors.
 const waiters = 8
 
-// Main runs the tests and exits. It fails if they leave goroutines behind, as
-// [LeftGoroutines] finds them.
+// Main runs the tests as [Run] does, and exits.
 func Main(m *testing.M, ours ...string) {
 	SetParallel(waiters)
-	code := m.Run()
+	os.Exit(Run(m, ours...))
+}
+
+// Run runs the tests and returns the exit code. They fail if they leave
+// goroutines behind, as [LeftGoroutines] finds them.
+func Run(m *testing.M, ours ...string) (code int) {
+	code = m.Run()
 	if left := LeftGoroutines(ours...); left != "" && code == 0 {
 		fmt.Fprintln(os.Stderr, "goroutines left behind:\n"+left)
 		code = 1
 	}
-	os.Exit(code)
+	return code
 }
 
 // SetParallel sets how many parallel tests run at a time, unless the command

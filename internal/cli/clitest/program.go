@@ -43,7 +43,7 @@ func Main(m *testing.M, program func()) {
 	switch os.Getenv(asProgram) {
 	case "":
 		testmain.SetParallel(waiters)
-		os.Exit(m.Run())
+		os.Exit(testmain.Run(m, "dahernan/gopherdiscovery", "go.nanomsg.org/mangos/"))
 	case asTest:
 		if err := os.Setenv(asProgram, asChild); err != nil {
 			panic(err)
