@@ -112,6 +112,9 @@ func TestConnectionToItself(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer conn.Close()
+	if err := conn.(*net.TCPConn).SetLinger(0); err != nil { // the port is free again at once
+		t.Fatal(err)
+	}
 	if !isToItself(conn) {
 		t.Error("it was taken for one to others")
 	}
