@@ -11,7 +11,6 @@ import (
 	"math"
 	"net"
 	"os"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -115,7 +114,7 @@ func (l *link) wrote(n int64, err error) {
 
 // failed records an error of net, or nil.
 func (l *link) failed(err error) {
-	if slices.ContainsFunc(errnosNoPath, func(e error) bool { return errors.Is(err, e) }) {
+	if err != nil && isNoPath(err) {
 		l.timedOut.Store(true)
 	}
 }

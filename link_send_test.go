@@ -232,7 +232,7 @@ func TestLinkThatTimesOut(t *testing.T) {
 		err  error
 		want bool
 	}{
-		{errnosNoPath[0], true}, {io.EOF, false}, {errnoReset, false}, {errnoPipe, false}, {os.ErrDeadlineExceeded, false},
+		{syscall.ETIMEDOUT, true}, {syscall.EHOSTUNREACH, true}, {errnoRefused, true}, {io.EOF, false}, {errnoReset, false}, {errnoPipe, false}, {os.ErrDeadlineExceeded, false},
 	} {
 		for what, do := range map[string]func(*link) error{
 			"read":  func(l *link) error { _, err := patientReader{l}.Read(nil); return err },

@@ -171,6 +171,15 @@ func (s *DiscoveryServer) Silent() []string {
 	return s.silentLocked()
 }
 
+func (s *DiscoveryServer) countSilentLocked() (n int) {
+	for _, name := range s.silent {
+		if _, listed := slices.BinarySearch(s.list, name); listed {
+			n++
+		}
+	}
+	return n
+}
+
 func (s *DiscoveryServer) silentLocked() (names []string) {
 	for _, name := range s.silent {
 		if _, listed := slices.BinarySearch(s.list, name); listed {
@@ -191,7 +200,7 @@ func (s *DiscoveryServer) Stats() Stats {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	stats := s.stats
-	stats.Services, stats.Silent = len(s.list), len(s.silentLocked())
+	stats.Services, stats.Silent = len(s.list), s.countSilentLocked()
 	stats.Clients, stats.Subscribers = s.surveyor.arrivals.len(), s.publisher.arrivals.len()
 	stats.Answers, stats.Rejected = s.surveyor.answered.Load(), s.surveyor.rejected.Load()
 	for _, sock := range []*socket{s.surveyor.sock, s.publisher.sock} {

@@ -63,7 +63,7 @@ func (s *surveyor) ask(all []*respondent) {
 	offerAll(all)
 }
 
-// nextID returns the id of a new survey. It is never goodbyeID.
+// nextID returns the id of a new survey. It is never [wire.GoodbyeID].
 func (s *surveyor) nextID() uint32 {
 	for {
 		s.surveyID++

@@ -17,7 +17,3 @@ const (
 // errnosNoDescriptor are the errors of a process or system without a free file
 // descriptor.
 var errnosNoDescriptor = []error{syscall.EMFILE, syscall.ENFILE}
-
-// errnosNoPath are the errors of a connection of which nothing has arrived at
-// the other side for too long.
-var errnosNoPath = []error{syscall.ETIMEDOUT, syscall.EHOSTUNREACH, syscall.ENETUNREACH}

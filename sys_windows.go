@@ -20,14 +20,6 @@ const (
 // descriptor.
 var errnosNoDescriptor = []error{syscall.Errno(10024)} // WSAEMFILE
 
-// errnosNoPath are the errors of a connection of which nothing has arrived at
-// the other side for too long.
-var errnosNoPath = []error{
-	syscall.Errno(10060), // WSAETIMEDOUT
-	syscall.Errno(10065), // WSAEHOSTUNREACH
-	syscall.Errno(10051), // WSAENETUNREACH
-}
-
 const (
 	// fileFlagDeleteOnClose is FILE_FLAG_DELETE_ON_CLOSE, and
 	// errorSharingViolation is ERROR_SHARING_VIOLATION. Package syscall lacks

@@ -56,26 +56,37 @@ func (d *departures) end(names []string, listed int, timedOut bool, silent int, 
 		return
 	}
 	d.forget(now)
-	d.followed = len(d.gathered) > 0
+	before, followed := len(d.gathered), d.followed
+	d.followed = before > 0
 	for _, name := range names {
 		a := &absence{name: name, since: now, isOnly: listed == 1 && len(d.ended) == 0}
 		d.away[name], d.ended[name] = a, a
 		d.recent = append(d.recent, a)
 		d.gathered = append(d.gathered, a)
 	}
-	ended, announced := len(d.ended), listed-len(d.away)
-	if timedOut {
-		// A dead network ends connections one after the other. Those that are
-		// silent will follow, and those that are away may have come before.
-		ended, announced = max(ended, len(d.away))+silent, announced-silent
-	}
-	if now.Sub(d.stopped) <= afterStop || isMass(ended, announced) {
-		d.returning = append(d.returning, d.gathered...)
+	announced := listed - len(d.away)
+	switch {
+	case now.Sub(d.stopped) <= afterStop, isMass(len(d.ended), announced):
+		d.giveTime(d.gathered)
 		d.gathered = nil
-		// Names may come and go often while an older one is away.
-		if len(d.returning) > 2*len(d.away) {
-			d.returning = slices.DeleteFunc(d.returning, func(a *absence) bool { return !d.isAway(a) })
-		}
+	// A dead network ends connections one after the other. Those that are silent
+	// will follow, and those that are away may have come before.
+	case timedOut && isMass(max(len(d.ended), len(d.away))+silent, announced-silent):
+		d.giveTime(d.gathered[before:])
+		d.gathered, d.followed = d.gathered[:before], followed
+	}
+}
+
+// giveTime gives absences time to return.
+func (d *departures) giveTime(all []*absence) {
+	n := len(d.returning)
+	d.returning = append(d.returning, all...)
+	if n > 0 && n < len(d.returning) && d.returning[n].since.Before(d.returning[n-1].since) {
+		slices.SortStableFunc(d.returning, func(a, b *absence) int { return a.since.Compare(b.since) })
+	}
+	// Names may come and go often while an older one is away.
+	if len(d.returning) > 2*len(d.away) {
+		d.returning = slices.DeleteFunc(d.returning, func(a *absence) bool { return !d.isAway(a) })
 	}
 }
 

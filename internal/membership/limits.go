@@ -68,6 +68,10 @@ const (
 	massNames  = 3
 	massOfAll  = 2
 
+	// A name is silent when it has missed silentPolls polls in a row. Names that
+	// time out and those that are silent may have lost the same network.
+	silentPolls = 2
+
 	// afterStop is how long after a stop of the server an end may have been
 	// caused by it.
 	afterStop = time.Second

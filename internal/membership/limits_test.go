@@ -26,6 +26,7 @@ var documentedLimits = map[string]any{
 	"massNames":       massNames,
 	"massOfAll":       massOfAll,
 	"afterStop":       afterStop,
+	"silentPolls":     silentPolls,
 	"longestOutage":   longestOutage,
 	"LongestWait":     LongestWait,
 	"herdTime":        herdTime,

@@ -125,6 +125,13 @@ func TestMassDepartureOfTheSilent(t *testing.T) {
 			[]string{"31020 -0", "42000 -1 -2"},
 		},
 		{
+			"answers are checked first", 4, Config{}, "11000 hang 0-3; 31000 lose 0-2; 39000 check 3; 39000 wake 3; 40000 wake 0-2; 40000 join 0-2", nil,
+		},
+		{
+			"one that has ended itself just before", 4, Config{}, "11000 hang 0-2; 30990 break 3; 31000 lose 0",
+			[]string{"31010 -3", "42000 -1 -2", "66000 -0"},
+		},
+		{
 			"one is lost and others are well", 4, Config{}, "11000 hang 0; 11500 lose 0", []string{"11520 -0"},
 		},
 		{
@@ -133,6 +140,26 @@ func TestMassDepartureOfTheSilent(t *testing.T) {
 		},
 	} {
 		test.run(t)
+	}
+}
+
+// Each answer of one client comes after the end of the poll. It is not silent,
+// and the others have ReturnTime, no longer.
+func TestMassDepartureBesideASlowClient(t *testing.T) {
+	for _, takes := range []int{0, 900, 1100, 2900} {
+		t.Run(fmt.Sprint(takes), func(t *testing.T) {
+			p := newPlay(t, Config{})
+			for id := range 4 {
+				p.client(id)
+				p.on(0, func() { p.join(id) })
+			}
+			p.client(3).takes = takes
+			p.run(15000)
+			p.told = nil
+			p.steps("16000 break 0-2")
+			p.run(60000)
+			p.expect("21000 -0 -1 -2")
+		})
 	}
 }
 

@@ -89,11 +89,11 @@ func (r *random) event() {
 		r.Connect(r.last, fmt.Sprint(r.rng.IntN(4)), r.now)
 	case n < 8:
 		c := r.conn()
-		r.Disconnect(c, false, r.now)
+		r.Disconnect(c, r.rng.IntN(2) == 0, r.now)
 		r.open = slices.DeleteFunc(r.open, func(other int) bool { return other == c })
 	case n == 8 && r.rng.IntN(3) == 0:
 		for _, c := range r.open[r.rng.IntN(len(r.open)+1):] {
-			r.Disconnect(c, false, r.now)
+			r.Disconnect(c, r.rng.IntN(2) == 0, r.now)
 			r.open = slices.DeleteFunc(slices.Clone(r.open), func(other int) bool { return other == c })
 		}
 	case n < 11:
@@ -166,7 +166,7 @@ func (r *random) count() {
 		total += len(m.names)
 		for name, p := range m.names {
 			announced[name]++
-			heard[name] = heard[name] || p.silent == 0
+			heard[name] = heard[name] || p.silent < silentPolls
 			if p.heardIn != r.roster.poll {
 				unheard++
 			}
@@ -218,7 +218,7 @@ func (r *random) countDepartures(away int) {
 	r.expectCount("absences that wait", len(waits), away)
 	r.expectCount("absences", len(d.away), away)
 	r.expectCount("ends", len(d.ended), ended)
-	for _, all := range [][]*absence{d.recent, waits} {
+	for _, all := range [][]*absence{d.recent, d.returning, d.gathered} {
 		if !slices.IsSortedFunc(all, func(a, b *absence) int { return a.since.Compare(b.since) }) {
 			r.t.Errorf("step %d: absences are not in the order of their ends", r.step)
 		}
@@ -228,7 +228,7 @@ func (r *random) countDepartures(away int) {
 // quiet ends all connections, and expects that nothing is left of them.
 func (r *random) quiet() {
 	for _, c := range r.open {
-		r.Disconnect(c, false, r.now)
+		r.Disconnect(c, r.rng.IntN(2) == 0, r.now)
 	}
 	r.Handshakes(Handshakes{})
 	r.next()

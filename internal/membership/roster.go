@@ -54,7 +54,7 @@ type dropped struct {
 type entry struct {
 	name   string
 	conns  int // connections that announce it
-	silent int // of these, the ones that have not answered for it
+	silent int // of these, the ones that are silent
 }
 
 // isSilent reports whether only silent connections announce the name.
@@ -165,10 +165,10 @@ func (r *roster[C]) answered(name string, p *presence, now time.Time) {
 
 // setSilent sets how many polls a name has not answered on a connection.
 func (r *roster[C]) setSilent(name string, p *presence, polls int) {
-	switch {
-	case p.silent == 0 && polls > 0:
+	switch was := p.silent; {
+	case was < silentPolls && polls >= silentPolls:
 		r.count(r.names[name], 0, 1)
-	case p.silent > 0 && polls == 0:
+	case was >= silentPolls && polls < silentPolls:
 		r.count(r.names[name], 0, -1)
 	}
 	p.silent = polls

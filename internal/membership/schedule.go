@@ -113,14 +113,12 @@ func (s *Schedule[C]) Hear(c C, name string, now time.Time) error {
 		s.arrived = now
 	}
 	s.poll.lastAnswer = now
-	listed, heard := len(s.roster.names), s.heard()
+	s.answered(now)
+	listed := len(s.roster.names)
 	isNew, err := s.roster.hear(c, name, now, took)
 	if isNew {
 		s.arrived = now
 		s.departures.announce(name)
-	}
-	if heard == 0 {
-		s.departures.resumed = now
 	}
 	if len(s.roster.names) > listed {
 		s.pace.add(now, len(s.roster.names))
@@ -139,7 +137,19 @@ func (s *Schedule[C]) Leave(c C, name string, now time.Time) {
 // Check records that an answer of a connection is being checked. Nothing else
 // of the connection is read until Hear, Leave or CheckEnded.
 func (s *Schedule[C]) Check(c C, name string, now time.Time) {
-	s.roster.check(c, name, s.running(now))
+	now = s.running(now)
+	if s.roster.announces(c, name) {
+		s.answered(now)
+	}
+	s.roster.check(c, name, now)
+}
+
+// answered is called before an answer is recorded. The first one of all names
+// shows that the path to clients works again.
+func (s *Schedule[C]) answered(now time.Time) {
+	if s.heard() == 0 {
+		s.departures.resumed = now
+	}
 }
 
 // CheckEnded records that the answer that was being checked is dropped.

@@ -138,13 +138,22 @@ func (r *roster[C]) dropSilent(now time.Time, limit int, atLeast time.Duration) 
 }
 
 // silentNames returns the sorted names on the list that no connection has
-// answered the last poll for. Away is how many have no connection.
+// answered the last poll for, which has ended. Away is how many have no
+// connection.
 func (r *roster[C]) silentNames(away int) (names []string) {
-	if r.silent+away == 0 {
+	if r.unheard+away == 0 {
 		return nil
 	}
+	missing := make(map[string]int) // connections that have not answered for the name
+	for _, m := range r.conns {
+		for name, p := range m.names {
+			if p.silent > 0 {
+				missing[name]++
+			}
+		}
+	}
 	for name, e := range r.names {
-		if e.silent == e.conns {
+		if missing[name] == e.conns {
 			names = append(names, name)
 		}
 	}

@@ -46,7 +46,7 @@ func (src *Source) Due() (due time.Time, ok bool) {
 	return src.since.Add(patience), src.Connected && src.beat > 0
 }
 
-// Deadline returns when to call checkSilence, or zero if nothing is expected.
+// Deadline returns when to call CheckSilence, or zero if nothing is expected.
 func (s *Sources) Deadline() (first time.Time) {
 	add := func(at time.Time) {
 		if !at.IsZero() && (first.IsZero() || at.Before(first)) {

@@ -93,7 +93,7 @@ func (src *Source) liftAt(b bar) time.Time {
 	return times.Latest(src.returned, b.removed).Add(src.barTime())
 }
 
-// BarTime returns how long the server may need to find out that a name has gone:
+// barTime returns how long the server may need to find out that a name has gone:
 // longer if it surveys seldom, and after it was away. After an outage TCP sends
 // again about as late as the outage was long. Only then the last answer of a
 // client arrives, with which its silence begins.
@@ -104,7 +104,7 @@ func (src *Source) barTime() time.Duration {
 	return src.needs() + min(src.returned.Sub(src.left), maxRTO)
 }
 
-// needs is BarTime for a server that was never away.
+// needs is barTime for a server that was never away.
 func (src *Source) needs() time.Duration { return max(BarTime, src.patience()) }
 
 // nextLift returns when liftOld will lift something, or zero for never.

@@ -45,7 +45,7 @@ type change struct {
 // nowhere is the position of a subscriber that holds no list in the log.
 const nowhere = -1
 
-// Cursor records what a subscriber has been sent. Only methods change its fields.
+// Cursor records what a subscriber has been sent. Callers do not change its fields.
 type Cursor struct {
 	Plain    bool      // it is sent whole lists and nothing else
 	Waits    bool      // it is not told yet which list is current

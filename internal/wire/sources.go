@@ -42,6 +42,7 @@ type Source struct {
 	bars
 }
 
+// NewSources returns the sources at the URLs, none of which is connected.
 func NewSources(urls []string) *Sources {
 	s := new(Sources)
 	for _, url := range urls {
@@ -117,7 +118,7 @@ func (s *Sources) Replace(src *Source, list []string, now time.Time) {
 }
 
 // Take takes a message of a subscription in changes. After an error, nothing
-// else on the connection can be trusted. The error is errOtherList if the list,
+// else on the connection can be trusted. The error is ErrOtherList if the list,
 // which an earlier connection has left, turns out to be a different one.
 func (s *Sources) Take(src *Source, u *Update, now time.Time) error {
 	if u.kind >= kindIgnored {

@@ -5,6 +5,7 @@ import (
 	"slices"
 )
 
+// SurveyIDBit is set in the id of each survey, and in no word before it.
 const SurveyIDBit = 1 << 31
 
 // GoodbyeID is the id of a survey that no server sends. An answer to it is a
