@@ -45,6 +45,10 @@ const (
 	// or while a listener fails.
 	maxReasons = 16
 
+	// lastWords is for how long a connection that cannot be written to any more
+	// is still read.
+	lastWords = time.Second
+
 	// callbackGrace is how long the end of a server, client or subscriber waits
 	// for calls of Logger, Authorize and the callbacks of a TLSConfig to return.
 	callbackGrace = 500 * time.Millisecond

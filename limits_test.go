@@ -63,6 +63,7 @@ var documentedLimits = map[string]any{
 	"steadyMax":         steadyMax,
 	"logQueue":          logQueue,
 	"callbackGrace":     callbackGrace,
+	"lastWords":         lastWords,
 }
 
 // Each row of docs/limits.md has the figures of the constants in its last

@@ -3,6 +3,7 @@
 package gopherdiscovery
 
 import (
+	"bufio"
 	"bytes"
 	"encoding/binary"
 	"errors"
@@ -254,5 +255,38 @@ func TestLinkThatTimesOut(t *testing.T) {
 	}
 	if new(pipe).timedOut() {
 		t.Error("a pipe without a link has timed out")
+	}
+}
+
+// A connection that cannot be written to is read to its end: the client may have
+// said goodbye before it has closed the connection.
+func TestLastWords(t *testing.T) {
+	for name, send := range map[string]func(*pipe){
+		"offered": func(p *pipe) { p.offer() },
+		"sent":    func(p *pipe) { _ = p.sendNow([]byte("survey")) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			writer, reader := connected(t)
+			l := newTestLink(t, writer, "tcp")
+			l.in = bufio.NewReader(patientReader{l})
+			core := newFakePipe()
+			p := newPipe(core, l.endpoint)
+			p.link, p.session = l, &listening{next: []byte("survey")}
+			if _, err := reader.Write([]byte("\x00\x00\x00\x00\x00\x00\x00\x07goodbye")); err != nil {
+				t.Fatal(err)
+			}
+			reader.Close()
+			send(p)
+			if core.isClosed() || !p.ending.Load() {
+				t.Errorf("closed %t, ending %t, want only that it ends", core.isClosed(), p.ending.Load())
+			}
+			m, err := netPipe{l}.Recv()
+			if err != nil || string(m.Body) != "goodbye" {
+				t.Errorf("got %v, %v, want the goodbye", m, err)
+			}
+			if _, err := (netPipe{l}).Recv(); err == nil {
+				t.Error("the connection does not end")
+			}
+		})
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"net"
 	"runtime"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"go.nanomsg.org/mangos/v3"
@@ -41,6 +42,7 @@ type pipe struct {
 	url      string    // dialed or listened on
 	expires  time.Time // when the peer's certificate expires; zero if none
 	done     chan struct{}
+	ending   atomic.Bool // it cannot be written to any more
 
 	mu      sync.Mutex // guards the fields below
 	sending bool       // messages of the session are being sent
@@ -129,7 +131,7 @@ func (p *pipe) sendAtOnce() (all bool) {
 		}
 		sent, err := p.link.trySend(message)
 		if err != nil {
-			_ = p.core.Close()
+			p.endSoon()
 			return true
 		}
 		if !sent {
@@ -142,7 +144,7 @@ func (p *pipe) sendAtOnce() (all bool) {
 func (p *pipe) sendRest() {
 	defer p.endpoint.leave()
 	if p.link != nil && p.link.sendRest() != nil {
-		_ = p.core.Close()
+		p.endSoon()
 		return
 	}
 	for {
@@ -162,9 +164,27 @@ func (p *pipe) sendRest() {
 func (p *pipe) expired(now time.Time) bool { return !p.expires.IsZero() && now.After(p.expires) }
 
 // sendNow sends a message. It blocks while the other side does not read, and
-// closes the connection if it fails.
+// ends the connection if it fails.
 func (p *pipe) sendNow(message []byte) error {
-	return p.core.SendMsg(&mangos.Message{Body: message})
+	if p.link == nil {
+		return p.core.SendMsg(&mangos.Message{Body: message})
+	}
+	err := p.link.send(nil, message)
+	if err != nil {
+		p.endSoon()
+	}
+	return err
+}
+
+// endSoon ends a connection that cannot be written to. What the other side has
+// sent before is still read, since its goodbye may be among it.
+func (p *pipe) endSoon() {
+	if p.ending.Swap(true) {
+		return
+	}
+	if p.link.net.SetReadDeadline(time.Now().Add(lastWords)) != nil {
+		_ = p.core.Close()
+	}
 }
 
 // sendLast sends the last message of this side. The connection ends when the

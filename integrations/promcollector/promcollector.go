@@ -7,7 +7,7 @@
 //	gopherdiscovery_clients                    connections on the survey URL
 //	gopherdiscovery_subscribers                connections on the pub/sub URL
 //	gopherdiscovery_services                   names on the list
-//	gopherdiscovery_silent_services            names on the list without an answer to the last survey
+//	gopherdiscovery_silent_services            names on the list that did not answer last
 //	gopherdiscovery_complete                   1 when the list is complete, and 0 before
 //	gopherdiscovery_polls_total                surveys of all clients
 //	gopherdiscovery_doubted_polls_total        polls in which too many were silent to count it

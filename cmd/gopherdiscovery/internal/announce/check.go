@@ -94,7 +94,8 @@ func (c *Check) run(ctx context.Context, changes chan<- bool, logger *slog.Logge
 	ticker := time.NewTicker(c.Interval)
 	defer ticker.Stop()
 	healthy, failing := false, false
-	level, msg := slog.LevelInfo, "the check does not succeed yet" // a command that starts is not broken
+	// A command that starts is not broken.
+	level, msg := slog.LevelInfo, "the check does not succeed yet"
 	for streak := 0; ; {
 		err := c.once(ctx)
 		if ctx.Err() != nil {
