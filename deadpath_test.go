@@ -13,10 +13,12 @@ import (
 // then just dropped it.
 func TestDeadPathOfAClient(t *testing.T) {
 	gopherdiscovery.FakeTime(t, func(t *testing.T) {
-		w, _, lists := crowded(t) // asked at 8 s
+		opt := bubbleOptions
+		opt.SurveyTime = 900 * time.Millisecond // a poll must not end when a3 dials again
+		w, _, lists := crowdedWith(t, opt)      // asked at 8 s
 		w.Deaden("survey0/a3")
 		time.Sleep(5*time.Second - 1)
-		lists.expect(t)
+		lists.expect(t, delivered{13800 * time.Millisecond, "a0 a1 a2 a4 a5 a6 a7 a8 a9"})
 		w.ExpectConns(t, "survey0/a3", 1, 1)
 		time.Sleep(back)
 		w.ExpectConns(t, "survey0/a3", 2, 2)
