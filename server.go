@@ -2,6 +2,7 @@ package gopherdiscovery
 
 import (
 	"fmt"
+	"iter"
 	"slices"
 	"sync"
 	"time"
@@ -168,25 +169,18 @@ func (s *DiscoveryServer) Services() []string {
 func (s *DiscoveryServer) Silent() []string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.silentLocked()
+	return slices.Collect(s.silentLocked())
 }
 
-func (s *DiscoveryServer) countSilentLocked() (n int) {
-	for _, name := range s.silent {
-		if _, listed := slices.BinarySearch(s.list, name); listed {
-			n++
+// silentLocked iterates over the silent names that are still in the list.
+func (s *DiscoveryServer) silentLocked() iter.Seq[string] {
+	return func(yield func(string) bool) {
+		for _, name := range s.silent {
+			if _, listed := slices.BinarySearch(s.list, name); listed && !yield(name) {
+				return
+			}
 		}
 	}
-	return n
-}
-
-func (s *DiscoveryServer) silentLocked() (names []string) {
-	for _, name := range s.silent {
-		if _, listed := slices.BinarySearch(s.list, name); listed {
-			names = append(names, name)
-		}
-	}
-	return names
 }
 
 // URLs returns the two URLs of the server as bound. A port 0 is replaced by the
@@ -200,7 +194,10 @@ func (s *DiscoveryServer) Stats() Stats {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	stats := s.stats
-	stats.Services, stats.Silent = len(s.list), s.countSilentLocked()
+	stats.Services = len(s.list)
+	for range s.silentLocked() {
+		stats.Silent++
+	}
 	stats.Clients, stats.Subscribers = s.surveyor.arrivals.len(), s.publisher.arrivals.len()
 	stats.Answers, stats.Rejected = s.surveyor.answered.Load(), s.surveyor.rejected.Load()
 	for _, sock := range []*socket{s.surveyor.sock, s.publisher.sock} {
