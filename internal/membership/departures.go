@@ -48,32 +48,32 @@ func newDepartures(c Config) departures {
 }
 
 // end records that an end has left names without a connection. The list has the
-// given number of names, these included. TimedOut says that nothing has arrived
-// at the other side for too long, and silent for how many others that may be so:
-// they are announced, but only by connections that do not answer.
-func (d *departures) end(names []string, listed int, timedOut bool, silent int, now time.Time) {
+// given number of names, these included. Heard is how many of them a connection
+// announces that answers. TimedOut says that nothing has arrived at the other
+// side for too long.
+func (d *departures) end(names []string, listed, heard int, timedOut bool, now time.Time) {
 	if len(names) == 0 {
 		return
 	}
 	d.forget(now)
-	before, followed := len(d.gathered), d.followed
-	d.followed = before > 0
-	for _, name := range names {
+	ended := make([]*absence, len(names))
+	for i, name := range names {
 		a := &absence{name: name, since: now, isOnly: listed == 1 && len(d.ended) == 0}
-		d.away[name], d.ended[name] = a, a
-		d.recent = append(d.recent, a)
-		d.gathered = append(d.gathered, a)
+		d.away[name], d.ended[name], ended[i] = a, a, a
 	}
+	d.recent = append(d.recent, ended...)
 	announced := listed - len(d.away)
 	switch {
 	case now.Sub(d.stopped) <= afterStop, isMass(len(d.ended), announced):
-		d.giveTime(d.gathered)
+		d.giveTime(append(d.gathered, ended...))
 		d.gathered = nil
 	// A dead network ends connections one after the other. Those that are silent
 	// will follow, and those that are away may have come before.
-	case timedOut && isMass(max(len(d.ended), len(d.away))+silent, announced-silent):
-		d.giveTime(d.gathered[before:])
-		d.gathered, d.followed = d.gathered[:before], followed
+	case timedOut && isMass(max(len(d.ended), len(d.away))+announced-heard, heard):
+		d.giveTime(ended)
+	default:
+		d.followed = len(d.gathered) > 0
+		d.gathered = append(d.gathered, ended...)
 	}
 }
 
@@ -122,13 +122,11 @@ func (d *departures) isAway(a *absence) bool { return d.away[a.name] == a }
 // says that nothing has been heard of any name lately.
 func (d *departures) due(now time.Time, comingIn, nobody bool) (names []string, hadTime bool) {
 	d.forget(now)
+	var over []*absence
 	if isDue(d.gatheredAt(), now) {
-		for _, a := range d.gathered {
-			names = d.tell(a, names)
-		}
-		d.gathered = nil
+		over, d.gathered = d.gathered, nil
 	}
-	for len(d.returning) > 0 {
+	for ; len(d.returning) > 0; d.returning = d.returning[1:] {
 		a := d.returning[0]
 		if d.isAway(a) {
 			at := d.returnBy(a, nobody)
@@ -137,19 +135,15 @@ func (d *departures) due(now time.Time, comingIn, nobody bool) (names []string, 
 			}
 			hadTime = true
 		}
-		names = d.tell(a, names)
-		d.returning = d.returning[1:]
+		over = append(over, a)
+	}
+	for _, a := range over {
+		if d.isAway(a) {
+			delete(d.away, a.name)
+			names = append(names, a.name)
+		}
 	}
 	return names, hadTime
-}
-
-// tell appends the name of an absence to names, if it is away.
-func (d *departures) tell(a *absence, names []string) []string {
-	if !d.isAway(a) {
-		return names
-	}
-	delete(d.away, a.name)
-	return append(names, a.name)
 }
 
 // gatheredAt returns when the gathered absences depart, or zero if there are

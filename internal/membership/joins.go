@@ -26,13 +26,11 @@ func newJoins[C comparable](c Config, now time.Time) joins[C] {
 // dueAt returns when newcomers are due for a survey of their own, or zero if
 // none are.
 func (j *joins[C]) dueAt() time.Time {
-	if !j.arePending() {
+	if len(j.newcomers) == 0 || j.JoinInterval < 0 {
 		return time.Time{}
 	}
 	return j.next
 }
-
-func (j *joins[C]) arePending() bool { return len(j.newcomers) > 0 && j.JoinInterval >= 0 }
 
 func (j *joins[C]) connect(c C) {
 	j.newcomers = append(j.newcomers, c)
@@ -50,11 +48,10 @@ func (j *joins[C]) disconnect(c C) {
 // true, and when the newcomer was surveyed.
 func (j *joins[C]) hear(c C) (asked time.Time, isNew bool) {
 	asked = j.asked[c]
-	if asked.IsZero() {
-		return asked, false
+	if isNew = !asked.IsZero(); isNew {
+		delete(j.asked, c)
 	}
-	delete(j.asked, c)
-	return asked, true
+	return asked, isNew
 }
 
 // ask returns the newcomers to survey now.
@@ -78,7 +75,7 @@ func (j *joins[C]) askAll(now time.Time) []C {
 // areComingIn returns true if a newcomer is about to be surveyed, or has been and
 // still has time to answer. It forgets those whose time is over.
 func (j *joins[C]) areComingIn(now time.Time) bool {
-	if j.arePending() {
+	if !j.dueAt().IsZero() {
 		return true
 	}
 	for len(j.recent) > 0 {

@@ -1,6 +1,7 @@
 package membership
 
 import (
+	"cmp"
 	"slices"
 	"time"
 
@@ -55,19 +56,13 @@ func (p *pace) interval() time.Duration {
 // add records a new name. With it there are so many names.
 func (p *pace) add(now time.Time, names int) {
 	p.names, p.lastAdded = names, now
-	p.change(now)
+	p.changed = cmp.Or(p.changed, now)
 }
 
 // remove records that a name has left.
 func (p *pace) remove(now time.Time) {
 	p.immediate = true
-	p.change(now)
-}
-
-func (p *pace) change(now time.Time) {
-	if p.changed.IsZero() {
-		p.changed = now
-	}
+	p.changed = cmp.Or(p.changed, now)
 }
 
 // dueAt returns when a list is due, or zero if nothing has changed. The

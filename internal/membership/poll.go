@@ -33,8 +33,7 @@ func (p *poll) dueAt() time.Time {
 }
 
 func (p *poll) begin(now time.Time) {
-	p.running = true
-	p.grace = time.Time{}
+	p.running, p.grace = true, time.Time{}
 	p.start, p.lastAnswer = now, now
 }
 

@@ -188,14 +188,13 @@ func (r *random) count() {
 	r.expectCount("unheard", r.roster.unheard, unheard)
 	r.expectCount("total", r.roster.total, total)
 	r.expectCount("size", r.roster.size, size)
-	silent := 0
+	all := 0
 	for _, is := range heard {
-		if !is {
-			silent++
+		if is {
+			all++
 		}
 	}
-	r.expectCount("silent", r.roster.silent, silent)
-	r.expectCount("heard", r.heard(), len(announced)-silent)
+	r.expectCount("heard", r.roster.heard, all)
 	r.expectCount("names", len(r.roster.names), len(announced)+away)
 	r.countDepartures(away)
 }

@@ -20,7 +20,9 @@ type roster[C comparable] struct {
 	list  []string            // as sorted returned it last
 	dirty map[string]struct{} // names that may have come or gone since
 
-	silent int // names that only silent connections announce
+	// heard is how many names a connection announces that is not silent. The
+	// others on the list are away, or their connections may be dead.
+	heard int
 
 	poll    int // the number of the last poll
 	doubted int // that of the last poll that was doubted
@@ -39,26 +41,19 @@ type member struct {
 	// the next one begins.
 	unjudged bool
 
-	dropped dropped
-}
-
-// dropped is the name that was last dropped for its silence, and the time of
-// the first survey that it did not answer. If it answers after all, the time
-// since then is how long it takes to answer.
-type dropped struct {
-	name  string
-	asked time.Time
+	// dropped is the name that was last dropped for its silence, and unanswered
+	// the time of the first survey that it did not answer. If it answers after
+	// all, the time since then is how long it takes to answer.
+	dropped    string
+	unanswered time.Time
 }
 
 // entry is a name on the list. All connections with the name share its string.
 type entry struct {
-	name   string
-	conns  int // connections that announce it
-	silent int // of these, the ones that are silent
+	name  string
+	conns int // connections that announce it
+	heard int // of these, the ones that are not silent
 }
-
-// isSilent reports whether only silent connections announce the name.
-func (e *entry) isSilent() bool { return e.conns > 0 && e.silent == e.conns }
 
 func newRoster[C comparable]() roster[C] {
 	return roster[C]{conns: make(map[C]*member), names: make(map[string]*entry), list: []string{}, dirty: make(map[string]struct{})}
@@ -69,13 +64,18 @@ func (r *roster[C]) connect(c C, host string) {
 	r.conns[c] = &member{host: host, names: make(map[string]*presence)}
 }
 
+// member returns the state of a connection. One that has ended has no names.
+func (r *roster[C]) member(c C) *member {
+	if m := r.conns[c]; m != nil {
+		return m
+	}
+	return &member{}
+}
+
 // disconnect removes a connection. It returns the names that no other
 // connection announces, which stay on the list.
 func (r *roster[C]) disconnect(c C) (ended []string) {
-	m := r.conns[c]
-	if m == nil {
-		return nil
-	}
+	m := r.member(c)
 	for name, p := range m.names {
 		if r.withdraw(m, name, p) {
 			ended = append(ended, name)
@@ -88,10 +88,7 @@ func (r *roster[C]) disconnect(c C) (ended []string) {
 // leave removes a name from a connection, and from the list unless another
 // connection announces it. It returns true if the list has changed.
 func (r *roster[C]) leave(c C, name string) (changed bool) {
-	m := r.conns[c]
-	if m == nil {
-		return false
-	}
+	m := r.member(c)
 	m.checked = false
 	p := m.names[name]
 	return p != nil && r.drop(m, name, p)
@@ -117,8 +114,8 @@ func (r *roster[C]) hear(c C, name string, now time.Time, took time.Duration) (i
 	case r.total == MaxTotalNames, r.names[name] == nil && r.size+1+len(name) > wire.MaxListLen:
 		return false, ErrListFull
 	}
-	if name == m.dropped.name { // slow, not hung
-		took = now.Sub(m.dropped.asked)
+	if name == m.dropped { // slow, not hung
+		took = now.Sub(m.unanswered)
 	}
 	p = &presence{heardIn: r.poll}
 	p.took(took)
@@ -131,10 +128,7 @@ func (r *roster[C]) hear(c C, name string, now time.Time, took time.Duration) (i
 // as heard. Until the end of the check the connection is silent for no fault of
 // its own.
 func (r *roster[C]) check(c C, name string, now time.Time) {
-	m := r.conns[c]
-	if m == nil {
-		return
-	}
+	m := r.member(c)
 	m.checked = true
 	if p := m.names[name]; p != nil {
 		r.answered(name, p, now)
@@ -142,17 +136,10 @@ func (r *roster[C]) check(c C, name string, now time.Time) {
 }
 
 // checkEnded records that the answer of a connection was refused.
-func (r *roster[C]) checkEnded(c C) {
-	if m := r.conns[c]; m != nil {
-		m.checked = false
-	}
-}
+func (r *roster[C]) checkEnded(c C) { r.member(c).checked = false }
 
 // announces reports whether a connection announces a name.
-func (r *roster[C]) announces(c C, name string) bool {
-	m := r.conns[c]
-	return m != nil && m.names[name] != nil
-}
+func (r *roster[C]) announces(c C, name string) bool { return r.member(c).names[name] != nil }
 
 func (r *roster[C]) answered(name string, p *presence, now time.Time) {
 	if p.heardIn != r.poll {
@@ -167,22 +154,22 @@ func (r *roster[C]) answered(name string, p *presence, now time.Time) {
 func (r *roster[C]) setSilent(name string, p *presence, polls int) {
 	switch was := p.silent; {
 	case was < silentPolls && polls >= silentPolls:
-		r.count(r.names[name], 0, 1)
-	case was >= silentPolls && polls < silentPolls:
 		r.count(r.names[name], 0, -1)
+	case was >= silentPolls && polls < silentPolls:
+		r.count(r.names[name], 0, 1)
 	}
 	p.silent = polls
 }
 
 // count adds to the counts of an entry.
-func (r *roster[C]) count(e *entry, conns, silent int) {
-	if e.isSilent() {
-		r.silent--
+func (r *roster[C]) count(e *entry, conns, heard int) {
+	if e.heard > 0 {
+		r.heard--
 	}
 	e.conns += conns
-	e.silent += silent
-	if e.isSilent() {
-		r.silent++
+	e.heard += heard
+	if e.heard > 0 {
+		r.heard++
 	}
 }
 
@@ -222,7 +209,7 @@ func (r *roster[C]) add(name string) *entry {
 		r.size += 1 + len(name)
 		r.dirty[name] = struct{}{}
 	}
-	r.count(e, 1, 0)
+	r.count(e, 1, 1)
 	r.total++
 	return e
 }
@@ -237,7 +224,7 @@ func (r *roster[C]) withdraw(m *member, name string, p *presence) (last bool) {
 	delete(m.names, name)
 	r.total--
 	e := r.names[name]
-	r.count(e, -1, 0)
+	r.count(e, -1, -1)
 	return e.conns == 0
 }
 
@@ -262,7 +249,7 @@ func (r *roster[C]) remove(name string) {
 // names that have come or gone since the last call are sorted and merged.
 func (r *roster[C]) sorted() []string {
 	var removed, added []string
-	for name := range r.dirty {
+	for _, name := range slices.Sorted(maps.Keys(r.dirty)) {
 		_, was := slices.BinarySearch(r.list, name)
 		switch is := r.names[name] != nil; {
 		case is && !was:
@@ -273,8 +260,6 @@ func (r *roster[C]) sorted() []string {
 	}
 	clear(r.dirty)
 	if len(removed)+len(added) > 0 {
-		slices.Sort(removed)
-		slices.Sort(added)
 		r.list, _ = wire.Edit(r.list, removed, added)
 	}
 	return r.list

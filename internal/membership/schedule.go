@@ -100,7 +100,7 @@ func (s *Schedule[C]) Connect(c C, host string, now time.Time) {
 func (s *Schedule[C]) Disconnect(c C, timedOut bool, now time.Time) {
 	s.joins.disconnect(c)
 	names := s.roster.disconnect(c)
-	s.departures.end(names, len(s.roster.names), timedOut, s.roster.silent, s.running(now))
+	s.departures.end(names, len(s.roster.names), s.roster.heard, timedOut, s.running(now))
 }
 
 // Hear records an answer. It returns an error if the name exceeds a limit.
@@ -147,7 +147,7 @@ func (s *Schedule[C]) Check(c C, name string, now time.Time) {
 // answered is called before an answer is recorded. The first one of all names
 // shows that the path to clients works again.
 func (s *Schedule[C]) answered(now time.Time) {
-	if s.heard() == 0 {
+	if s.roster.heard == 0 {
 		s.departures.resumed = now
 	}
 }
@@ -166,12 +166,6 @@ func (s *Schedule[C]) Handshakes(h Handshakes) { s.handshakes = h }
 // coming in.
 func (s *Schedule[C]) NeedsHandshakes() bool {
 	return !s.start.complete || len(s.departures.returning) > 0 || s.poll.running && s.roster.unheard > 0
-}
-
-// heard returns how many names are announced by a connection that is not silent.
-// The others on the list are away, or their connections may be dead.
-func (s *Schedule[C]) heard() int {
-	return len(s.roster.names) - len(s.departures.away) - s.roster.silent
 }
 
 // Next returns what is due, and when to call it again if nothing happens
@@ -202,7 +196,7 @@ func (s *Schedule[C]) Next(now time.Time) (do Actions[C], wake time.Time) {
 	}
 	comingIn := s.AreComingIn(at)
 	var departed []string
-	departed, do.Returned = s.departures.due(now, comingIn, s.heard() == 0)
+	departed, do.Returned = s.departures.due(now, comingIn, s.roster.heard == 0)
 	for _, name := range departed {
 		s.roster.remove(name)
 		s.pace.remove(now)
@@ -221,7 +215,7 @@ func (s *Schedule[C]) nextDue(now time.Time) time.Time {
 	at := s.poll.dueAt()
 	for _, due := range []time.Time{
 		s.roster.overdueAt, s.joins.dueAt(), s.pace.dueAt(s.joins.areComingIn(now)),
-		s.departures.gatheredAt(), s.departures.returningAt(s.heard() == 0), s.start.dueAt(),
+		s.departures.gatheredAt(), s.departures.returningAt(s.roster.heard == 0), s.start.dueAt(),
 	} {
 		switch {
 		case due.IsZero():

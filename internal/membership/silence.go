@@ -42,39 +42,36 @@ func (p *presence) patience(doubted int) time.Duration {
 	return min(patienceFactor*p.slowest, maxSilence)
 }
 
-// census counts the causes of which names are silent. Names of one remote host
-// have one cause, for example a process that hangs. If all connections come
-// from one host, each connection is a cause.
-type census struct {
-	hosts        map[string]bool // true if a name of the host matches
-	conns, match int             // connections with names, and with matches
-}
-
-// count counts a connection with names.
-func (c *census) count(host string, matches bool) {
-	if c.hosts == nil {
-		c.hosts = make(map[string]bool)
-	}
-	c.hosts[host] = c.hosts[host] || matches
-	c.conns++
-	if matches {
-		c.match++
-	}
-}
-
-// many reports whether so many causes match that the server, its network or an
-// overload is a likelier one.
-func (c *census) many() bool {
-	if len(c.hosts) <= 1 {
-		return isMany(c.match, c.conns)
-	}
-	match := 0
-	for _, matches := range c.hosts {
-		if matches {
-			match++
+// areMany reports whether connections with names that match have so many causes
+// that the server, its network or an overload is a likelier one. Names of one
+// remote host have one cause, for example a process that hangs. If all
+// connections come from one host, each connection is a cause.
+func (r *roster[C]) areMany(matches func(m *member, p *presence) bool) bool {
+	hosts, conns := make(map[string]bool), make(map[*member]bool)
+	for _, m := range r.conns {
+		match := false
+		for _, p := range m.names {
+			match = match || matches(m, p)
+		}
+		if len(m.names) > 0 {
+			hosts[m.host], conns[m] = hosts[m.host] || match, match
 		}
 	}
-	return match == len(c.hosts) || isMany(match, len(c.hosts))
+	if len(hosts) <= 1 {
+		return isMany(count(conns), len(conns))
+	}
+	some := count(hosts)
+	return some == len(hosts) || isMany(some, len(hosts))
+}
+
+// count returns how many causes match.
+func count[K comparable](causes map[K]bool) (n int) {
+	for _, match := range causes {
+		if match {
+			n++
+		}
+	}
+	return n
 }
 
 func isMany(some, all int) bool { return some >= minToDoubt && doubtShare*some > all }
@@ -89,29 +86,23 @@ func (r *roster[C]) endPoll(now time.Time, limit int, handshakesAreLate bool) (m
 	if r.unheard == 0 {
 		return 0, false, false
 	}
-	var silent, slow census
+	isSilent := func(m *member, p *presence) bool { return p.heardIn != r.poll && !m.checked }
+	isSlow := func(_ *member, p *presence) bool { return p.patience(r.doubted) == maxSilence }
 	for _, m := range r.conns {
-		isSilent, isSlow := false, false
 		m.unjudged = m.checked
 		for name, p := range m.names {
-			if p.heardIn != r.poll && !m.checked {
+			if isSilent(m, p) {
 				r.setSilent(name, p, p.silent+1)
 				missed++
-				isSilent = true
 			}
-			isSlow = isSlow || p.patience(r.doubted) == maxSilence
-		}
-		if len(m.names) > 0 {
-			silent.count(m.host, isSilent)
-			slow.count(m.host, isSlow)
 		}
 	}
 	var atLeast time.Duration
-	if doubted = silent.many(); doubted {
+	if doubted = r.areMany(isSilent); doubted {
 		missed = 0
 		r.doubted = r.poll
 	}
-	if doubted || handshakesAreLate || slow.many() {
+	if doubted || handshakesAreLate || r.areMany(isSlow) {
 		atLeast = maxSilence
 	}
 	return missed, doubted, r.dropSilent(now, limit, atLeast)
@@ -127,7 +118,7 @@ func (r *roster[C]) dropSilent(now time.Time, limit int, atLeast time.Duration) 
 			switch {
 			case p.silent < limit:
 			case now.Sub(p.asked) >= max(p.patience(r.doubted), atLeast):
-				m.dropped = dropped{name, p.asked}
+				m.dropped, m.unanswered = name, p.asked
 				changed = r.drop(m, name, p) || changed
 			case r.overdueAt.IsZero() || overdueAt.Before(r.overdueAt):
 				r.overdueAt = overdueAt
@@ -144,16 +135,14 @@ func (r *roster[C]) silentNames(away int) (names []string) {
 	if r.unheard+away == 0 {
 		return nil
 	}
-	missing := make(map[string]int) // connections that have not answered for the name
+	heard := make(map[string]bool)
 	for _, m := range r.conns {
 		for name, p := range m.names {
-			if p.silent > 0 {
-				missing[name]++
-			}
+			heard[name] = heard[name] || p.silent == 0
 		}
 	}
-	for name, e := range r.names {
-		if missing[name] == e.conns {
+	for name := range r.names {
+		if !heard[name] {
 			names = append(names, name)
 		}
 	}
