@@ -44,12 +44,12 @@ func (r reach) close() {
 		r.line.hangUp()
 	}
 	if r.conn != nil {
-		_ = r.conn.pipe.core.Close()
+		r.conn.pipe.Close()
 	}
 }
 
 func newAnnouncer(c *DiscoveryClient, a address) *announcer {
-	o := newOutage(c.sock.endpoint, a)
+	o := newOutage(c.sock, a)
 	return &announcer{client: c, address: a, outage: o, now: reach{line: newLine(c.sock, a, o, nil)}}
 }
 
@@ -76,10 +76,10 @@ func (a *announcer) open(p *pipe) *responder {
 	switch {
 	case a.left:
 		return nil
-	case p.line == a.now.line:
+	case p.Line() == a.now.line:
 		a.now.conn = r
 		a.beginLocked(time.Now())
-	case p.line == a.next.line:
+	case p.Line() == a.next.line:
 		a.next.conn = r
 	default:
 		return nil
@@ -122,7 +122,7 @@ func (a *announcer) check() {
 	switch r := a.now.conn; {
 	case r == nil || a.next.line != nil || a.left || late < 0:
 		return
-	case late > peerHalt || r.pipe.isBehind():
+	case late > peerHalt || r.pipe.IsBehind():
 		a.pulse.excuse(now)
 		r.excuseLocked(now)
 	case r.isUnacknowledgedLocked(now):
@@ -158,7 +158,7 @@ func (a *announcer) surveyedLocked(r *responder, now time.Time) (given reach) {
 	case a.next.conn:
 		given, a.last, a.now, a.next = a.last, a.now, a.next, reach{}
 		a.retireLocked()
-		if reason := a.now.line.doubt; a.pulse.settle(true) || reason == errUnacknowledged {
+		if reason := a.now.line.Doubt(); a.pulse.settle(true) || reason == errUnacknowledged {
 			a.outage.failed(reason)
 			a.outage.connected()
 		}
@@ -235,16 +235,16 @@ func (a *announcer) leave() (leaving []*responder) {
 	a.left = true
 	for _, reach := range []reach{a.now, a.next, a.last} {
 		if reach.line != nil {
-			reach.line.cancel() // the end of a connection is no outage
+			reach.line.Cancel() // the end of a connection is no outage
 		}
 		switch r := reach.conn; {
 		case r == nil:
 		case r.answering:
 			leaving = append(leaving, r) // answer says goodbye
-		case r.answered && r.pipe.endpoint.enter(1):
+		case r.answered && a.client.sock.enter(1):
 			leaving = append(leaving, r)
 			go func() {
-				defer r.pipe.endpoint.leave()
+				defer a.client.sock.leave()
 				r.sayGoodbye()
 			}()
 		}

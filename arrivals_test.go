@@ -4,20 +4,22 @@ import (
 	"slices"
 	"sync"
 	"testing"
+
+	"github.com/dahernan/gopherdiscovery/internal/sptest"
 )
 
 func TestArrivalsKeepOrder(t *testing.T) {
 	a := arrivals[string]{bell: newBell()}
-	if a.take() != nil || a.len() != 0 || rang(a.bell) {
+	if a.take() != nil || a.len() != 0 || sptest.Rang(a.bell) {
 		t.Errorf("before the first: got count %d and events or a bell", a.len())
 	}
 	a.began("one")
-	if !rang(a.bell) || a.len() != 1 {
+	if !sptest.Rang(a.bell) || a.len() != 1 {
 		t.Errorf("after one began: got count %d, want 1 and the bell", a.len())
 	}
 	a.began("two")
 	a.ended("one")
-	if !rang(a.bell) || a.len() != 1 {
+	if !sptest.Rang(a.bell) || a.len() != 1 {
 		t.Errorf("after the end of one of two: got count %d, want 1 and the bell", a.len())
 	}
 	want := []sessionEvent[string]{{"one", false}, {"two", false}, {"one", true}}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"net"
 	"strings"
@@ -13,6 +12,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/dahernan/gopherdiscovery/internal/logtest"
 	"github.com/dahernan/gopherdiscovery/internal/sptest"
 )
 
@@ -152,104 +152,12 @@ func TestRaceHasOneWinner(t *testing.T) {
 	})
 }
 
-// fakeDNS answers every question about a name with the same addresses until the
-// test ends.
-func fakeDNS(t *testing.T, addresses ...string) {
-	t.Helper()
-	server, err := net.ListenPacket("udp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	before := net.DefaultResolver
-	net.DefaultResolver = &net.Resolver{PreferGo: true, Dial: func(ctx context.Context, _, _ string) (net.Conn, error) {
-		return new(net.Dialer).DialContext(ctx, "udp", server.LocalAddr().String())
-	}}
-	t.Cleanup(func() {
-		net.DefaultResolver = before
-		server.Close()
-	})
-	go func() {
-		question := make([]byte, 512)
-		for {
-			n, from, err := server.ReadFrom(question)
-			if err != nil {
-				return
-			}
-			_, _ = server.WriteTo(answerDNS(question[:n], addresses), from)
-		}
-	}()
-}
-
-// answerDNS answers a question (RFC 1035, section 4) with IPv4 addresses. It
-// has no IPv6 addresses.
-func answerDNS(question []byte, addresses []string) []byte {
-	end := 12
-	for question[end] != 0 {
-		end += int(question[end]) + 1
-	}
-	end += 5 // the zero, the type and the class
-	isA := question[end-3] == 1
-	if !isA {
-		addresses = nil
-	}
-	answer := append([]byte(nil), question[:end]...)
-	answer[2], answer[3] = 0x85, 0x80 // authoritative, no error
-	copy(answer[6:12], []byte{0, byte(len(addresses)), 0, 0, 0, 0})
-	for _, address := range addresses {
-		answer = append(answer, 0xC0, 12, 0, 1, 0, 1, 0, 0, 0, 0, 0, 4)
-		answer = append(answer, net.ParseIP(address).To4()...)
-	}
-	return answer
-}
-
-// The name has several addresses. Only the last one has a server; the first one
-// accepts connections and sends nothing.
-func TestNameWithSeveralAddresses(t *testing.T) {
-	probe, err := net.Listen("tcp", "127.0.0.3:0")
-	if err != nil {
-		t.Skip(err) // not all systems have the address
-	}
-	probe.Close()
-	server, err := Server("tcp://127.0.0.3:0", "tcp://127.0.0.3:0", Options{PollTime: 50 * ms, Logger: slog.New(slog.DiscardHandler)})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer server.Close()
-	_, pubsub := server.URLs()
-	port := pubsub[strings.LastIndex(pubsub, ":"):]
-	mute, err := net.Listen("tcp", "127.0.0.1"+port)
-	if err != nil {
-		t.Skip("the port is taken at another address")
-	}
-	defer mute.Close()
-	fakeDNS(t, "127.0.0.1", "127.0.0.2", "127.0.0.3")
-	lines := openGate()
-	d := &Dialer{Logger: slog.New(lines)}
-	sub, err := d.NewSubscriber(t.Context(), "tcp://several.test"+port)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer sub.Close()
-	select {
-	case list := <-sub.Changes():
-		if len(list) != 0 {
-			t.Errorf("got list %q", list)
-		}
-	case <-time.After(30 * time.Second):
-		t.Fatal("no list in time")
-	}
-	sub.Close()
-	if got := strings.Join(lines.take(), "\n"); strings.Count(got, "several addresses") != 1 || strings.Count(got, "\n") != 0 {
-		t.Errorf("logged:\n%s\nwant one line, that the name has several addresses", got)
-	}
-}
-
 // A name is resolved again for each attempt, but its addresses are logged only
 // once.
 func TestSeveralAddressesAreLoggedOnce(t *testing.T) {
-	fakeDNS(t, "127.0.0.1", "127.0.0.2")
-	lines := openGate()
-	e := newEndpoint(side{}, settings{log: &asyncLog{logger: slog.New(lines)}})
+	sptest.FakeDNS(t, "127.0.0.1", "127.0.0.2")
+	lines := logtest.OpenGate()
+	e := newEndpoint(side{}, settings{log: newLog(slog.New(lines))})
 	c := &connector{redialer: newTestRedialer(e, address{"tcp", "several.test:1"})}
 	for range 3 {
 		if got, err := c.resolve(); err != nil || len(got) != 2 {
@@ -259,51 +167,7 @@ func TestSeveralAddressesAreLoggedOnce(t *testing.T) {
 	e.shut()
 	e.end()
 	e.log.close()
-	if got := lines.take(); len(got) != 1 || !strings.Contains(got[0], "several addresses") {
+	if got := lines.Take(); len(got) != 1 || !strings.Contains(got[0], "several addresses") {
 		t.Errorf("logged %q, want one line that there are several addresses", got)
-	}
-}
-
-// An old publisher serves one of the addresses of a name, and the other refuses
-// connections. The subscriber falls back to the plain form at once and misses
-// nothing.
-func TestOldPublisherBehindAName(t *testing.T) {
-	old, err := net.Listen("tcp", "127.0.0.2:0")
-	if err != nil {
-		t.Skip(err) // not all systems have the address
-	}
-	defer old.Close()
-	fakeDNS(t, "127.0.0.3", "127.0.0.2")
-	lines := openGate()
-	d := &Dialer{Logger: slog.New(lines)}
-	port := old.Addr().String()[strings.LastIndex(old.Addr().String(), ":"):]
-	sub, err := d.NewSubscriber(t.Context(), "tcp://several.test"+port)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer sub.Close()
-	for _, want := range []byte{0x51, 0x21} {
-		c, err := old.Accept()
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer c.Close()
-		var hello [8]byte
-		_, _ = c.Write(sptest.Hello(sptest.Pub))
-		if _, err := io.ReadFull(c, hello[:]); err != nil || hello[5] != want {
-			t.Fatalf("the subscriber says % x, %v, want protocol % x", hello, err, want)
-		}
-		if want == 0x51 {
-			c.Close()
-		} else {
-			_, _ = c.Write(append([]byte{0, 0, 0, 0, 0, 0, 0, 3}, "a|b"...))
-		}
-	}
-	if got := <-sub.Changes(); len(got) != 2 {
-		t.Errorf("got the list %q, want a and b", got)
-	}
-	sub.Close()
-	if got := lines.take(); len(got) != 1 || !strings.Contains(got[0], "several addresses") {
-		t.Errorf("logged %q, want one line that the name has several addresses", got)
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/dahernan/gopherdiscovery/internal/sptest"
 	"github.com/dahernan/gopherdiscovery/internal/wire"
 	"github.com/dahernan/gopherdiscovery/internal/wiretest"
 )
@@ -67,8 +68,8 @@ func TestSlowSubscribersKeepFewLists(t *testing.T) {
 			next := slices.Clone(names)
 			next[0] = fmt.Sprint("00000 ", i)
 			p.publish(next, true, false, time.Now())
-			core := newFakePipe()
-			core.busy = make(chan struct{})
+			core := sptest.NewFakePipe()
+			core.Busy = make(chan struct{})
 			slow = append(slow, p.subscribe(core, i%2 == 0, nil))
 			p.loop()
 			synctest.Wait()
@@ -79,19 +80,19 @@ func TestSlowSubscribersKeepFewLists(t *testing.T) {
 			t.Errorf("%d MiB more for subscribers that do not read, want at most %d", got>>20, most>>20)
 		}
 		for i, s := range slow {
-			if got, want := s.core.isClosed(), i < len(slow)-backlogLists; got != want {
+			if got, want := s.core.IsClosed(), i < len(slow)-backlogLists; got != want {
 				t.Errorf("subscriber %d of %d: got closed %t, want %t", i, len(slow), got, want)
 			}
 		}
 		last := slow[len(slow)-1].core
-		close(last.busy)
+		close(last.Busy)
 		synctest.Wait()
-		if got := last.take(); len(got) != 1 || !strings.HasPrefix(got[0], "\x03\x0100000 59|00001x") {
+		if got := last.Take(); len(got) != 1 || !strings.HasPrefix(got[0], "\x03\x0100000 59|00001x") {
 			t.Errorf("the last one was sent %d messages, want its list", len(got))
 		}
 		for _, s := range slow {
 			_ = s.core.Close()
-			s.ended()
+			s.Ended()
 		}
 		if p.backlog.bytes != 0 {
 			t.Errorf("%d bytes are kept for nobody", p.backlog.bytes)
@@ -124,12 +125,12 @@ func TestBacklogForgetsTheDead(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := newTestPublisher(t, time.Second)
 		p.publish(wiretest.Names("a"), true, false, time.Now())
-		s := p.subscribe(newFakePipe(), true, nil).subscription
+		s := p.subscribe(sptest.NewFakePipe(), true, nil).subscription
 		p.loop()
 		synctest.Wait()
-		s.ended()
+		s.Ended()
 		p.log.Publish(wiretest.Names(strings.Repeat("x", smallMessage)), true, false, time.Now())
-		if got := s.say(); got != nil || p.backlog.order.Len() != 0 {
+		if got := s.Say(); got != nil || p.backlog.order.Len() != 0 {
 			t.Errorf("after the end: %d bytes to send, and %d connections that send", len(got), p.backlog.order.Len())
 		}
 	})

@@ -1,6 +1,7 @@
 package gopherdiscovery
 
 import (
+	"cmp"
 	"crypto"
 	"crypto/ecdsa"
 	"crypto/ed25519"
@@ -32,7 +33,7 @@ func withGetConfig(config *tls.Config) *tls.Config {
 		if err != nil || !isOurs {
 			return chosen, err
 		}
-		setDefault(&chosen, config)
+		chosen = cmp.Or(chosen, config)
 		return s.withoutTurns(chosen), nil
 	}
 	return shared

@@ -36,7 +36,7 @@ func newClient(ctx context.Context, surveys, pubsubs []address, service string, 
 	ctx, c.cancel = context.WithCancel(ctx)
 	surveyed := set
 	surveyed.found = "the server is reached again"
-	c.sock = newSocket(respondentSide, surveyed, c)
+	c.sock = newSocket(respondentSide, surveyed, c.open)
 	for _, a := range surveys {
 		c.announcers = append(c.announcers, newAnnouncer(c, a))
 	}
@@ -154,7 +154,7 @@ func (c *DiscoveryClient) leave() {
 	late := time.After(goodbyeTime)
 	for _, r := range leaving {
 		select {
-		case <-r.pipe.done:
+		case <-r.pipe.Done():
 		case <-late:
 			return
 		}

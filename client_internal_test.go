@@ -8,6 +8,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/dahernan/gopherdiscovery/internal/logtest"
+	"github.com/dahernan/gopherdiscovery/internal/sptest"
 	"github.com/dahernan/gopherdiscovery/internal/wire"
 )
 
@@ -20,18 +22,18 @@ func TestClientAnswers(t *testing.T) {
 		{"survey that has passed a device", "\x00\x00\x00\x07\xff\x00\x00\x03", "\x00\x00\x00\x07\xff\x00\x00\x03name"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			core := newFakePipe()
+			core := sptest.NewFakePipe()
 			client := newFakeClient(quietSettings)
-			responder := client.open(newPipe(core, client.sock.endpoint))
-			responder.began()
-			defer responder.ended()
+			responder := newPipe(core, client.sock, nil).Session()
+			responder.Began()
+			defer responder.Ended()
 			survey := []byte(test.survey)
 			for range 2 {
-				if err := responder.received(survey); err != nil {
+				if err := responder.Received(survey); err != nil {
 					t.Errorf("got error %v", err)
 				}
 			}
-			if got, want := core.take(), []string{test.want, test.want}; !slices.Equal(got, want) {
+			if got, want := core.Take(), []string{test.want, test.want}; !slices.Equal(got, want) {
 				t.Errorf("answered %q, want %q", got, want)
 			}
 			if string(survey) != test.survey {
@@ -45,30 +47,30 @@ func TestClientAnswers(t *testing.T) {
 // surveys are still answered.
 func TestClientDropsWhatIsNoSurvey(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		core, lines := newFakePipe(), openGate()
-		client := newFakeClient(settings{log: &asyncLog{logger: slog.New(lines)}})
-		responder := client.open(newPipe(core, client.sock.endpoint))
-		responder.began()
-		defer responder.ended()
+		core, lines := sptest.NewFakePipe(), logtest.OpenGate()
+		client := newFakeClient(settings{log: newLog(slog.New(lines))})
+		responder := newPipe(core, client.sock, nil).Session()
+		responder.Began()
+		defer responder.Ended()
 		for _, bad := range []string{"", "abc", "\x00\x00\x00\x01", strings.Repeat("\x00\x00\x00\x01", wire.MaxHops+1) + "\x80\x00\x00\x01"} {
-			if err := responder.received([]byte(bad)); err != nil {
+			if err := responder.Received([]byte(bad)); err != nil {
 				t.Errorf("%q: got error %v, which closes the connection", bad, err)
 			}
 		}
-		if got := core.take(); len(got) > 0 {
+		if got := core.Take(); len(got) > 0 {
 			t.Errorf("answered %q to what is no survey", got)
 		}
 		synctest.Wait()
 		const dropped = "gopherdiscovery: survey dropped from=<nil> error="
 		want := []string{dropped + wire.ErrNoSurveyID.Error(), dropped + wire.ErrTooManyHops.Error()}
-		if got := lines.take(); !slices.Equal(got, want) {
+		if got := lines.Take(); !slices.Equal(got, want) {
 			t.Errorf("logged %q, want %q", got, want)
 		}
-		if err := responder.received([]byte("\x80\x00\x00\x01")); err != nil || len(core.take()) != 1 {
+		if err := responder.Received([]byte("\x80\x00\x00\x01")); err != nil || len(core.Take()) != 1 {
 			t.Errorf("the next survey was not answered: %v", err)
 		}
 		core.Close()
-		if err := responder.received([]byte("\x80\x00\x00\x01")); err != nil {
+		if err := responder.Received([]byte("\x80\x00\x00\x01")); err != nil {
 			t.Errorf("got error %v for an answer that cannot be sent, which is no fault of the server", err)
 		}
 	})
@@ -90,15 +92,15 @@ func TestClientSaysGoodbye(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				core, client := newFakePipe(), newFakeClient(quietSettings)
-				responder := client.open(newPipe(core, client.sock.endpoint))
-				responder.began()
+				core, client := sptest.NewFakePipe(), newFakeClient(quietSettings)
+				responder := newPipe(core, client.sock, nil).Session()
+				responder.Began()
 				if test.busy {
-					core.busy = make(chan struct{})
+					core.Busy = make(chan struct{})
 				}
 				receive := func(surveys ...string) {
 					for _, survey := range surveys {
-						if err := responder.received([]byte(survey)); err != nil {
+						if err := responder.Received([]byte(survey)); err != nil {
 							t.Error(err)
 						}
 					}
@@ -111,14 +113,14 @@ func TestClientSaysGoodbye(t *testing.T) {
 					t.Errorf("waited %v", got)
 				}
 				if test.busy {
-					close(core.busy)
+					close(core.Busy)
 				}
 				synctest.Wait()
 				receive("\x80\x00\x00\x07")
-				if got := core.take(); !slices.Equal(got, test.want) {
+				if got := core.Take(); !slices.Equal(got, test.want) {
 					t.Errorf("said %q, want %q", got, test.want)
 				}
-				responder.ended()
+				responder.Ended()
 			})
 		})
 	}
@@ -127,7 +129,7 @@ func TestClientSaysGoodbye(t *testing.T) {
 // newFakeClient returns a client that is connected to nothing.
 func newFakeClient(set settings) *DiscoveryClient {
 	c := &DiscoveryClient{service: "name"}
-	c.sock = newSocket(respondentSide, set, c)
+	c.sock = newSocket(respondentSide, set, c.open)
 	c.announcers = []*announcer{{client: c}}
 	return c
 }

@@ -1,6 +1,7 @@
 package gopherdiscovery
 
 import (
+	"cmp"
 	"crypto/tls"
 	"fmt"
 	"log/slog"
@@ -149,7 +150,6 @@ func (d *Dialer) parse(arg, urls string) ([]address, error) {
 }
 
 func (d *Dialer) settings() settings {
-	logger := d.Logger
-	setDefault(&logger, slog.Default())
-	return settings{log: &asyncLog{logger: logger}, tls: d.TLSConfig.Clone()}
+	logger := cmp.Or(d.Logger, slog.Default())
+	return settings{log: newLog(logger), tls: d.TLSConfig.Clone()}
 }

@@ -1,6 +1,7 @@
 package gopherdiscovery
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -48,7 +49,7 @@ type endpoint struct {
 }
 
 func newEndpoint(p side, set settings) *endpoint {
-	setDefault(&set.work, ofProcess)
+	set.work = cmp.Or(set.work, ofProcess)
 	e := &endpoint{side: p, settings: set, warnings: throttle{log: set.log}, conns: make(map[io.Closer]bool)}
 	e.changed = sync.NewCond(&e.mu)
 	e.ctx, e.cancel = context.WithCancel(context.Background())

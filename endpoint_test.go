@@ -1,6 +1,10 @@
 package gopherdiscovery
 
-import "testing"
+import (
+	"testing"
+
+	"go.nanomsg.org/mangos/v3"
+)
 
 // A handshake that ends just when it has to give way to another one leaves
 // nothing behind.
@@ -20,3 +24,27 @@ func TestClosedConnectionIsNotAdmitted(t *testing.T) {
 		t.Errorf("it is still counted: %d admitted, connections %v", e.admitted, e.conns)
 	}
 }
+
+// A call of a user's function counts while it lasts.
+func TestCallsOfUsersAreCounted(t *testing.T) {
+	e := newEndpoint(side{}, quietSettings)
+	e.callUser(func() {
+		if e.inCallbacks != 1 {
+			t.Errorf("%d calls are counted, want 1", e.inCallbacks)
+		}
+	})
+	if e.inCallbacks != 0 {
+		t.Error("a call that has returned still counts")
+	}
+}
+
+// newTestRedialer returns the redialer of a line without a socket.
+func newTestRedialer(e *endpoint, a address) *redialer {
+	s := &socket{endpoint: e}
+	return newRedialer(newLine(s, a, newOutage(s, a), nil))
+}
+
+// nothing is a connection on which nothing happens.
+type nothing struct{ mangos.TranPipe }
+
+func (nothing) Close() error { return nil }

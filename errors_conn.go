@@ -7,6 +7,9 @@ import (
 	"github.com/dahernan/gopherdiscovery/internal/wire"
 )
 
+// errInvalidURL is the error for a URL that can never work.
+var errInvalidURL = errors.New("gopherdiscovery: invalid URL")
+
 // Reasons why a connection is not established.
 var (
 	errNotSP         = wire.NewReason("the other side does not speak the Scalability Protocols")
@@ -30,3 +33,13 @@ var (
 	errSilent         = errors.New("the server has fallen silent")
 	errUnacknowledged = errors.New("the server's machine acknowledges nothing")
 )
+
+// refusal is the error for a name that Authorize refuses.
+type refusal struct {
+	name   string
+	reason error
+}
+
+func (r *refusal) Error() string { return fmt.Sprintf("service %q: %v", r.name, r.reason) }
+
+func (r *refusal) Unwrap() error { return r.reason }

@@ -8,8 +8,6 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
-
-	"github.com/dahernan/gopherdiscovery/internal/membership"
 )
 
 // handshakes are the handshakes in progress at the listeners of a server.
@@ -24,6 +22,13 @@ type atListener struct {
 	count int       // in progress
 	began time.Time // when the last one began
 	late  time.Time // when one last ended that had to wait for this process
+}
+
+// handshakeState is the state of the handshakes at a URL.
+type handshakeState struct {
+	Waiting bool      // one waits for this process
+	Late    time.Time // when one last ended that had to wait for long; zero if none
+	Began   time.Time // when the last one began; zero if none
 }
 
 // handshake is a handshake in progress.
@@ -107,11 +112,11 @@ func (h *handshakes) wasLate(url string) {
 }
 
 // state returns the state of the handshakes at a URL.
-func (h *handshakes) state(url string) membership.Handshakes {
+func (h *handshakes) state(url string) handshakeState {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	at := h.atLocked(url)
-	return membership.Handshakes{
+	return handshakeState{
 		Late: at.late, Began: at.began,
 		Waiting: h.anyLocked(url, (*handshake).isProtected) || h.anyLocked(url, (*handshake).hasUnread),
 	}

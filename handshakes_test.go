@@ -7,8 +7,6 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
-
-	"github.com/dahernan/gopherdiscovery/internal/sptest"
 )
 
 // closing calls a function when it is closed.
@@ -93,41 +91,6 @@ func TestNoRoomForAHandshake(t *testing.T) {
 		add("full")
 		if gaveWay != 1 || all.list.Len() != maxHandshakes+1 {
 			t.Errorf("%d have given way and %d are under way, want 1 and %d", gaveWay, all.list.Len(), maxHandshakes+1)
-		}
-	})
-}
-
-// Strangers ask for changes and then say nothing, on all the connections that
-// may shake hands at once. A subscriber gets its list when the grace of the
-// first stranger is over.
-func TestSilentSubscribersKeepNobodyOut(t *testing.T) {
-	FakeTime(t, func(t *testing.T) {
-		m := NewMemory(t)
-		server, err := Server(m.URL("survey"), m.URL("lists"), Options{ReturnTime: ms, Logger: quietSettings.log.logger})
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer server.Close()
-		time.Sleep(time.Second) // the list is complete
-		for range maxHandshakes {
-			c, err := m.dial("lists/stranger")
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer c.Close()
-			_, _ = c.Write(sptest.Hello(sptest.Changes))
-		}
-		synctest.Wait()
-		start := time.Now()
-		d := Dialer{Logger: quietSettings.log.logger}
-		sub, err := d.NewSubscriber(t.Context(), m.URL("lists/good"))
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer sub.Close()
-		<-sub.Changes()
-		if took := time.Since(start); took > begunGrace+roomPause {
-			t.Errorf("the first list came after %v, want at most %v", took, begunGrace+roomPause)
 		}
 	})
 }

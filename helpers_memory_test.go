@@ -253,11 +253,11 @@ func (e *memoryEnd) Write(b []byte) (int, error) { return e.out.write(b) }
 func (e *memoryEnd) LocalAddr() net.Addr         { return memoryAddr(e.name) }
 func (e *memoryEnd) RemoteAddr() net.Addr        { return memoryAddr(e.name) }
 
-func (e *memoryEnd) tryWrite(b []byte) (int, error) { return e.out.tryWrite(b) }
+func (e *memoryEnd) TryWrite(b []byte) (int, error) { return e.out.tryWrite(b) }
 
-func (e *memoryEnd) unread() bool { return e.in.unread() }
+func (e *memoryEnd) Unread() bool { return e.in.unread() }
 
-func (e *memoryEnd) unacked() int { return e.out.unacked() }
+func (e *memoryEnd) Unacked() int { return e.out.unacked() }
 
 func (e *memoryEnd) Close() error {
 	e.in.change(func() { e.in.noReader = true })

@@ -4,6 +4,7 @@ package gopherdiscovery_test
 
 import (
 	"errors"
+	"log/slog"
 	"net"
 	"os"
 	"path/filepath"
@@ -171,5 +172,38 @@ func TestPathTooLongOnceAbsolute(t *testing.T) {
 	_, err := gopherdiscovery.Server("ipc://"+strings.Repeat("x", 107), anyPort, quickOptions)
 	if !errors.Is(err, gopherdiscovery.ErrInvalidURL) || !strings.Contains(err.Error(), "urlServer") {
 		t.Errorf("got error %v, want one that is %v", err, gopherdiscovery.ErrInvalidURL)
+	}
+}
+
+// A server whose files something else has removed leaves those of its successor
+// alone.
+func TestCloseLeavesTheLockOfASuccessor(t *testing.T) {
+	dir := t.TempDir()
+	url := "ipc://" + dir + "/survey"
+	start := func() (*gopherdiscovery.DiscoveryServer, error) {
+		return gopherdiscovery.Server(url, "tcp://127.0.0.1:0", gopherdiscovery.Options{Logger: slog.New(slog.DiscardHandler)})
+	}
+	first, err := start()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer first.Close()
+	for _, name := range []string{"survey", "survey.lock"} {
+		if err := os.Remove(filepath.Join(dir, name)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	second, err := start()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer second.Close()
+	first.Close()
+	if _, err := os.Lstat(filepath.Join(dir, "survey.lock")); err != nil {
+		t.Errorf("the lock of the second server is gone: %v", err)
+	}
+	if third, err := start(); !errors.Is(err, syscall.EADDRINUSE) {
+		third.Close()
+		t.Errorf("a third server: got error %v, want address in use", err)
 	}
 }

@@ -46,6 +46,13 @@ func (l *line) dial() error {
 	return nil
 }
 
+// Doubt returns why the line is dialed beside another one, or nil.
+func (l *line) Doubt() error { return l.doubt }
+
+// Cancel ends all attempts to connect, without waiting. The end of an
+// established connection is no outage any more.
+func (l *line) Cancel() { l.cancel() }
+
 // hangUp ends all attempts to connect. It leaves an established connection to
 // the caller. One that is being established is refused by the role.
 func (l *line) hangUp() {

@@ -55,8 +55,8 @@ type link struct {
 
 // tryWriter is a connection that can be written to without blocking.
 type tryWriter interface {
-	// tryWrite writes as much as it can without blocking.
-	tryWrite(bytes []byte) (n int, err error)
+	// TryWrite writes as much as it can without blocking.
+	TryWrite(bytes []byte) (n int, err error)
 }
 
 // newTryWriter returns nil if nc can only be written to with blocking.
@@ -75,14 +75,14 @@ func newTryWriter(nc net.Conn) tryWriter {
 // rawWriter bypasses package net and writes to the system directly.
 type rawWriter struct{ syscall.RawConn }
 
-func (w rawWriter) tryWrite(bytes []byte) (int, error) { return tryWrite(w.RawConn, bytes) }
+func (w rawWriter) TryWrite(bytes []byte) (int, error) { return tryWrite(w.RawConn, bytes) }
 
 // unread reports whether bytes have arrived that have not been read yet. It
 // reports false on systems that cannot tell.
 func (l *link) unread() bool {
 	switch c := l.bare.(type) {
-	case interface{ unread() bool }:
-		return c.unread()
+	case interface{ Unread() bool }:
+		return c.Unread()
 	case syscall.Conn:
 		raw, err := c.SyscallConn()
 		return err == nil && unread(raw)
@@ -94,8 +94,8 @@ func (l *link) unread() bool {
 // not acknowledged. It returns false where that is unknown.
 func (l *link) unacked() (bytes int, known bool) {
 	switch c := l.bare.(type) {
-	case interface{ unacked() int }:
-		return c.unacked(), true
+	case interface{ Unacked() int }:
+		return c.Unacked(), true
 	case syscall.Conn:
 		if raw, err := c.SyscallConn(); err == nil && !l.ipc {
 			return unacked(raw)
@@ -378,7 +378,7 @@ func (l *link) trySend(body []byte) (sent bool, err error) {
 	defer l.mu.Unlock()
 	parts := l.frame(nil, body)
 	if len(parts) == 1 && l.try != nil {
-		n, err := l.try.tryWrite(parts[0])
+		n, err := l.try.TryWrite(parts[0])
 		l.wrote(int64(n), err)
 		if err != nil || n == len(parts[0]) {
 			return true, err

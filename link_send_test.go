@@ -14,6 +14,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/dahernan/gopherdiscovery/internal/sptest"
 )
 
 // connected returns the two ends of a connection. The first end has so small a
@@ -262,23 +264,23 @@ func TestLinkThatTimesOut(t *testing.T) {
 // said goodbye before it has closed the connection.
 func TestLastWords(t *testing.T) {
 	for name, send := range map[string]func(*pipe){
-		"offered": func(p *pipe) { p.offer() },
+		"offered": func(p *pipe) { p.Offer() },
 		"sent":    func(p *pipe) { _ = p.sendNow([]byte("survey")) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			writer, reader := connected(t)
 			l := newTestLink(t, writer, "tcp")
 			l.in = bufio.NewReader(patientReader{l})
-			core := newFakePipe()
-			p := newPipe(core, l.endpoint)
-			p.link, p.session = l, &listening{next: []byte("survey")}
+			core := sptest.NewFakePipe()
+			p := newTestPipe(core, l.endpoint, &listening{next: []byte("survey")})
+			p.link = l
 			if _, err := reader.Write([]byte("\x00\x00\x00\x00\x00\x00\x00\x07goodbye")); err != nil {
 				t.Fatal(err)
 			}
 			reader.Close()
 			send(p)
-			if core.isClosed() || !p.ending.Load() {
-				t.Errorf("closed %t, ending %t, want only that it ends", core.isClosed(), p.ending.Load())
+			if core.IsClosed() || !p.ending.Load() {
+				t.Errorf("closed %t, ending %t, want only that it ends", core.IsClosed(), p.ending.Load())
 			}
 			m, err := netPipe{l}.Recv()
 			if err != nil || string(m.Body) != "goodbye" {

@@ -204,7 +204,7 @@ func (c *expiredConn) SetReadDeadline(t time.Time) error {
 	return nil
 }
 
-func (c *expiredConn) unread() bool { return true }
+func (c *expiredConn) Unread() bool { return true }
 
 // Bytes that arrive when the time of a handshake is just up are not the fault
 // of this process. A side that sends a byte now and then gains nothing.

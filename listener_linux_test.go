@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -103,5 +104,53 @@ func TestOutOfDescriptors(t *testing.T) {
 	}
 	if !strings.Contains(log.String(), syscall.EMFILE.Error()) {
 		t.Errorf("the log does not say why:\n%s", &log)
+	}
+}
+
+// A client takes no part in it either, even where the program asks for it.
+func TestNoMultipathTCPOfClients(t *testing.T) {
+	t.Setenv("GODEBUG", "multipathtcp=1")
+	l, err := net.Listen("tcp", "127.0.0.1:0") // takes part
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	client, err := (&gopherdiscovery.Dialer{Logger: slog.New(slog.DiscardHandler)}).Client(t.Context(), "tcp://"+l.Addr().String(), "one")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+	c, err := l.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	if multipath, err := c.(*net.TCPConn).MultipathTCP(); err != nil || multipath {
+		t.Errorf("Multipath TCP: got %t, %v, want none", multipath, err)
+	}
+}
+
+// The addresses of a server that has ended are free, even if a program that is
+// being started still has its descriptors.
+func TestAddressesAreFreeWhileProgramsStart(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	var starters sync.WaitGroup
+	defer starters.Wait()
+	defer cancel()
+	for range 4 {
+		starters.Go(func() {
+			for ctx.Err() == nil {
+				_, _ = os.StartProcess("/nonexistent", nil, new(os.ProcAttr))
+			}
+		})
+	}
+	survey, pubsub := "tcp://127.0.0.1:0", "tcp://127.0.0.1:0"
+	for range 500 {
+		server, err := gopherdiscovery.Server(survey, pubsub, gopherdiscovery.Options{Logger: slog.New(slog.DiscardHandler)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		survey, pubsub = server.URLs()
+		server.Close()
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/dahernan/gopherdiscovery/internal/logtest"
 	"github.com/dahernan/gopherdiscovery/internal/sptest"
 )
 
@@ -61,15 +62,15 @@ func TestListenerURL(t *testing.T) {
 // without one.
 func TestListenerLogsFailuresToAccept(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		lines := openGate()
-		e := newEndpoint(pubSide, settings{log: &asyncLog{logger: slog.New(lines)}, handshakes: new(handshakes)})
+		lines := logtest.OpenGate()
+		e := newEndpoint(pubSide, settings{log: newLog(slog.New(lines)), handshakes: new(handshakes)})
 		l := newListener(e, address{"tcp", "x:1"})
 		fail := func(errs ...error) (logged int) {
 			for _, err := range errs {
 				l.cannotAccept(&net.OpError{Op: "accept", Err: err})
 			}
 			synctest.Wait()
-			return len(lines.take())
+			return len(lines.Take())
 		}
 		one, other := errnoRefused, errnoReset
 		if got := fail(one, one, other, one, other); got != 2 {

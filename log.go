@@ -28,6 +28,8 @@ type asyncLog struct {
 	closed  bool
 }
 
+func newLog(logger *slog.Logger) *asyncLog { return &asyncLog{logger: logger} }
+
 // add queues a record. It never blocks.
 func (l *asyncLog) add(level slog.Level, msg string, args ...any) {
 	var caller [1]uintptr

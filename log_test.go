@@ -11,6 +11,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/dahernan/gopherdiscovery/internal/logtest"
 )
 
 func TestThrottle(t *testing.T) {
@@ -36,12 +38,12 @@ func TestThrottle(t *testing.T) {
 // are, and again after an hour with the number of repetitions.
 func TestThrottleLogsEachCauseOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		lines := openGate()
-		th := throttle{log: &asyncLog{logger: slog.New(lines)}}
+		lines := logtest.OpenGate()
+		th := throttle{log: newLog(slog.New(lines))}
 		expect := func(what string, want ...string) {
 			t.Helper()
 			synctest.Wait()
-			if got := lines.take(); !slices.Equal(got, want) {
+			if got := lines.Take(); !slices.Equal(got, want) {
 				t.Errorf("%s: logged %q, want %q", what, got, want)
 			}
 		}
@@ -98,21 +100,21 @@ func TestReasonOf(t *testing.T) {
 
 func TestThrottleLogsWhatItLeftOut(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		g := &gate{open: make(chan struct{})}
-		close(g.open)
-		th := throttle{log: &asyncLog{logger: slog.New(g)}}
+		g := &logtest.Gate{Open: make(chan struct{})}
+		close(g.Open)
+		th := throttle{log: newLog(slog.New(g))}
 		for i := range warningsPerSecond {
 			th.warn("closed", fmt.Sprintf("10.0.0.%d:1", i), errFull)
 		}
 		th.warn("closed", "10.0.1.1:1", errTLS)
 		synctest.Wait()
-		g.take()
+		g.Take()
 		time.Sleep(2 * time.Second)
 		th.warn("closed", "10.0.1.1:2", errTLS)
 		th.warn("closed", "10.0.1.1:3", errTLS)
 		synctest.Wait()
 		want := "gopherdiscovery: closed from=10.0.1.1:2 error=" + errTLS.Error() + " omitted=1"
-		if got := g.take(); len(got) != 1 || got[0] != want {
+		if got := g.Take(); len(got) != 1 || got[0] != want {
 			t.Errorf("logged %q, want %q", got, want)
 		}
 	})
@@ -133,8 +135,8 @@ func TestThrottleForgets(t *testing.T) {
 
 func TestAsyncLogKeepsOrderAndCountsWhatItLeavesOut(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		g := &gate{open: make(chan struct{})}
-		l := &asyncLog{logger: slog.New(g)}
+		g := &logtest.Gate{Open: make(chan struct{})}
+		l := newLog(slog.New(g))
 		l.add(slog.LevelDebug, "not enabled")
 		l.add(slog.LevelInfo, "first")
 		synctest.Wait() // the logger has it, and hangs
@@ -142,13 +144,13 @@ func TestAsyncLogKeepsOrderAndCountsWhatItLeavesOut(t *testing.T) {
 			l.add(slog.LevelWarn, "more", "i", i)
 		}
 		l.omit()
-		close(g.open)
+		close(g.Open)
 		synctest.Wait()
 		l.add(slog.LevelInfo, "last")
 		l.close()
 		l.add(slog.LevelInfo, "after the end")
 		synctest.Wait()
-		lines := g.take()
+		lines := g.Take()
 		if got, want := len(lines), 1+logQueue+1; got != want {
 			t.Fatalf("%d lines, want %d: %q", got, want, lines)
 		}
@@ -163,8 +165,8 @@ func TestAsyncLogKeepsOrderAndCountsWhatItLeavesOut(t *testing.T) {
 
 func TestAsyncLogDoesNotWaitForALoggerThatHangs(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		g := &gate{open: make(chan struct{})}
-		l := &asyncLog{logger: slog.New(g)}
+		g := &logtest.Gate{Open: make(chan struct{})}
+		l := newLog(slog.New(g))
 		l.add(slog.LevelInfo, "one")
 		l.add(slog.LevelInfo, "two")
 		start := time.Now()
@@ -173,9 +175,9 @@ func TestAsyncLogDoesNotWaitForALoggerThatHangs(t *testing.T) {
 		if got := time.Since(start); got != 2*callbackGrace {
 			t.Errorf("two closes took %v, want %v each", got, callbackGrace)
 		}
-		close(g.open)
+		close(g.Open)
 		synctest.Wait()
-		if got := strings.Join(g.take(), ", "); got != "gopherdiscovery: one" {
+		if got := strings.Join(g.Take(), ", "); got != "gopherdiscovery: one" {
 			t.Errorf("logged %q, want only what the logger had already", got)
 		}
 	})

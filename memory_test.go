@@ -60,7 +60,7 @@ func TestMemory(t *testing.T) {
 				_, _ = io.WriteString(one, long)
 			}()
 			synctest.Wait()
-			if n, err := one.(tryWriter).tryWrite([]byte{0}); n != 0 || err != nil {
+			if n, err := one.(interface{ TryWrite([]byte) (int, error) }).TryWrite([]byte{0}); n != 0 || err != nil {
 				t.Errorf("tryWrite without room: got %d, %v, want 0 and no error", n, err)
 			}
 			expectRead(t, other, long)

@@ -1,6 +1,7 @@
 package gopherdiscovery
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"fmt"
@@ -162,14 +163,14 @@ func (o Options) withDefaults() (Options, error) {
 			return o, fmt.Errorf("%w: Options.%s %d: negative", ErrInvalidArgument, field.name, field.value)
 		}
 	}
-	setDefault(&o.SurveyTime, defaultSurveyTime)
-	setDefault(&o.RecvDeadline, o.SurveyTime)
-	setDefault(&o.PollTime, defaultPollTime)
-	setDefault(&o.JoinInterval, defaultJoinInterval)
-	setDefault(&o.ReturnTime, defaultReturnTime)
-	setDefault(&o.MissedSurveys, defaultMissedSurveys)
-	setDefault(&o.MaxClients, defaultMaxClients)
-	setDefault(&o.Logger, slog.Default())
+	o.SurveyTime = cmp.Or(o.SurveyTime, defaultSurveyTime)
+	o.RecvDeadline = cmp.Or(o.RecvDeadline, o.SurveyTime)
+	o.PollTime = cmp.Or(o.PollTime, defaultPollTime)
+	o.JoinInterval = cmp.Or(o.JoinInterval, defaultJoinInterval)
+	o.ReturnTime = cmp.Or(o.ReturnTime, defaultReturnTime)
+	o.MissedSurveys = cmp.Or(o.MissedSurveys, defaultMissedSurveys)
+	o.MaxClients = cmp.Or(o.MaxClients, defaultMaxClients)
+	o.Logger = cmp.Or(o.Logger, slog.Default())
 	o.JoinInterval = min(o.JoinInterval, o.PollTime)
 	return o, nil
 }
@@ -200,7 +201,7 @@ func (o Options) parse(arg, url string) (address, error) {
 }
 
 func (o Options) settings() settings {
-	return settings{log: &asyncLog{logger: o.Logger}, tls: withGetConfig(o.TLSConfig.Clone()), maxConns: o.MaxClients, handshakes: new(handshakes)}
+	return settings{log: newLog(o.Logger), tls: withGetConfig(o.TLSConfig.Clone()), maxConns: o.MaxClients, handshakes: new(handshakes)}
 }
 
 // A Conn describes a connection to [Options.Authorize]. For a client behind a
@@ -230,11 +231,4 @@ func checkContext(ctx context.Context) error {
 		return fmt.Errorf("%w: ctx is nil", ErrInvalidArgument)
 	}
 	return nil
-}
-
-func setDefault[T comparable](field *T, value T) {
-	var zero T
-	if *field == zero {
-		*field = value
-	}
 }

@@ -29,9 +29,9 @@ type outage struct {
 
 // newOutage returns an outage for the server at an address. Its timer stops
 // with the endpoint.
-func newOutage(e *endpoint, a address) *outage {
-	o := &outage{endpoint: e, url: a.String()}
-	context.AfterFunc(e.ctx, o.disconnected)
+func newOutage(s *socket, a address) *outage {
+	o := &outage{endpoint: s.endpoint, url: a.String()}
+	context.AfterFunc(s.ctx, o.disconnected)
 	return o
 }
 

@@ -9,18 +9,20 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/dahernan/gopherdiscovery/internal/logtest"
 )
 
 // outageLog is a redialer whose attempts are scripted by the test, with the
 // lines that it has logged.
 type outageLog struct {
 	*redialer
-	lines *gate
+	lines *logtest.Gate
 }
 
 func newOutageLog() outageLog {
-	lines := openGate()
-	e := newEndpoint(side{}, settings{log: &asyncLog{logger: slog.New(lines)}, lost: func() string { return "all is lost" }, found: "found again"})
+	lines := logtest.OpenGate()
+	e := newEndpoint(side{}, settings{log: newLog(slog.New(lines)), lost: func() string { return "all is lost" }, found: "found again"})
 	return outageLog{newTestRedialer(e, address{"tcp", "x:1"}), lines}
 }
 
@@ -45,7 +47,7 @@ func (o outageLog) end() {
 func (o outageLog) expect(t *testing.T, want ...string) {
 	t.Helper()
 	synctest.Wait()
-	if got := o.lines.take(); !slices.Equal(got, want) {
+	if got := o.lines.Take(); !slices.Equal(got, want) {
 		t.Errorf("logged %q, want %q", got, want)
 	}
 }
@@ -110,14 +112,14 @@ func TestFlappingServerIsOneOutage(t *testing.T) {
 					o.dial(refuseOnce)
 				}
 				synctest.Wait()
-				if got := o.lines.take(); len(got) < 1 || len(got) > test.most {
+				if got := o.lines.Take(); len(got) < 1 || len(got) > test.most {
 					t.Errorf("%d lines, want at most %d:\n%q", len(got), test.most, got)
 				}
 				// A connection that stands for long ends the outage, and the
 				// next outage is logged like the first.
 				time.Sleep(2 * steadyMax)
 				synctest.Wait()
-				if got := o.lines.take(); len(got) > 1 {
+				if got := o.lines.Take(); len(got) > 1 {
 					t.Errorf("a connection that stands was logged in %d lines, want at most 1: %q", len(got), got)
 				}
 				for range 2 {
@@ -126,7 +128,7 @@ func TestFlappingServerIsOneOutage(t *testing.T) {
 					time.Sleep(steadyMin)
 					synctest.Wait()
 				}
-				if got := o.lines.take(); len(got) != 3 {
+				if got := o.lines.Take(); len(got) != 3 {
 					t.Errorf("two outages after a long time without one are %d lines, want 3: %q", len(got), got)
 				}
 				o.end()

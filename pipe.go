@@ -15,21 +15,21 @@ import (
 
 // session is the part of a role that handles one connection.
 type session interface {
-	// began is called once, before the other methods.
-	began()
+	// Began is called once, before the other methods.
+	Began()
 
-	// received handles a message, which is valid during the call. It is not
-	// called concurrently, but may be called after ended. An error closes the
+	// Received handles a message, which is valid during the call. It is not
+	// called concurrently, but may be called after Ended. An error closes the
 	// connection, and is counted and logged.
-	received(body []byte) error
+	Received(body []byte) error
 
-	// say returns the next message to send, or nil if there is none. It is
-	// called after pipe.offer, when the connection can take a message, and not
+	// Say returns the next message to send, or nil if there is none. It is
+	// called after [pipe.Offer], when the connection can take a message, and not
 	// concurrently. The message must not be changed.
-	say() []byte
+	Say() []byte
 
-	// ended is called once, when the connection has ended. It must not block.
-	ended()
+	// Ended is called once, when the connection has ended. It must not block.
+	Ended()
 }
 
 // pipe is an established connection.
@@ -49,8 +49,10 @@ type pipe struct {
 	offered bool       // the session may have a message that was not taken yet
 }
 
-func newPipe(core protocol.Pipe, e *endpoint) *pipe {
-	p := &pipe{core: core, endpoint: e, done: make(chan struct{})}
+// newPipe returns a pipe with its session. That is nil if the role does not want
+// the connection. The line is nil if it was accepted.
+func newPipe(core protocol.Pipe, s *socket, l *line) *pipe {
+	p := &pipe{core: core, endpoint: s.endpoint, line: l, done: make(chan struct{})}
 	if mp, ok := core.(mangos.Pipe); ok {
 		p.url = publicURL(mp.Address())
 	}
@@ -58,12 +60,38 @@ func newPipe(core protocol.Pipe, e *endpoint) *pipe {
 	if state := p.state(); state != nil && len(state.PeerCertificates) > 0 {
 		p.expires = state.PeerCertificates[0].NotAfter
 	}
+	core.SetPrivate(p)
+	p.session = s.role(p)
 	return p
 }
 
-// offer makes the pipe send the session's messages as soon as the connection
+// Session returns the role's part of the connection.
+func (p *pipe) Session() session { return p.session }
+
+// Line returns the line that the connection belongs to, or nil if it was
+// accepted.
+func (p *pipe) Line() *line { return p.line }
+
+// URL returns the URL that was dialed or listened on.
+func (p *pipe) URL() string { return p.url }
+
+// Done returns a channel that is closed when the connection has ended.
+func (p *pipe) Done() <-chan struct{} { return p.done }
+
+// Close closes the connection. It does not wait for its end.
+func (p *pipe) Close() { _ = p.core.Close() }
+
+// AwaitTurn waits until few enough others work on lists in this process. The
+// caller must call give when it has done its own work.
+func (p *pipe) AwaitTurn() (give func()) {
+	turns := &p.endpoint.work.lists
+	turns.take(false, nil)
+	return turns.give
+}
+
+// Offer makes the pipe send the session's messages as soon as the connection
 // can take them. It never blocks.
-func (p *pipe) offer() {
+func (p *pipe) Offer() {
 	p.mu.Lock()
 	idle := !p.sending
 	p.sending, p.offered = true, true
@@ -73,8 +101,8 @@ func (p *pipe) offer() {
 	}
 }
 
-// offerAll calls offer for many, with the help of other goroutines.
-func offerAll[S interface{ offer() }](all []S) {
+// offerAll calls Offer for many, with the help of other goroutines.
+func offerAll[S interface{ Offer() }](all []S) {
 	helpers := min(len(all)/connsPerSender, runtime.GOMAXPROCS(0)-1)
 	share := len(all) / (helpers + 1)
 	var group sync.WaitGroup
@@ -83,12 +111,12 @@ func offerAll[S interface{ offer() }](all []S) {
 		all = all[share:]
 		group.Go(func() {
 			for _, s := range part {
-				s.offer()
+				s.Offer()
 			}
 		})
 	}
 	for _, s := range all {
-		s.offer()
+		s.Offer()
 	}
 	group.Wait()
 }
@@ -105,7 +133,7 @@ func (p *pipe) next() []byte {
 		if over {
 			return nil
 		}
-		if message := p.session.say(); message != nil {
+		if message := p.session.Say(); message != nil {
 			p.mu.Lock()
 			p.offered = true // there may be more
 			p.mu.Unlock()
@@ -222,11 +250,11 @@ func (p *pipe) take(body []byte) error {
 	if len(body) > p.endpoint.limit {
 		return tooLong(uint64(len(body)), p.endpoint.limit)
 	}
-	return p.session.received(body)
+	return p.session.Received(body)
 }
 
-// report logs bad input.
-func (p *pipe) report(msg string, err error, args ...any) {
+// Report logs bad input.
+func (p *pipe) Report(msg string, err error, args ...any) {
 	p.endpoint.warnings.warn(msg, fmt.Sprint(p.option(mangos.OptionRemoteAddr)), err, args...)
 }
 
@@ -234,13 +262,13 @@ func (p *pipe) report(msg string, err error, args ...any) {
 // longer authorized.
 func (p *pipe) drop(err error) {
 	p.endpoint.broken.Add(1)
-	p.report("connection closed", err)
+	p.Report("connection closed", err)
 	_ = p.core.Close()
 }
 
-// isBehind reports whether received bytes wait to be read. Then this process is
+// IsBehind reports whether received bytes wait to be read. Then this process is
 // late, and not the other side.
-func (p *pipe) isBehind() bool { return p.link != nil && p.link.unread() }
+func (p *pipe) IsBehind() bool { return p.link != nil && p.link.unread() }
 
 // timedOut reports whether the connection has ended because nothing has arrived
 // at the other side for too long. It reports false if that is unknown.
@@ -265,18 +293,18 @@ func (p *pipe) acknowledged() (bytes int64, known bool) {
 	return p.link.sent.Load() - int64(unacked), known
 }
 
-// lastRead returns when something was last read from a server, which may be
+// LastRead returns when something was last read from a server, which may be
 // part of a message. It is zero if that is unknown.
-func (p *pipe) lastRead() time.Time {
+func (p *pipe) LastRead() time.Time {
 	if p.link == nil {
 		return time.Time{}
 	}
 	return p.link.made.Add(time.Duration(p.link.lastRead.Load()))
 }
 
-// giveUp closes the connection to a server that has been silent for too long.
+// GiveUp closes the connection to a server that has been silent for too long.
 // It reports err as the cause of the outage that follows.
-func (p *pipe) giveUp(err error) {
+func (p *pipe) GiveUp(err error) {
 	if p.line != nil {
 		p.line.outage.failed(err)
 	}
@@ -292,32 +320,32 @@ func (p *pipe) changes() (plain bool, have *uint64) {
 	return false, p.link.have
 }
 
-// beat returns the beat that the server has announced. It is zero in the plain
+// Beat returns the beat that the server has announced. It is zero in the plain
 // form.
-func (p *pipe) beat() time.Duration {
+func (p *pipe) Beat() time.Duration {
 	if p.link == nil {
 		return 0
 	}
 	return p.link.beat
 }
 
-// awaited reports whether the server was down when it was first dialed.
-func (p *pipe) awaited() bool { return p.link != nil && p.link.awaited }
+// Awaited reports whether the server was down when it was first dialed.
+func (p *pipe) Awaited() bool { return p.link != nil && p.link.awaited }
 
-// hold records the sum of the server's list for the next connection to the
+// Hold records the sum of the server's list for the next connection to the
 // server.
-func (p *pipe) hold(sum uint64) {
+func (p *pipe) Hold(sum uint64) {
 	if p.link != nil {
 		p.link.resumption.hold(sum)
 	}
 }
 
-// forget records that the list is wrong, so that the next connection does not
+// Forget records that the list is wrong, so that the next connection does not
 // continue from it.
-func (p *pipe) forget() { p.link.resumption.forget() }
+func (p *pipe) Forget() { p.link.resumption.forget() }
 
-// distrust records that the server has broken the protocol of changes.
-func (p *pipe) distrust() { p.link.resumption.distrust(time.Now()) }
+// Distrust records that the server has broken the protocol of changes.
+func (p *pipe) Distrust() { p.link.resumption.distrust(time.Now()) }
 
 // remoteAddr returns nil if the transport has no network addresses.
 func (p *pipe) remoteAddr() net.Addr {

@@ -8,6 +8,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/dahernan/gopherdiscovery/internal/logtest"
+	"github.com/dahernan/gopherdiscovery/internal/sptest"
 	"github.com/dahernan/gopherdiscovery/internal/wire"
 )
 
@@ -19,28 +21,35 @@ type listening struct {
 	next []byte
 }
 
-func (l *listening) began() {}
+func (l *listening) open(*pipe) session { return l }
 
-func (l *listening) received(body []byte) error {
+func (l *listening) Began() {}
+
+func (l *listening) Received(body []byte) error {
 	l.got = append(l.got, string(body))
 	return l.err
 }
 
-func (l *listening) say() []byte {
+func (l *listening) Say() []byte {
 	next := l.next
 	l.next = nil
 	return next
 }
 
-func (l *listening) ended() {}
+func (l *listening) Ended() {}
+
+// newTestPipe returns a pipe of an endpoint with a session.
+func newTestPipe(core *sptest.FakePipe, e *endpoint, s *listening) *pipe {
+	return newPipe(core, &socket{endpoint: e, role: s.open}, nil)
+}
 
 // newTalkingPipe returns a pipe with a function that sends a message on it.
-func newTalkingPipe(core *fakePipe, e *endpoint) (p *pipe, post func(message string)) {
-	p, s := newPipe(core, e), new(listening)
-	p.session = s
+func newTalkingPipe(core *sptest.FakePipe, e *endpoint) (p *pipe, post func(message string)) {
+	s := new(listening)
+	p = newTestPipe(core, e, s)
 	return p, func(message string) {
 		s.next = []byte(message)
-		p.offer()
+		p.Offer()
 		synctest.Wait() // until it is sent, or has to wait
 	}
 }
@@ -49,25 +58,25 @@ func newTalkingPipe(core *fakePipe, e *endpoint) (p *pipe, post func(message str
 // something again.
 func TestPipeSaysWhatIsNewWhenItCan(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		core := newFakePipe()
-		core.busy = make(chan struct{})
+		core := sptest.NewFakePipe()
+		core.Busy = make(chan struct{})
 		e := newEndpoint(side{}, quietSettings)
 		p, post := newTalkingPipe(core, e)
 		for _, message := range []string{"one", "two", "three", "four"} {
 			post(message) // the first is being sent, and the others wait
 		}
-		close(core.busy)
+		close(core.Busy)
 		synctest.Wait()
-		if got, want := core.take(), []string{"one", "four"}; !slices.Equal(got, want) {
+		if got, want := core.Take(), []string{"one", "four"}; !slices.Equal(got, want) {
 			t.Errorf("sent %q, want %q", got, want)
 		}
-		p.offer() // it has been sent already
+		p.Offer() // it has been sent already
 		synctest.Wait()
-		if got := core.take(); len(got) > 0 {
+		if got := core.Take(); len(got) > 0 {
 			t.Errorf("sent %q once more", got)
 		}
 		post("five")
-		if got, want := core.take(), []string{"five"}; !slices.Equal(got, want) {
+		if got, want := core.Take(), []string{"five"}; !slices.Equal(got, want) {
 			t.Errorf("sent %q, want %q", got, want)
 		}
 		if e.goroutines != 0 {
@@ -80,7 +89,7 @@ func TestPipeSaysWhatIsNewWhenItCan(t *testing.T) {
 // connection.
 func TestPipeStopsWhenItCannotSend(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		core := newFakePipe()
+		core := sptest.NewFakePipe()
 		core.Close()
 		e := newEndpoint(side{}, quietSettings)
 		_, post := newTalkingPipe(core, e)
@@ -95,11 +104,11 @@ func TestPipeStopsWhenItCannotSend(t *testing.T) {
 // Nothing is sent once the endpoint is closed.
 func TestPipeOfAClosedEndpoint(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		core, e := newFakePipe(), newEndpoint(side{}, quietSettings)
+		core, e := sptest.NewFakePipe(), newEndpoint(side{}, quietSettings)
 		_, post := newTalkingPipe(core, e)
 		e.shut()
 		post("late")
-		if got := core.take(); len(got) > 0 {
+		if got := core.Take(); len(got) > 0 {
 			t.Errorf("sent %q", got)
 		}
 	})
@@ -123,12 +132,12 @@ func TestOfferAll(t *testing.T) {
 
 type offered struct{ times int }
 
-func (o *offered) offer() { o.times++ }
+func (o *offered) Offer() { o.times++ }
 
 func TestPipeExpires(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		core, lines := newFakePipe(), openGate()
-		e := newEndpoint(side{}, settings{log: &asyncLog{logger: slog.New(lines)}})
+		core, lines := sptest.NewFakePipe(), logtest.OpenGate()
+		e := newEndpoint(side{}, settings{log: newLog(slog.New(lines))})
 		p, post := newTalkingPipe(core, e)
 		if p.expired(time.Now()) {
 			t.Error("a connection without a certificate has expired")
@@ -138,14 +147,14 @@ func TestPipeExpires(t *testing.T) {
 		post("in time")
 		time.Sleep(time.Nanosecond)
 		post("too late")
-		if got, want := core.take(), []string{"in time"}; !slices.Equal(got, want) {
+		if got, want := core.Take(), []string{"in time"}; !slices.Equal(got, want) {
 			t.Errorf("sent %q, want %q", got, want)
 		}
-		if !core.isClosed() || e.broken.Load() != 1 {
-			t.Errorf("got closed %t and %d broken connections, want true and 1", core.isClosed(), e.broken.Load())
+		if !core.IsClosed() || e.broken.Load() != 1 {
+			t.Errorf("got closed %t and %d broken connections, want true and 1", core.IsClosed(), e.broken.Load())
 		}
 		want := []string{"gopherdiscovery: connection closed from=<nil> error=" + errExpired.Error()}
-		if got := lines.take(); !slices.Equal(got, want) {
+		if got := lines.Take(); !slices.Equal(got, want) {
 			t.Errorf("logged %q, want %q", got, want)
 		}
 		e.shut()
@@ -155,8 +164,7 @@ func TestPipeExpires(t *testing.T) {
 
 func TestPipeRefusesWhatIsTooLong(t *testing.T) {
 	s := new(listening)
-	p := newPipe(newFakePipe(), newEndpoint(side{limit: 4}, quietSettings))
-	p.session = s
+	p := newTestPipe(sptest.NewFakePipe(), newEndpoint(side{limit: 4}, quietSettings), s)
 	if err := p.take([]byte("four")); err != nil {
 		t.Errorf("4 of at most 4 bytes: got error %v", err)
 	}
@@ -180,10 +188,9 @@ func TestPipeReceives(t *testing.T) {
 		{"until it breaks the protocol", broken, []string{"one"}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			core, s := newFakePipe("one", "two"), &listening{err: test.err}
+			core, s := sptest.NewFakePipe("one", "two"), &listening{err: test.err}
 			e := newEndpoint(side{limit: 4}, quietSettings)
-			p := newPipe(core, e)
-			p.session = s
+			p := newTestPipe(core, e, s)
 			e.enter(1)
 			p.receive()
 			if !slices.Equal(s.got, test.want) {
@@ -193,9 +200,9 @@ func TestPipeReceives(t *testing.T) {
 			if test.err != nil {
 				drops = 1
 			}
-			if e.broken.Load() != drops || core.isClosed() != (drops == 1) || e.goroutines != 0 {
+			if e.broken.Load() != drops || core.IsClosed() != (drops == 1) || e.goroutines != 0 {
 				t.Errorf("got %d broken connections, closed %t, %d goroutines, want %d, %t and 0",
-					e.broken.Load(), core.isClosed(), e.goroutines, drops, drops == 1)
+					e.broken.Load(), core.IsClosed(), e.goroutines, drops, drops == 1)
 			}
 		})
 	}
@@ -203,17 +210,81 @@ func TestPipeReceives(t *testing.T) {
 
 func TestPipeReportsEachReasonOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		lines := openGate()
-		e := newEndpoint(side{}, settings{log: &asyncLog{logger: slog.New(lines)}})
-		p, other := newPipe(newFakePipe(), e), newPipe(newFakePipe(), e)
-		p.report("first", wire.ErrEmpty, "n", 1)
-		p.report("first", wire.ErrEmpty, "n", 2)
-		other.report("first", wire.ErrEmpty, "n", 3)
-		p.report("first", wire.ErrNoSurveyID)
+		lines := logtest.OpenGate()
+		e := newEndpoint(side{}, settings{log: newLog(slog.New(lines))})
+		p, other := newTestPipe(sptest.NewFakePipe(), e, nil), newTestPipe(sptest.NewFakePipe(), e, nil)
+		p.Report("first", wire.ErrEmpty, "n", 1)
+		p.Report("first", wire.ErrEmpty, "n", 2)
+		other.Report("first", wire.ErrEmpty, "n", 3)
+		p.Report("first", wire.ErrNoSurveyID)
 		synctest.Wait()
 		want := []string{"gopherdiscovery: first from=<nil> error=empty n=1", "gopherdiscovery: first from=<nil> error=no survey id"}
-		if got := lines.take(); !slices.Equal(got, want) {
+		if got := lines.Take(); !slices.Equal(got, want) {
 			t.Errorf("logged %q, want %q", got, want)
 		}
+	})
+}
+
+// A connection that is not our own transport's has the plain form.
+func TestPipeForms(t *testing.T) {
+	sum := uint64(7)
+	for _, test := range []struct {
+		name  string
+		link  *link
+		plain bool
+		have  *uint64
+	}{
+		{"not our transport", nil, true, nil},
+		{"plain", &link{}, true, nil},
+		{"changes", &link{changes: true}, false, nil},
+		{"changes, with a list", &link{changes: true, have: &sum}, false, &sum},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			p := &pipe{link: test.link}
+			if plain, have := p.changes(); plain != test.plain || have != test.have {
+				t.Errorf("got plain %t, have %v, want %t, %v", plain, have, test.plain, test.have)
+			}
+		})
+	}
+}
+
+// What a connection learns of the server's list is for the next connection.
+func TestPipeTellsTheNextOne(t *testing.T) {
+	r := new(resumption)
+	p := &pipe{link: &link{resumption: r}}
+	p.Hold(7)
+	if got := r.have(); got == nil || *got != 7 {
+		t.Errorf("the next connection has %v, want 7", got)
+	}
+	p.Forget()
+	if got := r.have(); got != nil {
+		t.Errorf("the next connection has %d, want none", *got)
+	}
+	p.Distrust()
+	if !r.isPlain(time.Now()) {
+		t.Error("the next connection asks for changes, want the plain form")
+	}
+}
+
+// While as many as may work on lists do, another one waits.
+func TestPipeAwaitsItsTurn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		set := quietSettings
+		set.work = newWorkload(1)
+		p := newTestPipe(sptest.NewFakePipe(), newEndpoint(side{}, set), nil)
+		give := p.AwaitTurn()
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			p.AwaitTurn()()
+		}()
+		synctest.Wait()
+		select {
+		case <-done:
+			t.Error("two work on lists, want one at a time")
+		default:
+		}
+		give()
+		<-done
 	})
 }

@@ -43,7 +43,7 @@ func newPublisher(opt Options, set settings, loop bell) *publisher {
 		waiting:       make(map[*subscription]struct{}),
 	}
 	set.beat = p.beat
-	p.sock = newSocket(pubSide, set, p)
+	p.sock = newSocket(pubSide, set, p.open)
 	return p
 }
 
@@ -189,14 +189,14 @@ type subscription struct {
 	place   *list.Element // in the backlog
 }
 
-func (s *subscription) began() { s.publisher.arrivals.began(s) }
+func (s *subscription) Began() { s.publisher.arrivals.began(s) }
 
 // received returns an error, because a subscriber must not send messages.
-func (s *subscription) received([]byte) error { return errSubscriberSent }
+func (s *subscription) Received([]byte) error { return errSubscriberSent }
 
 // say returns the next message. If too much waits to be sent, it closes the
 // connections that are slowest.
-func (s *subscription) say() []byte {
+func (s *subscription) Say() []byte {
 	message, slow := s.next()
 	for _, other := range slow {
 		other.pipe.drop(errTooSlow)
@@ -218,9 +218,9 @@ func (s *subscription) next() (message []byte, slow []*subscription) {
 	return message, p.backlog.trim(max(minBacklog, backlogLists*p.log.ListSize()))
 }
 
-func (s *subscription) offer() { s.pipe.offer() }
+func (s *subscription) Offer() { s.pipe.Offer() }
 
-func (s *subscription) ended() {
+func (s *subscription) Ended() {
 	s.publisher.mu.Lock()
 	s.isOver = true
 	s.publisher.backlog.end(s)

@@ -1,13 +1,13 @@
 package gopherdiscovery
 
 import (
-	"reflect"
 	"runtime"
 	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"github.com/dahernan/gopherdiscovery/internal/sptest"
 	"github.com/dahernan/gopherdiscovery/internal/wire"
 	"github.com/dahernan/gopherdiscovery/internal/wiretest"
 )
@@ -15,7 +15,7 @@ import (
 // fakeSubscriber is a publisher's connection with nothing behind it.
 type fakeSubscriber struct {
 	*subscription
-	core *fakePipe
+	core *sptest.FakePipe
 }
 
 // received describes the messages sent since the last call, as told does.
@@ -23,7 +23,7 @@ func (f fakeSubscriber) received(t *testing.T) []string {
 	t.Helper()
 	synctest.Wait()
 	all := []string{}
-	for _, message := range f.core.take() {
+	for _, message := range f.core.Take() {
 		all = append(all, wiretest.Told(t, []byte(message), f.cursor.Plain))
 	}
 	return all
@@ -71,11 +71,10 @@ func (p *testPublisher) tell(names string, complete bool) {
 // subscribe connects a subscriber in the plain form or in changes. It sets the
 // cursor itself, because a pipe without a link is plain, and one with a link
 // would write to it.
-func (p *testPublisher) subscribe(core *fakePipe, plain bool, have *uint64) fakeSubscriber {
-	s := p.open(newPipe(core, p.sock.endpoint)).(*subscription)
+func (p *testPublisher) subscribe(core *sptest.FakePipe, plain bool, have *uint64) fakeSubscriber {
+	s := newPipe(core, p.sock, nil).Session().(*subscription)
 	s.cursor = wire.NewCursor(plain, have, time.Now())
-	s.pipe.session = s
-	s.began()
+	s.Began()
 	return fakeSubscriber{s, core}
 }
 
@@ -90,37 +89,11 @@ func TestPublisherBeat(t *testing.T) {
 	}
 }
 
-// A subscription begins with the form and the list of its link.
-func TestPublisherOpens(t *testing.T) {
-	p := newTestPublisher(t, time.Second)
-	sum := uint64(7)
-	for _, test := range []struct {
-		name  string
-		link  *link
-		plain bool
-		have  *uint64
-	}{
-		{"not our transport", nil, true, nil},
-		{"plain", &link{}, true, nil},
-		{"changes", &link{changes: true}, false, nil},
-		{"changes, with a list", &link{changes: true, have: &sum}, false, &sum},
-	} {
-		t.Run(test.name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				got := p.open(&pipe{link: test.link}).(*subscription).cursor
-				if want := wire.NewCursor(test.plain, test.have, time.Now()); !reflect.DeepEqual(got, want) {
-					t.Errorf("got the cursor %+v, want %+v", got, want)
-				}
-			})
-		})
-	}
-}
-
 // take adds and removes subscribers in the order in which they came and went.
 func TestPublisherTakes(t *testing.T) {
 	p := newTestPublisher(t, time.Second)
-	one, two := p.subscribe(newFakePipe(), true, nil), p.subscribe(newFakePipe(), false, nil)
-	if !rang(p.arrivals.bell) {
+	one, two := p.subscribe(sptest.NewFakePipe(), true, nil), p.subscribe(sptest.NewFakePipe(), false, nil)
+	if !sptest.Rang(p.arrivals.bell) {
 		t.Error("the bell did not ring")
 	}
 	for range 2 {
@@ -128,9 +101,9 @@ func TestPublisherTakes(t *testing.T) {
 			t.Errorf("%d are there, and %d wait, want 2 and 2", len(p.subscriptions), len(p.waiting))
 		}
 	}
-	brief := p.subscribe(newFakePipe(), true, nil)
-	brief.ended()
-	one.ended()
+	brief := p.subscribe(sptest.NewFakePipe(), true, nil)
+	brief.Ended()
+	one.Ended()
 	p.take()
 	if _, there := p.subscriptions[two.subscription]; !there || len(p.subscriptions) != 1 || len(p.waiting) != 1 {
 		t.Errorf("%d are there, and %d wait, want the second only", len(p.subscriptions), len(p.waiting))
@@ -141,9 +114,9 @@ func TestPublisherPublishes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := newTestPublisher(t, time.Second)
 		sum := wiretest.Sum(wiretest.Names("a b")...)
-		plain, fresh, back := p.subscribe(newFakePipe(), true, nil), p.subscribe(newFakePipe(), false, nil), p.subscribe(newFakePipe(), false, &sum)
-		busy := newFakePipe()
-		busy.busy = make(chan struct{})
+		plain, fresh, back := p.subscribe(sptest.NewFakePipe(), true, nil), p.subscribe(sptest.NewFakePipe(), false, nil), p.subscribe(sptest.NewFakePipe(), false, &sum)
+		busy := sptest.NewFakePipe()
+		busy.Busy = make(chan struct{})
 		slow := p.subscribe(busy, false, nil)
 		p.tell("", false)
 		for _, s := range []fakeSubscriber{plain, fresh, slow} {
@@ -168,12 +141,12 @@ func TestPublisherPublishes(t *testing.T) {
 		synctest.Wait()
 		p.tell("a b c d", true)
 		fresh.expect(t, "two joins", "change! +c", "change! +d")
-		close(busy.busy)
+		close(busy.Busy)
 		slow.expect(t, "when it can take something", "list a", "change! +b +c +d")
-		late := p.subscribe(newFakePipe(), false, nil)
+		late := p.subscribe(sptest.NewFakePipe(), false, nil)
 		p.loop()
 		late.expect(t, "a late one", "list! a b c d")
-		late.ended()
+		late.Ended()
 		p.tell("a b c", true)
 		late.expect(t, "one that is gone")
 		back.expect(t, "one that stays", "change! +c", "change! +d", "change! -d")
@@ -185,8 +158,8 @@ func TestPublisherPublishes(t *testing.T) {
 func TestSlowSubscribersCostTheirPosition(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := newTestPublisher(t, time.Second)
-		core := newFakePipe()
-		core.busy = make(chan struct{})
+		core := sptest.NewFakePipe()
+		core.Busy = make(chan struct{})
 		slow := p.subscribe(core, false, nil)
 		p.tell("a b c d e f", true)
 		synctest.Wait()
@@ -203,7 +176,7 @@ func TestSlowSubscribersCostTheirPosition(t *testing.T) {
 		if got := int64(after.HeapAlloc) - int64(before.HeapAlloc); got > 1<<20 {
 			t.Errorf("10,001 lists are kept in %d bytes, want no more than a few lists take", got)
 		}
-		close(core.busy)
+		close(core.Busy)
 		slow.expect(t, "when it can take something", "list! a b c d e f", "list! b c d e f")
 		p.tell("b c d e f g", true)
 		slow.expect(t, "then", "change! +g")
@@ -223,16 +196,16 @@ func TestPublisherKeepsTheBeat(t *testing.T) {
 			}
 		}
 		p.tell("a b c", true)
-		plain, early := p.subscribe(newFakePipe(), true, nil), p.subscribe(newFakePipe(), false, nil)
+		plain, early := p.subscribe(sptest.NewFakePipe(), true, nil), p.subscribe(sptest.NewFakePipe(), false, nil)
 		p.loop()
 		next(800 * ms)
 		plain.expect(t, "at the start, plain", "plain a b c")
 		early.expect(t, "at the start", "list! a b c")
 		time.Sleep(50 * ms)
-		near := p.subscribe(newFakePipe(), false, nil)
+		near := p.subscribe(sptest.NewFakePipe(), false, nil)
 		p.loop()
 		time.Sleep(250 * ms)
-		late := p.subscribe(newFakePipe(), false, nil)
+		late := p.subscribe(sptest.NewFakePipe(), false, nil)
 		p.loop()
 		near.expect(t, "at the start", "list! a b c")
 		late.expect(t, "at the start", "list! a b c")
@@ -279,14 +252,14 @@ func TestPublisherHolds(t *testing.T) {
 		}
 		other, later := wiretest.Sum("x"), wiretest.Sum(wiretest.Names("a b c d")...)
 		p.tell("a b c", true)
-		held, equal := p.subscribe(newFakePipe(), false, &other), p.subscribe(newFakePipe(), false, &later)
+		held, equal := p.subscribe(sptest.NewFakePipe(), false, &other), p.subscribe(sptest.NewFakePipe(), false, &later)
 		p.loop()
 		next(2 * time.Second)
 		for _, s := range []fakeSubscriber{held, equal} {
 			s.expect(t, "at once", "held!")
 		}
 		time.Sleep(time.Second)
-		fresh := p.subscribe(newFakePipe(), false, nil)
+		fresh := p.subscribe(sptest.NewFakePipe(), false, nil)
 		p.tell("a b c d", true)
 		fresh.expect(t, "the list", "list! a b c d")
 		equal.expect(t, "its own list", "beat!")
@@ -310,11 +283,11 @@ func TestPublisherHolds(t *testing.T) {
 		p.tell("a b c", true)
 		held.expect(t, "then", "change! -d")
 
-		back := p.subscribe(newFakePipe(), false, &later)
+		back := p.subscribe(sptest.NewFakePipe(), false, &later)
 		p.loop()
 		back.expect(t, "with a list of before", "change! -d")
 		p.publish(wiretest.Names("a b"), true, true, time.Now())
-		late := p.subscribe(newFakePipe(), false, &later)
+		late := p.subscribe(sptest.NewFakePipe(), false, &later)
 		p.loop()
 		late.expect(t, "with a list that is forgotten", "held!")
 		back.expect(t, "one that was told", "change! -c")
@@ -327,7 +300,7 @@ func TestPublisherWaitsForTheFirstList(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := newTestPublisher(t, 2*time.Second)
 		start := time.Now()
-		plain, changes := p.subscribe(newFakePipe(), true, nil), p.subscribe(newFakePipe(), false, nil)
+		plain, changes := p.subscribe(sptest.NewFakePipe(), true, nil), p.subscribe(sptest.NewFakePipe(), false, nil)
 		p.take()
 		keep := func(at, wake time.Duration) {
 			t.Helper()
@@ -351,9 +324,9 @@ func TestPublisherWaitsForTheFirstList(t *testing.T) {
 
 // A subscriber must not send anything after the handshake.
 func TestSubscribersMustNotTalk(t *testing.T) {
-	s := newTestPublisher(t, time.Second).subscribe(newFakePipe(), false, nil)
+	s := newTestPublisher(t, time.Second).subscribe(sptest.NewFakePipe(), false, nil)
 	for _, body := range []string{"", "hello", string(wire.EncodeHave(nil))} {
-		if err := s.subscription.received([]byte(body)); err != errSubscriberSent {
+		if err := s.subscription.Received([]byte(body)); err != errSubscriberSent {
 			t.Errorf("%q: got error %v, want %v", body, err, errSubscriberSent)
 		}
 	}

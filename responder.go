@@ -23,12 +23,12 @@ type responder struct {
 	awaitedAt time.Time
 }
 
-func (r *responder) began() {}
+func (r *responder) Began() {}
 
-func (r *responder) received(survey []byte) error {
+func (r *responder) Received(survey []byte) error {
 	header, _, err := wire.SplitBacktrace(survey)
 	if err != nil {
-		r.pipe.report("survey dropped", err)
+		r.pipe.Report("survey dropped", err)
 		return nil
 	}
 	if r.answer(header) {
@@ -108,6 +108,6 @@ func (r *responder) excuseLocked(now time.Time) {
 	}
 }
 
-func (r *responder) say() []byte { return nil }
+func (r *responder) Say() []byte { return nil }
 
-func (r *responder) ended() { r.announcer.ended(r) }
+func (r *responder) Ended() { r.announcer.ended(r) }

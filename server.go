@@ -259,7 +259,7 @@ func (s *DiscoveryServer) run(ctx context.Context, plan *membership.Schedule[*re
 		s.publisher.take()
 		waiting := plan.NeedsHandshakes() || s.publisher.hasWaiting()
 		if waiting && now.Sub(looked) >= handshakesTime {
-			plan.Handshakes(s.surveyor.sock.handshakes.state(s.surveyURL))
+			plan.Handshakes(membership.Handshakes(s.surveyor.sock.handshakes.state(s.surveyURL)))
 			looked = now
 		}
 		do, wake := plan.Next(now)

@@ -5,12 +5,9 @@ import (
 	"go.nanomsg.org/mangos/v3/protocol"
 )
 
-// role is the purpose of a socket.
-type role interface {
-	// open returns the session for a new connection, or nil if the connection
-	// is not wanted.
-	open(*pipe) session
-}
+// role is the purpose of a socket. It returns the session for a new connection,
+// or nil if the connection is not wanted.
+type role func(*pipe) session
 
 // socket is a mangos socket with our own protocol. The protocols of mangos
 // v3.4.2 do not fit (protocol/surveyor, respondent and xpub). Its surveyor
@@ -46,7 +43,7 @@ func (s *socket) listen(a address) (bound string, err error) {
 // the servers, in the same order.
 func (s *socket) dialAll(all []address) (outages []*outage, err error) {
 	for _, a := range all {
-		o := newOutage(s.endpoint, a)
+		o := newOutage(s, a)
 		if err := newLine(s, a, o, nil).dial(); err != nil {
 			return nil, err
 		}
@@ -74,15 +71,13 @@ func (s *socket) add(core protocol.Pipe, l *line) error {
 	if !s.enter(1) {
 		return mangos.ErrClosed
 	}
-	p := newPipe(core, s.endpoint)
-	p.line = l
-	core.SetPrivate(p)
-	if p.session = s.role.open(p); p.session == nil {
+	p := newPipe(core, s, l)
+	if p.session == nil {
 		s.leave()
 		return mangos.ErrClosed
 	}
 	s.countPipe(1)
-	p.session.began()
+	p.session.Began()
 	go p.receive()
 	return nil
 }
@@ -92,7 +87,7 @@ func (s *socket) RemovePipe(core protocol.Pipe) {
 	p := core.GetPrivate().(*pipe)
 	s.countPipe(-1)
 	close(p.done)
-	p.session.ended()
+	p.session.Ended()
 }
 
 // GetOption lets our transport find the endpoint of a connection.

@@ -80,7 +80,7 @@ func newSubscriber(pubsubs []address, set settings) (*Subscriber, error) {
 	}
 	set.lost = s.lost
 	set.found = "a server is connected again"
-	s.sock = newSocket(subSide, set, s)
+	s.sock = newSocket(subSide, set, s.open)
 	var err error
 	if s.outages, err = s.sock.dialAll(pubsubs); err != nil {
 		s.sock.close()
@@ -156,24 +156,38 @@ func (s *Subscriber) Servers() []ServerState {
 
 // open returns the session for a new connection to a server.
 func (s *Subscriber) open(p *pipe) session {
-	return &feed{subscriber: s, pipe: p, source: s.sources.At(p.url)}
+	return &feed{subscriber: s, pipe: p, source: s.sources.At(p.URL())}
+}
+
+// serverConn is what a feed needs of its connection, which is a pipe.
+type serverConn interface {
+	Beat() time.Duration
+	Awaited() bool
+	Hold(sum uint64)
+	Forget()
+	Distrust()
+	GiveUp(err error)
+	IsBehind() bool
+	LastRead() time.Time
+	Report(msg string, err error, args ...any)
+	AwaitTurn() (give func())
 }
 
 // feed is the session with a server that sends lists or changes.
 type feed struct {
 	subscriber *Subscriber
-	pipe       *pipe
+	pipe       serverConn
 	source     *wire.Source // guarded by subscriber.mu
 }
 
-func (f *feed) began() {
+func (f *feed) Began() {
 	f.subscriber.change(func(now time.Time) {
 		f.subscriber.current[f.source] = f
-		f.source.Connect(f.pipe.beat(), f.pipe.awaited(), now)
+		f.source.Connect(f.pipe.Beat(), f.pipe.Awaited(), now)
 	})
 }
 
-func (f *feed) ended() {
+func (f *feed) Ended() {
 	f.subscriber.change(func(now time.Time) {
 		delete(f.subscriber.current, f.source)
 		f.subscriber.sources.Disconnect(f.source, now)
@@ -181,13 +195,11 @@ func (f *feed) ended() {
 }
 
 // received takes a message and delivers the list that results.
-func (f *feed) received(body []byte) (err error) {
+func (f *feed) Received(body []byte) (err error) {
 	if len(body) > wire.BeatSize {
-		turns := &f.pipe.endpoint.work.lists
-		turns.take(false, nil)
-		defer turns.give()
+		defer f.pipe.AwaitTurn()()
 	}
-	if f.pipe.beat() == 0 {
+	if f.pipe.Beat() == 0 {
 		f.receivedList(body)
 		return nil
 	}
@@ -196,11 +208,11 @@ func (f *feed) received(body []byte) (err error) {
 		f.subscriber.change(func(now time.Time) { err = f.take(u, now) })
 	}
 	if errors.Is(err, wire.ErrOtherList) {
-		f.pipe.giveUp(err)
+		f.pipe.GiveUp(err)
 		return nil
 	}
 	if err != nil {
-		f.pipe.distrust()
+		f.pipe.Distrust()
 	}
 	return err
 }
@@ -214,10 +226,10 @@ func (f *feed) take(u *wire.Update, now time.Time) error {
 	err := f.subscriber.sources.Take(f.source, u, now)
 	switch {
 	case err == nil && f.source.List != nil:
-		f.pipe.hold(f.source.Sum)
+		f.pipe.Hold(f.source.Sum)
 	case errors.Is(err, wire.ErrOtherList):
 		f.source.Forget()
-		f.pipe.forget()
+		f.pipe.Forget()
 	}
 	return err
 }
@@ -226,7 +238,7 @@ func (f *feed) take(u *wire.Update, now time.Time) error {
 func (f *feed) receivedList(body []byte) {
 	list, invalid := wire.DecodeList(body)
 	if invalid > 0 {
-		f.pipe.report("invalid names left out of a list", errInvalidNames, "names", invalid)
+		f.pipe.Report("invalid names left out of a list", errInvalidNames, "names", invalid)
 		if len(list) == 0 {
 			return // not a list, and in particular not an empty one
 		}
@@ -234,12 +246,12 @@ func (f *feed) receivedList(body []byte) {
 	f.subscriber.change(func(now time.Time) {
 		if f.subscriber.current[f.source] == f {
 			f.subscriber.sources.Replace(f.source, list, now)
-			f.pipe.hold(f.source.Sum)
+			f.pipe.Hold(f.source.Sum)
 		}
 	})
 }
 
-func (f *feed) say() []byte { return nil }
+func (f *feed) Say() []byte { return nil }
 
 // change calls do, which may change the sources, and delivers the list if it
 // has changed. If run is late the subscriber was stopped itself. Change wakes
@@ -280,7 +292,7 @@ func (s *Subscriber) run(ctx context.Context) {
 		}
 		lost, deadline := s.checkSilence()
 		for _, f := range lost {
-			f.pipe.giveUp(errSilent)
+			f.pipe.GiveUp(errSilent)
 		}
 		if !deadline.IsZero() {
 			timer.Reset(time.Until(deadline))
@@ -293,8 +305,8 @@ func (s *Subscriber) run(ctx context.Context) {
 func (s *Subscriber) checkSilence() (lost []*feed, deadline time.Time) {
 	s.change(func(now time.Time) {
 		for src, f := range s.current {
-			src.Extend(f.pipe.lastRead())
-			if due, ok := src.Due(); ok && !now.Before(due) && f.pipe.isBehind() {
+			src.Extend(f.pipe.LastRead())
+			if due, ok := src.Due(); ok && !now.Before(due) && f.pipe.IsBehind() {
 				src.Extend(now)
 			}
 		}

@@ -2,6 +2,7 @@ package gopherdiscovery
 
 import (
 	"slices"
+	"sync"
 	"testing"
 	"time"
 
@@ -67,9 +68,28 @@ func TestDeliveredListsAreFresh(t *testing.T) {
 func newFeed() *feed {
 	sources := wire.NewSources([]string{"tcp://a:1"})
 	s := &Subscriber{changes: make(chan []string, 1), bell: newBell(), sources: sources, current: make(map[*wire.Source]*feed)}
-	f := &feed{s, &pipe{endpoint: newEndpoint(side{}, quietSettings), link: &link{beat: time.Second, resumption: new(resumption)}}, sources.All[0]}
-	f.began()
+	f := &feed{s, new(fakeServerConn), sources.All[0]}
+	f.Began()
 	return f
+}
+
+// fakeServerConn is a connection to a server with a beat of a second. It keeps
+// what the next connection is told.
+type fakeServerConn struct {
+	serverConn
+	have       *uint64
+	distrusted bool
+	turn       sync.Mutex
+}
+
+func (c *fakeServerConn) Beat() time.Duration { return time.Second }
+func (c *fakeServerConn) Awaited() bool       { return false }
+func (c *fakeServerConn) Hold(sum uint64)     { c.have = &sum }
+func (c *fakeServerConn) Distrust()           { c.distrusted = true }
+
+func (c *fakeServerConn) AwaitTurn() (give func()) {
+	c.turn.Lock()
+	return c.turn.Unlock
 }
 
 // A subscriber that reconnects says which list it has. After a malformed
@@ -92,13 +112,13 @@ func TestFollowingKeepsAccount(t *testing.T) {
 			f := newFeed()
 			var err error
 			for _, message := range test.messages {
-				err = f.received(message)
+				err = f.Received(message)
 			}
-			r := f.pipe.link.resumption
-			if (err != nil) != test.wrong || r.isPlain(time.Now()) != test.wrong {
-				t.Errorf("got error %v, and plain %t for the next connection, want wrong %t", err, r.isPlain(time.Now()), test.wrong)
+			conn := f.pipe.(*fakeServerConn)
+			if (err != nil) != test.wrong || conn.distrusted != test.wrong {
+				t.Errorf("got error %v, and distrusted %t, want wrong %t", err, conn.distrusted, test.wrong)
 			}
-			if got := r.have(); (got == nil) != (test.have == nil) || got != nil && *got != wiretest.Sum(test.have...) {
+			if got := conn.have; (got == nil) != (test.have == nil) || got != nil && *got != wiretest.Sum(test.have...) {
 				t.Errorf("the next connection says that it has %v, want the sum of %q", got, test.have)
 			}
 		})
@@ -108,18 +128,18 @@ func TestFollowingKeepsAccount(t *testing.T) {
 // Messages that are still read from a connection that has ended change nothing.
 func TestFollowingOfAnEndedConnection(t *testing.T) {
 	f := newFeed()
-	f.ended()
-	if err := f.received(wiretest.List(true, "a")); err != nil {
+	f.Ended()
+	if err := f.Received(wiretest.List(true, "a")); err != nil {
 		t.Fatal(err)
 	}
-	if got := f.subscriber.List(); got != nil || f.pipe.link.resumption.have() != nil {
+	if got := f.subscriber.List(); got != nil || f.pipe.(*fakeServerConn).have != nil {
 		t.Errorf("got the list %q after the end", got)
 	}
 }
 
 func TestFollowingIgnoresLaterKinds(t *testing.T) {
 	f := newFeed()
-	if err := f.received([]byte{0x80}); err != nil || f.pipe.link.resumption.isPlain(time.Now()) {
+	if err := f.Received([]byte{0x80}); err != nil || f.pipe.(*fakeServerConn).distrusted {
 		t.Errorf("got error %v, want none", err)
 	}
 }
@@ -128,20 +148,17 @@ func TestFollowingIgnoresLaterKinds(t *testing.T) {
 // that change no list.
 func TestListsWaitForTheirTurn(t *testing.T) {
 	f := newFeed()
-	if err := f.received(wiretest.List(false, "a")); err != nil {
+	if err := f.Received(wiretest.List(false, "a")); err != nil {
 		t.Fatal(err)
 	}
-	turns := &f.pipe.endpoint.work.lists
-	for turns.tryTake() {
-		defer turns.give()
-	}
-	if err := f.received(wiretest.Beat(false, "a")); err != nil {
+	give := f.pipe.AwaitTurn()
+	if err := f.Received(wiretest.Beat(false, "a")); err != nil {
 		t.Error(err)
 	}
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		err := f.received(wiretest.Change(false, []string{"a"}, nil, []string{"b"}))
+		err := f.Received(wiretest.Change(false, []string{"a"}, nil, []string{"b"}))
 		if err != nil {
 			t.Error(err)
 		}
@@ -151,8 +168,7 @@ func TestListsWaitForTheirTurn(t *testing.T) {
 		t.Error("a change was taken while no turn was free")
 	case <-time.After(20 * ms):
 	}
-	turns.give()
-	defer turns.tryTake()
+	give()
 	<-done
 	if got := f.subscriber.List(); !slices.Equal(got, []string{"a", "b"}) {
 		t.Errorf("got the list %q", got)

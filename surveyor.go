@@ -48,7 +48,7 @@ func newSurveyor(opt Options, set settings, loop bell) *surveyor {
 		answers:   make(chan answer, answerQueue),
 		surveyID:  rand.Uint32(),
 	}
-	s.sock = newSocket(surveyorSide, set, s)
+	s.sock = newSocket(surveyorSide, set, s.open)
 	return s
 }
 
@@ -76,7 +76,7 @@ func (s *surveyor) nextID() uint32 {
 // reject counts a message that is dropped, and logs it.
 func (s *surveyor) reject(r *respondent, err error) {
 	s.rejected.Add(1)
-	r.pipe.report("answer dropped", err)
+	r.pipe.Report("answer dropped", err)
 }
 
 // respondent is the session with a client.
@@ -93,13 +93,13 @@ type respondent struct {
 	sent        bool       // the last survey has been sent
 }
 
-func (r *respondent) began() { r.surveyor.arrivals.began(r) }
+func (r *respondent) Began() { r.surveyor.arrivals.began(r) }
 
-func (r *respondent) offer() { r.pipe.offer() }
+func (r *respondent) Offer() { r.pipe.Offer() }
 
 // say returns the newest survey if it has not been sent. If the connection
 // could not take older ones in time, these are never sent.
-func (r *respondent) say() []byte {
+func (r *respondent) Say() []byte {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.sent || !r.surveyed {
@@ -111,7 +111,7 @@ func (r *respondent) say() []byte {
 
 // received takes an answer. It blocks the connection while the server's loop is
 // behind, and while Authorize is called.
-func (r *respondent) received(body []byte) error {
+func (r *respondent) Received(body []byte) error {
 	id, name, err := r.split(body)
 	switch {
 	case errors.Is(err, errTooManyAnswers):
@@ -136,11 +136,11 @@ func (r *respondent) received(body []byte) error {
 func (r *respondent) pass(a answer) {
 	select {
 	case r.surveyor.answers <- a:
-	case <-r.pipe.done:
+	case <-r.pipe.Done():
 	}
 }
 
-func (r *respondent) ended() { r.surveyor.arrivals.ended(r) }
+func (r *respondent) Ended() { r.surveyor.arrivals.ended(r) }
 
 // split returns the ID and the name in an answer. It returns an error if that
 // answers no survey of the connection, or its name cannot be listed.
@@ -173,23 +173,13 @@ func (r *respondent) permit(name string) (err error) {
 		r.pass(answer{from: r, name: name, kind: checking})
 	}
 	from := Conn{RemoteAddr: r.pipe.remoteAddr(), TLS: r.pipe.state()}
-	r.pipe.endpoint.callUser(func() { err = authorize(name, from) })
+	r.surveyor.sock.callUser(func() { err = authorize(name, from) })
 	if err != nil {
-		return &refusal{name, err}
+		return &refusal{name: name, reason: err}
 	}
 	r.admitted = true
 	return nil
 }
-
-// refusal is the error for a name that Authorize refuses.
-type refusal struct {
-	name   string
-	reason error
-}
-
-func (r *refusal) Error() string { return fmt.Sprintf("service %q: %v", r.name, r.reason) }
-
-func (r *refusal) Unwrap() error { return r.reason }
 
 // host returns the remote host, or an empty string if the transport has none.
 func (r *respondent) host() string {

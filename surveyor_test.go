@@ -6,14 +6,19 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/dahernan/gopherdiscovery/internal/sptest"
 	"github.com/dahernan/gopherdiscovery/internal/wire"
 )
 
 // newRespondent returns a connection on which the given surveys were sent.
 func newRespondent(authorize func(string, Conn) error, surveys ...uint32) *respondent {
-	s := &surveyor{authorize: authorize, arrivals: arrivals[*respondent]{bell: newBell()}, answers: make(chan answer, 1)}
-	r := s.open(newPipe(newFakePipe(), newEndpoint(surveyorSide, quietSettings))).(*respondent)
-	r.pipe.session = r
+	return newRespondentOn(sptest.NewFakePipe(), authorize, surveys...)
+}
+
+func newRespondentOn(core *sptest.FakePipe, authorize func(string, Conn) error, surveys ...uint32) *respondent {
+	s := newSurveyor(Options{Authorize: authorize}, quietSettings, newBell())
+	s.answers = make(chan answer, 1)
+	r := newPipe(core, s.sock, nil).Session().(*respondent)
 	for _, id := range surveys {
 		r.remember(id)
 	}
@@ -52,7 +57,7 @@ func TestAnswersAreChecked(t *testing.T) {
 				t.Errorf("got error %v, want one with %q", err, test.reason)
 			}
 			// The answer is dropped, and the connection stays open.
-			if err := r.received(test.body); err != nil || r.surveyor.rejected.Load() != 1 || r.surveyor.answered.Load() != 0 {
+			if err := r.Received(test.body); err != nil || r.surveyor.rejected.Load() != 1 || r.surveyor.answered.Load() != 0 {
 				t.Errorf("got error %v, %d rejected and %d answered, want nil, 1 and 0",
 					err, r.surveyor.rejected.Load(), r.surveyor.answered.Load())
 			}
@@ -63,13 +68,14 @@ func TestAnswersAreChecked(t *testing.T) {
 // A valid answer goes to the server's loop. It does not wait for the loop when
 // its connection has ended.
 func TestAnswersReachTheLoop(t *testing.T) {
-	r := newRespondent(nil, someSurvey)
-	if err := r.received(answerTo(someSurvey, "a")); err != nil {
+	core := sptest.NewFakePipe()
+	r := newRespondentOn(core, nil, someSurvey)
+	if err := r.Received(answerTo(someSurvey, "a")); err != nil {
 		t.Fatal(err)
 	}
-	close(r.pipe.done)
+	r.surveyor.sock.RemovePipe(core)
 	// The queue is full.
-	if err := r.received(answerTo(someSurvey, "b")); err != nil {
+	if err := r.Received(answerTo(someSurvey, "b")); err != nil {
 		t.Fatal(err)
 	}
 	if got, want := <-r.surveyor.answers, (answer{from: r, name: "a", kind: announces}); got != want {
@@ -117,7 +123,7 @@ func TestWasAsked(t *testing.T) {
 // permission.
 func TestGoodbyeReachesTheLoop(t *testing.T) {
 	r := newRespondent(func(string, Conn) error { return errors.New("refused") })
-	if err := r.received(answerTo(wire.GoodbyeID, "a")); err != nil {
+	if err := r.Received(answerTo(wire.GoodbyeID, "a")); err != nil {
 		t.Fatal(err)
 	}
 	if got, want := <-r.surveyor.answers, (answer{from: r, name: "a", kind: leaves}); got != want {
@@ -131,7 +137,7 @@ func TestGoodbyeReachesTheLoop(t *testing.T) {
 // No survey has the ID of the goodbye.
 func TestSurveysSkipTheGoodbye(t *testing.T) {
 	r := newRespondent(nil)
-	r.pipe.sending = true // the connection can take nothing
+	r.surveyor.sock.close() // so that nothing is sent
 	r.surveyor.surveyID = 1<<31 - 1
 	r.surveyor.ask([]*respondent{r})
 	if r.last != wire.SurveyIDBit+1 {
@@ -153,7 +159,7 @@ func TestLoopKnowsOfChecks(t *testing.T) {
 	r.surveyor.answers = make(chan answer, 10)
 	expect := func(what, name string, want ...answerKind) {
 		t.Helper()
-		if err := r.received(answerTo(someSurvey, name)); err != nil {
+		if err := r.Received(answerTo(someSurvey, name)); err != nil {
 			t.Errorf("%s: got error %v, which closes the connection", what, err)
 		}
 		var got []answerKind
@@ -177,9 +183,6 @@ func TestLoopKnowsOfChecks(t *testing.T) {
 	if got := r.surveyor.answered.Load(); got != 2 {
 		t.Errorf("%d answers were counted, want 2", got)
 	}
-	if r.pipe.endpoint.inCallbacks != 0 {
-		t.Error("a call of Authorize that has returned still counts")
-	}
 }
 
 func TestAnswersBetweenSurveysAreBounded(t *testing.T) {
@@ -189,7 +192,7 @@ func TestAnswersBetweenSurveysAreBounded(t *testing.T) {
 			t.Fatal("too many, within the limit")
 		}
 	}
-	if err := r.received(answerTo(someSurvey, "a")); err != errTooManyAnswers {
+	if err := r.Received(answerTo(someSurvey, "a")); err != errTooManyAnswers {
 		t.Errorf("got error %v, want %v, which closes the connection", err, errTooManyAnswers)
 	}
 	r.remember(someSurvey)
@@ -200,23 +203,24 @@ func TestAnswersBetweenSurveysAreBounded(t *testing.T) {
 
 func TestSurveysArePosted(t *testing.T) {
 	one, two := newRespondent(nil), newRespondent(nil)
-	// The connections can take nothing.
-	one.pipe.sending, two.pipe.sending = true, true
+	for _, r := range []*respondent{one, two} {
+		r.surveyor.sock.close() // so that nothing is sent
+	}
 	s := one.surveyor
-	one.began()
+	one.Began()
 	s.ask([]*respondent{one, two})
 	first := one.last
 	s.ask([]*respondent{one})
 	if one.first != first || one.last == first || two.first != first || two.last != first {
 		t.Fatalf("got surveys %x to %x and %x to %x, want the first to both", one.first, one.last, two.first, two.last)
 	}
-	if got, want := string(one.say()), string(wire.EncodeSurvey(one.last)); got != want || want[0]&0x80 == 0 {
+	if got, want := string(one.Say()), string(wire.EncodeSurvey(one.last)); got != want || want[0]&0x80 == 0 {
 		t.Errorf("posted % x, want % x", got, want)
 	}
-	if got, want := string(two.say()), string(wire.EncodeSurvey(first)); got != want {
+	if got, want := string(two.Say()), string(wire.EncodeSurvey(first)); got != want {
 		t.Errorf("posted % x, want % x", got, want)
 	}
-	one.ended()
+	one.Ended()
 	if events := s.arrivals.take(); len(events) != 2 || events[0].ended || !events[1].ended || s.arrivals.len() != 0 {
 		t.Errorf("got events %v, want the beginning and the end of one", events)
 	}

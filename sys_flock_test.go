@@ -10,6 +10,8 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"github.com/dahernan/gopherdiscovery/internal/logtest"
 )
 
 // A file system without locks is no reason not to start.
@@ -19,52 +21,21 @@ func TestFileSystemWithoutLocks(t *testing.T) {
 			systemFlock = func(int, int) error { return errno }
 			defer func() { systemFlock = syscall.Flock }()
 			dir := t.TempDir()
-			lines := openGate()
-			server, err := Server("ipc://"+dir+"/survey", "tcp://127.0.0.1:0", Options{Logger: slog.New(lines)})
-			if err != nil {
+			lines := logtest.OpenGate()
+			log := newLog(slog.New(lines))
+			s := newSocket(surveyorSide, settings{log: log, handshakes: new(handshakes)}, new(listening).open)
+			if _, err := s.listen(address{"ipc", dir + "/survey"}); err != nil {
 				t.Fatal(err)
 			}
-			server.Close()
-			if got := strings.Join(lines.take(), "\n"); strings.Count(got, errno.Error()) != 1 || !strings.Contains(got, "survey") {
+			s.close()
+			log.close()
+			if got := strings.Join(lines.Take(), "\n"); strings.Count(got, errno.Error()) != 1 || !strings.Contains(got, "survey") {
 				t.Errorf("logged:\n%s\nwant a line with the path and %q", got, errno)
 			}
 			if left, err := os.ReadDir(dir); err != nil || len(left) != 0 {
 				t.Errorf("after Close: got %v, %v, want no files", left, err)
 			}
 		})
-	}
-}
-
-// A server whose files something else has removed leaves those of its successor
-// alone.
-func TestCloseLeavesTheLockOfASuccessor(t *testing.T) {
-	dir := t.TempDir()
-	url := "ipc://" + dir + "/survey"
-	start := func() (*DiscoveryServer, error) {
-		return Server(url, "tcp://127.0.0.1:0", Options{Logger: quietSettings.log.logger})
-	}
-	first, err := start()
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer first.Close()
-	for _, name := range []string{"survey", "survey.lock"} {
-		if err := os.Remove(filepath.Join(dir, name)); err != nil {
-			t.Fatal(err)
-		}
-	}
-	second, err := start()
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer second.Close()
-	first.Close()
-	if _, err := os.Lstat(filepath.Join(dir, "survey.lock")); err != nil {
-		t.Errorf("the lock of the second server is gone: %v", err)
-	}
-	if third, err := start(); !errors.Is(err, syscall.EADDRINUSE) {
-		third.Close()
-		t.Errorf("a third server: got error %v, want address in use", err)
 	}
 }
 

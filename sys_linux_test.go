@@ -1,11 +1,9 @@
 package gopherdiscovery
 
 import (
-	"context"
 	"errors"
 	"net"
-	"os"
-	"sync"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -54,23 +52,23 @@ func sockopt(t *testing.T, c net.Conn, level, option int) (got int) {
 // Both ends of a connection notice that nothing they send arrives: the server
 // by its surveys, the client by its answers. Both probe it when it is idle.
 func TestBothEndsAreLimited(t *testing.T) {
-	server, err := Server("tcp://127.0.0.1:0", "tcp://127.0.0.1:0", Options{})
+	server := newSocket(surveyorSide, settings{log: quietSettings.log, handshakes: new(handshakes)}, new(listening).open)
+	defer server.close()
+	bound, err := server.listen(address{"tcp", "127.0.0.1:0"})
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer server.Close()
-	survey, _ := server.URLs()
-	client, err := Client(survey, "one")
-	if err != nil {
+	client := newSocket(respondentSide, quietSettings, new(listening).open)
+	defer client.close()
+	if _, err := client.dialAll([]address{{"tcp", strings.TrimPrefix(bound, "tcp://")}}); err != nil {
 		t.Fatal(err)
 	}
-	defer client.Close()
 	for name, side := range map[string]struct {
 		endpoint *endpoint
 		want     time.Duration
 	}{
-		"server": {server.surveyor.sock.endpoint, acceptedTimeout},
-		"client": {client.sock.endpoint, dialedTimeout},
+		"server": {server.endpoint, acceptedTimeout},
+		"client": {client.endpoint, dialedTimeout},
 	} {
 		e := side.endpoint
 		for start := time.Now(); e.connected() == 0; time.Sleep(ms) {
@@ -144,54 +142,6 @@ func TestNoMultipathTCP(t *testing.T) {
 		if multipath, err := c.(*net.TCPConn).MultipathTCP(); err != nil || multipath {
 			t.Errorf("Multipath TCP of the %s connection: got %t, %v, want none", what, multipath, err)
 		}
-	}
-}
-
-// A client takes no part in it either, even where the program asks for it.
-func TestNoMultipathTCPOfClients(t *testing.T) {
-	t.Setenv("GODEBUG", "multipathtcp=1")
-	l, err := net.Listen("tcp", "127.0.0.1:0") // takes part
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	client, err := (&Dialer{Logger: quietSettings.log.logger}).Client(t.Context(), "tcp://"+l.Addr().String(), "one")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer client.Close()
-	c, err := l.Accept()
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer c.Close()
-	if multipath, err := c.(*net.TCPConn).MultipathTCP(); err != nil || multipath {
-		t.Errorf("Multipath TCP: got %t, %v, want none", multipath, err)
-	}
-}
-
-// The addresses of a server that has ended are free, even if a program that is
-// being started still has its descriptors.
-func TestAddressesAreFreeWhileProgramsStart(t *testing.T) {
-	ctx, cancel := context.WithCancel(t.Context())
-	var starters sync.WaitGroup
-	defer starters.Wait()
-	defer cancel()
-	for range 4 {
-		starters.Go(func() {
-			for ctx.Err() == nil {
-				_, _ = os.StartProcess("/nonexistent", nil, new(os.ProcAttr))
-			}
-		})
-	}
-	survey, pubsub := "tcp://127.0.0.1:0", "tcp://127.0.0.1:0"
-	for range 500 {
-		server, err := Server(survey, pubsub, Options{Logger: quietSettings.log.logger})
-		if err != nil {
-			t.Fatal(err)
-		}
-		survey, pubsub = server.URLs()
-		server.Close()
 	}
 }
 

@@ -66,7 +66,7 @@ func parseDialURLs(arg, urls string) ([]address, error) {
 			return nil, err
 		}
 		if slices.Contains(all, a) {
-			return nil, fmt.Errorf("%w: %s %q: %s is named twice", ErrInvalidURL, arg, urls, a)
+			return nil, fmt.Errorf("%w: %s %q: %s is named twice", errInvalidURL, arg, urls, a)
 		}
 		all = append(all, a)
 	}
@@ -81,7 +81,7 @@ func parseURL(arg, url string, lowestPort uint64) (address, error) {
 		err = a.check(lowestPort)
 	}
 	if err != nil {
-		return address{}, fmt.Errorf("%w: %s %q: %w", ErrInvalidURL, arg, url, err)
+		return address{}, fmt.Errorf("%w: %s %q: %w", errInvalidURL, arg, url, err)
 	}
 	return a, nil
 }
@@ -154,7 +154,7 @@ func (a *address) checkHostPort(lowestPort uint64) error {
 func checkDistinct(surveys, pubsubs []address) error {
 	for _, a := range pubsubs {
 		if slices.Contains(surveys, a) && !a.hasPortZero() {
-			return fmt.Errorf("%w: urlPubSub %q: the same address as urlServer", ErrInvalidURL, a)
+			return fmt.Errorf("%w: urlPubSub %q: the same address as urlServer", errInvalidURL, a)
 		}
 	}
 	return nil

@@ -5,6 +5,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/dahernan/gopherdiscovery/internal/sptest"
 )
 
 func TestSleep(t *testing.T) {
@@ -32,10 +34,10 @@ func TestBell(t *testing.T) {
 		for range 3 {
 			b.ring()
 		}
-		if !rang(b) {
+		if !sptest.Rang(b) {
 			t.Error("the bell has not rung")
 		}
-		if rang(b) {
+		if sptest.Rang(b) {
 			t.Error("the bell has rung twice")
 		}
 	})
