@@ -4,6 +4,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/dahernan/gopherdiscovery/internal/sp"
 	"github.com/dahernan/gopherdiscovery/internal/times"
 )
 
@@ -17,8 +18,8 @@ import (
 //	two --- the old one is surveyed -----------------------> the old one
 type announcer struct {
 	client  *DiscoveryClient
-	address address
-	outage  *outage
+	address sp.Address
+	outage  *sp.Outage
 
 	mu     sync.Mutex // guards the fields below and those of responders
 	pulse  pulse
@@ -33,7 +34,7 @@ type announcer struct {
 
 // reach is a line with its connection.
 type reach struct {
-	line *line
+	line *sp.Line
 	conn *responder // nil while there is none
 }
 
@@ -41,20 +42,20 @@ type reach struct {
 // the announcer's mutex held.
 func (r reach) close() {
 	if r.line != nil {
-		r.line.hangUp()
+		r.line.HangUp()
 	}
 	if r.conn != nil {
 		r.conn.pipe.Close()
 	}
 }
 
-func newAnnouncer(c *DiscoveryClient, a address) *announcer {
-	o := newOutage(c.sock, a)
-	return &announcer{client: c, address: a, outage: o, now: reach{line: newLine(c.sock, a, o, nil)}}
+func newAnnouncer(c *DiscoveryClient, a sp.Address) *announcer {
+	o := sp.NewOutage(c.sock, a)
+	return &announcer{client: c, address: a, outage: o, now: reach{line: sp.NewLine(c.sock, a, o, nil)}}
 }
 
 // start begins to connect.
-func (a *announcer) start() error { return a.now.line.dial() }
+func (a *announcer) start() error { return a.now.line.Dial() }
 
 // state returns the state of the server.
 func (a *announcer) state() ServerState {
@@ -63,13 +64,13 @@ func (a *announcer) state() ServerState {
 	r := a.now.conn
 	return ServerState{
 		URL: a.address.String(), Connected: r != nil, Complete: r != nil && r.answered, Heard: a.heard, Surveyed: a.heard,
-		LastError: a.outage.lastError(),
+		LastError: a.outage.LastError(),
 	}
 }
 
 // open returns the session for a new connection, or nil if the connection is
 // not wanted any more.
-func (a *announcer) open(p *pipe) *responder {
+func (a *announcer) open(p *sp.Pipe) *responder {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	r := &responder{announcer: a, pipe: p}
@@ -111,10 +112,10 @@ func (a *announcer) resetTimerLocked(now time.Time) {
 // nothing. If the client itself did not run or has not read what has come, check
 // waits once more.
 func (a *announcer) check() {
-	if !a.client.sock.enter(1) {
+	if !a.client.sock.Enter(1) {
 		return
 	}
-	defer a.client.sock.leave()
+	defer a.client.sock.Leave()
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	now := time.Now()
@@ -126,10 +127,10 @@ func (a *announcer) check() {
 		a.pulse.excuse(now)
 		r.excuseLocked(now)
 	case r.isUnacknowledgedLocked(now):
-		a.doubtLocked(errUnacknowledged)
+		a.doubtLocked(sp.ErrUnacknowledged)
 		return
 	case !now.Before(a.pulse.due()):
-		a.doubtLocked(errSilent)
+		a.doubtLocked(sp.ErrSilent)
 		return
 	}
 	a.resetTimerLocked(now)
@@ -137,8 +138,8 @@ func (a *announcer) check() {
 
 // doubtLocked dials another connection.
 func (a *announcer) doubtLocked(reason error) {
-	l := newLine(a.client.sock, a.address, a.outage, reason)
-	if l.dial() == nil {
+	l := sp.NewLine(a.client.sock, a.address, a.outage, reason)
+	if l.Dial() == nil {
 		a.next.line = l
 	}
 }
@@ -158,9 +159,9 @@ func (a *announcer) surveyedLocked(r *responder, now time.Time) (given reach) {
 	case a.next.conn:
 		given, a.last, a.now, a.next = a.last, a.now, a.next, reach{}
 		a.retireLocked()
-		if reason := a.now.line.Doubt(); a.pulse.settle(true) || reason == errUnacknowledged {
-			a.outage.failed(reason)
-			a.outage.connected()
+		if reason := a.now.line.Doubt(); a.pulse.settle(true) || reason == sp.ErrUnacknowledged {
+			a.outage.Failed(reason)
+			a.outage.Connected()
 		}
 		a.beginLocked(now)
 	case a.now.conn:
@@ -173,7 +174,7 @@ func (a *announcer) surveyedLocked(r *responder, now time.Time) (given reach) {
 			}
 			given, a.next = a.next, reach{}
 			a.pulse.settle(false)
-			a.outage.connected()
+			a.outage.Connected()
 		}
 	default:
 		return reach{}
@@ -188,7 +189,7 @@ func (a *announcer) surveyedLocked(r *responder, now time.Time) (given reach) {
 // of the old one came before the first answer, the name would leave.
 func (a *announcer) retireLocked() {
 	last, by := a.last, a.now.conn
-	last.line.hangUp()
+	last.line.HangUp()
 	var timer *time.Timer
 	timer = time.AfterFunc(replacedTime, func() {
 		a.mu.Lock()
@@ -217,12 +218,12 @@ func (a *announcer) ended(r *responder) {
 		if a.next.line == nil {
 			return
 		}
-		a.now.line.hangUp()
+		a.now.line.HangUp()
 		a.now, a.next = a.next, reach{}
 		if a.now.conn != nil {
 			a.beginLocked(time.Now())
 		} else {
-			a.outage.disconnected()
+			a.outage.Disconnected()
 		}
 	}
 }
@@ -241,10 +242,10 @@ func (a *announcer) leave() (leaving []*responder) {
 		case r == nil:
 		case r.answering:
 			leaving = append(leaving, r) // answer says goodbye
-		case r.answered && a.client.sock.enter(1):
+		case r.answered && a.client.sock.Enter(1):
 			leaving = append(leaving, r)
 			go func() {
-				defer a.client.sock.leave()
+				defer a.client.sock.Leave()
 				r.sayGoodbye()
 			}()
 		}

@@ -1,11 +1,15 @@
 package gopherdiscovery
 
-import "sync"
+import (
+	"sync"
+
+	"github.com/dahernan/gopherdiscovery/internal/sp"
+)
 
 // arrivals passes the beginnings and ends of sessions, of type S, to the
 // server's loop in order. It never blocks a connection.
 type arrivals[S any] struct {
-	bell bell // wakes the loop
+	bell sp.Bell // wakes the loop
 
 	mu     sync.Mutex // guards the fields below
 	events []sessionEvent[S]
@@ -27,7 +31,7 @@ func (a *arrivals[S]) add(e sessionEvent[S], count int) {
 	a.events = append(a.events, e)
 	a.count += count
 	a.mu.Unlock()
-	a.bell.ring()
+	a.bell.Ring()
 }
 
 // take returns the events since the last call.

@@ -5,11 +5,12 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/dahernan/gopherdiscovery/internal/sp"
 	"github.com/dahernan/gopherdiscovery/internal/sptest"
 )
 
 func TestArrivalsKeepOrder(t *testing.T) {
-	a := arrivals[string]{bell: newBell()}
+	a := arrivals[string]{bell: sp.NewBell()}
 	if a.take() != nil || a.len() != 0 || sptest.Rang(a.bell) {
 		t.Errorf("before the first: got count %d and events or a bell", a.len())
 	}
@@ -36,7 +37,7 @@ func TestArrivalsKeepOrder(t *testing.T) {
 }
 
 func TestArrivalsMayComeConcurrently(t *testing.T) {
-	a := arrivals[int]{bell: newBell()}
+	a := arrivals[int]{bell: sp.NewBell()}
 	var all sync.WaitGroup
 	for i := range 50 {
 		all.Go(func() {

@@ -1,6 +1,10 @@
 package gopherdiscovery
 
-import "container/list"
+import (
+	"container/list"
+
+	"github.com/dahernan/gopherdiscovery/internal/sp"
+)
 
 // backlog holds the messages that are being sent to subscribers, one for each
 // connection. Many connections may send the same message, but subscribers that
@@ -22,7 +26,7 @@ type inBacklog struct {
 // Short messages are copied when they are sent, and do not count.
 func (b *backlog) begin(s *subscription, message []byte) {
 	b.end(s)
-	if len(message) <= smallMessage {
+	if len(message) <= sp.SmallMessage {
 		return
 	}
 	if b.sent == nil {

@@ -9,6 +9,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/dahernan/gopherdiscovery/internal/sp"
 	"github.com/dahernan/gopherdiscovery/internal/sptest"
 	"github.com/dahernan/gopherdiscovery/internal/wire"
 	"github.com/dahernan/gopherdiscovery/internal/wiretest"
@@ -18,7 +19,7 @@ import (
 // that have been sending for longest end first.
 func TestBacklog(t *testing.T) {
 	var b backlog
-	long := func(n int) []byte { return make([]byte, smallMessage+n) }
+	long := func(n int) []byte { return make([]byte, sp.SmallMessage+n) }
 	list, change := long(30), long(20)
 	all := []*subscription{{}, {}, {}, {}, {}}
 	for _, step := range []struct {
@@ -26,11 +27,11 @@ func TestBacklog(t *testing.T) {
 		message []byte
 		want    int // bytes beyond smallMessage for each message
 	}{
-		{0, list, 30}, {1, list, 30}, {2, list[2:], 30}, {3, long(0), 30}, {4, change, 50 + smallMessage},
-		{1, nil, 50 + smallMessage}, {2, long(10), 60 + 2*smallMessage}, {0, list, 60 + 2*smallMessage},
+		{0, list, 30}, {1, list, 30}, {2, list[2:], 30}, {3, long(0), 30}, {4, change, 50 + sp.SmallMessage},
+		{1, nil, 50 + sp.SmallMessage}, {2, long(10), 60 + 2*sp.SmallMessage}, {0, list, 60 + 2*sp.SmallMessage},
 	} {
 		b.begin(all[step.at], step.message)
-		if got := b.bytes - smallMessage; got != step.want {
+		if got := b.bytes - sp.SmallMessage; got != step.want {
 			t.Errorf("%d sends %d bytes: got %d bytes, want %d", step.at, len(step.message), got, step.want)
 		}
 	}
@@ -102,7 +103,7 @@ func TestSlowSubscribersKeepFewLists(t *testing.T) {
 
 // A list and its plain form are one message, whichever is sent first.
 func TestBacklogOfBothForms(t *testing.T) {
-	whole := make([]byte, 2*smallMessage)
+	whole := make([]byte, 2*sp.SmallMessage)
 	for _, messages := range [][2][]byte{{whole, whole[2:]}, {whole[2:], whole}} {
 		var b backlog
 		one, two := new(subscription), new(subscription)
@@ -129,7 +130,7 @@ func TestBacklogForgetsTheDead(t *testing.T) {
 		p.loop()
 		synctest.Wait()
 		s.Ended()
-		p.log.Publish(wiretest.Names(strings.Repeat("x", smallMessage)), true, false, time.Now())
+		p.log.Publish(wiretest.Names(strings.Repeat("x", sp.SmallMessage)), true, false, time.Now())
 		if got := s.Say(); got != nil || p.backlog.order.Len() != 0 {
 			t.Errorf("after the end: %d bytes to send, and %d connections that send", len(got), p.backlog.order.Len())
 		}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/dahernan/gopherdiscovery/internal/sp"
 	"github.com/dahernan/gopherdiscovery/internal/wire"
 
 	//lint:ignore SA1019 an alias of context, in the signatures since 2015
@@ -15,9 +16,9 @@ import (
 // of [Dialer]. Its methods may be called concurrently.
 type DiscoveryClient struct {
 	service string
-	sock    *socket
+	sock    *sp.Socket
 	sub     *Subscriber // nil without a subscription
-	log     *asyncLog
+	log     *sp.Log
 	cancel  context.CancelFunc
 	done    chan struct{}
 
@@ -25,18 +26,18 @@ type DiscoveryClient struct {
 }
 
 // newClient starts a client. If pubsubs is nil, it has no subscription.
-func newClient(ctx context.Context, surveys, pubsubs []address, service string, set settings) (_ *DiscoveryClient, err error) {
+func newClient(ctx context.Context, surveys, pubsubs []sp.Address, service string, set sp.Settings) (_ *DiscoveryClient, err error) {
 	if err := checkContext(ctx); err != nil {
 		return nil, err
 	}
 	if reason := wire.CheckName(service); reason != nil {
 		return nil, fmt.Errorf("%w: service %.100q: %w", ErrInvalidService, service, reason)
 	}
-	c := &DiscoveryClient{service: service, log: set.log, done: make(chan struct{})}
+	c := &DiscoveryClient{service: service, log: set.Log, done: make(chan struct{})}
 	ctx, c.cancel = context.WithCancel(ctx)
 	surveyed := set
-	surveyed.found = "the server is reached again"
-	c.sock = newSocket(respondentSide, surveyed, c.open)
+	surveyed.Found = "the server is reached again"
+	c.sock = sp.NewSocket(sp.RespondentSide, surveyed, c.open)
 	for _, a := range surveys {
 		c.announcers = append(c.announcers, newAnnouncer(c, a))
 	}
@@ -136,11 +137,11 @@ func (c *DiscoveryClient) run(ctx context.Context) {
 func (c *DiscoveryClient) close() {
 	c.cancel()
 	c.leave()
-	c.sock.close()
+	c.sock.End()
 	if c.sub != nil {
 		c.sub.Wait()
 	}
-	c.log.close()
+	c.log.Close()
 	close(c.done)
 }
 
@@ -162,7 +163,7 @@ func (c *DiscoveryClient) leave() {
 }
 
 // open returns the session for a new connection to a server.
-func (c *DiscoveryClient) open(p *pipe) session {
+func (c *DiscoveryClient) open(p *sp.Pipe) sp.Session {
 	for _, a := range c.announcers {
 		if r := a.open(p); r != nil {
 			return r

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/dahernan/gopherdiscovery/internal/logtest"
+	"github.com/dahernan/gopherdiscovery/internal/sp"
 	"github.com/dahernan/gopherdiscovery/internal/sptest"
 	"github.com/dahernan/gopherdiscovery/internal/wire"
 )
@@ -24,7 +25,7 @@ func TestClientAnswers(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			core := sptest.NewFakePipe()
 			client := newFakeClient(quietSettings)
-			responder := newPipe(core, client.sock, nil).Session()
+			responder := sp.NewPipe(core, client.sock, nil).Session()
 			responder.Began()
 			defer responder.Ended()
 			survey := []byte(test.survey)
@@ -48,8 +49,8 @@ func TestClientAnswers(t *testing.T) {
 func TestClientDropsWhatIsNoSurvey(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		core, lines := sptest.NewFakePipe(), logtest.OpenGate()
-		client := newFakeClient(settings{log: newLog(slog.New(lines))})
-		responder := newPipe(core, client.sock, nil).Session()
+		client := newFakeClient(sp.Settings{Log: sp.NewLog(slog.New(lines))})
+		responder := sp.NewPipe(core, client.sock, nil).Session()
 		responder.Began()
 		defer responder.Ended()
 		for _, bad := range []string{"", "abc", "\x00\x00\x00\x01", strings.Repeat("\x00\x00\x00\x01", wire.MaxHops+1) + "\x80\x00\x00\x01"} {
@@ -93,7 +94,7 @@ func TestClientSaysGoodbye(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				core, client := sptest.NewFakePipe(), newFakeClient(quietSettings)
-				responder := newPipe(core, client.sock, nil).Session()
+				responder := sp.NewPipe(core, client.sock, nil).Session()
 				responder.Began()
 				if test.busy {
 					core.Busy = make(chan struct{})
@@ -127,9 +128,9 @@ func TestClientSaysGoodbye(t *testing.T) {
 }
 
 // newFakeClient returns a client that is connected to nothing.
-func newFakeClient(set settings) *DiscoveryClient {
+func newFakeClient(set sp.Settings) *DiscoveryClient {
 	c := &DiscoveryClient{service: "name"}
-	c.sock = newSocket(respondentSide, set, c.open)
+	c.sock = sp.NewSocket(sp.RespondentSide, set, c.open)
 	c.announcers = []*announcer{{client: c}}
 	return c
 }

@@ -3,6 +3,8 @@ package gopherdiscovery
 import (
 	"slices"
 	"time"
+
+	"github.com/dahernan/gopherdiscovery/internal/sp"
 )
 
 // clusterClient is a client: a process with a name.
@@ -71,7 +73,7 @@ func (l *clusterLink) dial() {
 				l.connected(e)
 			}
 		}
-		p.after(handshakeTime, func() {
+		p.after(sp.HandshakeTime, func() {
 			if !connected {
 				connected = true
 				e.close()
@@ -88,7 +90,7 @@ func (l *clusterLink) redial() {
 		return
 	}
 	l.dialing = true
-	pause := redialDelay(l.failures, l.client.c.rng.Float64())
+	pause := sp.RedialDelay(l.failures, l.client.c.rng.Float64())
 	l.failures++
 	l.client.process.after(pause, func() {
 		if l.main != nil && !l.doubts {
@@ -127,7 +129,7 @@ func (l *clusterLink) lost(e *clusterEnd) {
 		l.beside = nil
 	case l.main:
 		l.main = nil
-		if l.client.c.now-l.since > redialMax {
+		if l.client.c.now-l.since > sp.RedialMax {
 			l.failures = 0
 		}
 		if l.beside != nil {

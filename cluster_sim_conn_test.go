@@ -1,6 +1,10 @@
 package gopherdiscovery
 
-import "time"
+import (
+	"time"
+
+	"github.com/dahernan/gopherdiscovery/internal/sp"
+)
 
 // The rules of TCP that matter here, and the options that the library sets.
 const (
@@ -106,7 +110,7 @@ func (c *clusterSim) newConn(p *clusterProcess, a *clusterAddress) *clusterEnd {
 	e.other = &clusterEnd{c: c, process: server, other: e, userTime: clusterServerEnd, heard: server.host.clock()}
 	p.ends, server.ends = append(p.ends, e), append(server.ends, e.other)
 	for _, end := range []*clusterEnd{e, e.other} {
-		end.process.host.after(keepAlive.Idle+c.delay(), end.keepAlive)
+		end.process.host.after(sp.KeepAlive.Idle+c.delay(), end.keepAlive)
 	}
 	return e
 }
@@ -242,7 +246,7 @@ func (e *clusterEnd) reset() {
 	e.take(e.ended)
 }
 
-// keepAlive probes a connection that may be idle.
+// KeepAlive probes a connection that may be idle.
 func (e *clusterEnd) keepAlive() {
 	if e.closed {
 		return
@@ -254,11 +258,11 @@ func (e *clusterEnd) keepAlive() {
 		e.timedOut = true
 		e.reset()
 	case !arrives:
-		host.after(keepAlive.Interval, e.keepAlive)
+		host.after(sp.KeepAlive.Interval, e.keepAlive)
 	case !known:
 		host.after(e.c.delay(), e.reset)
 	default:
 		e.heard = host.clock()
-		host.after(keepAlive.Idle, e.keepAlive)
+		host.after(sp.KeepAlive.Idle, e.keepAlive)
 	}
 }

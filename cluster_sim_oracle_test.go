@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/dahernan/gopherdiscovery/internal/sp"
 	"github.com/dahernan/gopherdiscovery/internal/wire"
 )
 
@@ -53,14 +54,14 @@ func (c *clusterSim) slack() time.Duration {
 	if c.loss > 0 {
 		return time.Hour
 	}
-	return keepAlive.Idle + 500*time.Millisecond + 6*c.latency + 20*c.jitter
+	return sp.KeepAlive.Idle + 500*time.Millisecond + 6*c.latency + 20*c.jitter
 }
 
 // herd returns how long the handshakes of all take.
 func (c *clusterSim) herd() time.Duration {
 	d := time.Duration(len(c.living())+len(c.subscribers)) * c.handshakeCost
-	if d > handshakeTime {
-		d += 2 * handshakeTime
+	if d > sp.HandshakeTime {
+		d += 2 * sp.HandshakeTime
 	}
 	return d
 }

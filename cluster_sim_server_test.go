@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/dahernan/gopherdiscovery/internal/membership"
+	"github.com/dahernan/gopherdiscovery/internal/sp"
 	"github.com/dahernan/gopherdiscovery/internal/times"
 )
 
@@ -128,7 +129,7 @@ func (s *clusterServer) computed(h *clusterHandshake) {
 		return
 	}
 	s.surveys--
-	if s.process.host.clock()-h.since > longWait {
+	if s.process.host.clock()-h.since > sp.LongWait {
 		s.state.Late = s.process.host.time()
 	}
 }

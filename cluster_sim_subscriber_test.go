@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/dahernan/gopherdiscovery/internal/sp"
 	"github.com/dahernan/gopherdiscovery/internal/wire"
 )
 
@@ -75,7 +76,7 @@ func (f *clusterFeed) dial() {
 				f.connected(e)
 			}
 		}
-		s.process.after(handshakeTime, func() {
+		s.process.after(sp.HandshakeTime, func() {
 			if waiting {
 				e.close()
 				over()
@@ -85,7 +86,7 @@ func (f *clusterFeed) dial() {
 }
 
 func (f *clusterFeed) redial() {
-	pause := redialDelay(f.failures, f.subscriber.c.rng.Float64())
+	pause := sp.RedialDelay(f.failures, f.subscriber.c.rng.Float64())
 	f.failures++
 	f.subscriber.process.after(pause, f.dial)
 }
@@ -108,7 +109,7 @@ func (f *clusterFeed) lost(e *clusterEnd) {
 	}
 	e.close()
 	f.end = nil
-	if f.subscriber.c.now-f.since > redialMax {
+	if f.subscriber.c.now-f.since > sp.RedialMax {
 		f.failures = 0
 	}
 	f.subscriber.change(0, func(now time.Time) { f.subscriber.sources.Disconnect(f.source, now) })

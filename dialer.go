@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"log/slog"
 
+	"github.com/dahernan/gopherdiscovery/internal/sp"
+
 	//lint:ignore SA1019 an alias of context, in the signatures since 2015
 	"golang.org/x/net/context"
 )
@@ -81,7 +83,7 @@ func (d *Dialer) ClientWithSub(ctx context.Context, urlServer, urlPubSub, servic
 	if err != nil {
 		return nil, err
 	}
-	if err := checkDistinct(surveys, pubsubs); err != nil {
+	if err := sp.CheckDistinct(surveys, pubsubs); err != nil {
 		return nil, err
 	}
 	return newClient(ctx, surveys, pubsubs, service, d.settings())
@@ -122,26 +124,23 @@ func (d *Dialer) NewSubscriber(ctx context.Context, url string) (*Subscriber, er
 	if err != nil {
 		return nil, err
 	}
-	s.log = set.log
+	s.log = set.Log
 	s.start(ctx)
 	return s, nil
 }
 
 // parse parses the URLs to connect to that are the argument arg.
-func (d *Dialer) parse(arg, urls string) ([]address, error) {
-	all, err := parseDialURLs(arg, urls)
+func (d *Dialer) parse(arg, urls string) ([]sp.Address, error) {
+	all, err := sp.ParseDialURLs(arg, urls)
 	if err != nil {
 		return nil, err
 	}
 	for _, a := range all {
-		if err := checkScheme(arg, urls, a); err != nil {
-			return nil, err
-		}
 		switch {
-		case !a.isTLS():
+		case !a.IsTLS():
 		case d.TLSConfig == nil:
 			return nil, fmt.Errorf("%w: Dialer.TLSConfig is nil, %s %q needs it", ErrInvalidArgument, arg, urls)
-		case a.serverName() == "" && d.TLSConfig.ServerName == "" && !d.TLSConfig.InsecureSkipVerify:
+		case a.ServerName() == "" && d.TLSConfig.ServerName == "" && !d.TLSConfig.InsecureSkipVerify:
 			return nil, fmt.Errorf("%w: %s %q: no host that the server's certificate must name, and Dialer.TLSConfig has no ServerName",
 				ErrInvalidURL, arg, urls)
 		}
@@ -149,7 +148,7 @@ func (d *Dialer) parse(arg, urls string) ([]address, error) {
 	return all, nil
 }
 
-func (d *Dialer) settings() settings {
+func (d *Dialer) settings() sp.Settings {
 	logger := cmp.Or(d.Logger, slog.Default())
-	return settings{log: newLog(logger), tls: d.TLSConfig.Clone()}
+	return sp.Settings{Log: sp.NewLog(logger), TLS: d.TLSConfig.Clone()}
 }

@@ -52,7 +52,7 @@ var (
 	heading  = regexp.MustCompile(`(?m)^#+ (.*)$`)
 	noAnchor = regexp.MustCompile(`[^\p{L}\p{N} _-]`)
 	testName = regexp.MustCompile(`\b(?:Test|Fuzz)[A-Z]\w*`)
-	goFile   = regexp.MustCompile(`^(?:(?:membership|wire)/)?\w+\.go$`)
+	goFile   = regexp.MustCompile(`^(?:(?:membership|sp|wire)/)?\w+\.go$`)
 )
 
 // The README is read in five minutes, and names the commands that are checked.
@@ -221,7 +221,7 @@ func TestFilesOfTheArchitecture(t *testing.T) {
 // goFiles returns the files of this package and of those inside it.
 func goFiles(t *testing.T) (all []string) {
 	t.Helper()
-	for _, pattern := range []string{"*.go", "internal/membership/*.go", "internal/wire/*.go"} {
+	for _, pattern := range []string{"*.go", "internal/membership/*.go", "internal/sp/*.go", "internal/wire/*.go"} {
 		files, err := filepath.Glob(pattern)
 		if err != nil {
 			t.Fatal(err)

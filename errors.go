@@ -3,6 +3,7 @@ package gopherdiscovery
 import (
 	"errors"
 
+	"github.com/dahernan/gopherdiscovery/internal/sp"
 	"github.com/dahernan/gopherdiscovery/internal/wire"
 )
 
@@ -11,7 +12,7 @@ var (
 	// ErrInvalidURL is matched by the error for a URL that can never work. The
 	// URL is malformed, has no port or an impossible one, names a scheme that
 	// no transport serves, or is given twice.
-	ErrInvalidURL = errInvalidURL
+	ErrInvalidURL = sp.ErrInvalidURL
 
 	// ErrInvalidService is matched by the error for a service name that cannot
 	// be announced. See [Dialer.Client] for the names that can.

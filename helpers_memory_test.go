@@ -8,6 +8,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/dahernan/gopherdiscovery/internal/sp"
 )
 
 // memoryRoom is how many bytes may be on their way in one direction of a
@@ -122,7 +124,7 @@ func (m *Memory) listen(name string) (net.Listener, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.ports[name] != nil {
-		return nil, errnoInUse
+		return nil, sp.ErrnoInUse
 	}
 	p := &memoryPort{memory: m, name: name, frozen: m.frozen[name]}
 	p.changed = sync.NewCond(&p.mu)
@@ -136,7 +138,7 @@ func (m *Memory) dial(name string) (net.Conn, error) {
 	port, _, _ := strings.Cut(name, "/")
 	p := m.ports[port]
 	if p == nil {
-		return nil, errnoRefused
+		return nil, sp.ErrnoRefused
 	}
 	c := &MemoryConn{name: name, up: newMemoryStream(), down: newMemoryStream()}
 	for above, frozen := range m.frozen {

@@ -7,6 +7,8 @@ import (
 	"os"
 	"sync"
 	"time"
+
+	"github.com/dahernan/gopherdiscovery/internal/sp"
 )
 
 // memoryStream is one direction of a connection. It remembers everything that
@@ -56,7 +58,7 @@ func (s *memoryStream) read(b []byte) (int, error) {
 		case s.noReader:
 			return 0, net.ErrClosed
 		case s.cut:
-			return 0, errnoReset
+			return 0, sp.ErrnoReset
 		case s.readBy.passed():
 			return 0, os.ErrDeadlineExceeded
 		case len(b) == 0:
@@ -129,7 +131,7 @@ func (s *memoryStream) writeErrorLocked() error {
 	case s.noWriter:
 		return net.ErrClosed
 	case s.cut, s.noReader && !s.frozen:
-		return errnoReset
+		return sp.ErrnoReset
 	case s.writeBy.passed():
 		return os.ErrDeadlineExceeded
 	}

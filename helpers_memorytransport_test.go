@@ -5,6 +5,7 @@ import (
 	"net"
 	"strings"
 
+	"github.com/dahernan/gopherdiscovery/internal/sp"
 	"go.nanomsg.org/mangos/v3/transport"
 )
 
@@ -14,8 +15,8 @@ const (
 )
 
 func init() {
-	transport.RegisterTransport(newTransport(memoryScheme, memoryNetwork{}, false))
-	transport.RegisterTransport(newTransport(plainScheme, memoryNetwork{}, true))
+	transport.RegisterTransport(sp.NewTransport(memoryScheme, memoryNetwork{}, false))
+	transport.RegisterTransport(sp.NewTransport(plainScheme, memoryNetwork{}, true))
 }
 
 // memoryNetwork is the network of all Memories. A target is the id of one, a

@@ -5,6 +5,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/dahernan/gopherdiscovery/internal/sp"
 	"github.com/dahernan/gopherdiscovery/internal/sptest"
 )
 
@@ -20,7 +21,7 @@ func TestSilentSubscribersKeepNobodyOut(t *testing.T) {
 		}
 		defer server.Close()
 		time.Sleep(time.Second) // the list is complete
-		for range maxHandshakes {
+		for range sp.MaxHandshakes {
 			c, err := m.dial("lists/stranger")
 			if err != nil {
 				t.Fatal(err)

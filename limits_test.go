@@ -6,6 +6,7 @@ import (
 
 	"github.com/dahernan/gopherdiscovery/internal/doctest"
 	"github.com/dahernan/gopherdiscovery/internal/membership"
+	"github.com/dahernan/gopherdiscovery/internal/sp"
 	"github.com/dahernan/gopherdiscovery/internal/wire"
 	"github.com/dahernan/gopherdiscovery/internal/wiretest"
 )
@@ -20,50 +21,18 @@ var documentedLimits = map[string]any{
 	"defaultMaxClients":    defaultMaxClients,
 	"shortestOption":       shortestOption,
 
-	"maxHandshakes":   maxHandshakes,
-	"helloGrace":      helloGrace,
-	"begunGrace":      begunGrace,
-	"connectTime":     connectTime,
-	"handshakeTime":   handshakeTime,
-	"maxPatience":     maxPatience,
-	"longWait":        longWait,
-	"longStart":       longStart,
-	"welcomeTime":     welcomeTime,
-	"acceptedTimeout": acceptedTimeout,
-	"dialedTimeout":   dialedTimeout,
-	"replacedTime":    replacedTime,
-	"keepAlive":       fmt.Sprintf("%s, %s, %d", doctest.Figure(keepAlive.Idle), doctest.Figure(keepAlive.Interval), keepAlive.Count),
-	"redialMin":       redialMin,
-	"redialMax":       redialMax,
-	"attemptDelay":    attemptDelay,
-	"lookupTime":      lookupTime,
-	"resolutionDelay": resolutionDelay,
+	"replacedTime": replacedTime,
 
-	"maxAnswers":          maxAnswers,
-	"maxHandshakeMessage": doctest.Bytes(maxHandshakeMessage),
-	"backlogLists":        backlogLists,
-	"minBacklog":          doctest.Bytes(minBacklog),
+	"maxAnswers":   maxAnswers,
+	"backlogLists": backlogLists,
+	"minBacklog":   doctest.Bytes(minBacklog),
 
-	"missedPauses":    missedPauses,
-	"shortestDoubt":   shortestDoubt,
-	"ackTime":         ackTime,
-	"firstDoubt":      firstDoubt,
-	"longestDoubt":    longestDoubt,
-	"goodbyeTime":     goodbyeTime,
-	"refusalTime":     refusalTime,
-	"maxRefusalDelay": maxRefusalDelay,
-	"mistrustTime":    mistrustTime,
-
-	"warningsPerSecond": warningsPerSecond,
-	"repeatAfter":       repeatAfter,
-	"maxCauses":         maxCauses,
-	"maxReasons":        maxReasons,
-	"maxShortLived":     maxShortLived,
-	"steadyMin":         steadyMin,
-	"steadyMax":         steadyMax,
-	"logQueue":          logQueue,
-	"callbackGrace":     callbackGrace,
-	"lastWords":         lastWords,
+	"missedPauses":  missedPauses,
+	"shortestDoubt": shortestDoubt,
+	"ackTime":       ackTime,
+	"firstDoubt":    firstDoubt,
+	"longestDoubt":  longestDoubt,
+	"goodbyeTime":   goodbyeTime,
 }
 
 // Each row of docs/limits.md has the figures of the constants in its last
@@ -75,15 +44,15 @@ func TestLimitsOfTheProtocol(t *testing.T) {
 	beats := fmt.Sprintf("%s or %d beats", doctest.Figure(wire.VanishedAfter), wire.LostBeats)
 	want := map[string][]string{
 		"connections on each address":          {"usually " + doctest.Figure(defaultMaxClients)},
-		"handshakes under way on each address": {doctest.Figure(maxHandshakes)},
-		"handshake":                            {doctest.Figure(handshakeTime)},
+		"handshakes under way on each address": {doctest.Figure(sp.MaxHandshakes)},
+		"handshake":                            {doctest.Figure(sp.HandshakeTime)},
 		"message to the server":                {fmt.Sprintf("%d bytes", wire.MaxSurveyLen)},
 		"messages to the server between two surveys of a connection": {doctest.Figure(maxAnswers)},
 		"names on one connection":                                    {doctest.Figure(membership.MaxNames)},
 		"names on all connections, counted on each":                  {doctest.Figure(membership.MaxTotalNames)},
 		"list": {doctest.Figure(doctest.Bytes(wire.MaxListLen))},
-		"wait for the hello, and then for HAVE, each": {doctest.Figure(handshakeTime)},
-		"wait for WELCOME":                            {doctest.Figure(welcomeTime)},
+		"wait for the hello, and then for HAVE, each": {doctest.Figure(sp.HandshakeTime)},
+		"wait for WELCOME":                            {doctest.Figure(sp.WelcomeTime)},
 		"body of HAVE":                                {fmt.Sprintf("%d or %d bytes", len(wire.EncodeHave(nil)), len(wire.EncodeHave(new(uint64))))},
 		"names of a list, with the separators":        {fmt.Sprintf("%d bytes", wire.MaxListLen)},
 		"body from the server":                        {fmt.Sprintf("%d bytes", wire.MaxListLen+len(wiretest.List(false)))},

@@ -25,6 +25,6 @@ func TestMain(m *testing.M) {
 }
 
 // ours are in the stacks of goroutines of the library and of mangos.
-var ours = []string{"dahernan/gopherdiscovery.", "go.nanomsg.org/mangos/"}
+var ours = []string{"dahernan/gopherdiscovery.", "dahernan/gopherdiscovery/internal/sp.", "go.nanomsg.org/mangos/"}
 
 func leftGoroutines() string { return testmain.LeftGoroutines(ours...) }

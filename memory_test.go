@@ -9,6 +9,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/dahernan/gopherdiscovery/internal/sp"
 )
 
 // memoryPair returns both ends of a connection to the name "port/one".
@@ -47,8 +49,8 @@ func TestMemory(t *testing.T) {
 			if _, err := other.Read(make([]byte, 1)); err != io.EOF {
 				t.Errorf("read behind the end: got error %v, want %v", err, io.EOF)
 			}
-			if _, err := other.Write([]byte{0}); !errors.Is(err, errnoReset) {
-				t.Errorf("write to a closed end: got error %v, want %v", err, errnoReset)
+			if _, err := other.Write([]byte{0}); !errors.Is(err, sp.ErrnoReset) {
+				t.Errorf("write to a closed end: got error %v, want %v", err, sp.ErrnoReset)
 			}
 		},
 		"holds up the writer of a reader that is slow": func(t *testing.T, m *Memory) {
@@ -83,14 +85,14 @@ func TestMemory(t *testing.T) {
 			one, other := memoryPair(t, m)
 			go m.Cut("port/one")
 			for _, c := range []net.Conn{one, other} {
-				if _, err := c.Read(make([]byte, 1)); !errors.Is(err, errnoReset) {
-					t.Errorf("read: got error %v, want %v", err, errnoReset)
+				if _, err := c.Read(make([]byte, 1)); !errors.Is(err, sp.ErrnoReset) {
+					t.Errorf("read: got error %v, want %v", err, sp.ErrnoReset)
 				}
 			}
 		},
 		"refuses where no server listens": func(t *testing.T, m *Memory) {
-			if _, err := m.dial("port"); !errors.Is(err, errnoRefused) {
-				t.Errorf("dial: got error %v, want %v", err, errnoRefused)
+			if _, err := m.dial("port"); !errors.Is(err, sp.ErrnoRefused) {
+				t.Errorf("dial: got error %v, want %v", err, sp.ErrnoRefused)
 			}
 		},
 	} {

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/dahernan/gopherdiscovery/internal/membership"
+	"github.com/dahernan/gopherdiscovery/internal/sp"
 )
 
 // Options configures a server. The zero value is ready to use, because each
@@ -183,12 +184,9 @@ func (o Options) membership() membership.Config {
 }
 
 // parse parses the URL to listen on that is the argument arg.
-func (o Options) parse(arg, url string) (address, error) {
-	a, err := parseListenURL(arg, url)
-	if err == nil {
-		err = checkScheme(arg, url, a)
-	}
-	if err != nil || !a.isTLS() {
+func (o Options) parse(arg, url string) (sp.Address, error) {
+	a, err := sp.ParseListenURL(arg, url)
+	if err != nil || !a.IsTLS() {
 		return a, err
 	}
 	if o.TLSConfig == nil {
@@ -200,8 +198,8 @@ func (o Options) parse(arg, url string) (address, error) {
 	return a, nil
 }
 
-func (o Options) settings() settings {
-	return settings{log: newLog(o.Logger), tls: withGetConfig(o.TLSConfig.Clone()), maxConns: o.MaxClients, handshakes: new(handshakes)}
+func (o Options) settings() sp.Settings {
+	return sp.Settings{Log: sp.NewLog(o.Logger), TLS: sp.ServerTLS(o.TLSConfig.Clone()), MaxConns: o.MaxClients, Handshakes: new(sp.Handshakes)}
 }
 
 // A Conn describes a connection to [Options.Authorize]. For a client behind a
@@ -215,15 +213,6 @@ type Conn struct {
 	// without TLS. With mutual TLS, TLS.PeerCertificates[0] is the certificate
 	// of the client.
 	TLS *tls.ConnectionState
-}
-
-// checkScheme returns an error for a scheme that neither this package nor a
-// registered transport serves.
-func checkScheme(arg, urls string, a address) error {
-	if a.isOurs() || isForeign(a.scheme) {
-		return nil
-	}
-	return fmt.Errorf("%w: %s %q: unknown scheme %q", ErrInvalidURL, arg, urls, a.scheme)
 }
 
 func checkContext(ctx context.Context) error {

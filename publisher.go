@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/dahernan/gopherdiscovery/internal/membership"
+	"github.com/dahernan/gopherdiscovery/internal/sp"
 	"github.com/dahernan/gopherdiscovery/internal/times"
 	"github.com/dahernan/gopherdiscovery/internal/wire"
 )
@@ -14,7 +15,7 @@ import (
 // to the server's loop, which decides when to publish the list. Each subscriber
 // is then sent what it lacks as soon as its connection can take it.
 type publisher struct {
-	sock     *socket
+	sock     *sp.Socket
 	arrivals arrivals[*subscription]
 	beat     time.Duration
 	greeter  wire.Greeter
@@ -34,7 +35,7 @@ type publisher struct {
 	backlog backlog
 }
 
-func newPublisher(opt Options, set settings, loop bell) *publisher {
+func newPublisher(opt Options, set sp.Settings, loop sp.Bell) *publisher {
 	p := &publisher{
 		arrivals:      arrivals[*subscription]{bell: loop},
 		beat:          wire.BeatFor(opt.PollTime),
@@ -42,13 +43,13 @@ func newPublisher(opt Options, set settings, loop bell) *publisher {
 		subscriptions: make(map[*subscription]struct{}),
 		waiting:       make(map[*subscription]struct{}),
 	}
-	set.beat = p.beat
-	p.sock = newSocket(pubSide, set, p.open)
+	set.Beat = p.beat
+	p.sock = sp.NewSocket(sp.PubSide, set, p.open)
 	return p
 }
 
-func (p *publisher) open(on *pipe) session {
-	plain, have := on.changes()
+func (p *publisher) open(on *sp.Pipe) sp.Session {
+	plain, have := on.Changes()
 	return &subscription{publisher: p, pipe: on, cursor: wire.NewCursor(plain, have, time.Now())}
 }
 
@@ -99,7 +100,7 @@ func (p *publisher) publish(names []string, complete, forget bool, now time.Time
 		p.nextGreeting = now
 	}
 	p.mu.Unlock()
-	offerAll(due)
+	sp.OfferAll(due)
 }
 
 // keepBeat greets the subscribers that have waited long enough, and sends a
@@ -113,7 +114,7 @@ func (p *publisher) keepBeat(now time.Time, st wire.Standing) {
 	}
 	due = append(due, p.greetLocked(st, now)...)
 	p.mu.Unlock()
-	offerAll(due)
+	sp.OfferAll(due)
 }
 
 // greetLocked ends the wait of those whose time has come. It returns them, and
@@ -180,7 +181,7 @@ func (p *publisher) quietLocked(now time.Time) (due []*subscription) {
 // subscription is the session with a subscriber.
 type subscription struct {
 	publisher *publisher
-	pipe      *pipe
+	pipe      *sp.Pipe
 
 	// The fields below are guarded by publisher.mu.
 	cursor  wire.Cursor
@@ -199,7 +200,7 @@ func (s *subscription) Received([]byte) error { return errSubscriberSent }
 func (s *subscription) Say() []byte {
 	message, slow := s.next()
 	for _, other := range slow {
-		other.pipe.drop(errTooSlow)
+		other.pipe.Drop(errTooSlow)
 	}
 	return message
 }

@@ -7,6 +7,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/dahernan/gopherdiscovery/internal/sp"
 	"github.com/dahernan/gopherdiscovery/internal/sptest"
 	"github.com/dahernan/gopherdiscovery/internal/wire"
 	"github.com/dahernan/gopherdiscovery/internal/wiretest"
@@ -44,8 +45,8 @@ type testPublisher struct {
 
 func newTestPublisher(t *testing.T, poll time.Duration) *testPublisher {
 	t.Helper()
-	p := newPublisher(Options{PollTime: poll, ReturnTime: defaultReturnTime}, quietSettings, newBell())
-	t.Cleanup(p.sock.close)
+	p := newPublisher(Options{PollTime: poll, ReturnTime: defaultReturnTime}, quietSettings, sp.NewBell())
+	t.Cleanup(p.sock.End)
 	return &testPublisher{publisher: p}
 }
 
@@ -72,7 +73,7 @@ func (p *testPublisher) tell(names string, complete bool) {
 // cursor itself, because a pipe without a link is plain, and one with a link
 // would write to it.
 func (p *testPublisher) subscribe(core *sptest.FakePipe, plain bool, have *uint64) fakeSubscriber {
-	s := newPipe(core, p.sock, nil).Session().(*subscription)
+	s := sp.NewPipe(core, p.sock, nil).Session().(*subscription)
 	s.cursor = wire.NewCursor(plain, have, time.Now())
 	s.Began()
 	return fakeSubscriber{s, core}
@@ -83,8 +84,8 @@ func TestPublisherBeat(t *testing.T) {
 		{2 * time.Second, 2 * time.Second}, {ms, 50 * ms}, {50 * ms, 50 * ms}, {time.Minute, time.Minute}, {time.Hour, time.Minute},
 	} {
 		p := newTestPublisher(t, test.poll)
-		if p.beat != test.want || p.sock.beat != test.want {
-			t.Errorf("PollTime %v: beats every %v, and tells subscribers %v, want %v", test.poll, p.beat, p.sock.beat, test.want)
+		if p.beat != test.want || p.sock.Beat != test.want {
+			t.Errorf("PollTime %v: beats every %v, and tells subscribers %v, want %v", test.poll, p.beat, p.sock.Beat, test.want)
 		}
 	}
 }

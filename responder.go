@@ -4,13 +4,14 @@ import (
 	"slices"
 	"time"
 
+	"github.com/dahernan/gopherdiscovery/internal/sp"
 	"github.com/dahernan/gopherdiscovery/internal/wire"
 )
 
 // responder is the session with a server that surveys the client.
 type responder struct {
 	announcer *announcer
-	pipe      *pipe
+	pipe      *sp.Pipe
 
 	// The fields below are guarded by announcer.mu.
 	answering bool   // an answer is being sent
@@ -48,7 +49,7 @@ func (r *responder) answer(header []byte) bool {
 		return false
 	}
 	// If this fails, the connection ends.
-	_ = r.pipe.sendNow(append(slices.Clip(header), a.client.service...))
+	_ = r.pipe.Send(append(slices.Clip(header), a.client.service...))
 	a.mu.Lock()
 	r.answering, r.answered = false, true
 	r.backtrace = append(r.backtrace[:0], header[:len(header)-4]...)
@@ -64,14 +65,14 @@ func (r *responder) answer(header []byte) bool {
 // sayGoodbye tells the server that the client leaves. No answer may be under
 // way.
 func (r *responder) sayGoodbye() {
-	r.pipe.sendLast(wire.EncodeGoodbye(r.backtrace, r.announcer.client.service), goodbyeTime)
+	r.pipe.SendLast(wire.EncodeGoodbye(r.backtrace, r.announcer.client.service), goodbyeTime)
 }
 
 // awaitLocked awaits the acknowledgement of what has just been sent, unless
 // older data is still unacknowledged.
 func (r *responder) awaitLocked(now time.Time) {
-	if acked, known := r.pipe.acknowledged(); known && (r.awaitedAt.IsZero() || acked >= r.awaited) {
-		r.awaited, r.awaitedAt = r.pipe.sent(), now
+	if acked, known := r.pipe.Acknowledged(); known && (r.awaitedAt.IsZero() || acked >= r.awaited) {
+		r.awaited, r.awaitedAt = r.pipe.Sent(), now
 	}
 }
 
@@ -86,7 +87,7 @@ func (r *responder) ackDueLocked() time.Time {
 
 // isAwaitingLocked reports whether something that was sent is not acknowledged.
 func (r *responder) isAwaitingLocked() bool {
-	acked, known := r.pipe.acknowledged()
+	acked, known := r.pipe.Acknowledged()
 	return known && acked < r.awaited
 }
 

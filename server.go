@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/dahernan/gopherdiscovery/internal/membership"
+	"github.com/dahernan/gopherdiscovery/internal/sp"
 	"github.com/dahernan/gopherdiscovery/internal/times"
 	"github.com/dahernan/gopherdiscovery/internal/wire"
 
@@ -21,8 +22,8 @@ import (
 type DiscoveryServer struct {
 	surveyor  *surveyor
 	publisher *publisher
-	bell      bell // rings when a connection has come or gone
-	log       *asyncLog
+	bell      sp.Bell // rings when a connection has come or gone
+	log       *sp.Log
 	surveyURL string // as bound
 	pubsubURL string // as bound
 	cancel    context.CancelFunc
@@ -108,19 +109,19 @@ func ServerContext(ctx context.Context, urlServer, urlPubSub string, opt Options
 	if err != nil {
 		return nil, err
 	}
-	if err := checkDistinct([]address{survey}, []address{pubsub}); err != nil {
+	if err := sp.CheckDistinct([]sp.Address{survey}, []sp.Address{pubsub}); err != nil {
 		return nil, err
 	}
 	opt, err = opt.withDefaults()
 	if err != nil {
 		return nil, err
 	}
-	set, bell := opt.settings(), newBell()
+	set, bell := opt.settings(), sp.NewBell()
 	s := &DiscoveryServer{
 		surveyor:  newSurveyor(opt, set, bell),
 		publisher: newPublisher(opt, set, bell),
 		bell:      bell,
-		log:       set.log,
+		log:       set.Log,
 		changes:   make(chan []string, 1),
 		done:      make(chan struct{}),
 		list:      []string{},
@@ -130,10 +131,10 @@ func ServerContext(ctx context.Context, urlServer, urlPubSub string, opt Options
 			s.closeSockets()
 		}
 	}()
-	if s.pubsubURL, err = s.publisher.sock.listen(pubsub); err != nil {
+	if s.pubsubURL, err = s.publisher.sock.Listen(pubsub); err != nil {
 		return nil, fmt.Errorf("gopherdiscovery: listen on %s: %w", urlPubSub, err)
 	}
-	if s.surveyURL, err = s.surveyor.sock.listen(survey); err != nil {
+	if s.surveyURL, err = s.surveyor.sock.Listen(survey); err != nil {
 		return nil, fmt.Errorf("gopherdiscovery: listen on %s: %w", urlServer, err)
 	}
 	ctx, s.cancel = context.WithCancel(ctx)
@@ -200,10 +201,10 @@ func (s *DiscoveryServer) Stats() Stats {
 	}
 	stats.Clients, stats.Subscribers = s.surveyor.arrivals.len(), s.publisher.arrivals.len()
 	stats.Answers, stats.Rejected = s.surveyor.answered.Load(), s.surveyor.rejected.Load()
-	for _, sock := range []*socket{s.surveyor.sock, s.publisher.sock} {
-		stats.Rejected += sock.broken.Load()
-		stats.Refused += sock.refused.Load()
-		stats.AcceptErrors += sock.failed.Load()
+	for _, sock := range []*sp.Socket{s.surveyor.sock, s.publisher.sock} {
+		stats.Rejected += sock.Broken.Load()
+		stats.Refused += sock.Refused.Load()
+		stats.AcceptErrors += sock.Failed.Load()
 	}
 	return stats
 }
@@ -228,9 +229,9 @@ func (s *DiscoveryServer) Close() error {
 }
 
 func (s *DiscoveryServer) closeSockets() {
-	s.surveyor.sock.close()
-	s.publisher.sock.close()
-	s.log.close()
+	s.surveyor.sock.End()
+	s.publisher.sock.End()
+	s.log.Close()
 }
 
 func (s *DiscoveryServer) run(ctx context.Context, plan *membership.Schedule[*respondent]) {
@@ -259,7 +260,7 @@ func (s *DiscoveryServer) run(ctx context.Context, plan *membership.Schedule[*re
 		s.publisher.take()
 		waiting := plan.NeedsHandshakes() || s.publisher.hasWaiting()
 		if waiting && now.Sub(looked) >= handshakesTime {
-			plan.Handshakes(membership.Handshakes(s.surveyor.sock.handshakes.state(s.surveyURL)))
+			plan.Handshakes(membership.Handshakes(s.surveyor.sock.Handshakes.State(s.surveyURL)))
 			looked = now
 		}
 		do, wake := plan.Next(now)
@@ -298,7 +299,7 @@ func (s *DiscoveryServer) takeEvents(plan *membership.Schedule[*respondent], rec
 	}
 	for _, e := range events {
 		if e.ended {
-			plan.Disconnect(e.session, e.session.pipe.timedOut(), now)
+			plan.Disconnect(e.session, e.session.pipe.TimedOut(), now)
 		}
 	}
 }
@@ -324,7 +325,7 @@ func (s *DiscoveryServer) takeAnswer(plan *membership.Schedule[*respondent], a a
 func (s *DiscoveryServer) takeRefusal(plan *membership.Schedule[*respondent], a answer, now time.Time) {
 	if plan.Announces(a.from, a.name) {
 		plan.Leave(a.from, a.name, now)
-		a.from.pipe.drop(fmt.Errorf("%w: %w", errWithdrawn, a.err))
+		a.from.pipe.Drop(fmt.Errorf("%w: %w", errWithdrawn, a.err))
 	} else {
 		plan.CheckEnded(a.from)
 		s.surveyor.reject(a.from, a.err)

@@ -6,6 +6,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/dahernan/gopherdiscovery/internal/sp"
 	"github.com/dahernan/gopherdiscovery/internal/wire"
 
 	//lint:ignore SA1019 an alias of context, in the signatures since 2015
@@ -16,11 +17,11 @@ import (
 // with [NewSubscriber] or [Dialer.NewSubscriber]. Its methods may be called
 // concurrently.
 type Subscriber struct {
-	sock    *socket
-	outages []*outage // of the servers, in the order of sources.all
-	log     *asyncLog // nil if the subscriber is part of a client
+	sock    *sp.Socket
+	outages []*sp.Outage // of the servers, in the order of sources.all
+	log     *sp.Log      // nil if the subscriber is part of a client
 	changes chan []string
-	bell    bell // rings when run has to check earlier than at wakeAt
+	bell    sp.Bell // rings when run has to check earlier than at wakeAt
 	cancel  context.CancelFunc
 	done    chan struct{}
 
@@ -66,24 +67,24 @@ type ServerState struct {
 	LastError error
 }
 
-func newSubscriber(pubsubs []address, set settings) (*Subscriber, error) {
+func newSubscriber(pubsubs []sp.Address, set sp.Settings) (*Subscriber, error) {
 	var urls []string
 	for _, a := range pubsubs {
 		urls = append(urls, a.String())
 	}
 	s := &Subscriber{
 		changes: make(chan []string, 1),
-		bell:    newBell(),
+		bell:    sp.NewBell(),
 		done:    make(chan struct{}),
 		sources: wire.NewSources(urls),
 		current: make(map[*wire.Source]*feed),
 	}
-	set.lost = s.lost
-	set.found = "a server is connected again"
-	s.sock = newSocket(subSide, set, s.open)
+	set.Lost = s.lost
+	set.Found = "a server is connected again"
+	s.sock = sp.NewSocket(sp.SubSide, set, s.open)
 	var err error
-	if s.outages, err = s.sock.dialAll(pubsubs); err != nil {
-		s.sock.close()
+	if s.outages, err = s.sock.DialAll(pubsubs); err != nil {
+		s.sock.End()
 		return nil, err
 	}
 	return s, nil
@@ -148,14 +149,14 @@ func (s *Subscriber) Servers() []ServerState {
 	for i, src := range s.sources.All {
 		states = append(states, ServerState{
 			URL: src.URL, Connected: src.Connected, Heard: src.Heard, Complete: src.Complete,
-			LastError: s.outages[i].lastError(),
+			LastError: s.outages[i].LastError(),
 		})
 	}
 	return states
 }
 
 // open returns the session for a new connection to a server.
-func (s *Subscriber) open(p *pipe) session {
+func (s *Subscriber) open(p *sp.Pipe) sp.Session {
 	return &feed{subscriber: s, pipe: p, source: s.sources.At(p.URL())}
 }
 
@@ -271,7 +272,7 @@ func (s *Subscriber) change(do func(now time.Time)) {
 	}
 	due := s.sources.Deadline()
 	if !due.IsZero() && (s.wakeAt.IsZero() || due.Before(s.wakeAt)) {
-		s.bell.ring()
+		s.bell.Ring()
 	}
 }
 
@@ -292,7 +293,7 @@ func (s *Subscriber) run(ctx context.Context) {
 		}
 		lost, deadline := s.checkSilence()
 		for _, f := range lost {
-			f.pipe.GiveUp(errSilent)
+			f.pipe.GiveUp(sp.ErrSilent)
 		}
 		if !deadline.IsZero() {
 			timer.Reset(time.Until(deadline))
@@ -322,9 +323,9 @@ func (s *Subscriber) checkSilence() (lost []*feed, deadline time.Time) {
 // close ends the connections. Their end delivers no list.
 func (s *Subscriber) close() {
 	s.change(func(time.Time) { s.closed = true })
-	s.sock.close()
+	s.sock.End()
 	if s.log != nil {
-		s.log.close()
+		s.log.Close()
 	}
 }
 

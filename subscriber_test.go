@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/dahernan/gopherdiscovery/internal/sp"
 	"github.com/dahernan/gopherdiscovery/internal/wire"
 	"github.com/dahernan/gopherdiscovery/internal/wiretest"
 )
@@ -67,7 +68,7 @@ func TestDeliveredListsAreFresh(t *testing.T) {
 // newFeed returns a connection in changes to a server, without a network.
 func newFeed() *feed {
 	sources := wire.NewSources([]string{"tcp://a:1"})
-	s := &Subscriber{changes: make(chan []string, 1), bell: newBell(), sources: sources, current: make(map[*wire.Source]*feed)}
+	s := &Subscriber{changes: make(chan []string, 1), bell: sp.NewBell(), sources: sources, current: make(map[*wire.Source]*feed)}
 	f := &feed{s, new(fakeServerConn), sources.All[0]}
 	f.Began()
 	return f

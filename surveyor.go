@@ -8,13 +8,14 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"github.com/dahernan/gopherdiscovery/internal/sp"
 	"github.com/dahernan/gopherdiscovery/internal/wire"
 )
 
 // surveyor is the SURVEYOR side of a server. It surveys connections, and passes
 // their beginnings, answers and ends to the server's loop.
 type surveyor struct {
-	sock      *socket
+	sock      *sp.Socket
 	authorize func(service string, from Conn) error // nil admits every name
 	arrivals  arrivals[*respondent]
 	answers   chan answer
@@ -41,18 +42,18 @@ const (
 	refused                     // Authorize has refused the name
 )
 
-func newSurveyor(opt Options, set settings, loop bell) *surveyor {
+func newSurveyor(opt Options, set sp.Settings, loop sp.Bell) *surveyor {
 	s := &surveyor{
 		authorize: opt.Authorize,
 		arrivals:  arrivals[*respondent]{bell: loop},
 		answers:   make(chan answer, answerQueue),
 		surveyID:  rand.Uint32(),
 	}
-	s.sock = newSocket(surveyorSide, set, s.open)
+	s.sock = sp.NewSocket(sp.SurveyorSide, set, s.open)
 	return s
 }
 
-func (s *surveyor) open(p *pipe) session { return &respondent{surveyor: s, pipe: p} }
+func (s *surveyor) open(p *sp.Pipe) sp.Session { return &respondent{surveyor: s, pipe: p} }
 
 // ask sends a survey to all the given connections.
 func (s *surveyor) ask(all []*respondent) {
@@ -60,7 +61,7 @@ func (s *surveyor) ask(all []*respondent) {
 	for _, r := range all {
 		r.remember(id)
 	}
-	offerAll(all)
+	sp.OfferAll(all)
 }
 
 // nextID returns the id of a new survey. It is never [wire.GoodbyeID].
@@ -82,7 +83,7 @@ func (s *surveyor) reject(r *respondent, err error) {
 // respondent is the session with a client.
 type respondent struct {
 	surveyor *surveyor
-	pipe     *pipe
+	pipe     *sp.Pipe
 
 	admitted bool // Authorize has admitted a name; only received uses it
 
@@ -172,10 +173,10 @@ func (r *respondent) permit(name string) (err error) {
 	if r.admitted {
 		r.pass(answer{from: r, name: name, kind: checking})
 	}
-	from := Conn{RemoteAddr: r.pipe.remoteAddr(), TLS: r.pipe.state()}
-	r.surveyor.sock.callUser(func() { err = authorize(name, from) })
+	from := Conn{RemoteAddr: r.pipe.RemoteAddr(), TLS: r.pipe.TLS()}
+	r.surveyor.sock.CallUser(func() { err = authorize(name, from) })
 	if err != nil {
-		return &refusal{name: name, reason: err}
+		return &sp.Refusal{Name: name, Reason: err}
 	}
 	r.admitted = true
 	return nil
@@ -183,7 +184,7 @@ func (r *respondent) permit(name string) (err error) {
 
 // host returns the remote host, or an empty string if the transport has none.
 func (r *respondent) host() string {
-	if address, ok := r.pipe.remoteAddr().(*net.TCPAddr); ok {
+	if address, ok := r.pipe.RemoteAddr().(*net.TCPAddr); ok {
 		return address.AddrPort().Addr().Unmap().String()
 	}
 	return ""

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/dahernan/gopherdiscovery/internal/sp"
 	"github.com/dahernan/gopherdiscovery/internal/sptest"
 	"github.com/dahernan/gopherdiscovery/internal/wire"
 )
@@ -16,9 +17,9 @@ func newRespondent(authorize func(string, Conn) error, surveys ...uint32) *respo
 }
 
 func newRespondentOn(core *sptest.FakePipe, authorize func(string, Conn) error, surveys ...uint32) *respondent {
-	s := newSurveyor(Options{Authorize: authorize}, quietSettings, newBell())
+	s := newSurveyor(Options{Authorize: authorize}, quietSettings, sp.NewBell())
 	s.answers = make(chan answer, 1)
-	r := newPipe(core, s.sock, nil).Session().(*respondent)
+	r := sp.NewPipe(core, s.sock, nil).Session().(*respondent)
 	for _, id := range surveys {
 		r.remember(id)
 	}
@@ -137,7 +138,7 @@ func TestGoodbyeReachesTheLoop(t *testing.T) {
 // No survey has the ID of the goodbye.
 func TestSurveysSkipTheGoodbye(t *testing.T) {
 	r := newRespondent(nil)
-	r.surveyor.sock.close() // so that nothing is sent
+	r.surveyor.sock.End() // so that nothing is sent
 	r.surveyor.surveyID = 1<<31 - 1
 	r.surveyor.ask([]*respondent{r})
 	if r.last != wire.SurveyIDBit+1 {
@@ -204,7 +205,7 @@ func TestAnswersBetweenSurveysAreBounded(t *testing.T) {
 func TestSurveysArePosted(t *testing.T) {
 	one, two := newRespondent(nil), newRespondent(nil)
 	for _, r := range []*respondent{one, two} {
-		r.surveyor.sock.close() // so that nothing is sent
+		r.surveyor.sock.End() // so that nothing is sent
 	}
 	s := one.surveyor
 	one.Began()

@@ -22,7 +22,7 @@ func TestMain(m *testing.M) {
 		os.Exit(clientProcess(os.Args[1], os.Args[2]))
 	}
 	// Goroutines of mangos v1 are ignored.
-	testmain.Main(m, "dahernan/gopherdiscovery.", "go.nanomsg.org/mangos/v3")
+	testmain.Main(m, "dahernan/gopherdiscovery.", "dahernan/gopherdiscovery/internal/sp.", "go.nanomsg.org/mangos/v3")
 }
 
 // clientProcess runs an old client until its input ends. The input also ends

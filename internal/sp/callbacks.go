@@ -1,0 +1,215 @@
+package sp
+
+import (
+	"cmp"
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/ed25519"
+	"crypto/rsa"
+	"crypto/tls"
+	"crypto/x509"
+	"io"
+	"slices"
+)
+
+// ServerTLS returns a copy of a server's TLS configuration of which each
+// handshake gets a copy of its own, with callbacks that take no turn. The
+// copies share the keys of the session tickets. It returns config itself if
+// that has no callbacks.
+func ServerTLS(config *tls.Config) *tls.Config {
+	if config == nil || config.GetConfigForClient == nil && !hasCallbacks(config) {
+		return config
+	}
+	shared := config.Clone()
+	shared.GetConfigForClient = func(hello *tls.ClientHelloInfo) (chosen *tls.Config, err error) {
+		s, isOurs := hello.Conn.(*tlsHandshakeConn)
+		choose := config.GetConfigForClient
+		if isOurs {
+			choose = outsideTurn(s, choose)
+		}
+		if choose != nil {
+			chosen, err = choose(hello)
+		}
+		if err != nil || !isOurs {
+			return chosen, err
+		}
+		chosen = cmp.Or(chosen, config)
+		return s.withoutTurns(chosen), nil
+	}
+	return shared
+}
+
+func hasCallbacks(c *tls.Config) bool {
+	return c.GetCertificate != nil || c.GetClientCertificate != nil || c.VerifyPeerCertificate != nil || c.VerifyConnection != nil ||
+		c.WrapSession != nil || c.UnwrapSession != nil || c.ClientSessionCache != nil || slices.ContainsFunc(c.Certificates, hasUsersKey)
+}
+
+// hasUsersKey reports whether a user's code signs with the key, for example in
+// hardware.
+func hasUsersKey(cert tls.Certificate) bool {
+	switch cert.PrivateKey.(type) {
+	case *rsa.PrivateKey, *ecdsa.PrivateKey, ed25519.PrivateKey:
+		return false
+	}
+	return true
+}
+
+// withoutTurns returns a configuration for this handshake whose callbacks take
+// no turn, so that one which hangs keeps no other handshake waiting.
+func (s *tlsHandshakeConn) withoutTurns(config *tls.Config) *tls.Config {
+	if !hasCallbacks(config) {
+		return config
+	}
+	own := config.Clone()
+	own.Certificates = slices.Clone(config.Certificates)
+	for i := range own.Certificates {
+		own.Certificates[i] = s.signingOutsideTurn(own.Certificates[i])
+	}
+	own.GetCertificate = signingOutsideTurn(s, outsideTurn(s, config.GetCertificate))
+	own.GetClientCertificate = signingOutsideTurn(s, outsideTurn(s, config.GetClientCertificate))
+	if cache := config.ClientSessionCache; cache != nil {
+		own.ClientSessionCache = sessionCache{cache, s}
+	}
+	if wrap := config.WrapSession; wrap != nil {
+		own.WrapSession = func(state tls.ConnectionState, session *tls.SessionState) ([]byte, error) {
+			return callOutsideTurn(s, func() ([]byte, error) { return wrap(state, session) })
+		}
+	}
+	if unwrap := config.UnwrapSession; unwrap != nil {
+		own.UnwrapSession = func(ticket []byte, state tls.ConnectionState) (*tls.SessionState, error) {
+			return callOutsideTurn(s, func() (*tls.SessionState, error) { return unwrap(ticket, state) })
+		}
+	}
+	if verify := config.VerifyConnection; verify != nil {
+		own.VerifyConnection = func(state tls.ConnectionState) error {
+			return s.callUser(func() error { return verify(state) })
+		}
+	}
+	if verify := config.VerifyPeerCertificate; verify != nil {
+		own.VerifyPeerCertificate = func(raw [][]byte, chains [][]*x509.Certificate) error {
+			return s.callUser(func() error { return verify(raw, chains) })
+		}
+	}
+	return own
+}
+
+// outsideTurn returns a function that calls f without a turn. It returns nil if
+// f is nil.
+func outsideTurn[A, R any](s *tlsHandshakeConn, f func(A) (R, error)) func(A) (R, error) {
+	if f == nil {
+		return nil
+	}
+	return func(argument A) (R, error) {
+		return callOutsideTurn(s, func() (R, error) { return f(argument) })
+	}
+}
+
+// callOutsideTurn calls f without a turn.
+func callOutsideTurn[R any](s *tlsHandshakeConn, f func() (R, error)) (result R, err error) {
+	err = s.callUser(func() (err error) {
+		result, err = f()
+		return err
+	})
+	return result, err
+}
+
+// signingOutsideTurn returns a function that calls get, and lets the certificate
+// sign without a turn. It returns nil if get is nil.
+func signingOutsideTurn[A any](s *tlsHandshakeConn, get func(A) (*tls.Certificate, error)) func(A) (*tls.Certificate, error) {
+	if get == nil {
+		return nil
+	}
+	return func(argument A) (*tls.Certificate, error) {
+		cert, err := get(argument)
+		if err == nil && cert != nil {
+			own := s.signingOutsideTurn(*cert)
+			cert = &own
+		}
+		return cert, err
+	}
+}
+
+// signingOutsideTurn returns a certificate that signs without a turn, if a
+// user's code does that.
+func (s *tlsHandshakeConn) signingOutsideTurn(cert tls.Certificate) tls.Certificate {
+	key, ok := cert.PrivateKey.(crypto.Signer)
+	if !ok || !hasUsersKey(cert) {
+		return cert
+	}
+	cert.PrivateKey = signer{key, s}
+	if decrypts, ok := key.(crypto.Decrypter); ok {
+		cert.PrivateKey = decrypter{signer{key, s}, decrypts}
+	}
+	return cert
+}
+
+// signer is a user's key, which signs without a turn.
+type signer struct {
+	crypto.Signer
+	handshake *tlsHandshakeConn
+}
+
+func (k signer) Sign(random io.Reader, digest []byte, opts crypto.SignerOpts) ([]byte, error) {
+	return callOutsideTurn(k.handshake, func() ([]byte, error) { return k.Signer.Sign(random, digest, opts) })
+}
+
+// SignMessage makes signer a [crypto.MessageSigner], as the key may be.
+func (k signer) SignMessage(random io.Reader, message []byte, opts crypto.SignerOpts) ([]byte, error) {
+	return callOutsideTurn(k.handshake, func() ([]byte, error) { return crypto.SignMessage(k.Signer, random, message, opts) })
+}
+
+// decrypter is a signer that also decrypts, for clients that know no better way
+// to agree on a key (RFC 5246, section 7.4.7.1).
+type decrypter struct {
+	signer
+	key crypto.Decrypter
+}
+
+func (k decrypter) Decrypt(random io.Reader, message []byte, opts crypto.DecrypterOpts) ([]byte, error) {
+	return callOutsideTurn(k.handshake, func() ([]byte, error) { return k.key.Decrypt(random, message, opts) })
+}
+
+// sessionCache is a user's cache, which is called without a turn.
+type sessionCache struct {
+	tls.ClientSessionCache
+	handshake *tlsHandshakeConn
+}
+
+func (c sessionCache) Get(key string) (session *tls.ClientSessionState, ok bool) {
+	_ = c.handshake.callUser(func() error {
+		session, ok = c.ClientSessionCache.Get(key)
+		return nil
+	})
+	return session, ok
+}
+
+func (c sessionCache) Put(key string, session *tls.ClientSessionState) {
+	_ = c.handshake.callUser(func() error {
+		c.ClientSessionCache.Put(key, session)
+		return nil
+	})
+}
+
+// callUser calls a user's function, which may hang, without a turn. Meanwhile
+// the handshake may give way, as while it waits for the other side. The number
+// of calls that hang is limited like that of handshakes. Errors of its own are
+// kept, since crypto/tls wraps none of those with which a key fails.
+func (s *tlsHandshakeConn) callUser(f func() error) (err error) {
+	if s.over {
+		s.endpoint.CallUser(func() { err = f() })
+		return err
+	}
+	defer s.endpoint.tlsCalls.Add(-1)
+	if s.endpoint.tlsCalls.Add(1) > MaxHandshakes {
+		s.failed = errGaveWay
+		return s.failed
+	}
+	s.giveTurn()
+	s.protect(begunGrace)
+	s.endpoint.CallUser(func() { err = f() })
+	if !s.takeTurn() {
+		s.failed = io.ErrUnexpectedEOF
+		return s.failed
+	}
+	return err
+}

@@ -1,0 +1,49 @@
+package sp
+
+import (
+	"fmt"
+	"testing"
+
+	"github.com/dahernan/gopherdiscovery/internal/doctest"
+)
+
+// documentedLimits are those in docs/limits.md, by the name of the constant.
+var documentedLimits = map[string]any{
+	"MaxHandshakes":       MaxHandshakes,
+	"helloGrace":          helloGrace,
+	"begunGrace":          begunGrace,
+	"connectTime":         connectTime,
+	"HandshakeTime":       HandshakeTime,
+	"maxPatience":         maxPatience,
+	"LongWait":            LongWait,
+	"longStart":           longStart,
+	"WelcomeTime":         WelcomeTime,
+	"acceptedTimeout":     acceptedTimeout,
+	"dialedTimeout":       dialedTimeout,
+	"KeepAlive":           fmt.Sprintf("%s, %s, %d", doctest.Figure(KeepAlive.Idle), doctest.Figure(KeepAlive.Interval), KeepAlive.Count),
+	"redialMin":           redialMin,
+	"RedialMax":           RedialMax,
+	"attemptDelay":        attemptDelay,
+	"lookupTime":          lookupTime,
+	"resolutionDelay":     resolutionDelay,
+	"maxHandshakeMessage": doctest.Bytes(maxHandshakeMessage),
+	"refusalTime":         refusalTime,
+	"maxRefusalDelay":     maxRefusalDelay,
+	"mistrustTime":        mistrustTime,
+	"warningsPerSecond":   warningsPerSecond,
+	"repeatAfter":         repeatAfter,
+	"maxCauses":           maxCauses,
+	"maxReasons":          maxReasons,
+	"maxShortLived":       maxShortLived,
+	"steadyMin":           steadyMin,
+	"steadyMax":           steadyMax,
+	"logQueue":            logQueue,
+	"callbackGrace":       callbackGrace,
+	"lastWords":           lastWords,
+}
+
+// Each row of docs/limits.md has the figures of the constants in its last
+// column.
+func TestLimits(t *testing.T) {
+	doctest.Limits(t, "../../docs/limits.md", "sp.", documentedLimits)
+}

@@ -1,0 +1,232 @@
+//go:build unix
+
+package sp
+
+import (
+	"encoding/binary"
+	"errors"
+	"io"
+	"math"
+	"net"
+	"os"
+	"testing"
+	"time"
+
+	"github.com/dahernan/gopherdiscovery/internal/sptest"
+	"github.com/dahernan/gopherdiscovery/internal/wire"
+)
+
+func greeting(protocol uint16) string {
+	return string(sptest.Hello(protocol))
+}
+
+func framed(body []byte) string {
+	return string(append(binary.BigEndian.AppendUint64(nil, uint64(len(body))), body...))
+}
+
+// TestHandshakeOfAServer tests the handshakes of a server with subscribers that
+// send different bytes first.
+func TestHandshakeOfAServer(t *testing.T) {
+	sum := uint64(7)
+	const changes, sub = 0xFD51, 0x21
+	for _, test := range []struct {
+		name    string
+		side    Side
+		says    string
+		hangsUp bool
+		want    error
+		changes bool
+		have    *uint64
+		hears   string // after the hello
+	}{
+		{"plain", PubSide, greeting(sub), false, nil, false, nil, ""},
+		{"changes", PubSide, greeting(changes) + framed(wire.EncodeHave(nil)), false, nil, true, nil, framed(wire.EncodeWelcome(2 * time.Second))},
+		{"changes, with a list", PubSide, greeting(changes) + framed(wire.EncodeHave(&sum)), false, nil, true, &sum, framed(wire.EncodeWelcome(2 * time.Second))},
+		{"changes of surveys", SurveyorSide, greeting(changes), false, errOtherProtocol, false, nil, ""},
+		{"no HAVE", PubSide, greeting(changes), false, errSlowHandshake, true, nil, framed(wire.EncodeWelcome(2 * time.Second))},
+		{"no HAVE, and hangs up", PubSide, greeting(changes), true, errHungUp, true, nil, framed(wire.EncodeWelcome(2 * time.Second))},
+		{"half a HAVE", PubSide, greeting(changes) + framed(wire.EncodeHave(&sum))[:12], true, errHungUp, true, nil, framed(wire.EncodeWelcome(2 * time.Second))},
+		{"a HAVE of wrong length", PubSide, greeting(changes) + framed(append(wire.EncodeHave(&sum), 0)), false, wire.ErrMalformed, true, nil, framed(wire.EncodeWelcome(2 * time.Second))},
+		{"an empty HAVE", PubSide, greeting(changes) + framed(nil), false, wire.ErrMalformed, true, nil, framed(wire.EncodeWelcome(2 * time.Second))},
+		{"a long message", PubSide, greeting(changes) + framed(make([]byte, 17)), false, wire.ErrMalformed, true, nil, framed(wire.EncodeWelcome(2 * time.Second))},
+		{"a message that is too long", PubSide, greeting(changes) + framed(make([]byte, wire.MaxSurveyLen+1)), false, errTooLong, true, nil, framed(wire.EncodeWelcome(2 * time.Second))},
+		{"another kind", PubSide, greeting(changes) + framed([]byte{0x05}), false, wire.ErrMalformed, true, nil, framed(wire.EncodeWelcome(2 * time.Second))},
+		{"half a hello", PubSide, greeting(changes)[:7], true, errHungUp, false, nil, ""},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			ours, theirs := connected(t)
+			set := quietSettings
+			set.Beat = 2 * time.Second
+			l := newLink(ours, newEndpoint(test.side, set), Address{scheme: "tcp"})
+			if _, err := io.WriteString(theirs, test.says); err != nil {
+				t.Fatal(err)
+			}
+			patience := 30 * time.Second
+			if test.hangsUp {
+				theirs.CloseWrite()
+			} else if test.want == errSlowHandshake {
+				patience = 20 * ms
+			}
+			if err := l.handshake(nil, patience); !errors.Is(err, test.want) {
+				t.Errorf("got error %v, want %v", err, test.want)
+			}
+			if l.changes != test.changes || (l.have == nil) != (test.have == nil) || l.have != nil && *l.have != *test.have {
+				t.Errorf("got changes %t from %v, want %t from %v", l.changes, l.have, test.changes, test.have)
+			}
+			over := test.want == nil
+			if spared := l.protectedUntil.Load() == math.MaxInt64; spared != over {
+				t.Errorf("spared when others need its place: got %t, want %t", spared, over)
+			}
+			l.Close()
+			heard, _ := io.ReadAll(theirs) // may end in a reset
+			if want := greeting(test.side.self) + test.hears; string(heard) != want {
+				t.Errorf("the subscriber hears % x, want % x", heard, want)
+			}
+		})
+	}
+}
+
+// TestHandshakeOfASubscriber tests the handshakes of a subscriber that asks for
+// changes, with publishers that send different bytes first.
+func TestHandshakeOfASubscriber(t *testing.T) {
+	sum := uint64(7)
+	const pub = 0x20
+	welcome := framed(wire.EncodeWelcome(2 * time.Second))
+	for _, test := range []struct {
+		name    string
+		says    string
+		hangsUp bool
+		held    *uint64
+		want    error
+		also    error
+		hears   string // after the hello
+	}{
+		{"a welcome", greeting(pub) + welcome, false, nil, nil, nil, framed(wire.EncodeHave(nil))},
+		{"a welcome to one with a list", greeting(pub) + welcome, false, &sum, nil, nil, framed(wire.EncodeHave(&sum))},
+		{"a list behind the welcome", greeting(pub) + welcome + framed([]byte{0x03, 0}), false, nil, nil, nil, framed(wire.EncodeHave(nil))},
+		{"hangs up after the hello", greeting(pub), true, nil, errNoChanges, io.EOF, ""},
+		{"nothing after the hello", greeting(pub), false, nil, errNoChanges, nil, ""},
+		{"half a welcome", greeting(pub) + welcome[:10], true, nil, errNoChanges, io.ErrUnexpectedEOF, ""},
+		{"another format", greeting(pub) + framed([]byte{0x01, 2, 0, 0, 0, 1}), false, nil, errNoChanges, wire.ErrMalformed, ""},
+		{"no beat", greeting(pub) + framed([]byte{0x01, 1, 0, 0, 0, 0}), false, nil, errNoChanges, wire.ErrMalformed, ""},
+		{"a list at once", greeting(pub) + framed([]byte("a|b")), false, nil, errNoChanges, wire.ErrMalformed, ""},
+		{"a long list at once", greeting(pub) + framed(make([]byte, 1<<10)), false, nil, errNoChanges, wire.ErrMalformed, ""},
+		{"the length of a long list", greeting(pub) + framed(make([]byte, 1<<10))[:8], false, nil, errNoChanges, wire.ErrMalformed, ""},
+		{"the protocol of subscribers", greeting(0xFD51), false, nil, errOtherProtocol, nil, ""},
+		{"another protocol", greeting(0x62), false, nil, errOtherProtocol, nil, ""},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			ours, theirs := connected(t)
+			l := newLink(ours, newEndpoint(SubSide, quietSettings), Address{scheme: "tcp"})
+			l.changes, l.resumption = true, &resumption{held: test.held}
+			l.dialed = true
+			defer l.endpoint.cancel()
+			if _, err := io.WriteString(theirs, test.says); err != nil {
+				t.Fatal(err)
+			}
+			if test.hangsUp {
+				theirs.CloseWrite()
+			}
+			patience := 30 * time.Second
+			err := l.handshake(nil, patience)
+			if err == nil {
+				if test.says == greeting(pub) && !test.hangsUp {
+					patience = 20 * ms
+				}
+				err = l.subscribe(patience)
+			}
+			if !errors.Is(err, test.want) || !errors.Is(err, test.also) && test.also != nil {
+				t.Errorf("got error %v, want %v and %v", err, test.want, test.also)
+			}
+			if test.want == nil && l.beat != 2*time.Second {
+				t.Errorf("got a beat of %v, want 2s", l.beat)
+			}
+			l.Close()
+			heard, _ := io.ReadAll(theirs) // may end in a reset
+			if want := greeting(0xFD51) + test.hears; string(heard) != want {
+				t.Errorf("the publisher hears % x, want % x", heard, want)
+			}
+		})
+	}
+}
+
+// A handshake whose time is up goes on if bytes have arrived that this process
+// has not read in time, but not without limit.
+func TestHandshakeOfALateProcess(t *testing.T) {
+	const changes = 0xFD51
+	for _, test := range []struct {
+		name       string
+		says       string
+		extensions int // before
+		want       error
+	}{
+		{"all has come", greeting(changes) + framed(wire.EncodeHave(nil)), 0, nil},
+		{"nothing has come", "", 0, errSlowHandshake},
+		{"a part has come", greeting(changes)[:7], 2, errHungUp},
+		{"all has come, once too often", greeting(changes) + framed(wire.EncodeHave(nil)), 3, errSlowHandshake},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			ours, theirs := connected(t)
+			l := newLink(ours, newEndpoint(PubSide, quietSettings), Address{scheme: "tcp"})
+			defer l.Close()
+			if _, err := io.WriteString(theirs, test.says); err != nil {
+				t.Fatal(err)
+			}
+			for deadline := time.Now().Add(10 * time.Second); test.says != "" && !l.unread(); time.Sleep(time.Millisecond) {
+				if time.Now().After(deadline) {
+					t.Fatal("nothing has come")
+				}
+			}
+			time.AfterFunc(50*ms, func() { _ = theirs.CloseWrite() })
+			l.extensions = test.extensions
+			if err := l.handshake(nil, -time.Second); !errors.Is(err, test.want) {
+				t.Errorf("got error %v, want %v", err, test.want)
+			}
+		})
+	}
+}
+
+// expiredConn has bytes that have arrived and were not read by its deadline.
+type expiredConn struct {
+	net.Conn
+	deadline time.Time // set after that
+}
+
+func (c *expiredConn) Read([]byte) (int, error) {
+	if c.deadline.IsZero() {
+		return 0, os.ErrDeadlineExceeded
+	}
+	return 0, io.EOF
+}
+
+func (c *expiredConn) SetReadDeadline(t time.Time) error {
+	c.deadline = t
+	return nil
+}
+
+func (c *expiredConn) Unread() bool { return true }
+
+// Bytes that arrive when the time of a handshake is just up are not the fault
+// of this process. A side that sends a byte now and then gains nothing.
+func TestHandshakeAtTheLastMoment(t *testing.T) {
+	for _, test := range []struct {
+		name string
+		late time.Duration
+		want time.Duration
+	}{
+		{"in time", -time.Hour, lateAfter},
+		{"late", time.Hour, HandshakeTime},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			c := new(expiredConn)
+			l := &link{net: c, bare: c, readBy: time.Now().Add(-test.late)}
+			before := time.Now()
+			if _, err := (patientReader{l}).Read(nil); err != io.EOF {
+				t.Errorf("got error %v, want EOF", err)
+			}
+			if got := c.deadline.Sub(before); got < test.want || got > test.want+time.Since(before) {
+				t.Errorf("the deadline is extended by %v, want %v", got, test.want)
+			}
+		})
+	}
+}

@@ -1,0 +1,21 @@
+package sp
+
+import "github.com/dahernan/gopherdiscovery/internal/wire"
+
+// A Side is one side of one of the two Scalability Protocols that we speak.
+type Side struct {
+	self, peer uint16
+	selfName   string
+	peerName   string
+	limit      int // the longest message accepted, in bytes
+
+	changes bool // a subscriber may speak changesProtocol instead
+}
+
+// The sides of the two protocols.
+var (
+	SurveyorSide   = Side{0x62, 0x63, "surveyor", "respondent", wire.MaxSurveyLen, false}
+	RespondentSide = Side{0x63, 0x62, "respondent", "surveyor", wire.MaxSurveyLen, false}
+	PubSide        = Side{0x20, 0x21, "pub", "sub", wire.MaxSurveyLen, true}
+	SubSide        = Side{0x21, 0x20, "sub", "pub", wire.MaxUpdateLen, true}
+)

@@ -1,8 +1,0 @@
-//go:build aix || (solaris && !illumos)
-
-package gopherdiscovery
-
-// lockFile does nothing, since these systems have no locks that end with the
-// process. Two servers that start at the same moment can take a stale socket
-// file from each other.
-func lockFile(string) (unlock func(), err error) { return func() {}, nil }
