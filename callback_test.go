@@ -130,6 +130,36 @@ func TestAuthorizeThatHangsForAll(t *testing.T) {
 	})
 }
 
+// A client that ends while Authorize hangs leaves when surveys cannot be sent to
+// it any more.
+func TestEndOfAClientWhileAuthorizeHangs(t *testing.T) {
+	hung, asked := make(chan struct{}), make(chan struct{})
+	t.Cleanup(func() { close(hung) })
+	var calls atomic.Int32
+	opt := quickOptions
+	opt.Authorize = func(string, gopherdiscovery.Conn) error {
+		if calls.Add(1) > 1 {
+			close(asked)
+			<-hung
+		}
+		return nil
+	}
+	server := startServer(t, opt)
+	survey, _ := server.URLs()
+	client := sptest.Dial(t, survey, sptest.Respondent, sptest.Surveyor)
+	for range 2 {
+		if err := client.Send(append(client.MustReceive(t), "one"...)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	<-asked
+	if got := server.Services(); !slices.Equal(got, []string{"one"}) {
+		t.Errorf("got %q, want the client listed", got)
+	}
+	client.Close()
+	eventually(t, "the client leaves", func() bool { return server.Stats().Clients == 0 && len(server.Services()) == 0 })
+}
+
 // Names that Authorize withdraws leave at once, however many there are.
 func TestWithdrawnNamesLeaveAtOnce(t *testing.T) {
 	gopherdiscovery.FakeTime(t, func(t *testing.T) {

@@ -6,7 +6,6 @@ import (
 	"net"
 	"runtime"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"go.nanomsg.org/mangos/v3"
@@ -42,11 +41,11 @@ type Pipe struct {
 	url      string    // dialed or listened on
 	expires  time.Time // when the peer's certificate expires; zero if none
 	done     chan struct{}
-	ending   atomic.Bool // it cannot be written to any more
 
-	mu      sync.Mutex // guards the fields below
-	sending bool       // messages of the session are being sent
-	offered bool       // the session may have a message that was not taken yet
+	mu      sync.Mutex  // guards the fields below
+	sending bool        // messages of the session are being sent
+	offered bool        // the session may have a message that was not taken yet
+	ending  *time.Timer // ends the connection, which cannot be written to; nil if not set
 }
 
 // NewPipe returns a pipe with its session. That is nil if the role does not want
@@ -205,14 +204,29 @@ func (p *Pipe) Send(message []byte) error {
 }
 
 // endSoon ends a connection that cannot be written to. What the other side has
-// sent before is still read, since its goodbye may be among it.
+// sent before is still read, since its goodbye may be among it. The session may
+// be in a user's function, and not read, so the end waits for neither.
 func (p *Pipe) endSoon() {
-	if p.ending.Swap(true) {
-		return
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	select {
+	case <-p.done:
+	default:
+		if p.ending == nil {
+			p.ending = time.AfterFunc(lastWords, p.Close)
+		}
 	}
-	if p.link.net.SetReadDeadline(time.Now().Add(lastWords)) != nil {
-		_ = p.core.Close()
+}
+
+// hasEnded records the end of the connection.
+func (p *Pipe) hasEnded() {
+	p.mu.Lock()
+	close(p.done)
+	if p.ending != nil {
+		p.ending.Stop()
 	}
+	p.mu.Unlock()
+	p.session.Ended()
 }
 
 // SendLast sends the last message of this side. The connection ends when the

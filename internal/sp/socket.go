@@ -88,8 +88,7 @@ func (s *Socket) add(core protocol.Pipe, l *Line) error {
 func (s *Socket) RemovePipe(core protocol.Pipe) {
 	p := core.GetPrivate().(*Pipe)
 	s.countPipe(-1)
-	close(p.done)
-	p.session.Ended()
+	p.hasEnded()
 }
 
 // GetOption lets our transport find the endpoint of a connection.
