@@ -207,12 +207,17 @@ func TestStoppedClientAnswersOldSurveys(t *testing.T) {
 	})
 }
 
-// Authorize is asked about each name behind a device. Names that are announced
-// keep no other listed.
+// Authorize is asked about each name behind a device. Names that are announced,
+// or refused, keep no other listed.
 func TestAuthorizeOfADevice(t *testing.T) {
 	opt := quickOptions
 	opt.SurveyTime = 50 * time.Millisecond
-	opt.Authorize = func(string, gopherdiscovery.Conn) error { return nil }
+	opt.Authorize = func(service string, _ gopherdiscovery.Conn) error {
+		if service == "refused" {
+			return errors.New("refused")
+		}
+		return nil
+	}
 	server := startServer(t, opt)
 	survey, _ := server.URLs()
 	device := sptest.Dial(t, survey, sptest.Respondent, sptest.Surveyor)
@@ -227,7 +232,7 @@ func TestAuthorizeOfADevice(t *testing.T) {
 	answer("hangs", "lives")
 	eventually(t, "both are listed", func() bool { return len(server.Services()) == 2 })
 	eventually(t, "one is listed", func() bool {
-		answer("lives")
+		answer("lives", "refused")
 		return slices.Equal(server.Services(), []string{"lives"})
 	})
 }

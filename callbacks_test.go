@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto"
 	"crypto/tls"
+	"crypto/x509"
 	"io"
 	"runtime"
 	"sync/atomic"
@@ -77,6 +78,9 @@ func TestClientCallbacksThatHang(t *testing.T) {
 	for name, set := range map[string]func(*tls.Config, *hung){
 		"VerifyConnection": func(c *tls.Config, h *hung) {
 			c.VerifyConnection = func(tls.ConnectionState) error { h.hang(); return nil }
+		},
+		"VerifyPeerCertificate": func(c *tls.Config, h *hung) {
+			c.VerifyPeerCertificate = func([][]byte, [][]*x509.Certificate) error { h.hang(); return nil }
 		},
 		"GetClientCertificate": func(c *tls.Config, h *hung) {
 			cert := &c.Certificates[0]

@@ -295,6 +295,26 @@ func TestPublisherHolds(t *testing.T) {
 	})
 }
 
+// A time for which the server was stopped is not part of a hold.
+func TestPublisherHoldsAfterAStop(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newTestPublisher(t, 2*time.Second)
+		other := wiretest.Sum("x")
+		p.tell("a b c", true)
+		held := p.subscribe(newFakePipe(), false, &other)
+		p.loop()
+		held.expect(t, "at once", "held!")
+		time.Sleep(4 * time.Second)
+		p.stopped(3 * time.Second)
+		time.Sleep(4*time.Second - 1)
+		p.loop()
+		held.expect(t, "before ReturnTime", "held!")
+		time.Sleep(1 * time.Nanosecond)
+		p.loop()
+		held.expect(t, "after ReturnTime", "list! a b c")
+	})
+}
+
 // Plain subscribers wait for the first PollTime of a server, and others for
 // clients that have just come in.
 func TestPublisherWaitsForTheFirstList(t *testing.T) {
