@@ -115,7 +115,7 @@ type Options struct {
 	// Authorize decides whether a client may announce a name. If nil, all names
 	// are admitted. It is called for each answer to a survey, so that a refused
 	// name never enters the list. An error refuses the name, and is logged once
-	// per remote host and reason. If the same connection has the name on the
+	// per connection and reason. If the same connection has the name on the
 	// list, the connection is closed, and the name leaves the list at once.
 	//
 	// Authorize is called concurrently. A slow call delays only the connection

@@ -67,8 +67,6 @@ func TestThrottleLogsEachCauseOnce(t *testing.T) {
 	})
 }
 
-// A warning that is left out because others came too fast is logged when it
-// comes again.
 // The texts of some errors differ each time although the reason is the same.
 func TestReasonOf(t *testing.T) {
 	invalid := func(detail string, reason x509.InvalidReason) error {
@@ -98,6 +96,8 @@ func TestReasonOf(t *testing.T) {
 	}
 }
 
+// A warning that is left out because others came too fast is logged when it
+// comes again.
 func TestThrottleLogsWhatItLeftOut(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g := &logtest.Gate{Open: make(chan struct{})}
