@@ -301,7 +301,7 @@ func TestPublisherHoldsAfterAStop(t *testing.T) {
 		p := newTestPublisher(t, 2*time.Second)
 		other := wiretest.Sum("x")
 		p.tell("a b c", true)
-		held := p.subscribe(newFakePipe(), false, &other)
+		held := p.subscribe(sptest.NewFakePipe(), false, &other)
 		p.loop()
 		held.expect(t, "at once", "held!")
 		time.Sleep(4 * time.Second)

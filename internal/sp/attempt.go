@@ -6,7 +6,6 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
-	"log/slog"
 	"net"
 	"runtime"
 	"slices"
@@ -17,8 +16,7 @@ import (
 // not be used concurrently.
 type history struct {
 	attempts int
-	timeouts int  // consecutive attempts whose handshake was too slow
-	warned   bool // it was logged that a name has several addresses
+	timeouts int // consecutive attempts whose handshake was too slow
 }
 
 // connector connects over our own transports.
@@ -129,10 +127,8 @@ func (c *connector) resolve() ([]string, error) {
 		family[ip.Is4()]++
 	}
 	// One address of each family usually means one machine.
-	if max(family[true], family[false]) > 1 && !c.history.warned {
-		c.history.warned = true
-		c.endpoint.Log.add(slog.LevelWarn, "the name has several addresses, of which only one is used: name each server, separated by commas",
-			"url", c.address.String(), "addresses", ips)
+	if max(family[true], family[false]) > 1 {
+		c.outage.foundSeveral(ips)
 	}
 	return targets, nil
 }

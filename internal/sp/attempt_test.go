@@ -152,14 +152,17 @@ func TestRaceHasOneWinner(t *testing.T) {
 	})
 }
 
-// A name is resolved again for each attempt, but its addresses are logged only
-// once.
+// A name is resolved again for each attempt, also of another line to the same
+// server, but its addresses are logged only once.
 func TestSeveralAddressesAreLoggedOnce(t *testing.T) {
 	sptest.FakeDNS(t, "127.0.0.1", "127.0.0.2")
 	lines := logtest.OpenGate()
 	e := newEndpoint(Side{}, Settings{Log: NewLog(slog.New(lines))})
-	c := &connector{redialer: newTestRedialer(e, Address{"tcp", "several.test:1"})}
-	for range 3 {
+	first := newTestRedialer(e, Address{"tcp", "several.test:1"})
+	second := newTestRedialer(e, first.address)
+	second.outage = first.outage
+	one, other := &connector{redialer: first}, &connector{redialer: second}
+	for _, c := range []*connector{one, one, other} {
 		if got, err := c.resolve(); err != nil || len(got) != 2 {
 			t.Fatalf("got %v, %v, want both addresses", got, err)
 		}

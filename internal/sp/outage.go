@@ -6,6 +6,7 @@ import (
 	"errors"
 	"log/slog"
 	"net"
+	"net/netip"
 	"sync"
 	"time"
 
@@ -25,6 +26,8 @@ type Outage struct {
 	steady time.Duration // how long a connection must last; zero for steadyMin
 	since  time.Time     // when it was connected; zero if it is not
 	timer  *time.Timer   // ends the outage; nil if not running
+
+	several sync.Once // logs that the name of the server has several addresses
 }
 
 // NewOutage returns an outage for the server at an address. Its timer stops
@@ -95,6 +98,14 @@ func (o *Outage) end() {
 	o.timer, o.logged = nil, nil
 	o.steady = min(2*o.steady, steadyMax)
 	o.endpoint.Log.add(slog.LevelInfo, o.endpoint.Found, "url", o.url, "last_error", o.last)
+}
+
+// foundSeveral logs once that the name of the server has several addresses.
+func (o *Outage) foundSeveral(ips []netip.Addr) {
+	o.several.Do(func() {
+		o.endpoint.Log.add(slog.LevelWarn, "the name has several addresses, of which only one is used: name each server, separated by commas",
+			"url", o.url, "addresses", ips)
+	})
 }
 
 // LastError returns the newest error, or nil if there was none.
