@@ -116,8 +116,6 @@ func TestLateProcessAsksTheSystemRarely(t *testing.T) {
 	})
 }
 
-// BenchmarkGiveWay measures how long a new connection looks for room while as
-// many handshakes as there may be have bytes that this process has not read.
 // Handshakes wait for this process while one of them does, at their URL. The
 // system is asked only if that is not known without it.
 func TestHandshakesThatWaitForUs(t *testing.T) {
@@ -151,6 +149,37 @@ func TestHandshakesThatWaitForUs(t *testing.T) {
 	}
 }
 
+// A handshake that had to wait for long, to begin or for its turns, is
+// remembered, however it ends.
+func TestHandshakesThatWaitedForUs(t *testing.T) {
+	for name, test := range map[string]struct {
+		begin, turns time.Duration
+		late         bool
+	}{
+		"at once":            {0, 0, false},
+		"for turns, shortly": {0, LongWait, false},
+		"for turns":          {0, LongWait + 1, true},
+		"to begin":           {longStart, 0, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			l := listenLocal(t, 0)
+			ours, theirs := net.Pipe()
+			theirs.Close()
+			c := newLink(ours, l.endpoint, l.address)
+			c.made, c.waited = time.Now().Add(-test.begin), test.turns
+			s := &handshake{conn: c, url: l.url(), protectedUntil: &c.protectedUntil}
+			l.endpoint.Handshakes.add(t.Context(), s)
+			l.endpoint.Enter(1)
+			l.handshake(c, s)
+			if got := !l.endpoint.Handshakes.State(s.url).Late.IsZero(); got != test.late {
+				t.Errorf("late: got %t, want %t", got, test.late)
+			}
+		})
+	}
+}
+
+// BenchmarkGiveWay measures how long a new connection looks for room while as
+// many handshakes as there may be have bytes that this process has not read.
 func BenchmarkGiveWay(b *testing.B) {
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
