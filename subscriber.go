@@ -43,10 +43,11 @@ type ServerState struct {
 	Connected bool
 
 	// Heard is when the server last sent something, or zero if it never has. A
-	// server sends something at least every [Options.PollTime], to subscribers
-	// within a range from 50 milliseconds to one minute, except before their
-	// first list. Publishers of whole lists, such as those of 2015, and all
-	// publishers over inproc send a list only when it changes.
+	// server sends something to a client within [Options.PollTime] and
+	// SurveyTime, and to a subscriber within PollTime, but at least 50
+	// milliseconds and at most one minute, except before its first list.
+	// Publishers of whole lists, such as those of 2015, and all publishers over
+	// inproc send a list only when it changes.
 	Heard time.Time
 
 	// Surveyed is when the client last answered a survey from the survey URL,
