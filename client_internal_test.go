@@ -70,9 +70,14 @@ func TestClientDropsWhatIsNoSurvey(t *testing.T) {
 		if err := responder.Received([]byte("\x80\x00\x00\x01")); err != nil || len(core.Take()) != 1 {
 			t.Errorf("the next survey was not answered: %v", err)
 		}
+		answered := client.announcers[0].heard
+		time.Sleep(time.Second)
 		core.Close()
 		if err := responder.Received([]byte("\x80\x00\x00\x01")); err != nil {
 			t.Errorf("got error %v for an answer that cannot be sent, which is no fault of the server", err)
+		}
+		if got := client.announcers[0].heard; got != answered {
+			t.Errorf("it counts as answered at %v, want only the one at %v", got, answered)
 		}
 	})
 }

@@ -38,8 +38,8 @@ func (r *responder) Received(survey []byte) error {
 	return nil
 }
 
-// answer answers a survey. It returns false if the client leaves. After its
-// goodbye an answer would announce the name again.
+// answer answers a survey. It returns false if the client leaves, or the
+// connection ends. After its goodbye an answer would announce the name again.
 func (r *responder) answer(header []byte) bool {
 	a := r.announcer
 	a.mu.Lock()
@@ -48,10 +48,14 @@ func (r *responder) answer(header []byte) bool {
 	if !r.answering {
 		return false
 	}
-	// If this fails, the connection ends.
-	_ = r.pipe.Send(append(slices.Clip(header), a.client.service...))
+	err := r.pipe.Send(append(slices.Clip(header), a.client.service...))
 	a.mu.Lock()
-	r.answering, r.answered = false, true
+	r.answering = false
+	if err != nil {
+		a.mu.Unlock()
+		return false
+	}
+	r.answered = true
 	r.backtrace = append(r.backtrace[:0], header[:len(header)-4]...)
 	r.awaitLocked(time.Now())
 	left := a.left
