@@ -1,10 +1,13 @@
 package gopherdiscovery_test
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"math/rand/v2"
+	"os"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -15,10 +18,17 @@ import (
 
 // Whatever happens, subscribers that receive changes and subscribers that
 // receive whole lists end up with the same list, and that list is right. On the
-// way, no list lacks a client that never left.
+// way, no list lacks a client that never left. CHAOS says how many runs there
+// are, and CHAOS_SEED is the seed of the only one.
 func TestChangesComeToTheSameAsLists(t *testing.T) {
-	for range 3 {
-		seed := rand.Uint64()
+	seeds := make([]uint64, max(setting(t, "CHAOS"), 3))
+	for i := range seeds {
+		seeds[i] = rand.Uint64()
+	}
+	if seed := setting(t, "CHAOS_SEED"); seed != 0 {
+		seeds = []uint64{seed}
+	}
+	for _, seed := range seeds {
 		t.Logf("seed %d", seed)
 		gopherdiscovery.FakeTime(t, func(t *testing.T) {
 			c := newChaos(t, seed)
@@ -35,6 +45,17 @@ func TestChangesComeToTheSameAsLists(t *testing.T) {
 			}
 		})
 	}
+}
+
+// setting returns the value of a variable of the environment, or zero.
+func setting(t *testing.T, variable string) uint64 {
+	t.Helper()
+	value := cmp.Or(os.Getenv(variable), "0")
+	n, err := strconv.ParseUint(value, 10, 64)
+	if err != nil {
+		t.Fatalf("%s: %v", variable, err)
+	}
+	return n
 }
 
 // expectForm checks that a subscriber was served in the form that it is meant
