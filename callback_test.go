@@ -30,14 +30,13 @@ func stuckLogger(t *testing.T) *slog.Logger {
 	return slog.New(stuck{released})
 }
 
-// expectSoon checks that Close returns soon although a user's function
-// hangs.
+// expectSoon checks that Close returns soon although users' functions hang.
 func expectSoon(t *testing.T, what string, e ender) {
 	t.Helper()
 	start := time.Now()
 	e.Close()
 	if took := time.Since(start); took > time.Second {
-		t.Errorf("Close of the %s took %v, want at most half a second", what, took)
+		t.Errorf("Close of the %s took %v, want at most a second", what, took)
 	}
 }
 

@@ -115,9 +115,9 @@ func (c *DiscoveryClient) Cancel() { c.cancel() }
 
 // Wait blocks until the client has ended. Then its connections are closed and
 // its goroutines have ended, except for goroutines of mangos that are about to
-// return, calls of [Dialer.Logger] and the callbacks of [Dialer.TLSConfig] that
-// have not returned within half a second, and lookups of a host name, which
-// package net does not interrupt.
+// return, the callbacks of [Dialer.TLSConfig] that have not returned within half
+// a second, calls of [Dialer.Logger] that have not within half a second more,
+// and lookups of a host name, which package net does not interrupt.
 func (c *DiscoveryClient) Wait() { <-c.done }
 
 // Close ends the client and waits for it, like Cancel followed by Wait. It may

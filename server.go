@@ -215,9 +215,9 @@ func (s *DiscoveryServer) Cancel() { s.cancel() }
 
 // Wait blocks until the server has ended. Then its addresses are free, its
 // connections are closed and its goroutines have ended, except for goroutines
-// of mangos that are about to return and calls of [Options.Authorize],
-// [Options.Logger] and the callbacks of [Options.TLSConfig] that have not
-// returned within half a second.
+// of mangos that are about to return, calls of [Options.Authorize] and the
+// callbacks of [Options.TLSConfig] that have not returned within half a second,
+// and those of [Options.Logger] that have not within half a second more.
 func (s *DiscoveryServer) Wait() { <-s.done }
 
 // Close ends the server and waits for it, like Cancel followed by Wait. It may
@@ -228,9 +228,13 @@ func (s *DiscoveryServer) Close() error {
 	return nil
 }
 
+// closeSockets closes both at the same time, since the end of each may wait for
+// users' functions.
 func (s *DiscoveryServer) closeSockets() {
-	s.surveyor.sock.End()
-	s.publisher.sock.End()
+	var ends sync.WaitGroup
+	ends.Go(s.surveyor.sock.End)
+	ends.Go(s.publisher.sock.End)
+	ends.Wait()
 	s.log.Close()
 }
 

@@ -128,9 +128,9 @@ func (s *Subscriber) Cancel() { s.cancel() }
 // Wait blocks until the subscriber has ended, which it does when its context is
 // done or Cancel or Close is called. Then its connections are closed and its
 // goroutines have ended, except for goroutines of mangos that are about to
-// return, calls of [Dialer.Logger] and the callbacks of [Dialer.TLSConfig] that
-// have not returned within half a second, and lookups of a host name, which
-// package net does not interrupt.
+// return, the callbacks of [Dialer.TLSConfig] that have not returned within half
+// a second, calls of [Dialer.Logger] that have not within half a second more,
+// and lookups of a host name, which package net does not interrupt.
 func (s *Subscriber) Wait() { <-s.done }
 
 // Close ends the subscriber and waits for it, like Cancel followed by Wait. It
