@@ -264,10 +264,7 @@ func (c *connector) handshake(ctx context.Context, nc net.Conn, t terms) (*link,
 	made.dialed = true
 	made.resumption, made.changes, made.awaited = c.resumption, t.changes, t.awaited
 	stop := context.AfterFunc(ctx, func() { _ = made.Close() })
-	err := made.handshake(c.config(), t.patience)
-	if t.changes && err == nil {
-		err = made.subscribe(WelcomeTime)
-	}
+	err := (&greeting{link: made, patience: t.patience, within: WelcomeTime}).shake(c.config())
 	if !stop() && err == nil {
 		err = context.Cause(ctx)
 	}

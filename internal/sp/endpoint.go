@@ -29,17 +29,27 @@ type Settings struct {
 type endpoint struct {
 	Settings
 	Side
+	Counts
 	warnings throttle
 	ctx      context.Context // ends with the endpoint
 	cancel   context.CancelFunc
-	Refused  atomic.Uint64 // connections closed before they were established
-	Broken   atomic.Uint64 // connections closed because they broke the protocol
-	Failed   atomic.Uint64 // connections that could not be accepted
-	tlsCalls atomic.Int64  // of callbacks of tls, in progress
+	tlsCalls atomic.Int64 // of callbacks of tls, in progress
 
-	mu          sync.Mutex // guards the fields below
-	changed     *sync.Cond // a count below may have fallen
-	closed      bool
+	mu      sync.Mutex // guards the fields below
+	changed *sync.Cond // a count below may have fallen
+	closed  bool
+	tracked
+}
+
+// Counts are of connections that have failed, since the beginning.
+type Counts struct {
+	Refused atomic.Uint64 // closed before they were established
+	Broken  atomic.Uint64 // closed because they broke the protocol
+	Failed  atomic.Uint64 // could not be accepted
+}
+
+// tracked is what must end with an endpoint.
+type tracked struct {
 	pipes       int                // established connections
 	goroutines  int                // that end waits for
 	inCallbacks int                // of these, in users' functions
@@ -50,7 +60,7 @@ type endpoint struct {
 
 func newEndpoint(p Side, set Settings) *endpoint {
 	set.work = cmp.Or(set.work, ofProcess)
-	e := &endpoint{Side: p, Settings: set, warnings: throttle{log: set.Log}, conns: make(map[io.Closer]bool)}
+	e := &endpoint{Side: p, Settings: set, warnings: throttle{log: set.Log}, tracked: tracked{conns: make(map[io.Closer]bool)}}
 	e.changed = sync.NewCond(&e.mu)
 	e.ctx, e.cancel = context.WithCancel(context.Background())
 	return e

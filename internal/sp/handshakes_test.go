@@ -166,11 +166,11 @@ func TestHandshakesThatWaitedForUs(t *testing.T) {
 			ours, theirs := net.Pipe()
 			theirs.Close()
 			c := newLink(ours, l.endpoint, l.address)
-			c.made, c.waited = time.Now().Add(-test.begin), test.turns
+			c.made = time.Now().Add(-test.begin)
 			s := &handshake{conn: c, url: l.url(), protectedUntil: &c.protectedUntil}
 			l.endpoint.Handshakes.add(t.Context(), s)
 			l.endpoint.Enter(1)
-			l.handshake(c, s)
+			l.handshake(&greeting{link: c, waited: test.turns}, s)
 			if got := !l.endpoint.Handshakes.State(s.url).Late.IsZero(); got != test.late {
 				t.Errorf("late: got %t, want %t", got, test.late)
 			}

@@ -2,21 +2,16 @@ package sp
 
 import (
 	"bufio"
-	"cmp"
 	"crypto/tls"
 	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
-	"math"
 	"net"
-	"os"
 	"sync"
 	"sync/atomic"
 	"syscall"
 	"time"
-
-	"github.com/dahernan/gopherdiscovery/internal/wire"
 )
 
 // ipcMessage is the byte that precedes each message on ipc.
@@ -25,28 +20,40 @@ const ipcMessage = 0x01
 // link speaks SP over a network connection. Its endpoint owns it until it is
 // closed.
 type link struct {
-	net            net.Conn  // the TLS connection, if any, after its handshake
-	bare           net.Conn  // the connection below TLS
-	try            tryWriter // writes to net; nil if it can only block
+	net            net.Conn // the TLS connection, if any, after its handshake
+	bare           net.Conn // the connection below TLS
 	endpoint       *endpoint
 	ipc            bool
+	dialed         bool // and not accepted
+	awaited        bool // attempts failed before the dialer's first link
 	in             *bufio.Reader
-	readBy         time.Time     // the handshake's deadline for the other side
-	extensions     int           // of readBy, so far
-	waited         time.Duration // for turns, in the handshake of TLS
 	close          func() error
 	protectedUntil atomic.Int64 // see handshake
-	made           time.Time
-	lastRead       atomic.Int64 // nanoseconds since made; dialed links only
-	sent           atomic.Int64 // bytes below TLS since the handshakes
-	timedOut       atomic.Bool  // nothing has arrived at the other side for too long
 
-	changes    bool          // the subscription is in changes
+	form
+	signs
+	writing
+}
+
+// form is the form of a subscription.
+type form struct {
+	changes    bool          // it is in changes
 	have       *uint64       // sum of the list the subscriber had; nil if none
 	beat       time.Duration // announced by the server; zero in the plain form
 	resumption *resumption   // nil unless dialed to a publisher
-	awaited    bool          // attempts failed before the dialer's first link
-	dialed     bool          // and not accepted
+}
+
+// signs are what a link knows of the other side and of the path to it.
+type signs struct {
+	made     time.Time
+	lastRead atomic.Int64 // nanoseconds since made; dialed links only
+	sent     atomic.Int64 // bytes below TLS since the handshakes
+	timedOut atomic.Bool  // nothing has arrived at the other side for too long
+}
+
+// writing is what a link needs to write.
+type writing struct {
+	try tryWriter // writes to net; nil if it can only block
 
 	mu   sync.Mutex  // guards writing
 	out  []byte      // reused for short messages
@@ -122,7 +129,7 @@ func (l *link) failed(err error) {
 // newLink returns a link that the endpoint owns. If the endpoint is closed it
 // closes nc and returns nil.
 func newLink(nc net.Conn, e *endpoint, a Address) *link {
-	l := &link{net: nc, bare: nc, endpoint: e, ipc: !a.isTCP(), made: time.Now()}
+	l := &link{net: nc, bare: nc, endpoint: e, ipc: !a.isTCP(), signs: signs{made: time.Now()}}
 	l.close = sync.OnceValue(func() error {
 		err := nc.Close()
 		e.disown(l)
@@ -137,218 +144,14 @@ func newLink(nc net.Conn, e *endpoint, a Address) *link {
 
 func (l *link) Close() error { return l.close() }
 
-// handshake performs the SP handshake, over TLS if config is not nil. The
-// other side may be silent for at most patience in total.
-func (l *link) handshake(config *tls.Config, patience time.Duration) (err error) {
-	if config != nil {
-		if patience, err = l.handshakeTLS(config, patience); err != nil {
-			return explain(err)
-		}
+// Read reads from net, and records when it has read something.
+func (l *link) Read(p []byte) (int, error) {
+	n, err := l.net.Read(p)
+	l.failed(err)
+	if n > 0 && l.dialed {
+		l.lastRead.Store(int64(time.Since(l.made)))
 	}
-	if err := l.setReadDeadline(patience); err != nil {
-		return err
-	}
-	if config == nil {
-		l.protectedUntil.Store(time.Now().Add(helloGrace).UnixNano())
-	}
-	l.in = bufio.NewReaderSize(patientReader{l}, readBuffer)
-	if err := l.exchangeHello(); err != nil {
-		return explain(err)
-	}
-	if l.changes && !l.dialed {
-		l.protectedUntil.Store(time.Now().Add(begunGrace).UnixNano())
-		if err := l.welcome(patience); err != nil {
-			return explain(err)
-		}
-	}
-	l.protectedUntil.Store(math.MaxInt64)
-	l.try = newTryWriter(l.net)
-	return l.net.SetDeadline(time.Time{})
-}
-
-// handshakeTLS performs the TLS handshake. It returns how much of patience is
-// left, but at least minHelloTime.
-func (l *link) handshakeTLS(config *tls.Config, patience time.Duration) (left time.Duration, err error) {
-	hs := &tlsHandshakeConn{Conn: l.net, endpoint: l.endpoint, protectedUntil: &l.protectedUntil, sent: &l.sent, left: patience}
-	defer func() {
-		hs.end()
-		l.waited = hs.waited
-	}()
-	var tc *tls.Conn
-	if !l.dialed {
-		tc = tls.Server(hs, config)
-	} else {
-		// A client's part completes a handshake that its server has begun.
-		hs.begun = true
-		tc = tls.Client(hs, hs.withoutTurns(config))
-	}
-	if err := tc.Handshake(); err != nil {
-		return 0, cmp.Or(hs.failed, err)
-	}
-	l.net = tc
-	return max(hs.left, minHelloTime), nil
-}
-
-// exchangeHello exchanges the 8 bytes with which each side of an SP connection
-// begins.
-func (l *link) exchangeHello() error {
-	p := l.endpoint.Side
-	self := p.self
-	if l.changes {
-		self = changesProtocol
-	}
-	hello := [8]byte{0, 'S', 'P', 0}
-	binary.BigEndian.PutUint16(hello[4:], self)
-	if err := l.setWriteDeadline(); err != nil {
-		return err
-	}
-	if _, err := l.net.Write(hello[:]); err != nil {
-		return err
-	}
-	var got [8]byte
-	if n, err := io.ReadFull(l.in, got[:]); err != nil {
-		if isTLSRecord(got[:n]) {
-			return errTLS
-		}
-		return err
-	}
-	if isTLSRecord(got[:]) {
-		return errTLS
-	}
-	if [4]byte(got[:4]) != [4]byte{0, 'S', 'P', 0} || got[6] != 0 || got[7] != 0 {
-		return errNotSP
-	}
-	theirs := binary.BigEndian.Uint16(got[4:])
-	if theirs == changesProtocol && p.changes && !l.dialed {
-		l.changes = true
-		return nil
-	}
-	if theirs != p.peer {
-		return fmt.Errorf("%w: it speaks %#02x, want %#02x (%s)", errOtherProtocol, theirs, p.peer, p.peerName)
-	}
-	return nil
-}
-
-// welcome starts a subscription in changes on the server's side. The subscriber
-// gets a new deadline for its answer.
-func (l *link) welcome(patience time.Duration) error {
-	if err := l.sendShort(wire.EncodeWelcome(l.endpoint.Beat)); err != nil {
-		return err
-	}
-	if err := l.setReadDeadline(patience); err != nil {
-		return err
-	}
-	body, err := l.receiveShort()
-	if err == nil {
-		l.have, err = wire.DecodeHave(body)
-	}
-	return err
-}
-
-// subscribe starts a subscription in changes on the subscriber's side. The
-// error matches errNoChanges if the publisher sends no WELCOME. One that closes
-// the connection late may just be busy.
-func (l *link) subscribe(patience time.Duration) error {
-	begun := time.Now()
-	if err := l.setReadDeadline(patience); err != nil {
-		return err
-	}
-	body, err := l.receiveShort()
-	if err == nil {
-		l.beat, err = wire.DecodeWelcome(body)
-	}
-	if err = explain(err); errors.Is(err, errHungUp) && time.Since(begun) > maxRefusalDelay {
-		return err
-	}
-	if err != nil {
-		return fmt.Errorf("%w: %w", errNoChanges, err)
-	}
-	if err := l.sendShort(wire.EncodeHave(l.resumption.have())); err != nil {
-		return explain(err)
-	}
-	return l.net.SetDeadline(time.Time{})
-}
-
-// setReadDeadline sets for how long the other side may be silent.
-func (l *link) setReadDeadline(patience time.Duration) error {
-	l.readBy = time.Now().Add(patience)
-	return l.net.SetReadDeadline(l.readBy)
-}
-
-// setWriteDeadline gives the next write of the handshake a full HandshakeTime,
-// even if this process is late.
-func (l *link) setWriteDeadline() error { return l.net.SetWriteDeadline(time.Now().Add(HandshakeTime)) }
-
-// sendShort sends a message that is part of the handshake.
-func (l *link) sendShort(body []byte) error {
-	if err := l.setWriteDeadline(); err != nil {
-		return err
-	}
-	return l.send(nil, body)
-}
-
-// receiveShort receives a message that is part of the handshake.
-func (l *link) receiveShort() ([]byte, error) {
-	length, err := l.receiveLength()
-	if err != nil {
-		return nil, err
-	}
-	if length > maxHandshakeMessage {
-		return nil, wire.ErrMalformed
-	}
-	body := make([]byte, length)
-	return body, l.read(body)
-}
-
-// patientReader reads from a link, and records when it has read something. If
-// the deadline of the handshake has long passed although unread bytes have
-// arrived, this process is late and not the other side. The reader then extends
-// the deadline, at most maxExtensions times. Bytes that arrive at the last
-// moment are read, but extend nothing.
-type patientReader struct{ *link }
-
-func (t patientReader) Read(p []byte) (int, error) {
-	for {
-		n, err := t.net.Read(p)
-		t.failed(err)
-		if n > 0 && t.dialed {
-			t.lastRead.Store(int64(time.Since(t.made)))
-		}
-		if n > 0 || !errors.Is(err, os.ErrDeadlineExceeded) || t.extensions == maxExtensions || !t.unread() {
-			return n, err
-		}
-		t.extensions++
-		extension := HandshakeTime
-		if time.Since(t.readBy) < lateAfter {
-			extension = lateAfter
-		}
-		if err := t.setReadDeadline(extension); err != nil {
-			return 0, err
-		}
-	}
-}
-
-// isTLSRecord reports whether bytes start with the record of a TLS alert or
-// handshake message (RFC 8446, section 5.1).
-func isTLSRecord(bytes []byte) bool {
-	const alert, handshake, major = 21, 22, 3
-	return len(bytes) >= 2 && (bytes[0] == alert || bytes[0] == handshake) && bytes[1] == major
-}
-
-// explain names the likely cause of an error during a handshake.
-func explain(err error) error {
-	var record tls.RecordHeaderError
-	switch {
-	case errors.As(err, &record):
-		return fmt.Errorf("%w: %w", errNoTLS, err)
-	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, ErrnoReset), errors.Is(err, errnoPipe):
-		return fmt.Errorf("%w: %w", errHungUp, err)
-	case errors.Is(err, net.ErrClosed):
-		return errGaveWay
-	case errors.Is(err, os.ErrDeadlineExceeded):
-		return fmt.Errorf("%w: %w", errSlowHandshake, err)
-	}
-	return err
+	return n, err
 }
 
 // send sends a message, given in two parts. It may be called concurrently.

@@ -238,7 +238,7 @@ func TestLinkThatTimesOut(t *testing.T) {
 		{syscall.ETIMEDOUT, true}, {syscall.EHOSTUNREACH, true}, {ErrnoRefused, true}, {io.EOF, false}, {ErrnoReset, false}, {errnoPipe, false}, {os.ErrDeadlineExceeded, false},
 	} {
 		for what, do := range map[string]func(*link) error{
-			"read":  func(l *link) error { _, err := patientReader{l}.Read(nil); return err },
+			"read":  func(l *link) error { _, err := l.Read(nil); return err },
 			"send":  func(l *link) error { return l.send(nil, []byte("x")) },
 			"rest":  func(l *link) error { _, _ = l.trySend([]byte("x")); return l.sendRest() },
 			"write": func(l *link) error { l.wrote(0, test.err); return test.err },
@@ -270,7 +270,7 @@ func TestLastWords(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			writer, reader := connected(t)
 			l := newTestLink(t, writer, "tcp")
-			l.in = bufio.NewReader(patientReader{l})
+			l.in = bufio.NewReader(l)
 			core := sptest.NewFakePipe()
 			p := newTestPipe(core, l.endpoint, &listening{next: []byte("survey")})
 			p.link = l

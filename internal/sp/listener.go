@@ -121,35 +121,35 @@ func (l *listener) begin(c *link) {
 	c.protectedUntil.Store(math.MaxInt64) // until this process gets around to it
 	s := &handshake{conn: c, url: l.url(), protectedUntil: &c.protectedUntil}
 	l.endpoint.Handshakes.add(l.endpoint.ctx, s)
-	go l.handshake(c, s)
+	go l.handshake(&greeting{link: c, patience: HandshakeTime}, s)
 }
 
-func (l *listener) handshake(c *link, s *handshake) {
+func (l *listener) handshake(g *greeting, s *handshake) {
 	defer l.endpoint.Leave()
 	var config *tls.Config
 	if l.address.IsTLS() {
 		config = l.endpoint.TLS
 	}
-	waited := time.Since(c.made) // for this goroutine to run
-	err := c.handshake(config, HandshakeTime)
-	if waited > longStart || c.waited > LongWait {
+	waited := time.Since(g.made) // for this goroutine to run
+	err := g.shake(config)
+	if waited > longStart || g.waited > LongWait {
 		l.endpoint.Handshakes.wasLate(s.url)
 	}
 	if !l.endpoint.Handshakes.remove(s) {
 		err = errGaveWay
 	}
 	if err == nil {
-		err = l.endpoint.admit(c)
+		err = l.endpoint.admit(g.link)
 	}
 	if err != nil {
 		sendTLSAlert(err)
-		l.endpoint.refuse(c, c.remote(), err)
+		l.endpoint.refuse(g.link, g.remote(), err)
 		return
 	}
 	select {
-	case l.ready <- c:
+	case l.ready <- g.link:
 	case <-l.endpoint.ctx.Done():
-		_ = c.Close()
+		_ = g.Close()
 	}
 }
 

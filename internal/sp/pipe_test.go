@@ -236,8 +236,8 @@ func TestPipeForms(t *testing.T) {
 	}{
 		{"not our transport", nil, true, nil},
 		{"plain", &link{}, true, nil},
-		{"changes", &link{changes: true}, false, nil},
-		{"changes, with a list", &link{changes: true, have: &sum}, false, &sum},
+		{"changes", &link{form: form{changes: true}}, false, nil},
+		{"changes, with a list", &link{form: form{changes: true, have: &sum}}, false, &sum},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			p := &Pipe{link: test.link}
@@ -251,7 +251,7 @@ func TestPipeForms(t *testing.T) {
 // What a connection learns of the server's list is for the next connection.
 func TestPipeTellsTheNextOne(t *testing.T) {
 	r := new(resumption)
-	p := &Pipe{link: &link{resumption: r}}
+	p := &Pipe{link: &link{form: form{resumption: r}}}
 	p.Hold(7)
 	if got := r.have(); got == nil || *got != 7 {
 		t.Errorf("the next connection has %v, want 7", got)

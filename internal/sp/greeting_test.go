@@ -16,7 +16,7 @@ import (
 	"github.com/dahernan/gopherdiscovery/internal/wire"
 )
 
-func greeting(protocol uint16) string {
+func helloOf(protocol uint16) string {
 	return string(sptest.Hello(protocol))
 }
 
@@ -39,19 +39,19 @@ func TestHandshakeOfAServer(t *testing.T) {
 		have    *uint64
 		hears   string // after the hello
 	}{
-		{"plain", PubSide, greeting(sub), false, nil, false, nil, ""},
-		{"changes", PubSide, greeting(changes) + framed(wire.EncodeHave(nil)), false, nil, true, nil, framed(wire.EncodeWelcome(2 * time.Second))},
-		{"changes, with a list", PubSide, greeting(changes) + framed(wire.EncodeHave(&sum)), false, nil, true, &sum, framed(wire.EncodeWelcome(2 * time.Second))},
-		{"changes of surveys", SurveyorSide, greeting(changes), false, errOtherProtocol, false, nil, ""},
-		{"no HAVE", PubSide, greeting(changes), false, errSlowHandshake, true, nil, framed(wire.EncodeWelcome(2 * time.Second))},
-		{"no HAVE, and hangs up", PubSide, greeting(changes), true, errHungUp, true, nil, framed(wire.EncodeWelcome(2 * time.Second))},
-		{"half a HAVE", PubSide, greeting(changes) + framed(wire.EncodeHave(&sum))[:12], true, errHungUp, true, nil, framed(wire.EncodeWelcome(2 * time.Second))},
-		{"a HAVE of wrong length", PubSide, greeting(changes) + framed(append(wire.EncodeHave(&sum), 0)), false, wire.ErrMalformed, true, nil, framed(wire.EncodeWelcome(2 * time.Second))},
-		{"an empty HAVE", PubSide, greeting(changes) + framed(nil), false, wire.ErrMalformed, true, nil, framed(wire.EncodeWelcome(2 * time.Second))},
-		{"a long message", PubSide, greeting(changes) + framed(make([]byte, 17)), false, wire.ErrMalformed, true, nil, framed(wire.EncodeWelcome(2 * time.Second))},
-		{"a message that is too long", PubSide, greeting(changes) + framed(make([]byte, wire.MaxSurveyLen+1)), false, errTooLong, true, nil, framed(wire.EncodeWelcome(2 * time.Second))},
-		{"another kind", PubSide, greeting(changes) + framed([]byte{0x05}), false, wire.ErrMalformed, true, nil, framed(wire.EncodeWelcome(2 * time.Second))},
-		{"half a hello", PubSide, greeting(changes)[:7], true, errHungUp, false, nil, ""},
+		{"plain", PubSide, helloOf(sub), false, nil, false, nil, ""},
+		{"changes", PubSide, helloOf(changes) + framed(wire.EncodeHave(nil)), false, nil, true, nil, framed(wire.EncodeWelcome(2 * time.Second))},
+		{"changes, with a list", PubSide, helloOf(changes) + framed(wire.EncodeHave(&sum)), false, nil, true, &sum, framed(wire.EncodeWelcome(2 * time.Second))},
+		{"changes of surveys", SurveyorSide, helloOf(changes), false, errOtherProtocol, false, nil, ""},
+		{"no HAVE", PubSide, helloOf(changes), false, errSlowHandshake, true, nil, framed(wire.EncodeWelcome(2 * time.Second))},
+		{"no HAVE, and hangs up", PubSide, helloOf(changes), true, errHungUp, true, nil, framed(wire.EncodeWelcome(2 * time.Second))},
+		{"half a HAVE", PubSide, helloOf(changes) + framed(wire.EncodeHave(&sum))[:12], true, errHungUp, true, nil, framed(wire.EncodeWelcome(2 * time.Second))},
+		{"a HAVE of wrong length", PubSide, helloOf(changes) + framed(append(wire.EncodeHave(&sum), 0)), false, wire.ErrMalformed, true, nil, framed(wire.EncodeWelcome(2 * time.Second))},
+		{"an empty HAVE", PubSide, helloOf(changes) + framed(nil), false, wire.ErrMalformed, true, nil, framed(wire.EncodeWelcome(2 * time.Second))},
+		{"a long message", PubSide, helloOf(changes) + framed(make([]byte, 17)), false, wire.ErrMalformed, true, nil, framed(wire.EncodeWelcome(2 * time.Second))},
+		{"a message that is too long", PubSide, helloOf(changes) + framed(make([]byte, wire.MaxSurveyLen+1)), false, errTooLong, true, nil, framed(wire.EncodeWelcome(2 * time.Second))},
+		{"another kind", PubSide, helloOf(changes) + framed([]byte{0x05}), false, wire.ErrMalformed, true, nil, framed(wire.EncodeWelcome(2 * time.Second))},
+		{"half a hello", PubSide, helloOf(changes)[:7], true, errHungUp, false, nil, ""},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			ours, theirs := connected(t)
@@ -67,7 +67,7 @@ func TestHandshakeOfAServer(t *testing.T) {
 			} else if test.want == errSlowHandshake {
 				patience = 20 * ms
 			}
-			if err := l.handshake(nil, patience); !errors.Is(err, test.want) {
+			if err := (&greeting{link: l, patience: patience}).shake(nil); !errors.Is(err, test.want) {
 				t.Errorf("got error %v, want %v", err, test.want)
 			}
 			if l.changes != test.changes || (l.have == nil) != (test.have == nil) || l.have != nil && *l.have != *test.have {
@@ -79,7 +79,7 @@ func TestHandshakeOfAServer(t *testing.T) {
 			}
 			l.Close()
 			heard, _ := io.ReadAll(theirs) // may end in a reset
-			if want := greeting(test.side.self) + test.hears; string(heard) != want {
+			if want := helloOf(test.side.self) + test.hears; string(heard) != want {
 				t.Errorf("the subscriber hears % x, want % x", heard, want)
 			}
 		})
@@ -101,19 +101,19 @@ func TestHandshakeOfASubscriber(t *testing.T) {
 		also    error
 		hears   string // after the hello
 	}{
-		{"a welcome", greeting(pub) + welcome, false, nil, nil, nil, framed(wire.EncodeHave(nil))},
-		{"a welcome to one with a list", greeting(pub) + welcome, false, &sum, nil, nil, framed(wire.EncodeHave(&sum))},
-		{"a list behind the welcome", greeting(pub) + welcome + framed([]byte{0x03, 0}), false, nil, nil, nil, framed(wire.EncodeHave(nil))},
-		{"hangs up after the hello", greeting(pub), true, nil, errNoChanges, io.EOF, ""},
-		{"nothing after the hello", greeting(pub), false, nil, errNoChanges, nil, ""},
-		{"half a welcome", greeting(pub) + welcome[:10], true, nil, errNoChanges, io.ErrUnexpectedEOF, ""},
-		{"another format", greeting(pub) + framed([]byte{0x01, 2, 0, 0, 0, 1}), false, nil, errNoChanges, wire.ErrMalformed, ""},
-		{"no beat", greeting(pub) + framed([]byte{0x01, 1, 0, 0, 0, 0}), false, nil, errNoChanges, wire.ErrMalformed, ""},
-		{"a list at once", greeting(pub) + framed([]byte("a|b")), false, nil, errNoChanges, wire.ErrMalformed, ""},
-		{"a long list at once", greeting(pub) + framed(make([]byte, 1<<10)), false, nil, errNoChanges, wire.ErrMalformed, ""},
-		{"the length of a long list", greeting(pub) + framed(make([]byte, 1<<10))[:8], false, nil, errNoChanges, wire.ErrMalformed, ""},
-		{"the protocol of subscribers", greeting(0xFD51), false, nil, errOtherProtocol, nil, ""},
-		{"another protocol", greeting(0x62), false, nil, errOtherProtocol, nil, ""},
+		{"a welcome", helloOf(pub) + welcome, false, nil, nil, nil, framed(wire.EncodeHave(nil))},
+		{"a welcome to one with a list", helloOf(pub) + welcome, false, &sum, nil, nil, framed(wire.EncodeHave(&sum))},
+		{"a list behind the welcome", helloOf(pub) + welcome + framed([]byte{0x03, 0}), false, nil, nil, nil, framed(wire.EncodeHave(nil))},
+		{"hangs up after the hello", helloOf(pub), true, nil, errNoChanges, io.EOF, ""},
+		{"nothing after the hello", helloOf(pub), false, nil, errNoChanges, nil, ""},
+		{"half a welcome", helloOf(pub) + welcome[:10], true, nil, errNoChanges, io.ErrUnexpectedEOF, ""},
+		{"another format", helloOf(pub) + framed([]byte{0x01, 2, 0, 0, 0, 1}), false, nil, errNoChanges, wire.ErrMalformed, ""},
+		{"no beat", helloOf(pub) + framed([]byte{0x01, 1, 0, 0, 0, 0}), false, nil, errNoChanges, wire.ErrMalformed, ""},
+		{"a list at once", helloOf(pub) + framed([]byte("a|b")), false, nil, errNoChanges, wire.ErrMalformed, ""},
+		{"a long list at once", helloOf(pub) + framed(make([]byte, 1<<10)), false, nil, errNoChanges, wire.ErrMalformed, ""},
+		{"the length of a long list", helloOf(pub) + framed(make([]byte, 1<<10))[:8], false, nil, errNoChanges, wire.ErrMalformed, ""},
+		{"the protocol of subscribers", helloOf(0xFD51), false, nil, errOtherProtocol, nil, ""},
+		{"another protocol", helloOf(0x62), false, nil, errOtherProtocol, nil, ""},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			ours, theirs := connected(t)
@@ -127,14 +127,11 @@ func TestHandshakeOfASubscriber(t *testing.T) {
 			if test.hangsUp {
 				theirs.CloseWrite()
 			}
-			patience := 30 * time.Second
-			err := l.handshake(nil, patience)
-			if err == nil {
-				if test.says == greeting(pub) && !test.hangsUp {
-					patience = 20 * ms
-				}
-				err = l.subscribe(patience)
+			g := &greeting{link: l, patience: 30 * time.Second, within: 30 * time.Second}
+			if test.says == helloOf(pub) && !test.hangsUp {
+				g.within = 20 * ms
 			}
+			err := g.shake(nil)
 			if !errors.Is(err, test.want) || !errors.Is(err, test.also) && test.also != nil {
 				t.Errorf("got error %v, want %v and %v", err, test.want, test.also)
 			}
@@ -143,7 +140,7 @@ func TestHandshakeOfASubscriber(t *testing.T) {
 			}
 			l.Close()
 			heard, _ := io.ReadAll(theirs) // may end in a reset
-			if want := greeting(0xFD51) + test.hears; string(heard) != want {
+			if want := helloOf(0xFD51) + test.hears; string(heard) != want {
 				t.Errorf("the publisher hears % x, want % x", heard, want)
 			}
 		})
@@ -160,10 +157,10 @@ func TestHandshakeOfALateProcess(t *testing.T) {
 		extensions int // before
 		want       error
 	}{
-		{"all has come", greeting(changes) + framed(wire.EncodeHave(nil)), 0, nil},
+		{"all has come", helloOf(changes) + framed(wire.EncodeHave(nil)), 0, nil},
 		{"nothing has come", "", 0, errSlowHandshake},
-		{"a part has come", greeting(changes)[:7], 2, errHungUp},
-		{"all has come, once too often", greeting(changes) + framed(wire.EncodeHave(nil)), 3, errSlowHandshake},
+		{"a part has come", helloOf(changes)[:7], 2, errHungUp},
+		{"all has come, once too often", helloOf(changes) + framed(wire.EncodeHave(nil)), 3, errSlowHandshake},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			ours, theirs := connected(t)
@@ -178,8 +175,8 @@ func TestHandshakeOfALateProcess(t *testing.T) {
 				}
 			}
 			time.AfterFunc(50*ms, func() { _ = theirs.CloseWrite() })
-			l.extensions = test.extensions
-			if err := l.handshake(nil, -time.Second); !errors.Is(err, test.want) {
+			g := &greeting{link: l, patience: -time.Second, extensions: test.extensions}
+			if err := g.shake(nil); !errors.Is(err, test.want) {
 				t.Errorf("got error %v, want %v", err, test.want)
 			}
 		})
@@ -219,9 +216,9 @@ func TestHandshakeAtTheLastMoment(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			c := new(expiredConn)
-			l := &link{net: c, bare: c, readBy: time.Now().Add(-test.late)}
+			g := &greeting{link: &link{net: c, bare: c}, readBy: time.Now().Add(-test.late)}
 			before := time.Now()
-			if _, err := (patientReader{l}).Read(nil); err != io.EOF {
+			if _, err := g.Read(nil); err != io.EOF {
 				t.Errorf("got error %v, want EOF", err)
 			}
 			if got := c.deadline.Sub(before); got < test.want || got > test.want+time.Since(before) {
