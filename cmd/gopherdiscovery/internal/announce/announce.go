@@ -88,10 +88,10 @@ type Program struct {
 // another of them.
 //
 // On Linux the command gets the terminal of this process when it needs it, see
-// [run.Process.ShareTerminal], and the sockets that systemd has passed to this
-// process.
+// [run.Process.ShareTerminal], and what systemd has meant for this process:
+// sockets, and the watchdog.
 func (p *Program) Run(signals <-chan os.Signal) (code int, err error) {
-	args := withSockets(p.Args)
+	args := asMainProcess(p.Args)
 	cmd := exec.Command(args[0], args[1:]...)
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
 	process, err := run.Start(cmd)
@@ -112,14 +112,22 @@ func (p *Program) Run(signals <-chan os.Signal) (code int, err error) {
 	return exitCode(process.Wait(), cmd.ProcessState), err
 }
 
-// withSockets returns the command in a form in which it takes the sockets that
-// systemd has passed to this process for its own. For that LISTEN_PID must be
-// the process id of the command, which is known once it is there.
-func withSockets(args []string) []string {
-	if os.Getenv("LISTEN_PID") != strconv.Itoa(os.Getpid()) {
+// asMainProcess returns the command in a form in which it takes for its own what
+// systemd has meant for this process: sockets, and the watchdog. For that
+// variables must have the process id of the command, which is known once it is
+// there.
+func asMainProcess(args []string) []string {
+	self, line := strconv.Itoa(os.Getpid()), ""
+	if os.Getenv("LISTEN_PID") == self {
+		line = "unset LISTEN_PIDFDID; LISTEN_PID=$$; "
+	}
+	if os.Getenv("WATCHDOG_PID") == self {
+		line += "WATCHDOG_PID=$$; "
+	}
+	if line == "" {
 		return args
 	}
-	return append(run.Shell(`unset LISTEN_PIDFDID; LISTEN_PID=$$; exec "$0" "$@"`), args...)
+	return append(run.Shell(line+`exec "$0" "$@"`), args...)
 }
 
 // exitCode returns that of a command which has ended.

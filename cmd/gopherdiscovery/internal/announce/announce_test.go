@@ -492,18 +492,24 @@ func awaitGone(t *testing.T, pid int) {
 	t.Errorf("process %d runs after %v", pid, patience)
 }
 
-// systemd says with LISTEN_PID for whom the sockets are.
-func TestSocketActivation(t *testing.T) {
-	for name, test := range map[string]struct{ pid, want string }{
-		"for us":     {strconv.Itoa(os.Getpid()), "itself"},
-		"for others": {"1", "1"},
+// systemd says for which process the sockets are, and which one is to give signs
+// of life.
+func TestVariablesOfSystemd(t *testing.T) {
+	self := strconv.Itoa(os.Getpid())
+	for name, test := range map[string]struct{ sockets, watchdog, want string }{
+		"sockets for us":  {self, "", "itself"},
+		"watchdog for us": {"1", self, "1 itself 1"},
+		"both for us":     {self, self, "itself itself"},
+		"for others":      {"1", "1", "1 1 1"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			t.Setenv("LISTEN_PID", test.pid)
+			t.Setenv("LISTEN_PID", test.sockets)
 			t.Setenv("LISTEN_PIDFDID", "1")
+			t.Setenv("WATCHDOG_PID", test.watchdog)
 			s := tell(t, announce.Program{KillAfter: time.Hour}, `
-				if test "$LISTEN_PID" = $$ && test -z "$LISTEN_PIDFDID"; then LISTEN_PID=itself; fi
-				trap 'exit 3' TERM; say "$LISTEN_PID"; while :; do sleep 0.01; done`)
+				if test "$LISTEN_PID" = $$; then LISTEN_PID=itself; fi
+				if test "$WATCHDOG_PID" = $$; then WATCHDOG_PID=itself; fi
+				trap 'exit 3' TERM; say "$LISTEN_PID $WATCHDOG_PID $LISTEN_PIDFDID"; while :; do sleep 0.01; done`)
 			wantBoth(s, "join", test.want)
 			s.signals <- syscall.SIGTERM
 			s.want("leave")
