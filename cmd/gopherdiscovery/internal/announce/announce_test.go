@@ -406,7 +406,7 @@ func TestNotify(t *testing.T) {
 		syscall.SIGINT, syscall.SIGTERM, syscall.SIGQUIT, syscall.SIGHUP, syscall.SIGUSR1, syscall.SIGUSR2,
 		syscall.SIGALRM, syscall.SIGTTIN, syscall.SIGTTOU, syscall.SIGTSTP, syscall.SIGCONT, syscall.SIGWINCH,
 	} {
-		for _, noise := range []syscall.Signal{syscall.SIGCHLD, syscall.SIGURG, sig} {
+		for _, noise := range []syscall.Signal{syscall.SIGCHLD, syscall.SIGURG, syscall.SIGPIPE, sig} {
 			if err := syscall.Kill(os.Getpid(), noise); err != nil {
 				t.Fatal(err)
 			}
@@ -427,6 +427,7 @@ func TestParseSignal(t *testing.T) {
 	for text, want := range map[string]os.Signal{
 		"USR1": syscall.SIGUSR1, "SIGWINCH": syscall.SIGWINCH, "usr2": syscall.SIGUSR2, "37": syscall.Signal(37),
 		"": nil, "SIG": nil, "0": nil, "65": nil, "-1": nil, "nonsense": nil,
+		"KILL": nil, "STOP": nil, "CHLD": nil, "URG": nil, "PIPE": nil, "33": nil, // these come to nothing
 	} {
 		if got, err := announce.ParseSignal(text); got != want || (err == nil) != (want != nil) {
 			t.Errorf("ParseSignal(%q) = %v, error %v, want %v", text, got, err, want)
