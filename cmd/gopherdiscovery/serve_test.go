@@ -168,6 +168,7 @@ func TestServeBadArguments(t *testing.T) {
 		{"-http 20007", `-http "20007": missing port in address, want HOST:PORT`},
 		{"-http :port:port", `-http ":port:port": too many colons`},
 		{"-http :65536", `-http ":65536": invalid port`},
+		{"-http :nonsense", `-http ":nonsense": unknown port`},
 		{"-pubsub tcp://127.0.0.1:65536", "65536"},
 		{"-server tls+tcp://127.0.0.1:0", "-tls-cert"},
 		{"-pubsub tls+tcp://127.0.0.1:0", "-tls-cert"},

@@ -36,6 +36,10 @@ func Listen(ctx context.Context, address string) (net.Listener, error) {
 		return nil, Usagef("-http %q: %s, want HOST:PORT", address, malformed.Err)
 	}
 	if err != nil {
+		_, port, _ := net.SplitHostPort(address)
+		if _, err := net.LookupPort("tcp", port); err != nil {
+			return nil, Usagef("-http %q: unknown port, want HOST:PORT", address)
+		}
 		return nil, fmt.Errorf("-http %s: %w", address, err)
 	}
 	return listener, nil
