@@ -34,7 +34,7 @@ type watcher struct {
 // The flags that have no meaning when watch prints, and those that have none
 // without templates.
 var (
-	ofActions   = []string{"check", "dry", "exec", "exec-timeout", "min", "wait"}
+	ofActions   = []string{"exec-timeout", "min", "wait"}
 	ofTemplates = []string{"check", "dry", "exec"}
 )
 
@@ -68,10 +68,10 @@ func (w *watcher) parse(flags *cli.Flags, command []string) (err error) {
 		name := given.Name
 		switch {
 		case err != nil:
-		case !w.acts() && slices.Contains(ofActions, name):
-			err = cli.Usagef("-%s needs -template or a command; -h tells more", name)
 		case len(w.specs) == 0 && slices.Contains(ofTemplates, name):
 			err = cli.Usagef("-%s needs -template; -h tells more", name)
+		case !w.acts() && slices.Contains(ofActions, name):
+			err = cli.Usagef("-%s needs -template or a command; -h tells more", name)
 		case w.acts() && name == "json":
 			err = cli.Usagef("-json is for printing, which -template and a command take the place of")
 		}
