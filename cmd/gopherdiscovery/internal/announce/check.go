@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"net/url"
 	"os/exec"
+	"strconv"
 	"strings"
 	"time"
 
@@ -51,13 +52,20 @@ func (c *Check) Validate() error {
 	}
 	u, err := url.Parse(c.Target)
 	switch {
-	case err != nil || u.Hostname() == "":
+	case err != nil || u.Hostname() == "" || !isPort(u.Port()):
 	case u.Scheme == "http" || u.Scheme == "https":
 		return nil
 	case u.Scheme == "tcp" && u.Port() != "" && c.Target == "tcp://"+u.Host:
 		return nil
 	}
 	return errors.New("want http://host:port/path, tcp://host:port or exec:command")
+}
+
+// isPort reports whether a connection can be made to a port. Without one it is
+// that of the scheme.
+func isPort(port string) bool {
+	n, err := strconv.ParseUint(port, 10, 16)
+	return port == "" || err == nil && n > 0
 }
 
 // health is a check that goes on.
