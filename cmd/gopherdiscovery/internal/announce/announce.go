@@ -261,7 +261,11 @@ func (a *announced) leave(why string) {
 	a.ask.Stop()
 	a.member.Leave()
 	a.member, a.left = nil, time.Now()
-	a.Logger.Info("not announced any more", "reason", why)
+	msg := "not announced any more"
+	if !a.told {
+		msg = "not announced"
+	}
+	a.Logger.Info(msg, "reason", why)
 }
 
 // end ends the command: first it leaves the list, so that others stop to send

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math"
 	"os"
 	"path/filepath"
 	"slices"
@@ -261,6 +262,25 @@ func TestAnnouncedIsLogged(t *testing.T) {
 	s.signals <- syscall.SIGTERM
 	if line := <-lines; !strings.Contains(line, "not announced any more") {
 		t.Errorf("logged %q, want that it is not announced any more", line)
+	}
+	s.want("TERM")
+	s.wantCode(3)
+}
+
+// A command that no server has heard of does not leave the list.
+func TestNeverAnnouncedIsLogged(t *testing.T) {
+	t.Parallel()
+	m, lines := new(slowMember), make(lineWriter, 10)
+	m.asked.Store(math.MinInt32)
+	s := tell(t, announce.Program{
+		Join:      func() (announce.Member, error) { return m, nil },
+		KillAfter: time.Hour,
+		Logger:    slog.New(slog.NewTextHandler(lines, nil)),
+	}, loop)
+	s.want("ready")
+	s.signals <- syscall.SIGTERM
+	if line := <-lines; !strings.Contains(line, `msg="not announced" reason="signal: terminated"`) {
+		t.Errorf("logged %q, want that it is not announced", line)
 	}
 	s.want("TERM")
 	s.wantCode(3)
