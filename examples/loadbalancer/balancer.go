@@ -41,8 +41,13 @@ type backend struct {
 	errors   atomic.Int64 // requests not answered
 }
 
+// answerTime is how long a backend has until it begins to answer. Clients that
+// give up earlier cancel their requests, which says nothing about the backend.
+const answerTime = 5 * time.Second
+
 // newBalancer returns a proxy that has no list yet. Its requests wait for one.
-func newBalancer(logger *slog.Logger) *balancer {
+// A backend that has not begun to answer when the patience is over has failed.
+func newBalancer(logger *slog.Logger, patience time.Duration) *balancer {
 	lb := &balancer{lists: make(chan []string), logger: logger}
 	lb.proxy = &httputil.ReverseProxy{
 		Rewrite: func(r *httputil.ProxyRequest) {
@@ -61,6 +66,8 @@ func newBalancer(logger *slog.Logger) *balancer {
 				MaxIdleConnsPerHost: 256,
 				IdleConnTimeout:     90 * time.Second,
 				TLSHandshakeTimeout: time.Second,
+				// A request that may be repeated then goes to another backend.
+				ResponseHeaderTimeout: patience,
 				// The client and the backend negotiate the compression.
 				DisableCompression: true,
 			}},

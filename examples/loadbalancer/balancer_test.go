@@ -10,12 +10,17 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 )
 
 // newProxy starts a proxy over the given backends.
 func newProxy(t *testing.T, backends ...string) (*balancer, string) {
 	t.Helper()
-	lb := newBalancer(slog.New(slog.DiscardHandler))
+	return startProxy(t, newBalancer(slog.New(slog.DiscardHandler), answerTime), backends...)
+}
+
+func startProxy(t *testing.T, lb *balancer, backends ...string) (*balancer, string) {
+	t.Helper()
 	t.Cleanup(func() { close(lb.lists) })
 	setBackends(lb, backends...)
 	proxy := httptest.NewServer(lb)
@@ -150,6 +155,18 @@ func TestEachBackendInTurn(t *testing.T) {
 		if b.Requests != 10 {
 			t.Errorf("%s has got %d of 30 requests, want 10", b.Name, b.Requests)
 		}
+	}
+}
+
+// A client may wait for longer than a backend that hangs is worth.
+func TestBackendHangs(t *testing.T) {
+	t.Parallel()
+	hung := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }))
+	t.Cleanup(hung.Close)
+	lb, proxy := startProxy(t, newBalancer(slog.New(slog.DiscardHandler), time.Millisecond), hung.URL)
+	code, _, err := request(t, "GET", proxy, "")
+	if s := lb.status(); code != http.StatusBadGateway || err != nil || s.Failed != 1 || s.Backends[0].Errors != 1 {
+		t.Errorf("answer %d, error %v, status %+v, want 502 and one error", code, err, s)
 	}
 }
 

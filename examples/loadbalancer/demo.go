@@ -64,7 +64,7 @@ func demonstrate(ctx context.Context) error {
 	defer subscriber.Close()
 	d := &demo{
 		server:   server,
-		balancer: newBalancer(quiet),
+		balancer: newBalancer(quiet, answerTime),
 		load:     newLoad("http://" + listener.Addr().String()),
 		status:   "http://" + status.Addr().String(),
 	}

@@ -89,7 +89,7 @@ func run(ctx context.Context, args []string) error {
 		if status != nil {
 			fmt.Println("status:", urlOf(status.Addr()))
 		}
-		return proxy(ctx, subscriber, listener, status, newBalancer(dialer.Logger))
+		return proxy(ctx, subscriber, listener, status, newBalancer(dialer.Logger, answerTime))
 	}
 	b := &service{work: *work, grace: *grace, logger: dialer.Logger}
 	if b.name, err = nameOf(*name, listener.Addr()); err != nil {

@@ -34,6 +34,10 @@
 // canceled says nothing about its backend. A backend is avoided, not excluded:
 // when all have failed one is tried.
 //
+// The requests of a proxy have no deadline, and are canceled when its client
+// gives up. Let its [Options.Base] have a ResponseHeaderTimeout that is shorter
+// than the patience of clients: otherwise a backend that hangs is not avoided.
+//
 // # Retries
 //
 // A request that failed goes to another backend, to three in all, if
