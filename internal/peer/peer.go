@@ -105,8 +105,8 @@ func parseHost(host string) (canonical string, isIP, ok bool) {
 
 // ParseAll returns the peers of a list of names, sorted by their addresses, DNS
 // names first, and then by their kinds. Names of one kind that have the same
-// address are one peer, with the scheme of the last one in the list. The errors
-// are those of the names that are left out.
+// address are one peer, which is the first that is http or https, or else the
+// first. The errors are those of the names that are left out.
 func ParseAll(list []string) (peers []Peer, unusable []error) {
 	type place struct{ kind, address string }
 	at := make(map[place]Peer)
@@ -116,7 +116,10 @@ func ParseAll(list []string) (peers []Peer, unusable []error) {
 			unusable = append(unusable, err)
 			continue
 		}
-		at[place{p.Kind, p.Address}] = p
+		where := place{p.Kind, p.Address}
+		if known, found := at[where]; !found || !known.isHTTP() && p.isHTTP() {
+			at[where] = p
+		}
 	}
 	for _, p := range at {
 		peers = append(peers, p)
@@ -124,6 +127,8 @@ func ParseAll(list []string) (peers []Peer, unusable []error) {
 	slices.SortFunc(peers, compare)
 	return peers, unusable
 }
+
+func (p Peer) isHTTP() bool { return p.Scheme == "http" || p.Scheme == "https" }
 
 func compare(a, b Peer) int {
 	var x, y netip.Addr // the zero value of names is less than any address

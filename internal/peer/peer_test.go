@@ -112,14 +112,14 @@ func TestParseAll(t *testing.T) {
 	t.Parallel()
 	peers, unusable := peer.ParseAll([]string{
 		"10.0.0.10:80", "10.0.0.2:9", "10.0.0.2:80", "a", "b:80", "http://10.0.0.2:80/x", "http://[::1]:80", "http://a:80", "https://A:80", "x:0",
-		"web+http://a:80", "cache+http://a:80", "Cache+https://a:80",
+		"web+http://a:80", "cache+http://a:80", "Cache+https://a:80", "h2c://b:80", "http://b:80", "https://b:80", "ws://b:80",
 	})
 	var got []string
 	for _, p := range peers {
 		got = append(got, p.Kind+" "+p.Scheme+" "+p.Address)
 	}
 	want := []string{
-		" https a:80", "cache https a:80", "web http a:80", "  b:80", "  10.0.0.2:9", " http 10.0.0.2:80", "  10.0.0.10:80", " http [::1]:80",
+		" http a:80", "cache http a:80", "web http a:80", " http b:80", "  10.0.0.2:9", " http 10.0.0.2:80", "  10.0.0.10:80", " http [::1]:80",
 	}
 	if !slices.Equal(got, want) {
 		t.Errorf("%q, want %q", got, want)
