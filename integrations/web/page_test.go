@@ -235,19 +235,27 @@ func TestPageWithReader(t *testing.T) {
 	for name, test := range map[string]struct {
 		script string // does something, and puts what it sees into data-seen
 		want   string
+		flags  []string // of the browser
 	}{
 		"selects a name": {`getSelection().selectAllChildren([...document.querySelectorAll(".name")].find(cell => cell.textContent === "http://before"));
 			look = () => getSelection().toString() + " of " + document.querySelectorAll("#peers .name").length +
-				", silent: " + document.querySelectorAll("#peers .name .bad").length`, "http://before of 3, silent: 2"},
+				", silent: " + document.querySelectorAll("#peers .name .bad").length`, "http://before of 3, silent: 2", nil},
 		"filters": {`setTimeout(() => { box.value = "late"; box.dispatchEvent(new Event("input")); }, 1000);
 			look = () => [location.search, box.value, ...Array.from(document.querySelectorAll(".name"), cell => cell.textContent)].join(" ")`,
-			"?filter=late late http://late http://late"},
+			"?filter=late late http://late http://late", nil},
 		"has a small screen": {`const frame = document.createElement("iframe"); frame.src = "?framed"; frame.width = 360; document.body.append(frame);
 			look = () => {
 				const page = frame.contentDocument;
 				const wider = page.documentElement?.scrollWidth - page.documentElement?.clientWidth;
 				return [page.querySelectorAll("#peers .name").length, wider, page.querySelector(".name")?.offsetWidth > 250];
-			}`, "3,0,true"},
+			}`, "3,0,true", nil},
+		"has a wide screen": {`const frame = document.createElement("iframe"); frame.src = "?framed"; frame.width = 1400; document.body.append(frame);
+			look = () => {
+				const [peers, changes] = ["peers", "changes"].map(id => frame.contentDocument.getElementById(id)?.getBoundingClientRect());
+				return peers?.right <= changes?.left && changes.top < peers.bottom ? "beside each other" : "not so";
+			}`, "beside each other", nil},
+		"likes it dark": {`look = () => [document.body, document.querySelector(".good")].map(e => e && getComputedStyle(e).color).join(" ")`,
+			"rgb(255, 255, 255) rgb(102, 204, 102)", []string{"--force-dark-mode"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -275,7 +283,7 @@ func TestPageWithReader(t *testing.T) {
 				_, _ = io.WriteString(w, page)
 			}))
 			defer server.Close()
-			page, console := browser.Load(t, server.URL, "--virtual-time-budget=3000")
+			page, console := browser.Load(t, server.URL, append(test.flags, "--virtual-time-budget=3000")...)
 			if want := `data-seen="` + test.want + `"`; !strings.Contains(page, want) || len(console) > 0 {
 				t.Errorf("%s\nwant %s in it, and nothing on the console: %s", page, want, console)
 			}
