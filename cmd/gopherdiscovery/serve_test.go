@@ -160,7 +160,7 @@ func TestServeBadArguments(t *testing.T) {
 		{"-missed-surveys -1", "-missed-surveys -1"},
 		{"-max-clients -5", "-max-clients -5"},
 		{"-max-clients all", `"all" for flag -max-clients`},
-		{"-log-level loud", `"loud"`},
+		{"-log-level loud", `"loud" is neither debug, info, warn nor error`},
 		{"-log-format xml", `"xml" for flag -log-format`},
 		{"-server nonsense", `gopherdiscovery: invalid URL: -server "nonsense"`},
 		{"-server tcp://127.0.0.1:1 -pubsub tcp://127.0.0.1:1", `-pubsub "tcp://127.0.0.1:1": the same address as -server`},

@@ -15,7 +15,7 @@ import (
 type Flags struct {
 	*flag.FlagSet
 	About   string // stands above the list of the flags in the help
-	level   slog.Level
+	level   logLevel
 	format  logFormat
 	tls     tlsFiles
 	reloads []func() error // of what has been read from files
@@ -24,7 +24,7 @@ type Flags struct {
 // NewFlags returns the flags of a program or of a subcommand.
 func NewFlags(name, about string) *Flags {
 	f := &Flags{FlagSet: flag.NewFlagSet(name, flag.ContinueOnError), About: about, format: "text"}
-	f.TextVar(&f.level, "log-level", slog.LevelInfo, "log from this `level` on: debug, info, warn or error")
+	f.TextVar(&f.level, "log-level", f.level, "log from this `level` on: debug, info, warn or error")
 	f.TextVar(&f.format, "log-format", f.format, "log in this `format`: text or json")
 	f.StringVar(&f.tls.cert, "tls-cert", "", "PEM `file` with this program's certificate; all -tls files are read again when they change")
 	f.StringVar(&f.tls.key, "tls-key", "", "PEM `file` with the key of that certificate")
@@ -75,7 +75,7 @@ func (f *Flags) Parse(args []string) error {
 // of it never wait for who reads stderr: lines are left out when too many wait,
 // and a line says how many.
 func (f *Flags) Logger() *slog.Logger {
-	options := &slog.HandlerOptions{Level: f.level}
+	options := &slog.HandlerOptions{Level: f.level.Level}
 	logger := slog.New(slog.NewTextHandler(stderr, options))
 	if f.format == "json" {
 		logger = slog.New(slog.NewJSONHandler(stderr, options))
@@ -92,6 +92,16 @@ func (f *Flags) Dialer() (*gopherdiscovery.Dialer, error) {
 		return nil, err
 	}
 	return &gopherdiscovery.Dialer{TLSConfig: config, Logger: f.Logger()}, nil
+}
+
+// logLevel is a level whose errors speak of this flag, and not of log/slog.
+type logLevel struct{ slog.Level }
+
+func (l *logLevel) UnmarshalText(text []byte) error {
+	if l.Level.UnmarshalText(text) != nil {
+		return fmt.Errorf("%q is neither debug, info, warn nor error", text)
+	}
+	return nil
 }
 
 type logFormat string
