@@ -143,7 +143,7 @@ func runAnnounced(ctx context.Context, p *announce.Program) error {
 	signals, stop := announce.Notify()
 	defer stop()
 	if ctx.Err() != nil {
-		return errors.New("interrupted")
+		return errInterrupted
 	}
 	code, err := p.Run(signals)
 	if err != nil {

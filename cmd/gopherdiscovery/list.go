@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"slices"
@@ -37,7 +36,7 @@ func listCommand() *ffcli.Command {
 		if err != nil {
 			return err
 		}
-		return printList(ctx, dialer, *pubsub, *match, *timeout, printer{os.Stdout, *inJSON})
+		return printList(ctx, dialer, *pubsub, *match, *timeout, printer{output{ctx, os.Stdout}, *inJSON})
 	})
 }
 
@@ -82,7 +81,7 @@ func look(ctx context.Context, dialer *gopherdiscovery.Dialer, urls string, matc
 	}
 	switch {
 	case ctx.Err() != nil:
-		return nil, errors.New("interrupted")
+		return nil, errInterrupted
 	case heard == 0:
 		return nil, fmt.Errorf("-pubsub %s: no complete list within %v", urls, timeout)
 	case heard < len(subs):

@@ -2,13 +2,50 @@ package main
 
 import (
 	"bufio"
+	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"time"
 
 	"github.com/dahernan/gopherdiscovery"
 )
+
+// readerTime is how long the end waits for the reader of the output.
+const readerTime = 500 * time.Millisecond
+
+var errInterrupted = errors.New("interrupted")
+
+// output is a writer for one goroutine. When ctx has ended it does not wait for
+// a reader who hangs.
+type output struct {
+	ctx context.Context
+	to  io.Writer
+}
+
+func (o output) Write(text []byte) (int, error) {
+	type result struct {
+		n   int
+		err error
+	}
+	written := make(chan result, 1)
+	go func() {
+		n, err := o.to.Write(text)
+		written <- result{n, err}
+	}()
+	select {
+	case r := <-written:
+		return r.n, r.err
+	case <-o.ctx.Done():
+	}
+	select {
+	case r := <-written:
+		return r.n, r.err
+	case <-time.After(readerTime):
+		return 0, errInterrupted
+	}
+}
 
 // printer prints for people, or for programs.
 type printer struct {

@@ -3,7 +3,12 @@
 package main
 
 import (
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"testing"
 
@@ -62,4 +67,44 @@ func TestWatchCommandGetsSIGPIPE(t *testing.T) {
 	_, pubsub := startServer(t, "a")
 	p := startCommand(t, "watch", "-pubsub", pubsub, "--", "/bin/sh", "-c", "kill -PIPE $$; echo ignored")
 	p.Stderr.Await(`level=ERROR msg=failed error=".*: signal: broken pipe"`)
+}
+
+// A reader that hangs holds up no end. There are more names than fit into a
+// pipe, and one byte of them is read.
+func TestOutputIsNotRead(t *testing.T) {
+	t.Parallel()
+	var names []string
+	for i := range 200 {
+		names = append(names, fmt.Sprintf("http://10.0.0.2:80/%03d/%s", i, strings.Repeat("x", 450)))
+	}
+	_, pubsub := startServer(t, names...)
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for args, want := range map[string]int{"watch": 0, "watch -json": 0, "list": 1} {
+		t.Run(args, func(t *testing.T) {
+			t.Parallel()
+			ctx, cancel := context.WithTimeout(t.Context(), clitest.Patience)
+			defer cancel()
+			cmd := exec.CommandContext(ctx, self, append(strings.Fields(args), "-pubsub", pubsub)...)
+			cmd.Env = append(os.Environ(), clitest.AsProgram)
+			stdout, err := cmd.StdoutPipe()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := cmd.Start(); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := stdout.Read(make([]byte, 1)); err != nil {
+				t.Errorf("read: %v", err)
+			}
+			if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
+				t.Errorf("signal: %v", err)
+			}
+			if err := cmd.Wait(); cmd.ProcessState.ExitCode() != want {
+				t.Errorf("%v, want exit code %d", err, want)
+			}
+		})
+	}
 }

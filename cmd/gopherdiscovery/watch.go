@@ -44,7 +44,7 @@ func watchCommand() *ffcli.Command {
 		if err != nil {
 			return err
 		}
-		print := printer{os.Stdout, *inJSON}
+		print := printer{output{ctx, os.Stdout}, *inJSON}
 		switch {
 		case w.acts():
 			return w.watch(ctx, flags, dialer, *pubsub)
@@ -67,7 +67,10 @@ func watch(ctx context.Context, dialer *gopherdiscovery.Dialer, urls string, mat
 		if list = match.Filter(list); before != nil && slices.Equal(before, list) {
 			continue
 		}
-		if err := print.change(time.Now(), before, list); err != nil {
+		switch err := print.change(time.Now(), before, list); {
+		case err == errInterrupted:
+			return nil
+		case err != nil:
 			return err
 		}
 		before = list

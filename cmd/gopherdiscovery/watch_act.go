@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"os"
 	"slices"
@@ -24,6 +25,7 @@ var errTooFew = errors.New("too few peers")
 type action struct {
 	*watcher
 	logger *slog.Logger
+	out    io.Writer // for -dry
 
 	reread atomic.Pointer[render.Set] // takes the place of templates in the next act
 
@@ -32,8 +34,6 @@ type action struct {
 	due      bool            // the files are good news, and -exec has not succeeded since
 	before   []string        // the list before, for the command; nil before the first
 }
-
-func (w *watcher) action(logger *slog.Logger) *action { return &action{watcher: w, logger: logger} }
 
 // prepare finds at the start what would make each act fail.
 func (a *action) prepare() error {
@@ -84,7 +84,7 @@ func (a *action) act(list []string) (again bool, err error) {
 		return due != nil, errors.Join(fmt.Errorf("%w: %d, -min is %d", errTooFew, count, a.min), due)
 	}
 	if a.dry {
-		return false, a.templates.Print(os.Stdout, peers)
+		return false, a.templates.Print(a.out, peers)
 	}
 	if a.templates != nil {
 		if err := errors.Join(a.write(peers), a.reload()); err != nil {

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"flag"
+	"os"
 	"os/exec"
 	"slices"
 	"strings"
@@ -107,7 +108,7 @@ func (w *watcher) parse(flags *cli.Flags, command []string) (err error) {
 // watch returns when ctx ends, or with -once when all is done. A command that
 // runs by then is waited for, so that no file is left unchecked.
 func (w *watcher) watch(ctx context.Context, flags *cli.Flags, dialer *gopherdiscovery.Dialer, urls string) error {
-	a := w.action(dialer.Logger)
+	a := &action{watcher: w, logger: dialer.Logger, out: output{ctx, os.Stdout}}
 	if err := a.prepare(); err != nil {
 		return err
 	}
