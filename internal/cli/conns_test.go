@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 	"log/slog"
+	"net"
 	"net/http"
 	"testing"
 	"testing/synctest"
@@ -147,4 +148,33 @@ func TestMaxConns(t *testing.T) {
 	if got, all := cli.MaxConns(), cli.MaxDescriptors(); got < 1 || got > 10000 || uint64(got) > all/4 {
 		t.Errorf("%d connections with %d descriptors, want a quarter, and 10000 at most", got, all)
 	}
+}
+
+// One connection more than there may be ends the oldest.
+func TestServeBoundsConnections(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithCancel(t.Context())
+		s := &site{t, clitest.NewMemory(t), cancel}
+		served := make(chan error)
+		go func() { served <- cli.Serve(ctx, s, http.NotFoundHandler(), slog.New(slog.DiscardHandler)) }()
+		oldest := s.open(silent)
+		var conns []net.Conn
+		for range cli.MaxConns() {
+			s.wantOpen(true, oldest)
+			conn, err := s.Dial()
+			if err != nil {
+				t.Fatal(err)
+			}
+			conns = append(conns, conn)
+		}
+		s.wantOpen(false, oldest)
+		for _, conn := range conns {
+			_ = conn.Close()
+		}
+		cancel()
+		if err := <-served; err != nil {
+			t.Errorf("Serve: %v, want nil", err)
+		}
+	})
 }

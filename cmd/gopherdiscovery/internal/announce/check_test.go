@@ -148,6 +148,22 @@ func TestValidate(t *testing.T) {
 	}
 }
 
+// A command may have a password, which is not for the log.
+func TestCommandIsNotLogged(t *testing.T) {
+	t.Parallel()
+	if runtime.GOOS == "windows" {
+		t.Skip("needs a shell of Unix")
+	}
+	c := &Check{Target: "exec:exit 3 # secret", Interval: time.Minute}
+	if err := c.once(t.Context()); err == nil || err.Error() != "exec: exit status 3" {
+		t.Errorf("error %v, want the exit status alone", err)
+	}
+	c = &Check{Target: "exec:sleep 60 # secret", Interval: time.Millisecond}
+	if err := c.once(t.Context()); err == nil || err.Error() != "exec: it took longer than 1ms" {
+		t.Errorf("error %v, want that it took too long alone", err)
+	}
+}
+
 // The log has a line when a row of failures begins, not one for each, and no
 // password. Only from the first success on it is a warning.
 func TestCheckLog(t *testing.T) {
