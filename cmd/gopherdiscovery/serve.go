@@ -4,7 +4,6 @@ import (
 	"context"
 	"log/slog"
 	"net"
-	"strings"
 
 	"github.com/coreos/go-systemd/v22/daemon"
 	"github.com/peterbourgon/ff/v3/ffcli"
@@ -76,7 +75,7 @@ func serve(ctx context.Context, o *serveOptions) (err error) {
 		server.Wait() // ends with ctx
 		return nil
 	}
-	return cli.Serve(ctx, listener, webHandler(server, listener.Addr(), strings.Split(*o.httpHosts, ","), logger), logger)
+	return cli.Serve(ctx, listener, webHandler(server, listener.Addr(), *o.httpHosts, logger), logger)
 }
 
 // notify tells systemd, if that has started the program with Type=notify.

@@ -30,7 +30,7 @@ func newServeOptions() *serveOptions {
 	flags.DurationVar(&d.JoinInterval, "join-interval", 0, "surveys of new connections are this far apart; below 0 joins wait for the next poll")
 	flags.IntVar(&d.MissedSurveys, "missed-surveys", 0, "`surveys` in a row that a silent client misses until it is dropped")
 	flags.IntVar(&d.MaxClients, "max-clients", 0, "`connections` accepted on each of the two URLs")
-	o.httpHosts = flags.String("http-host", "", "`names`, separated by commas, that requests may have as their host when -http is a loopback address")
+	o.httpHosts = flags.String("http-host", "", "`names`, separated by commas, that requests may have as their host; without it any, but none on a loopback address")
 	o.requireName = flags.Bool("require-cert-name", false, "a client may only announce a name of its certificate, or a URL on a host that is one")
 	for name, value := range map[string]string{
 		"survey-time": "1s", "recv-deadline": "SURVEY-TIME", "poll-time": "2s", "return-time": "5s",

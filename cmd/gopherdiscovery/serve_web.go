@@ -26,7 +26,7 @@ const requestTime = 40 * time.Second
 
 // webHandler returns what -http serves at an address of this machine. Names are
 // those of -http-host.
-func webHandler(server *gopherdiscovery.DiscoveryServer, address net.Addr, names []string, logger *slog.Logger) http.Handler {
+func webHandler(server *gopherdiscovery.DiscoveryServer, address net.Addr, names string, logger *slog.Logger) http.Handler {
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(
 		promcollector.New(server),
@@ -54,16 +54,17 @@ func hurry(h http.Handler) http.Handler {
 	})
 }
 
-// guard returns h for an address that others reach too. On a loopback address
-// it answers 403 if the host of a request is a name, except localhost and
-// these. Otherwise a web site whose name resolves to this machine could read in
-// a browser here what only this machine should.
-func guard(h http.Handler, address net.Addr, names []string) http.Handler {
-	if tcp, ok := address.(*net.TCPAddr); !ok || !tcp.IP.IsLoopback() {
+// guard returns a handler that answers 403 if the host of a request is a name,
+// except localhost and these, which are separated by commas. Otherwise a web
+// site whose name resolves to this machine could read in a browser here what
+// only this machine should. It returns h if there are no names and the address
+// is not a loopback address, which others reach anyway.
+func guard(h http.Handler, address net.Addr, names string) http.Handler {
+	if tcp, ok := address.(*net.TCPAddr); names == "" && (!ok || !tcp.IP.IsLoopback()) {
 		return h
 	}
 	allowed := []string{"", "localhost"} // no browser leaves it out
-	for _, name := range names {
+	for name := range strings.SplitSeq(names, ",") {
 		allowed = append(allowed, hostname(name))
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

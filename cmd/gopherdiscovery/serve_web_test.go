@@ -19,29 +19,33 @@ import (
 func TestGuard(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct {
-		address, host string
-		code          int
+		address, names, host string
+		code                 int
 	}{
-		{"127.0.0.1", "127.0.0.1:20007", http.StatusOK},
-		{"127.0.0.1", "10.0.0.2", http.StatusOK}, // a proxy's: an address means one host
-		{"127.0.0.1", "localhost:20007", http.StatusOK},
-		{"127.0.0.1", "LocalHost", http.StatusOK},
-		{"127.0.0.1", "", http.StatusOK}, // of HTTP/1.0, which no browser sends
-		{"::1", "[::1]:20007", http.StatusOK},
-		{"127.0.0.1", "peers.example:20007", http.StatusOK},
-		{"127.0.0.1", "Peers.Example", http.StatusOK},
-		{"127.0.0.1", "evil.example:20007", http.StatusForbidden},
-		{"127.0.0.2", "evil.example", http.StatusForbidden},
-		{"::1", "evil.example", http.StatusForbidden},
-		{"127.0.0.1", "127.0.0.1.evil.example", http.StatusForbidden},
-		{"127.0.0.1", "localhost.evil.example", http.StatusForbidden},
-		{"0.0.0.0", "evil.example", http.StatusOK},
-		{"10.0.0.1", "server.example", http.StatusOK},
+		{"127.0.0.1", "Peers.example:443", "127.0.0.1:20007", http.StatusOK},
+		{"127.0.0.1", "Peers.example:443", "10.0.0.2", http.StatusOK}, // a proxy's: an address means one host
+		{"127.0.0.1", "Peers.example:443", "localhost:20007", http.StatusOK},
+		{"127.0.0.1", "Peers.example:443", "LocalHost", http.StatusOK},
+		{"127.0.0.1", "Peers.example:443", "", http.StatusOK}, // of HTTP/1.0, which no browser sends
+		{"::1", "Peers.example:443", "[::1]:20007", http.StatusOK},
+		{"127.0.0.1", "Peers.example:443", "peers.example:20007", http.StatusOK},
+		{"127.0.0.1", "Peers.example:443", "Peers.Example", http.StatusOK},
+		{"127.0.0.1", "Peers.example:443", "evil.example:20007", http.StatusForbidden},
+		{"127.0.0.2", "Peers.example:443", "evil.example", http.StatusForbidden},
+		{"::1", "Peers.example:443", "evil.example", http.StatusForbidden},
+		{"127.0.0.1", "Peers.example:443", "127.0.0.1.evil.example", http.StatusForbidden},
+		{"127.0.0.1", "Peers.example:443", "localhost.evil.example", http.StatusForbidden},
+		{"0.0.0.0", "", "evil.example", http.StatusOK},
+		{"10.0.0.1", "", "server.example", http.StatusOK},
+		{"127.0.0.1", "", "evil.example", http.StatusForbidden},
+		{"0.0.0.0", "peers.example", "peers.example", http.StatusOK},
+		{"0.0.0.0", "peers.example", "10.0.0.2", http.StatusOK},
+		{"0.0.0.0", "peers.example", "evil.example", http.StatusForbidden},
 	} {
-		t.Run(test.address+" "+test.host, func(t *testing.T) {
+		t.Run(test.address+" "+test.names+" "+test.host, func(t *testing.T) {
 			t.Parallel()
 			guarded := guard(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}),
-				&net.TCPAddr{IP: net.ParseIP(test.address)}, []string{"Peers.example:443"})
+				&net.TCPAddr{IP: net.ParseIP(test.address)}, test.names)
 			r := httptest.NewRequest(http.MethodGet, "/", nil)
 			r.Host = test.host
 			w := httptest.NewRecorder()
@@ -65,7 +69,7 @@ func TestSlowHTTPClient(t *testing.T) {
 				ctx, cancel := context.WithCancel(t.Context())
 				listener := clitest.NewMemory(t)
 				server := clitest.StartServer(t, "inproc://survey", "inproc://pubsub", gopherdiscovery.Options{})
-				handler := webHandler(server, listener.Addr(), nil, clitest.Quiet.Logger)
+				handler := webHandler(server, listener.Addr(), "", clitest.Quiet.Logger)
 				served := make(chan error)
 				go func() { served <- cli.Serve(ctx, listener, handler, clitest.Quiet.Logger) }()
 				conn, err := listener.Dial()
