@@ -305,3 +305,11 @@ func TestSwitchedProtocolHalfClosed(t *testing.T) {
 type nopWriteCloser struct{ io.Writer }
 
 func (nopWriteCloser) Close() error { return nil }
+
+// Backends are mostly where no proxy leads to.
+func TestNoProxy(t *testing.T) {
+	t.Parallel()
+	if balance.NewBase().Proxy != nil {
+		t.Error("the transport to the backends uses a proxy, want none")
+	}
+}
