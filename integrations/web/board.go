@@ -32,6 +32,7 @@ type board struct {
 	changes []change      // the newest last; what is in it is never changed
 	changed uint64        // how many changes there were
 	history history
+	polls   gopherdiscovery.Stats // at the last look that saw a poll end
 }
 
 // snapshot is what a server has told at one time. It is never changed.
@@ -41,6 +42,7 @@ type snapshot struct {
 	failing        bool // connections cannot be accepted
 	list           []string
 	silent         []string
+	doubted        bool            // the last poll, so that silence does not count
 	since          []time.Time     // when each name in the list has joined
 	peers, targets func() document // made when first asked for
 }
@@ -94,12 +96,18 @@ func (b *board) look() (seen *snapshot, news <-chan struct{}) {
 	now := time.Now()
 	failing := b.accepts.failing(stats.AcceptErrors, now)
 	begins := b.history.note(stats.Services, now)
-	if list == nil && !begins && failing == b.now.failing && !isNews(b.now.stats, stats) && slices.Equal(silent, b.now.silent) {
+	doubted := b.now.doubted
+	if stats.Polls != b.polls.Polls || stats.Doubted != b.polls.Doubted {
+		doubted = stats.Doubted != b.polls.Doubted
+		b.polls = stats
+	}
+	if list == nil && !begins && failing == b.now.failing && doubted == b.now.doubted &&
+		!isNews(b.now.stats, stats) && slices.Equal(silent, b.now.silent) {
 		return b.now, b.news
 	}
 	next := *b.now
 	next.version++
-	next.stats, next.failing, next.silent = stats, failing, silent
+	next.stats, next.failing, next.silent, next.doubted = stats, failing, silent, doubted
 	if list != nil {
 		b.recordLocked(b.now.list, list, now)
 		next.list, next.since = list, b.now.sinceIn(list, now)

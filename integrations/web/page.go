@@ -64,6 +64,7 @@ type view struct {
 	Subscribers     int
 	Total, Matching int
 	Silent          int
+	Doubted         bool // whether the silent are to blame
 	Peers           []presence
 	Changes         []change // the newest first
 	Past            past
@@ -125,6 +126,7 @@ func (b *board) view(filter string) view {
 		Subscribers: now.stats.Subscribers,
 		Total:       len(now.list),
 		Silent:      len(now.silent),
+		Doubted:     now.doubted,
 		Past:        past,
 	}
 	v.Survey, v.PubSub = b.server.URLs()

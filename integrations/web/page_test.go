@@ -115,6 +115,30 @@ func TestPageOfSilence(t *testing.T) {
 	}
 }
 
+// While the server doubts its last survey, the page says so.
+func TestPageOfDoubt(t *testing.T) {
+	t.Parallel()
+	s := newServer("http://a", "http://b", "http://c")
+	h := handler(t, s)
+	const doubts = "The server doubts that survey"
+	for _, test := range []struct {
+		what    string
+		doubted uint64 // polls so far
+		want    bool
+	}{
+		{"no doubt", 0, false}, {"a doubted survey", 1, true}, {"another one", 2, true}, {"one that counts", 2, false},
+	} {
+		s.change(func(stats *gopherdiscovery.Stats) {
+			s.silent = []string{"http://a", "http://b"}
+			stats.Polls++
+			stats.Doubted = test.doubted
+		})
+		if got := strings.Contains(get(h, "/").Body.String(), doubts); got != test.want {
+			t.Errorf("after %s: the page says %q: %t, want %t", test.what, doubts, got, test.want)
+		}
+	}
+}
+
 // Whoever is there when the handler is made has not joined then.
 func TestPageOfServerThatRuns(t *testing.T) {
 	t.Parallel()
