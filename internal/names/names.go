@@ -100,14 +100,20 @@ func (p Pattern) Filter(list []string) []string {
 
 // FromQuery returns the pattern that match= gives in the query of a URL, as in
 // /peers?match=cache+*. It is empty if there is none. A plus sign stands for
-// itself there, not for a space.
+// itself there, not for a space. More than one is an error.
 func FromQuery(query string) (p Pattern, err error) {
 	values, err := url.ParseQuery(strings.ReplaceAll(query, "+", "%2B"))
-	if err == nil {
+	switch {
+	case err != nil:
+	case len(values["match"]) > 1:
+		err = errSeveral
+	default:
 		err = p.UnmarshalText([]byte(values.Get("match")))
 	}
 	return p, err
 }
+
+var errSeveral = errors.New("more than one pattern")
 
 // MarshalText is for [flag.TextVar].
 func (p Pattern) MarshalText() ([]byte, error) { return []byte(p), nil }

@@ -139,7 +139,7 @@ func TestFromQuery(t *testing.T) {
 			t.Errorf("FromQuery(%q) = %q, error %v, want %q", query, got, err, want)
 		}
 	}
-	for _, query := range []string{"match=a|b", "match=%zz", "match=%00"} {
+	for _, query := range []string{"match=a|b", "match=%zz", "match=%00", "match=a&match=b"} {
 		if got, err := names.FromQuery(query); got != "" || err == nil {
 			t.Errorf("FromQuery(%q) = %q, error %v, want one", query, got, err)
 		}
