@@ -201,15 +201,20 @@ func (c *Check) get(ctx context.Context) error {
 	if c.transport != nil {
 		client.Transport = c.transport
 	}
+	shown := *r.URL
+	shown.RawQuery = "" // there may be a secret in it
 	response, err := client.Do(r)
 	if err != nil {
-		return err
+		if of := (*url.Error)(nil); errors.As(err, &of) {
+			err = of.Err // which has no URL
+		}
+		return fmt.Errorf("GET %s: %w", shown.Redacted(), err)
 	}
 	defer response.Body.Close()
 	// A program may report an error if its answer is cut off.
 	_, _ = io.CopyN(io.Discard, response.Body, 1<<16)
 	if response.StatusCode < 200 || response.StatusCode > 399 {
-		return fmt.Errorf("GET %s: %s", r.URL.Redacted(), response.Status)
+		return fmt.Errorf("GET %s: %s", shown.Redacted(), response.Status)
 	}
 	return nil
 }

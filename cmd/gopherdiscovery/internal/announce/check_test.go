@@ -170,7 +170,7 @@ func TestCheckLog(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		var log strings.Builder
-		c := &Check{Target: "http://user:secret@127.0.0.1/health", Interval: time.Second, Rise: 1, Fall: 1}
+		c := &Check{Target: "http://user:secret@127.0.0.1/health?token=secret", Interval: time.Second, Rise: 1, Fall: 1}
 		c.transport = &answers{503, 503, 200, 404, 404, 0, 200, 0, 200}
 		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 		defer cancel()
