@@ -21,15 +21,15 @@ type announcer struct {
 	address sp.Address
 	outage  *sp.Outage
 
-	mu     sync.Mutex // guards the fields below and those of responders
-	pulse  pulse
-	now    reach       // in use
-	next   reach       // dialed because now is doubted; else its line is nil
-	last   reach       // replaced by now, and about to be closed
-	fireAt time.Time   // when timer fires
-	timer  *time.Timer // calls check; nil before the first connection
-	left   bool        // no survey is answered any more
-	heard  time.Time   // when a survey was last answered; zero if never
+	mu    sync.Mutex // guards the fields below and those of responders
+	pulse pulse
+	now   reach       // in use
+	next  reach       // dialed because now is doubted; else its line is nil
+	last  reach       // replaced by now, and about to be closed
+	alarm times.Alarm // when timer fires
+	timer *time.Timer // calls check; nil before the first connection
+	left  bool        // no survey is answered any more
+	heard time.Time   // when a survey was last answered; zero if never
 }
 
 // reach is a line with its connection.
@@ -97,14 +97,14 @@ func (a *announcer) beginLocked(now time.Time) {
 // resetTimerLocked sets the timer to when the connection in use is to be
 // doubted, as far as that is known now.
 func (a *announcer) resetTimerLocked(now time.Time) {
-	a.fireAt = a.pulse.due()
+	a.alarm.At = a.pulse.due()
 	if due := a.now.conn.ackDueLocked(); !due.IsZero() {
-		a.fireAt = times.Earliest(a.fireAt, due)
+		a.alarm.At = times.Earliest(a.alarm.At, due)
 	}
 	if a.timer == nil {
-		a.timer = time.AfterFunc(a.fireAt.Sub(now), a.check)
+		a.timer = time.AfterFunc(a.alarm.At.Sub(now), a.check)
 	} else {
-		a.timer.Reset(a.fireAt.Sub(now))
+		a.timer.Reset(a.alarm.At.Sub(now))
 	}
 }
 
@@ -119,11 +119,10 @@ func (a *announcer) check() {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	now := time.Now()
-	late := now.Sub(a.fireAt)
 	switch r := a.now.conn; {
-	case r == nil || a.next.line != nil || a.left || late < 0:
+	case r == nil || a.next.line != nil || a.left || now.Before(a.alarm.At):
 		return
-	case late > peerHalt || r.pipe.IsBehind():
+	case a.alarm.Stopped(now, peerHalt) > 0 || r.pipe.IsBehind():
 		a.pulse.excuse(now)
 		r.excuseLocked(now)
 	case r.isUnacknowledgedLocked(now):
@@ -165,7 +164,7 @@ func (a *announcer) surveyedLocked(r *responder, now time.Time) (given reach) {
 		}
 		a.beginLocked(now)
 	case a.now.conn:
-		if now.Sub(a.fireAt) > peerHalt && a.next.line == nil {
+		if a.alarm.Stopped(now, peerHalt) > 0 && a.next.line == nil {
 			a.pulse.excuse(now) // check has not run yet
 		}
 		if a.next.line != nil {

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/dahernan/gopherdiscovery/internal/sp"
+	"github.com/dahernan/gopherdiscovery/internal/times"
 	"github.com/dahernan/gopherdiscovery/internal/wire"
 )
 
@@ -20,7 +21,7 @@ type clusterSubscriber struct {
 	gone      map[string]time.Duration  // when names have left its list after their end
 	removed   map[string][]*wire.Source // the servers that have removed a name
 	woke      time.Duration             // when it was last stopped or suspended until
-	wakeAt    time.Time
+	alarm     times.Alarm
 	timer     int           // the number of the last timer
 	calmSince time.Duration // since then no fault of its own has an effect
 }
@@ -148,21 +149,21 @@ func (f *clusterFeed) received(e *clusterEnd, message []byte, sent time.Duration
 // change does what Subscriber.change does.
 func (s *clusterSubscriber) change(sent time.Duration, do func(now time.Time)) {
 	now := s.process.host.time()
-	if late := now.Sub(s.wakeAt); !s.wakeAt.IsZero() && late > peerHalt {
+	if late := s.alarm.Stopped(now, peerHalt); late > 0 {
 		s.sources.Excuse(now, late)
-		s.wakeAt = now
+		s.alarm.At = now
 	}
 	do(now)
 	if list := s.sources.Union(); list != nil {
 		s.deliver(list, sent)
 	}
-	if due := s.sources.Deadline(); !due.IsZero() && (s.wakeAt.IsZero() || due.Before(s.wakeAt)) {
+	if due := s.sources.Deadline(); !due.IsZero() && (s.alarm.At.IsZero() || due.Before(s.alarm.At)) {
 		s.wake(due)
 	}
 }
 
 func (s *clusterSubscriber) wake(at time.Time) {
-	s.wakeAt = at
+	s.alarm.At = at
 	s.timer++
 	number := s.timer
 	s.process.after(at.Sub(s.process.host.time()), func() {
@@ -177,7 +178,7 @@ func (s *clusterSubscriber) checkSilence() {
 	var lost []*wire.Source
 	s.change(0, func(now time.Time) {
 		lost = s.sources.CheckSilence(now)
-		s.wakeAt = time.Time{}
+		s.alarm.At = time.Time{}
 	})
 	for _, f := range s.feeds {
 		if f.end != nil && slices.Contains(lost, f.source) {

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/dahernan/gopherdiscovery/internal/sp"
+	"github.com/dahernan/gopherdiscovery/internal/times"
 	"github.com/dahernan/gopherdiscovery/internal/wire"
 
 	//lint:ignore SA1019 an alias of context, in the signatures since 2015
@@ -21,14 +22,14 @@ type Subscriber struct {
 	outages []*sp.Outage // of the servers, in the order of sources.all
 	log     *sp.Log      // nil if the subscriber is part of a client
 	changes chan []string
-	bell    sp.Bell // rings when run has to check earlier than at wakeAt
+	bell    sp.Bell // rings when run has to check earlier than alarm says
 	cancel  context.CancelFunc
 	done    chan struct{}
 
 	mu      sync.Mutex // guards the fields below
 	sources *wire.Sources
 	current map[*wire.Source]*feed // of the connected sources
-	wakeAt  time.Time              // when run checks for silence; zero for never
+	alarm   times.Alarm            // when run checks for silence
 	out     delivery
 	closed  bool // nothing more is delivered
 }
@@ -263,16 +264,16 @@ func (s *Subscriber) change(do func(now time.Time)) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	now := time.Now()
-	if late := now.Sub(s.wakeAt); !s.wakeAt.IsZero() && late > peerHalt {
-		s.sources.Excuse(now, late)
-		s.wakeAt = now
+	if stopped := s.alarm.Stopped(now, peerHalt); stopped > 0 {
+		s.sources.Excuse(now, stopped)
+		s.alarm.At = now
 	}
 	do(now)
 	if list := s.sources.Union(); list != nil && !s.closed {
 		s.out.deliver(s.changes, list)
 	}
 	due := s.sources.Deadline()
-	if !due.IsZero() && (s.wakeAt.IsZero() || due.Before(s.wakeAt)) {
+	if !due.IsZero() && (s.alarm.At.IsZero() || due.Before(s.alarm.At)) {
 		s.bell.Ring()
 	}
 }
@@ -315,8 +316,8 @@ func (s *Subscriber) checkSilence() (lost []*feed, deadline time.Time) {
 		for _, src := range s.sources.CheckSilence(now) {
 			lost = append(lost, s.current[src])
 		}
-		s.wakeAt = s.sources.Deadline()
-		deadline = s.wakeAt
+		s.alarm.At = s.sources.Deadline()
+		deadline = s.alarm.At
 	})
 	return lost, deadline
 }

@@ -32,7 +32,7 @@ type Schedule[C comparable] struct {
 	// All times inside are running time: those of callers without the time for
 	// which the process was stopped.
 	stopped time.Duration
-	wakeAt  time.Time // when to call Next again
+	alarm   times.Alarm // when to call Next again
 
 	handshakes Handshakes
 }
@@ -65,7 +65,7 @@ func (h Handshakes) areLate(now time.Time) bool { return h.Waiting || now.Sub(h.
 func New[C comparable](c Config, now time.Time) *Schedule[C] {
 	return &Schedule[C]{
 		roster: newRoster[C](), poll: newPoll(c, now), joins: newJoins[C](c, now), departures: newDepartures(c),
-		start: newStart(c, now), limit: c.MissedSurveys, wakeAt: now,
+		start: newStart(c, now), limit: c.MissedSurveys, alarm: times.Alarm{At: now},
 	}
 }
 
@@ -74,14 +74,13 @@ func New[C comparable](c Config, now time.Time) *Schedule[C] {
 // and has not passed for anything else. Woke returns the length of the stop, or
 // zero if there was none.
 func (s *Schedule[C]) Woke(now time.Time) (stopped time.Duration) {
-	late := s.running(now).Sub(s.wakeAt)
-	if late <= stopTime {
-		return 0
+	stopped = s.alarm.Stopped(s.running(now), stopTime)
+	if stopped > 0 {
+		s.stopped += stopped
+		s.departures.stopped = s.alarm.At
+		s.start.stop(s.alarm.At)
 	}
-	s.stopped += late
-	s.departures.stopped = s.wakeAt
-	s.start.stop(s.wakeAt)
-	return late
+	return stopped
 }
 
 // running returns the running time at a time.
@@ -205,8 +204,8 @@ func (s *Schedule[C]) Next(now time.Time) (do Actions[C], wake time.Time) {
 		s.pace.published(now)
 		do.Publish = true
 	}
-	s.wakeAt = times.Earliest(s.nextDue(now), now.Add(tick))
-	return do, s.wakeAt.Add(s.stopped)
+	s.alarm.At = times.Earliest(s.nextDue(now), now.Add(tick))
+	return do, s.alarm.At.Add(s.stopped)
 }
 
 // nextDue returns when something will be due next. What is due and has to wait
