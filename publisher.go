@@ -22,17 +22,22 @@ type publisher struct {
 
 	// Only the server's loop uses these fields.
 	subscriptions map[*subscription]struct{}
-	waiting       map[*subscription]struct{} // those whose cursor waits
-	came          []*subscription            // of these, the ones that have just come
-	comingIn      bool                       // clients were coming in
-	lastGreeting  time.Time                  // when it last looked for those whose wait is over
-	nextGreeting  time.Time                  // when to look again
-	nextBeat      time.Time                  // when to look for subscribers that are due a beat
-	wakeAt        time.Time                  // when to call keepBeat again
+	greetings
+	nextBeat time.Time // when to look for subscribers that are due a beat
+	wakeAt   time.Time // when to call keepBeat again
 
 	mu      sync.Mutex // guards the fields below and all cursors
 	log     wire.Changelog
 	backlog backlog
+}
+
+// greetings are about the subscribers that wait for a list.
+type greetings struct {
+	waiting      map[*subscription]struct{} // those whose cursor waits
+	came         []*subscription            // of these, the ones that have just come
+	comingIn     bool                       // clients were coming in
+	lastGreeting time.Time                  // when the publisher last looked whose wait is over
+	nextGreeting time.Time                  // when to look again
 }
 
 func newPublisher(opt Options, set sp.Settings, loop sp.Bell) *publisher {
@@ -41,7 +46,7 @@ func newPublisher(opt Options, set sp.Settings, loop sp.Bell) *publisher {
 		beat:          wire.BeatFor(opt.PollTime),
 		greeter:       wire.NewGreeter(opt.PollTime, opt.ReturnTime, membership.LongestWait, time.Now()),
 		subscriptions: make(map[*subscription]struct{}),
-		waiting:       make(map[*subscription]struct{}),
+		greetings:     greetings{waiting: make(map[*subscription]struct{})},
 	}
 	set.Beat = p.beat
 	p.sock = sp.NewSocket(sp.PubSide, set, p.open)

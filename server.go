@@ -30,11 +30,16 @@ type DiscoveryServer struct {
 	changes   chan []string
 	done      chan struct{}
 
-	mu     sync.Mutex // guards the fields below
-	list   []string   // as last published
-	silent []string   // in the last poll; some may have left the list since
-	out    delivery   // to changes
-	stats  Stats      // the counters of the loop
+	mu sync.Mutex // guards told
+	told
+}
+
+// told is what the server's loop has told last.
+type told struct {
+	list   []string // as published
+	silent []string // in the last poll; some may have left the list since
+	out    delivery // to changes
+	stats  Stats    // the counters of the loop
 }
 
 // Stats holds counters since the start of a server. Clients, Subscribers,
@@ -124,7 +129,7 @@ func ServerContext(ctx context.Context, urlServer, urlPubSub string, opt Options
 		log:       set.Log,
 		changes:   make(chan []string, 1),
 		done:      make(chan struct{}),
-		list:      []string{},
+		told:      told{list: []string{}},
 	}
 	defer func() {
 		if err != nil {

@@ -31,7 +31,6 @@ type Subscriber struct {
 	current map[*wire.Source]*feed // of the connected sources
 	alarm   times.Alarm            // when run checks for silence
 	out     delivery
-	closed  bool // nothing more is delivered
 }
 
 // ServerState is the state of a server at one of its URLs, as a client or
@@ -269,7 +268,7 @@ func (s *Subscriber) change(do func(now time.Time)) {
 		s.alarm.At = now
 	}
 	do(now)
-	if list := s.sources.Union(); list != nil && !s.closed {
+	if list := s.sources.Union(); list != nil {
 		s.out.deliver(s.changes, list)
 	}
 	due := s.sources.Deadline()
@@ -324,7 +323,7 @@ func (s *Subscriber) checkSilence() (lost []*feed, deadline time.Time) {
 
 // close ends the connections. Their end delivers no list.
 func (s *Subscriber) close() {
-	s.change(func(time.Time) { s.closed = true })
+	s.change(func(time.Time) { s.out.closed = true })
 	s.sock.End()
 	if s.log != nil {
 		s.log.Close()
@@ -334,15 +333,16 @@ func (s *Subscriber) close() {
 // delivery is what the sender knows of a channel that holds one list. All lists
 // are nil at first.
 type delivery struct {
-	last  []string // delivered last
-	taken []string // received last, as far as is known
-	sent  []string // put into the channel last; nil if taken back
+	last   []string // delivered last
+	taken  []string // received last, as far as is known
+	sent   []string // put into the channel last; nil if taken back
+	closed bool     // the channel is about to be closed, nothing more is delivered
 }
 
 // deliver puts a list into the channel, in place of one that waits there,
 // unless the receiver already has an equal list.
 func (d *delivery) deliver(changes chan []string, list []string) {
-	if d.last != nil && slices.Equal(d.last, list) {
+	if d.closed || d.last != nil && slices.Equal(d.last, list) {
 		return
 	}
 	d.last = list

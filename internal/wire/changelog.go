@@ -21,8 +21,11 @@ type Changelog struct {
 	bytes  int      // the encoded size of recent
 	known  int      // the first position whose list may be followed
 
-	// What has been found out about the current list, and is shared by
-	// subscribers.
+	shared
+}
+
+// shared is what has been found out about the current list, for all subscribers.
+type shared struct {
 	followed  map[uint64]bool // by the sum of another list
 	whole     []byte          // LIST; nil until it is needed
 	steps     map[int]step    // from a position to the current list
@@ -80,7 +83,7 @@ func (l *Changelog) Publish(list []string, complete, forget bool, now time.Time)
 		return false
 	}
 	l.complete = complete
-	l.followed, l.whole, l.steps = nil, nil, nil
+	l.shared = shared{}
 	if changed {
 		c := change{before: l.sum, removed: removed, added: added, bytes: wireSize(removed) + wireSize(added)}
 		if len(l.list) == 0 {

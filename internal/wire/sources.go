@@ -23,23 +23,34 @@ type Sources struct {
 type Source struct {
 	URL       string
 	Connected bool
-	beat      time.Duration // on this connection; zero in the plain form
-	List      []string      // the newest, of any connection; nil at first
-	Sum       uint64        // of list
-	inherited bool          // an earlier connection has left list
-	wrong     bool          // list is another one than the server's
-	counts    bool          // list is the server's
 	Complete  bool          // the start of the server is over
 	Heard     time.Time     // when it last sent something; zero if never
-	since     time.Time     // when the current silence began
-	left      time.Time     // when it last went away; zero if never
-	returned  time.Time     // when it last began to speak; zero while it is away
-	lagging   bool          // it was away on this connection, so what comes next may be old
-	graceEnd  time.Time     // zero if there is no grace
+	beat      time.Duration // on this connection; zero in the plain form
 	firstAt   time.Time     // when its list may be the first one; zero for at once
 
-	excusedUntil time.Time // until then it lags, because the subscriber was stopped
+	belief
+	absence
 	bars
+}
+
+// belief is the list of a server as far as a subscriber knows it.
+type belief struct {
+	List      []string // the newest, of any connection; nil at first
+	Sum       uint64   // of List
+	inherited bool     // an earlier connection has left List
+	wrong     bool     // List is another one than the server's
+	counts    bool     // List is the server's
+}
+
+// absence is when a server has been away.
+type absence struct {
+	since    time.Time // when the current silence began
+	left     time.Time // when it last went away; zero if never
+	returned time.Time // when it last began to speak; zero while it is away
+	lagging  bool      // it was away on this connection, so what comes next may be old
+	graceEnd time.Time // until then its list counts although it is away; zero if there is no grace
+
+	excusedUntil time.Time // until then it lags, because the subscriber was stopped
 }
 
 // NewSources returns the sources at the URLs, none of which is connected.
