@@ -140,23 +140,7 @@ func (c *connector) resolve() ([]string, error) {
 func race(ctx context.Context, e *endpoint, targets []string, try func(context.Context, string) (*link, error)) (*link, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	type result struct {
-		at   int
-		conn *link
-		err  error
-	}
-	results := make(chan result)
-	attempt := func(at int) {
-		defer e.Leave()
-		c, err := try(ctx, targets[at])
-		select {
-		case results <- result{at, c, err}:
-		case <-ctx.Done():
-			if err == nil {
-				_ = c.Close()
-			}
-		}
-	}
+	outcomes := make(chan outcome)
 	errs := make([]error, len(targets))
 	delay := time.NewTimer(0)
 	defer delay.Stop()
@@ -165,23 +149,46 @@ func race(ctx context.Context, e *endpoint, targets []string, try func(context.C
 		case <-ctx.Done():
 			return nil, ctx.Err()
 		case <-delay.C:
-		case r := <-results:
-			if r.err == nil {
-				return r.conn, nil
+		case o := <-outcomes:
+			if o.err == nil {
+				return o.conn, nil
 			}
-			errs[r.at] = r.err
+			errs[o.at] = o.err
 			failed++
 		}
-		if next < len(targets) {
-			if !e.Enter(1) {
-				return nil, net.ErrClosed
-			}
-			go attempt(next)
-			next++
-			delay.Reset(attemptDelay)
+		if next == len(targets) {
+			continue
 		}
+		if !e.Enter(1) {
+			return nil, net.ErrClosed
+		}
+		go func(at int) {
+			defer e.Leave()
+			conn, err := try(ctx, targets[at])
+			outcome{at, conn, err}.pass(ctx, outcomes)
+		}(next)
+		next++
+		delay.Reset(attemptDelay)
 	}
 	return nil, slices.MaxFunc(errs, func(a, b error) int { return cmp.Compare(progress(a), progress(b)) })
+}
+
+// outcome is what came of an attempt at a target.
+type outcome struct {
+	at   int // the index of the target
+	conn *link
+	err  error
+}
+
+// pass passes an outcome on, unless the race is over.
+func (o outcome) pass(ctx context.Context, to chan<- outcome) {
+	select {
+	case to <- o:
+	case <-ctx.Done():
+		if o.err == nil {
+			_ = o.conn.Close()
+		}
+	}
 }
 
 // progress returns how far an attempt got: 0 if there was no connection, 2 if
