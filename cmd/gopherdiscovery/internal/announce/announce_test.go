@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"math"
 	"os"
+	"os/signal"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -23,6 +24,16 @@ import (
 
 // patience is how long a test waits for what must happen.
 const patience = 30 * time.Second
+
+// Under nohup or behind a shell's & these signals are ignored, here and in the
+// commands that the tests start. A signal that is waited for is not.
+func init() {
+	for _, sig := range []os.Signal{syscall.SIGHUP, syscall.SIGINT} {
+		if signal.Ignored(sig) {
+			signal.Notify(make(chan os.Signal, 1), sig)
+		}
+	}
+}
 
 // story is what happens, in its order: "join", "leave", and what the command
 // writes to the file that is its first argument.
