@@ -93,12 +93,13 @@ func TestServerAndClient(t *testing.T) {
 		"tcp://127.0.0.1:40007", "ipc://"+filepath.ToSlash(filepath.Join(t.TempDir(), "survey")),
 		"tcp://127.0.0.1:50007", "ipc://"+filepath.ToSlash(filepath.Join(t.TempDir(), "pubsub")),
 	)
-	server := start(t, build(t, copySample(t, "server", urls)))
-	server.await("the server is running")
-	program := build(t, copySample(t, "client", urls))
-	one := start(t, program, "http://10.0.0.2:8080")
-	start(t, program, "http://10.0.0.3:8080")
+	server, client := build(t, copySample(t, "server", urls)), build(t, copySample(t, "client", urls))
+	start(t, server).await("the server is running")
+	one := start(t, client, "http://10.0.0.2:8080")
+	start(t, client, "http://10.0.0.3:8080")
 	one.await("peers: [http://10.0.0.2:8080 http://10.0.0.3:8080]")
+	start(t, server, "-h").await("usage: server")
+	start(t, client, "-h").await("usage: client NAME, such as http://10.0.0.2:8080")
 }
 
 // process is a program that runs. It is killed with the test, or after a

@@ -1,5 +1,5 @@
 // Client is a program that announces the name which is its argument, and prints
-// who is there. From the root of the repository, while ./examples/server runs:
+// each new list. From the root of the repository, while ./examples/server runs:
 //
 //	go run ./examples/client http://10.0.0.2:8080
 package main
@@ -10,14 +10,15 @@ import (
 	"log"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 
 	"github.com/dahernan/gopherdiscovery"
 )
 
 func main() {
-	if len(os.Args) != 2 {
-		log.Fatal("want a name to announce, such as http://10.0.0.2:8080")
+	if len(os.Args) != 2 || strings.HasPrefix(os.Args[1], "-") {
+		log.Fatal("usage: client NAME, such as http://10.0.0.2:8080")
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()

@@ -5,11 +5,15 @@ package main
 
 import (
 	"log"
+	"os"
 
 	"github.com/dahernan/gopherdiscovery"
 )
 
 func main() {
+	if len(os.Args) != 1 {
+		log.Fatal("usage: server")
+	}
 	server, err := gopherdiscovery.Server("tcp://127.0.0.1:40007", "tcp://127.0.0.1:50007", gopherdiscovery.Options{})
 	if err != nil {
 		log.Fatal(err)
