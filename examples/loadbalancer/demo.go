@@ -114,7 +114,7 @@ func (d *demo) play(ctx context.Context) error {
 		return err
 	}
 
-	fmt.Println("\nb is killed with SIGKILL. What it had is given to another backend, but not a POST, which is not safe to repeat.")
+	fmt.Println("\nb is killed with SIGKILL. Its requests go to another backend, but not a POST, which is not safe to repeat.")
 	err = d.underLoad(ctx, func() error { return d.backends.take(d.backends[0]).kill() })
 	if err != nil {
 		return err
