@@ -83,12 +83,23 @@ func look(ctx context.Context, dialer *gopherdiscovery.Dialer, urls string, matc
 	case ctx.Err() != nil:
 		return nil, errInterrupted
 	case heard == 0:
-		return nil, fmt.Errorf("-pubsub %s: no complete list within %v", urls, timeout)
+		return nil, fmt.Errorf("-pubsub %s: no complete list within %v%s", urls, timeout, causes(subs))
 	case heard < len(subs):
 		dialer.Logger.Warn("some may be missing, not all servers have sent a complete list", "servers", len(subs), "heard", heard)
 	}
 	slices.Sort(all)
 	return match.Filter(slices.Compact(all)), nil
+}
+
+// causes returns why there is no connection to some of the servers.
+func causes(subs []*gopherdiscovery.Subscriber) string {
+	var all strings.Builder
+	for _, sub := range subs {
+		if s := sub.Servers()[0]; !s.Connected && s.LastError != nil {
+			fmt.Fprintf(&all, "; %v", s.LastError)
+		}
+	}
+	return all.String()
 }
 
 // awaitComplete reports whether the server of a subscriber has said, before the
