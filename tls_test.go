@@ -119,7 +119,7 @@ func TestConnectionsThatDoNotFit(t *testing.T) {
 		{"TLS client, plain server", "tcp", "tls+tcp", good, false, "the other side speaks TLS", "does not speak TLS"},
 		{"unknown server certificate", "tls+tcp", "tls+tcp", unknown, false, "bad certificate", "certificate is not trusted"},
 		{"no client certificate", "tls+tcp", "tls+tcp", noCertificate, false, "didn't provide a certificate", "refuses the TLS connection"},
-		{"wrong one of two ports", "tcp", "tcp", quiet, true, "it speaks 0x63, want 0x21", "it speaks 0x20, want 0x62"},
+		{"wrong one of two ports", "tcp", "tcp", quiet, true, "want 0x21 (sub); the survey and the pub/sub URL may be exchanged", "want 0x62 (surveyor); the survey and the pub/sub URL may be exchanged"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			opt := quickOptions

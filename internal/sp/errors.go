@@ -14,6 +14,7 @@ var ErrInvalidURL = errors.New("gopherdiscovery: invalid URL")
 var (
 	errNotSP         = wire.NewReason("the other side does not speak the Scalability Protocols")
 	errOtherProtocol = wire.NewReason("the other side speaks a different Scalability Protocol")
+	errExchanged     = errors.New("the survey and the pub/sub URL may be exchanged")
 	errTLS           = wire.NewReason("the other side speaks TLS, but this side does not")
 	errNoTLS         = wire.NewReason("the other side does not speak TLS")
 	errHungUp        = wire.NewReason("the other side closed the connection during the handshake")

@@ -120,10 +120,14 @@ func (g *greeting) exchangeHello() error {
 		g.changes = true
 		return nil
 	}
-	if theirs != p.peer {
-		return fmt.Errorf("%w: it speaks %#02x, want %#02x (%s)", errOtherProtocol, theirs, p.peer, p.peerName)
+	if theirs == p.peer {
+		return nil
 	}
-	return nil
+	err := fmt.Errorf("%w: it speaks %#02x, want %#02x (%s)", errOtherProtocol, theirs, p.peer, p.peerName)
+	if theirs == p.exchanged || theirs == changesProtocol && !p.changes {
+		err = fmt.Errorf("%w; %w", err, errExchanged)
+	}
+	return err
 }
 
 // welcome starts a subscription in changes on the server's side. The subscriber

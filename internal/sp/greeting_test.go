@@ -42,7 +42,7 @@ func TestHandshakeOfAServer(t *testing.T) {
 		{"plain", PubSide, helloOf(sub), false, nil, false, nil, ""},
 		{"changes", PubSide, helloOf(changes) + framed(wire.EncodeHave(nil)), false, nil, true, nil, framed(wire.EncodeWelcome(2 * time.Second))},
 		{"changes, with a list", PubSide, helloOf(changes) + framed(wire.EncodeHave(&sum)), false, nil, true, &sum, framed(wire.EncodeWelcome(2 * time.Second))},
-		{"changes of surveys", SurveyorSide, helloOf(changes), false, errOtherProtocol, false, nil, ""},
+		{"changes of surveys", SurveyorSide, helloOf(changes), false, errExchanged, false, nil, ""},
 		{"no HAVE", PubSide, helloOf(changes), false, errSlowHandshake, true, nil, framed(wire.EncodeWelcome(2 * time.Second))},
 		{"no HAVE, and hangs up", PubSide, helloOf(changes), true, errHungUp, true, nil, framed(wire.EncodeWelcome(2 * time.Second))},
 		{"half a HAVE", PubSide, helloOf(changes) + framed(wire.EncodeHave(&sum))[:12], true, errHungUp, true, nil, framed(wire.EncodeWelcome(2 * time.Second))},
@@ -113,7 +113,7 @@ func TestHandshakeOfASubscriber(t *testing.T) {
 		{"a long list at once", helloOf(pub) + framed(make([]byte, 1<<10)), false, nil, errNoChanges, wire.ErrMalformed, ""},
 		{"the length of a long list", helloOf(pub) + framed(make([]byte, 1<<10))[:8], false, nil, errNoChanges, wire.ErrMalformed, ""},
 		{"the protocol of subscribers", helloOf(0xFD51), false, nil, errOtherProtocol, nil, ""},
-		{"another protocol", helloOf(0x62), false, nil, errOtherProtocol, nil, ""},
+		{"another protocol", helloOf(0x62), false, nil, errOtherProtocol, errExchanged, ""},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			ours, theirs := connected(t)
