@@ -16,17 +16,23 @@ import (
 	"github.com/dahernan/gopherdiscovery/internal/cli"
 )
 
-const aboutAnnounce = `Announce runs a command, and keeps -name on the list while the command runs, is healthy and is not
-drained. It is healthy while -check succeeds within -interval: a GET of http://host:port/path is answered with a status
-from 200 to 399, tcp://host:port accepts a connection, or exec:line, a line for the shell, ends with exit code 0. Without
--check it is healthy as soon as it is started. It is drained while the file of -drain exists, and from one -drain-signal
-to the next: off the list, and running. The line "announced" is logged when a server has been told the name. A server that
-refuses the name says so in its own log only.
+const aboutAnnounce = `Announce runs a command, and keeps -name on the list while the command runs, is
+healthy and is not drained. It is healthy while -check succeeds within
+-interval: a GET of http://host:port/path is answered with a status from 200 to
+399, tcp://host:port accepts a connection, or exec:line, a line for the shell,
+ends with exit code 0. Without -check it is healthy as soon as it is started. It
+is drained while the file of -drain exists, and from one -drain-signal to the
+next: off the list, and running. The line "announced" is logged when a server
+has been told the name. A server that refuses the name says so in its own log
+only.
 
-On SIGTERM, SIGINT, SIGQUIT and -end-signal the name leaves the list. When it has been off the list for -grace, in which
-others stop to send requests, the signal is passed on to the process group of the command. What is left of that after -kill-after is killed. Other
-signals are passed on at once. The exit code is the command's: 128 and the number of the signal if one has ended it, 127
-if there is no such command, and 126 if it cannot be started.`
+On SIGTERM, SIGINT, SIGQUIT and -end-signal the name leaves the list. When it
+has been off the list for -grace, in which others stop sending it requests, the
+signal is passed on to the process group of the command. After -kill-after, what
+is left of the group is killed. Other signals are passed on at once, unless they
+were ignored at the start. The exit code is the command's: 128 and the number of
+the signal if one has ended it, 127 if there is no such command, and 126 if it
+cannot be started.`
 
 func announceCommand() *ffcli.Command {
 	flags := cli.NewFlags("announce", aboutAnnounce)

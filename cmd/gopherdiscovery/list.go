@@ -15,9 +15,11 @@ import (
 	"github.com/dahernan/gopherdiscovery/internal/names"
 )
 
-const aboutList = `List prints who is there, one name a line, and ends: with 0 when it has printed a list, 1 when no server has sent a
-complete one in time, and 2 when the flags are wrong. A list is complete when the server has run for its -return-time.
-Several URLs, separated by commas, are servers whose lists are taken together.`
+const aboutList = `List prints the names of the peers, one a line, and ends: with 0 when it has
+printed a list, 1 when no server has sent a complete one in time, and 2 when the
+flags are wrong. A list is complete when the server has run for its
+-return-time, 5 seconds by default: list waits for that. Several URLs, separated
+by commas, are servers whose lists are taken together.`
 
 func listCommand() *ffcli.Command {
 	flags := cli.NewFlags("list", aboutList)
@@ -25,7 +27,7 @@ func listCommand() *ffcli.Command {
 	inJSON := flags.Bool("json", false, "print the list as a JSON array")
 	match := matchFlag(flags)
 	timeout := flags.Duration("timeout", 10*time.Second, "the longest `time` to wait for each server's list")
-	return command(flags, "[flags]", "print who is there, and end", func(ctx context.Context, args []string) error {
+	return command(flags, "[flags]", "print the list, and end", func(ctx context.Context, args []string) error {
 		if err := noArguments(args); err != nil {
 			return err
 		}

@@ -21,8 +21,9 @@ import (
 	"github.com/dahernan/gopherdiscovery/internal/cli"
 )
 
-const about = `Gopherdiscovery keeps an up-to-date list of the live peers of a cluster. A flag that is not given is taken from the
-environment: -log-level of the command serve from GOPHERDISCOVERY_SERVE_LOG_LEVEL.`
+const about = `Gopherdiscovery keeps an up-to-date list of the live peers of a cluster. A flag
+that is not given is taken from the environment: -log-level of the command serve
+from GOPHERDISCOVERY_SERVE_LOG_LEVEL.`
 
 // environment is how the variables begin that stand for flags. The name of the
 // command follows: flags of the same name are not the same in all.

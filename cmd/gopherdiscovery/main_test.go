@@ -84,6 +84,21 @@ func TestHelp(t *testing.T) {
 	}
 }
 
+// Prose is read in a terminal. The tables of flags and commands cannot be
+// broken.
+func TestHelpIsNarrow(t *testing.T) {
+	t.Parallel()
+	for _, command := range []string{"", "serve", "watch", "announce", "list", "help", "version", "complete"} {
+		help, _, _ := clitest.Start(t, strings.Fields("help "+command)...).Wait()
+		prose, _, _ := strings.Cut(help, "\nFLAGS\n")
+		for line := range strings.Lines(prose) {
+			if width := len(line) - 1; width > 80 {
+				t.Errorf("help %s: %d columns, want 80 at most: %s", command, width, line)
+			}
+		}
+	}
+}
+
 // A default that only the library knows is not shown as zero.
 func TestHelpShowsDefaults(t *testing.T) {
 	t.Parallel()

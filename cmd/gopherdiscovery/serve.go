@@ -12,13 +12,16 @@ import (
 	"github.com/dahernan/gopherdiscovery/internal/cli"
 )
 
-const aboutServe = `Serve surveys its clients and publishes the list of those who are alive. It runs until SIGTERM or Ctrl-C, and tells
-systemd when it is ready, and when it stops.
+const aboutServe = `Serve surveys its clients and publishes the list of those that are alive. It
+runs until SIGTERM or Ctrl-C, and tells systemd when it is ready, and when it
+stops.
 
-With -http it serves a page for people at /, and for programs /peers, /prometheus/sd, /healthz, /readyz and /metrics.
+With -http it serves a page for people at /, and for programs /peers,
+/prometheus/sd, /healthz, /readyz and /metrics.
 
-With -tls-cert, -tls-key and -tls-ca only clients with a certificate get in; the URLs are then tls+tcp://host:port. New
-connections see a change of these files; SIGHUP says whether they are of use.`
+With -tls-cert, -tls-key and -tls-ca only clients with a certificate get in; the
+URLs are then tls+tcp://host:port. New connections see a change of these files;
+SIGHUP says whether they are of use.`
 
 func serveCommand() *ffcli.Command {
 	o := newServeOptions()

@@ -14,15 +14,19 @@ import (
 	"github.com/dahernan/gopherdiscovery/internal/names"
 )
 
-const aboutWatch = `Watch prints who joins and who leaves, as it happens, until SIGTERM or Ctrl-C. Several URLs, separated by commas,
-are servers whose lists are taken together. With -once it prints who is there, as the command list does.
+const aboutWatch = `Watch prints each join and each leave, as it happens, until SIGTERM or Ctrl-C.
+Several URLs, separated by commas, are servers whose lists are taken together.
+With -once it prints the list, as the command list does.
 
-With -template it writes files instead, such as the backends of a proxy, and with COMMAND it runs that at each change, with
-the change on standard input as -json prints it. It does so from complete lists only: a server that has just started waits
-for its -return-time. It does one thing at a time, and takes the newest list when a command has ended.
+With -template it writes files instead, such as the backends of a proxy, and
+with COMMAND it runs that at each change, with the change on standard input as
+-json prints it. It does so from complete lists only: a server that has just
+started waits for its -return-time. It does one thing at a time, and takes the
+newest list when a command has ended.
 
-A template gets hosts and ports only. Names that have none are left out. SRC is the path of a template in Go's
-text/template, or the name of one that is part of this program: `
+A template gets hosts and ports only. Names that have none are left out. SRC is
+the path of a template in Go's text/template, or the name of one that is part of
+this program: `
 
 func watchCommand() *ffcli.Command {
 	about := aboutWatch
@@ -36,7 +40,7 @@ func watchCommand() *ffcli.Command {
 	pubsub := flags.PubSub()
 	inJSON := flags.Bool("json", false, "print each change and the list after it as JSON, one object a line")
 	w := newWatcher(flags)
-	return command(flags, "[flags] [-- COMMAND...]", "print who joins and leaves, write files, run commands", func(ctx context.Context, args []string) error {
+	return command(flags, "[flags] [-- COMMAND...]", "print joins and leaves, write files, run commands", func(ctx context.Context, args []string) error {
 		if err := w.parse(flags, args); err != nil {
 			return err
 		}
