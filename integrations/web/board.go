@@ -120,9 +120,8 @@ func (b *board) look() (seen *snapshot, news <-chan struct{}) {
 	return b.now, b.news
 }
 
-// readLocked returns what the server tells. The list is nil if it is the one
-// that the board has. It is the one of which the Stats tell whether it is
-// complete.
+// readLocked returns what the server tells. The list is nil if the board has it
+// already. The Stats tell whether it is complete.
 func (b *board) readLocked() (stats gopherdiscovery.Stats, list []string) {
 	stats = b.server.Stats()
 	for b.now.version == 0 || stats.Lists != b.now.stats.Lists {

@@ -53,9 +53,9 @@ func (r *refusal) serve(w http.ResponseWriter) {
 	http.Error(w, r.text, r.code)
 }
 
-// serveDocument answers with the document that whole makes of a snapshot, or
-// with ?match= with the one that part makes of the names that match, and with
-// 503 while the list is not complete.
+// serveDocument answers with the document that whole makes of a snapshot. With
+// ?match= part makes it of the names that match. While the list is not complete
+// the answer is 503.
 func serveDocument(b *board, w http.ResponseWriter, r *http.Request, whole func(*snapshot) document, part func(list []string) document) {
 	match, err := names.FromQuery(r.URL.RawQuery)
 	if err != nil {

@@ -38,7 +38,7 @@ func TestPage(t *testing.T) {
 		w := get(h, "/")
 		html := w.Body.String()
 		want(t, w, http.StatusOK, "<title>1 peer ", `<dd id="total">1`)
-		peers, changes, found := strings.Cut(html, "What changed lately")
+		peers, changes, found := strings.Cut(html, "Last changes")
 		if !found || strings.Count(peers, `class="name"`) != 1 || strings.Contains(peers, "Nobody") {
 			t.Errorf("%s\nwant one peer", html)
 		}
@@ -156,7 +156,7 @@ func TestPageFilter(t *testing.T) {
 		t.Run(filter, func(t *testing.T) {
 			t.Parallel()
 			html := get(h, "/?filter="+url.QueryEscape(filter)).Body.String()
-			peers, changes, _ := strings.Cut(html, "What changed lately")
+			peers, changes, _ := strings.Cut(html, "Last changes")
 			if got := [2]int{strings.Count(peers, `class="name"`), strings.Count(changes, `class="name"`)}; got != want {
 				t.Errorf("%s\n%d peers and changes, want %d", html, got, want)
 			}
