@@ -93,7 +93,7 @@ func (p printer) change(at time.Time, before, after []string) error {
 	return out.Flush()
 }
 
-// list prints who is there.
+// list prints the names.
 func (p printer) list(names []string) error {
 	out := bufio.NewWriter(p.out)
 	if p.inJSON {

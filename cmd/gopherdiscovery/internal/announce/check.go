@@ -162,8 +162,7 @@ func connect(ctx context.Context, address string) error {
 }
 
 // isToItself reports whether a connection has no other side. Linux makes such
-// where nobody listens, if the port happens to be the one that it has chosen
-// for the dialer.
+// where nobody listens, if it happens to choose that very port for the dialer.
 func isToItself(conn net.Conn) bool {
 	return conn.LocalAddr().String() == conn.RemoteAddr().String()
 }
