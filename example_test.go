@@ -45,6 +45,30 @@ func Example() {
 	}
 }
 
+func ExampleServer() {
+	server, err := gopherdiscovery.Server("tcp://127.0.0.1:40007", "tcp://127.0.0.1:50007", gopherdiscovery.Options{})
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer server.Close()
+	server.Wait()
+}
+
+// A client connects in the background. A server knows it when it has answered a
+// survey.
+func ExampleDiscoveryClient_Servers() {
+	client, err := gopherdiscovery.Client("tcp://127.0.0.1:40007", "http://10.0.0.2:8080")
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer client.Close()
+
+	isListed := func(s gopherdiscovery.ServerState) bool { return !s.Surveyed.IsZero() }
+	for !slices.ContainsFunc(client.Servers(), isListed) {
+		time.Sleep(10 * time.Millisecond)
+	}
+}
+
 // With port 0 the system chooses the ports, and URLs returns them.
 func ExampleDiscoveryServer_URLs() {
 	server, err := gopherdiscovery.Server("tcp://127.0.0.1:0", "tcp://127.0.0.1:0", gopherdiscovery.Options{})

@@ -56,10 +56,11 @@ type ServerState struct {
 	// zero for a pub/sub URL.
 	Surveyed time.Time
 
-	// Complete reports whether the start of the server is over: its clients
-	// have had [Options.ReturnTime] to come back. Until then its list may lack
-	// peers that are alive. For a survey URL it reports whether the client has
-	// answered a survey of the connection. It is false while there is none.
+	// Complete is false while there is no connection. For a survey URL it
+	// reports whether the client has answered a survey of the connection. For a
+	// pub/sub URL it reports whether the start of the server is over: its
+	// clients have had [Options.ReturnTime] to come back. Until then its list
+	// may lack peers that are alive.
 	Complete bool
 
 	// LastError is the newest reason why there was no connection, or why one was
