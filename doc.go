@@ -17,7 +17,8 @@
 //
 // The server is a SURVEYOR of the Scalability Protocols, and its clients are
 // RESPONDENTs. It surveys a new connection at once, and all connections every
-// [Options.PollTime]. Each client answers with the name of its service.
+// [Options.PollTime]. Each client answers with the name of its service, which
+// is called the name from here on.
 // Subscribers get the list when they connect, and each change of it.
 // Subscribers of this library are sent only the names that join and leave.
 // All others are sent the whole list, over PUB and SUB. A client that closes

@@ -39,11 +39,11 @@ type Options struct {
 	// A subscriber that takes whole lists only is sent nothing in the first
 	// PollTime of the server, as in 2015.
 	//
-	// Subscriptions also use PollTime as their heartbeat interval, within 50
-	// milliseconds to 1 minute. The server sends a few bytes to a subscriber
-	// that was sent nothing else for that long. The list of a server that
-	// misses three beats, and is silent for at least 1 second, counts for 30
-	// seconds more while another server speaks.
+	// PollTime is also the beat of subscriptions, within 50 milliseconds to 1
+	// minute. The server sends a few bytes to a subscriber that was sent nothing
+	// else for that long. The list of a server that misses three beats, and is
+	// silent for at least 1 second, counts for 30 seconds more while another
+	// server speaks.
 	//
 	// The default is 2 seconds, and 500 milliseconds to 1 minute are useful. A
 	// shorter one costs processor time on all sides, and with a longer one a
@@ -106,7 +106,7 @@ type Options struct {
 	//
 	// Its callbacks and keys are called concurrently. A callback that hangs, or
 	// a key in hardware, delays only its own connection, and Wait gives it half
-	// a second to return. What concerns Encrypted Client Hello, and
+	// a second to return. The callbacks and keys of Encrypted Client Hello, and
 	// KeyLogWriter, Rand and Time, must return quickly. After the certificate
 	// of a client has expired, its connection is closed at the next survey or
 	// list.
