@@ -38,43 +38,22 @@ func announceCommand() *ffcli.Command {
 	flags := cli.NewFlags("announce", aboutAnnounce)
 	server := flags.Server()
 	name := flags.Service()
+	var program announce.Program
 	var check announce.Check
 	flags.StringVar(&check.Target, "check", "", "`URL` that tells whether the command is healthy: http://host:port/path, tcp://host:port or exec:line")
 	flags.DurationVar(&check.Interval, "interval", time.Second, "`time` between checks, and the longest that one may take")
 	flags.IntVar(&check.Rise, "rise", 1, "`number` of checks in a row that succeed before the name joins the list")
 	flags.IntVar(&check.Fall, "fall", 3, "`number` of checks in a row that fail before the name leaves the list")
-	drainFile := flags.String("drain", "", "`file` that takes the name off the list while it exists; the command goes on")
-	drainSignal := signalFlag(flags, "drain-signal", "`signal` that takes the name off the list, and back when it comes again; the command does not get it")
-	end := signalFlag(flags, "end-signal", "`signal` that also tells the command to end, such as USR1 for HAProxy and WINCH for httpd")
-	grace := flags.Duration("grace", 500*time.Millisecond, "`time` from leaving the list to passing on the signal")
-	killAfter := flags.Duration("kill-after", 10*time.Second, "`time` from passing on the signal to killing the command")
+	flags.StringVar(&program.DrainFile, "drain", "", "`file` that takes the name off the list while it exists; the command goes on")
+	signalVar(flags, &program.DrainSignal, "drain-signal", "`signal` that takes the name off the list, and back when it comes again; the command does not get it")
+	signalVar(flags, &program.EndSignal, "end-signal", "`signal` that also tells the command to end, such as USR1 for HAProxy and WINCH for httpd")
+	flags.DurationVar(&program.Grace, "grace", 500*time.Millisecond, "`time` from leaving the list to passing on the signal")
+	flags.DurationVar(&program.KillAfter, "kill-after", 10*time.Second, "`time` from passing on the signal to killing the command")
 	const usage, short = "-name URL [flags] -- COMMAND...", "announce a command while it runs"
 	return command(flags, usage, short, func(ctx context.Context, args []string) error {
-		switch {
-		case len(args) == 0:
-			return cli.Usagef("no command is given; -h tells more")
-		case *name == "":
-			return cli.Usagef("-name is missing; -h tells more")
-		case check.Interval <= 0:
-			return cli.Usagef("-interval %v is not above 0", check.Interval)
-		case check.Rise < 1:
-			return cli.Usagef("-rise %d is below 1", check.Rise)
-		case check.Fall < 1:
-			return cli.Usagef("-fall %d is below 1", check.Fall)
-		case *grace < 0:
-			return cli.Usagef("-grace %v is below 0", *grace)
-		case *killAfter < 0:
-			return cli.Usagef("-kill-after %v is below 0", *killAfter)
-		}
-		if check.Target != "" {
-			if err := check.Validate(); err != nil {
-				return cli.Usagef("-check: %v", err)
-			}
-		}
-		if *drainFile != "" {
-			if _, err := os.Stat(*drainFile); err != nil && !errors.Is(err, fs.ErrNotExist) {
-				return cli.Usagef("-drain: %v", err)
-			}
+		program.Args = args
+		if err := checkProgram(&program, &check, *name); err != nil {
+			return err
 		}
 		dialer, err := flags.Dialer()
 		if err != nil {
@@ -83,40 +62,62 @@ func announceCommand() *ffcli.Command {
 		if err := tryClient(dialer, *server, *name); err != nil {
 			return err
 		}
-		p := &announce.Program{
-			Args: args,
-			Join: func() (announce.Member, error) {
-				client, err := dialer.Client(context.Background(), *server, *name)
-				if err != nil {
-					return nil, err
-				}
-				return member{client}, nil
-			},
-			DrainFile:   *drainFile,
-			DrainSignal: *drainSignal,
-			EndSignal:   *end,
-			Grace:       *grace,
-			KillAfter:   *killAfter,
-			Logger:      dialer.Logger.With("name", *name),
-		}
-		if p.DrainSignal != nil && p.IsEnd(p.DrainSignal) {
-			return cli.Usagef("-drain-signal %v tells the command to end", p.DrainSignal)
-		}
-		if check.Target != "" {
-			p.Check = &check
-		}
-		return runAnnounced(ctx, p)
+		program.Join = func() (announce.Member, error) { return join(dialer, *server, *name) }
+		program.Logger = dialer.Logger.With("name", *name)
+		return runAnnounced(ctx, &program)
 	})
 }
 
-// signalFlag adds a flag that is a signal, and nil unless it is given.
-func signalFlag(flags *cli.Flags, name, usage string) *os.Signal {
-	s := new(os.Signal)
+// signalVar adds a flag that is a signal, and leaves it nil unless it is given.
+func signalVar(flags *cli.Flags, s *os.Signal, name, usage string) {
 	flags.Func(name, usage, func(text string) (err error) {
 		*s, err = announce.ParseSignal(text)
 		return err
 	})
-	return s
+}
+
+// checkProgram completes the program when the flags are set. The check is part
+// of it if that has a target.
+func checkProgram(p *announce.Program, check *announce.Check, name string) error {
+	switch {
+	case len(p.Args) == 0:
+		return cli.Usagef("no command is given; -h tells more")
+	case name == "":
+		return cli.Usagef("-name is missing; -h tells more")
+	case check.Interval <= 0:
+		return cli.Usagef("-interval %v is not above 0", check.Interval)
+	case check.Rise < 1:
+		return cli.Usagef("-rise %d is below 1", check.Rise)
+	case check.Fall < 1:
+		return cli.Usagef("-fall %d is below 1", check.Fall)
+	case p.Grace < 0:
+		return cli.Usagef("-grace %v is below 0", p.Grace)
+	case p.KillAfter < 0:
+		return cli.Usagef("-kill-after %v is below 0", p.KillAfter)
+	case p.DrainSignal != nil && p.IsEnd(p.DrainSignal):
+		return cli.Usagef("-drain-signal %v tells the command to end", p.DrainSignal)
+	}
+	if check.Target != "" {
+		if err := check.Validate(); err != nil {
+			return cli.Usagef("-check: %v", err)
+		}
+		p.Check = check
+	}
+	if p.DrainFile != "" {
+		if _, err := os.Stat(p.DrainFile); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return cli.Usagef("-drain: %v", err)
+		}
+	}
+	return nil
+}
+
+// join returns a client that announces a name, as a member of the list.
+func join(dialer *gopherdiscovery.Dialer, server, name string) (announce.Member, error) {
+	client, err := dialer.Client(context.Background(), server, name)
+	if err != nil {
+		return nil, err
+	}
+	return member{client}, nil
 }
 
 type member struct {
