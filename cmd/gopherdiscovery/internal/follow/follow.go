@@ -3,6 +3,7 @@
 package follow
 
 import (
+	"cmp"
 	"slices"
 	"time"
 
@@ -51,59 +52,66 @@ type Follower struct {
 func (f Follower) Run(sub Subscription) {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
-	var (
-		begin    = time.Now()
-		complete bool          // as far as that is waited for
-		first    time.Time     // change that was not acted on; zero if there is none
-		due      time.Time     // when to act on that, or again; zero for never
-		acted    []string      // the last list; nil before the first
-		pause    time.Duration // after the last call, which has failed; zero if it has not
-	)
+	begin, complete := time.Now(), false // complete as far as that is waited for
+	p := pending{Follower: f}
 	for {
-		changed := false
 		select {
 		case _, ok := <-sub.Changes():
 			if !ok {
 				return
 			}
-			changed = true
+			p.change(sub.List(), time.Now())
 		case <-f.Again:
-			acted, due = nil, time.Now()
+			p.acted, p.due = nil, time.Now()
 		case <-timer.C:
 		}
 		// It is at least as new as what has come out of the channel.
 		list, now := sub.List(), time.Now()
-		if !complete {
-			complete = list != nil && areComplete(sub.Servers(), now.Sub(begin) >= f.Timeout)
+		complete = complete || list != nil && areComplete(sub.Servers(), now.Sub(begin) >= f.Timeout)
+		if complete && p.isDue(now) {
+			p.act(list)
 		}
-		if changed && (!first.IsZero() || acted == nil || !slices.Equal(acted, list)) {
-			if first.IsZero() {
-				first = now
-			}
-			due = f.Quiet.due(first, now)
-		}
-		switch wait := due.Sub(now); {
+		switch {
 		case !complete:
 			timer.Reset(glance)
-			continue
-		case due.IsZero():
-			continue
-		case wait > 0:
-			timer.Reset(wait)
-			continue
+		case !p.due.IsZero():
+			timer.Reset(time.Until(p.due))
 		}
-		first, due = time.Time{}, time.Time{}
-		if acted != nil && pause == 0 && slices.Equal(acted, list) {
-			continue
-		}
-		if acted = list; !f.Act(list) {
-			pause = 0
-			continue
-		}
-		pause = min(max(2*pause, firstPause), lastPause)
-		due = time.Now().Add(pause)
-		timer.Reset(pause)
 	}
+}
+
+// pending is what the lists have left to do, and when.
+type pending struct {
+	Follower
+	first time.Time     // change that was not acted on; zero if there is none
+	due   time.Time     // when to act on that, or again; zero for never
+	acted []string      // the last list; nil before the first
+	pause time.Duration // after the last call, which has failed; zero if it has not
+}
+
+// change records that a list has come. The quiet time begins with one that was
+// not acted on, and anew with each one after it.
+func (p *pending) change(list []string, now time.Time) {
+	if !p.first.IsZero() || p.acted == nil || !slices.Equal(p.acted, list) {
+		p.first = cmp.Or(p.first, now)
+		p.due = p.Quiet.due(p.first, now)
+	}
+}
+
+func (p *pending) isDue(now time.Time) bool { return !p.due.IsZero() && !now.Before(p.due) }
+
+// act acts on a list, unless it is the last one again and that went well.
+func (p *pending) act(list []string) {
+	p.first, p.due = time.Time{}, time.Time{}
+	if p.acted != nil && p.pause == 0 && slices.Equal(p.acted, list) {
+		return
+	}
+	if p.acted = list; !p.Act(list) {
+		p.pause = 0
+		return
+	}
+	p.pause = min(max(2*p.pause, firstPause), lastPause)
+	p.due = time.Now().Add(p.pause)
 }
 
 // areComplete reports whether the lists of all servers are complete. If that
