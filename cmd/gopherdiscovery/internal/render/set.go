@@ -97,23 +97,30 @@ func (s *Set) Write(peers []peer.Peer, check func() error) (news bool, err error
 	if s.good && len(changes) == 0 {
 		return false, nil
 	}
-	for i, c := range changes {
-		if err := c.do(); err != nil {
-			return false, s.undo(err, changes[:i+1])
-		}
-	}
-	if check != nil {
-		if err := check(); err != nil {
-			return false, s.undo(err, changes)
-		}
-	}
-	for _, c := range changes {
-		if err := c.settle(); err != nil {
-			return false, s.undo(err, changes)
-		}
+	if begun, err := apply(changes, check); err != nil {
+		return false, s.undo(err, begun)
 	}
 	s.good = true
 	return true, nil
+}
+
+// apply makes the changes, and settles them if check succeeds or is nil. After
+// an error those that have begun are to be undone.
+func apply(changes []*change, check func() error) (begun []*change, err error) {
+	for i, c := range changes {
+		if err := c.do(); err != nil {
+			return changes[:i+1], err
+		}
+	}
+	if check != nil {
+		err = check()
+	}
+	for _, c := range changes {
+		if err == nil {
+			err = c.settle()
+		}
+	}
+	return changes, err
 }
 
 // undo returns the reason for it, and what has gone wrong with it.
