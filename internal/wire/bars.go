@@ -198,29 +198,16 @@ func (src *Source) horizon(now time.Time) time.Time {
 	return heard
 }
 
-// trim drops the removals that matter no more: the old ones of names that are
-// not barred, and that no server lists which may not know of them. If too many
-// are left it drops the oldest as well. A server for which such a name is barred
-// is then blind.
+// trim drops the removals that concern no server any more. If too many are left
+// it drops the oldest as well. A server for which such a name is barred is then
+// blind.
 func (s *Sources) trim(now time.Time) {
 	r := &s.removals
 	if len(r.all) < max(r.trimAt, minRemovals) {
 		return
 	}
-	horizon := now
-	for _, src := range s.All {
-		if !src.isAway() {
-			horizon = times.Earliest(horizon, src.horizon(now))
-		}
-	}
 	r.all = slices.DeleteFunc(r.all, func(old removal) bool {
-		return old.at.Before(horizon) && !slices.ContainsFunc(s.All, func(src *Source) bool {
-			until := now
-			if !src.counts {
-				until = src.left
-			}
-			return src.barred[old.name].removed.Equal(old.at) || src.lists(old.name) && !src.knew(old, until)
-		})
+		return !slices.ContainsFunc(s.All, func(src *Source) bool { return src.isConcerned(old, now) })
 	})
 	if excess := len(r.all) - maxRemovals/2; excess > 0 {
 		for _, old := range r.all[:excess] {
@@ -234,6 +221,19 @@ func (s *Sources) trim(now time.Time) {
 		r.all = slices.Delete(r.all, 0, excess)
 	}
 	r.trimAt = min(2*len(r.all), maxRemovals)
+}
+
+// isConcerned reports whether a removal still matters for the server: it is one
+// that the server may not have noticed, the name is barred, or the server lists
+// it and may not know that it was removed.
+func (src *Source) isConcerned(r removal, now time.Time) bool {
+	until := now
+	if !src.counts {
+		until = src.left
+	}
+	return !src.isAway() && !r.at.Before(src.horizon(now)) ||
+		src.barred[r.name].removed.Equal(r.at) ||
+		src.lists(r.name) && !src.knew(r, until)
 }
 
 // revoke forgets the removals of names that are back.
