@@ -101,25 +101,22 @@ func (h *health) stop() {
 func (c *Check) run(ctx context.Context, changes chan<- bool, logger *slog.Logger) {
 	ticker := time.NewTicker(c.Interval)
 	defer ticker.Stop()
-	healthy, failing := false, false
+	healthy := false
+	streak, enough := map[bool]int{}, map[bool]int{true: c.Rise, false: c.Fall} // equal results in a row
 	// A command that starts is not broken.
 	level, msg := slog.LevelInfo, "the check does not succeed yet"
-	for streak := 0; ; {
+	for {
 		err := c.once(ctx)
 		if ctx.Err() != nil {
 			return
 		}
-		if err != nil && !failing {
+		ok := err == nil
+		streak[ok], streak[!ok] = streak[ok]+1, 0
+		if !ok && streak[ok] == 1 {
 			logger.Log(ctx, level, msg, "error", err)
 		}
-		failing = err != nil
-		if failing == healthy {
-			streak++
-		} else {
-			streak = 0
-		}
-		if healthy && streak == c.Fall || !healthy && streak == c.Rise {
-			healthy, streak = !healthy, 0
+		if ok != healthy && streak[ok] == enough[ok] {
+			healthy = ok
 			level, msg = slog.LevelWarn, "the check fails"
 			select {
 			case changes <- healthy:
