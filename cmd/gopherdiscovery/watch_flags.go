@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"flag"
 	"os"
@@ -66,16 +67,7 @@ func (w *watcher) parse(flags *cli.Flags, command []string) (err error) {
 		return cli.Usagef("COMMAND %s is a URL, want -pubsub %[1]s", command[0])
 	}
 	flags.Visit(func(given *flag.Flag) {
-		name := given.Name
-		switch {
-		case err != nil:
-		case len(w.specs) == 0 && slices.Contains(ofTemplates, name):
-			err = cli.Usagef("-%s needs -template; -h tells more", name)
-		case !w.acts() && slices.Contains(ofActions, name):
-			err = cli.Usagef("-%s needs -template or a command; -h tells more", name)
-		case w.acts() && name == "json":
-			err = cli.Usagef("-json is for printing, which -template and a command take the place of")
-		}
+		err = cmp.Or(err, w.misplaced(given.Name))
 	})
 	switch {
 	case err != nil:
@@ -101,6 +93,19 @@ func (w *watcher) parse(flags *cli.Flags, command []string) (err error) {
 		if w.templates, err = render.ParseSet(w.specs); err != nil {
 			return cli.Usagef("-template: %v", err)
 		}
+	}
+	return nil
+}
+
+// misplaced returns why a flag has no meaning for what watch does.
+func (w *watcher) misplaced(name string) error {
+	switch {
+	case len(w.specs) == 0 && slices.Contains(ofTemplates, name):
+		return cli.Usagef("-%s needs -template; -h tells more", name)
+	case !w.acts() && slices.Contains(ofActions, name):
+		return cli.Usagef("-%s needs -template or a command; -h tells more", name)
+	case w.acts() && name == "json":
+		return cli.Usagef("-json is for printing, which -template and a command take the place of")
 	}
 	return nil
 }
