@@ -44,13 +44,16 @@ func (f *floorWriter) session() error {
 	if _, err := io.ReadFull(orders, count[:]); err != nil {
 		return err
 	}
-	readers := make([]net.Conn, binary.BigEndian.Uint32(count[:]))
+	readers := make([]io.Writer, binary.BigEndian.Uint32(count[:]))
 	for i := range readers {
-		if readers[i], err = f.listener.Accept(); err != nil {
+		reader, err := f.listener.Accept()
+		if err != nil {
 			return err
 		}
-		defer readers[i].Close()
+		defer reader.Close()
+		readers[i] = reader
 	}
+	all := io.MultiWriter(readers...) // one after the other
 	var order [1]byte
 	for {
 		if _, err := orders.Write(order[:]); err != nil { // it is ready
@@ -61,10 +64,8 @@ func (f *floorWriter) session() error {
 		} else if err != nil {
 			return err
 		}
-		for _, reader := range readers {
-			if _, err := reader.Write(floorMessage); err != nil {
-				return err
-			}
+		if _, err := all.Write(floorMessage); err != nil {
+			return err
 		}
 	}
 }
