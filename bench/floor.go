@@ -92,13 +92,7 @@ func (l *Light) Floor(run FloorRun, times *measure.Times) error {
 	}
 	watch := measure.NewWatch(run.N)
 	readers := make([]*link, run.N)
-	defer func() {
-		for _, r := range readers {
-			if r != nil {
-				r.Close()
-			}
-		}
-	}()
+	defer closeAll(readers)
 	err = each(run.N, func(i int) error {
 		r, err := dialBare(run.Addr, subscriptionBuffer)
 		if err != nil {
@@ -111,12 +105,13 @@ func (l *Light) Floor(run FloorRun, times *measure.Times) error {
 	if err != nil {
 		return err
 	}
-	for i := range run.Rounds + 1 {
-		if _, err := io.ReadFull(orders, order[:1]); err != nil {
-			return err // the server is not ready
-		}
-		if i == run.Rounds {
-			break
+	awaitReady := func() error {
+		_, err := io.ReadFull(orders, order[:1])
+		return err
+	}
+	for i := range run.Rounds {
+		if err := awaitReady(); err != nil {
+			return err
 		}
 		took, err := watch.Time(uint64(i+1), func() error {
 			_, err := orders.Write(order[:1])
@@ -127,7 +122,16 @@ func (l *Light) Floor(run FloorRun, times *measure.Times) error {
 		}
 		*times = append(*times, took)
 	}
-	return nil
+	return awaitReady() // the server has nothing left to say
+}
+
+// closeAll closes links, of which those that were not made are nil.
+func closeAll(links []*link) {
+	for _, l := range links {
+		if l != nil {
+			l.Close()
+		}
+	}
 }
 
 // countMessages records with the watch how many messages reader i has received.
