@@ -31,7 +31,8 @@ type Session interface {
 	Ended()
 }
 
-// A Pipe is an established connection. Its methods may be called concurrently.
+// A Pipe is an established connection. Its methods may be called concurrently,
+// except as they say.
 type Pipe struct {
 	core     protocol.Pipe
 	link     *link // nil if the transport is not our own
