@@ -23,10 +23,10 @@ func TestGuard(t *testing.T) {
 		code                 int
 	}{
 		{"127.0.0.1", "Peers.example:443", "127.0.0.1:20007", http.StatusOK},
-		{"127.0.0.1", "Peers.example:443", "10.0.0.2", http.StatusOK}, // a proxy's: an address means one host
+		{"127.0.0.1", "Peers.example:443", "10.0.0.2", http.StatusOK}, // an address means one host
 		{"127.0.0.1", "Peers.example:443", "localhost:20007", http.StatusOK},
 		{"127.0.0.1", "Peers.example:443", "LocalHost", http.StatusOK},
-		{"127.0.0.1", "Peers.example:443", "", http.StatusOK}, // of HTTP/1.0, which no browser sends
+		{"127.0.0.1", "Peers.example:443", "", http.StatusOK}, // of HTTP/1.0
 		{"::1", "Peers.example:443", "[::1]:20007", http.StatusOK},
 		{"127.0.0.1", "Peers.example:443", "peers.example:20007", http.StatusOK},
 		{"127.0.0.1", "Peers.example:443", "Peers.Example", http.StatusOK},

@@ -458,7 +458,8 @@ func TestParseSignal(t *testing.T) {
 	for text, want := range map[string]os.Signal{
 		"USR1": syscall.SIGUSR1, "SIGWINCH": syscall.SIGWINCH, "usr2": syscall.SIGUSR2, "37": syscall.Signal(37),
 		"": nil, "SIG": nil, "0": nil, "65": nil, "-1": nil, "nonsense": nil,
-		"KILL": nil, "STOP": nil, "CHLD": nil, "URG": nil, "PIPE": nil, "33": nil, // these come to nothing
+		// These come to nothing.
+		"KILL": nil, "STOP": nil, "CHLD": nil, "URG": nil, "PIPE": nil, "33": nil,
 	} {
 		if got, err := announce.ParseSignal(text); got != want || (err == nil) != (want != nil) {
 			t.Errorf("ParseSignal(%q) = %v, error %v, want %v", text, got, err, want)

@@ -102,7 +102,8 @@ func (c *Check) run(ctx context.Context, changes chan<- bool, logger *slog.Logge
 	ticker := time.NewTicker(c.Interval)
 	defer ticker.Stop()
 	healthy := false
-	streak, enough := map[bool]int{}, map[bool]int{true: c.Rise, false: c.Fall} // equal results in a row
+	// How many equal results there were in a row, and how many are needed.
+	streak, enough := map[bool]int{}, map[bool]int{true: c.Rise, false: c.Fall}
 	// A command that starts is not broken.
 	level, msg := slog.LevelInfo, "the check does not succeed yet"
 	for {
