@@ -55,18 +55,22 @@ func (f Follower) Run(sub Subscription) {
 	begin, complete := time.Now(), false // complete as far as that is waited for
 	p := pending{Follower: f}
 	for {
+		changed := false
 		select {
 		case _, ok := <-sub.Changes():
 			if !ok {
 				return
 			}
-			p.change(sub.List(), time.Now())
+			changed = true
 		case <-f.Again:
 			p.acted, p.due = nil, time.Now()
 		case <-timer.C:
 		}
 		// It is at least as new as what has come out of the channel.
 		list, now := sub.List(), time.Now()
+		if changed {
+			p.change(list, now)
+		}
 		complete = complete || list != nil && areComplete(sub.Servers(), now.Sub(begin) >= f.Timeout)
 		if complete && p.isDue(now) {
 			p.act(list)
