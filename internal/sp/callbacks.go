@@ -205,7 +205,7 @@ func (s *tlsHandshakeConn) callUser(f func() error) (err error) {
 		return s.failed
 	}
 	s.giveTurn()
-	s.protect(begunGrace)
+	protect(s.protectedUntil, begunGrace)
 	s.endpoint.CallUser(func() { err = f() })
 	if !s.takeTurn() {
 		s.failed = io.ErrUnexpectedEOF

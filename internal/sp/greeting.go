@@ -38,7 +38,7 @@ func (g *greeting) shake(config *tls.Config) error {
 		return err
 	}
 	if config == nil {
-		g.protect(helloGrace)
+		protect(&g.protectedUntil, helloGrace)
 	}
 	g.in = bufio.NewReaderSize(g, readBuffer)
 	if err := g.exchangeHello(); err != nil {
@@ -56,11 +56,6 @@ func (g *greeting) shake(config *tls.Config) error {
 	g.protectedUntil.Store(math.MaxInt64)
 	g.try = newTryWriter(g.net)
 	return g.net.SetDeadline(time.Time{})
-}
-
-// protect lets the link give way to another one after d at the earliest.
-func (g *greeting) protect(d time.Duration) {
-	g.protectedUntil.Store(time.Now().Add(d).UnixNano())
 }
 
 // shakeTLS performs the TLS handshake. It takes the time of the other side from
@@ -133,7 +128,7 @@ func (g *greeting) exchangeHello() error {
 // welcome starts a subscription in changes on the server's side. The subscriber
 // gets a new deadline for its answer.
 func (g *greeting) welcome() error {
-	g.protect(begunGrace)
+	protect(&g.protectedUntil, begunGrace)
 	if err := g.sendShort(wire.EncodeWelcome(g.endpoint.Beat)); err != nil {
 		return explain(err)
 	}

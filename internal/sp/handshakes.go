@@ -46,6 +46,9 @@ type handshake struct {
 	place *list.Element // in the list; nil if it is not in it
 }
 
+// protect lets a handshake give way after d at the earliest.
+func protect(until *atomic.Int64, d time.Duration) { until.Store(time.Now().Add(d).UnixNano()) }
+
 // pendingConn is a connection during its handshake.
 type pendingConn interface {
 	io.Closer

@@ -126,12 +126,7 @@ type tlsHandshakeConn struct {
 func (s *tlsHandshakeConn) end() {
 	s.giveTurn()
 	s.over = true
-	s.protect(begunGrace)
-}
-
-// protect lets the handshake give way after d at the earliest.
-func (s *tlsHandshakeConn) protect(d time.Duration) {
-	s.protectedUntil.Store(time.Now().Add(d).UnixNano())
+	protect(s.protectedUntil, begunGrace)
 }
 
 func (s *tlsHandshakeConn) Read(b []byte) (n int, err error) {
@@ -149,7 +144,7 @@ func (s *tlsHandshakeConn) Read(b []byte) (n int, err error) {
 	if s.begun {
 		grace = begunGrace
 	}
-	s.protect(grace)
+	protect(s.protectedUntil, grace)
 	_ = s.SetReadDeadline(start.Add(s.left))
 	n, err = s.Conn.Read(b)
 	s.left -= time.Since(start)
