@@ -173,7 +173,6 @@ type serverConn interface {
 	IsBehind() bool
 	LastRead() time.Time
 	Report(msg string, err error, args ...any)
-	AwaitTurn() (give func())
 }
 
 // feed is the session with a server that sends lists or changes.
@@ -199,9 +198,6 @@ func (f *feed) Ended() {
 
 // received takes a message and delivers the list that results.
 func (f *feed) Received(body []byte) (err error) {
-	if len(body) > wire.BeatSize {
-		defer f.pipe.AwaitTurn()()
-	}
 	if f.pipe.Beat() == 0 {
 		f.receivedList(body)
 		return nil

@@ -2,7 +2,6 @@ package gopherdiscovery
 
 import (
 	"slices"
-	"sync"
 	"testing"
 	"time"
 
@@ -80,18 +79,12 @@ type fakeServerConn struct {
 	serverConn
 	have       *uint64
 	distrusted bool
-	turn       sync.Mutex
 }
 
 func (c *fakeServerConn) Beat() time.Duration { return time.Second }
 func (c *fakeServerConn) Awaited() bool       { return false }
 func (c *fakeServerConn) Hold(sum uint64)     { c.have = &sum }
 func (c *fakeServerConn) Distrust()           { c.distrusted = true }
-
-func (c *fakeServerConn) AwaitTurn() (give func()) {
-	c.turn.Lock()
-	return c.turn.Unlock
-}
 
 // A subscriber that reconnects says which list it has. After a malformed
 // message no connection asks for changes.
@@ -142,36 +135,5 @@ func TestFollowingIgnoresLaterKinds(t *testing.T) {
 	f := newFeed()
 	if err := f.Received([]byte{0x80}); err != nil || f.pipe.(*fakeServerConn).distrusted {
 		t.Errorf("got error %v, want none", err)
-	}
-}
-
-// While others work on lists a feed waits for its turn, except for messages
-// that change no list.
-func TestListsWaitForTheirTurn(t *testing.T) {
-	f := newFeed()
-	if err := f.Received(wiretest.List(false, "a")); err != nil {
-		t.Fatal(err)
-	}
-	give := f.pipe.AwaitTurn()
-	if err := f.Received(wiretest.Beat(false, "a")); err != nil {
-		t.Error(err)
-	}
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		err := f.Received(wiretest.Change(false, []string{"a"}, nil, []string{"b"}))
-		if err != nil {
-			t.Error(err)
-		}
-	}()
-	select {
-	case <-done:
-		t.Error("a change was taken while no turn was free")
-	case <-time.After(20 * ms):
-	}
-	give()
-	<-done
-	if got := f.subscriber.List(); !slices.Equal(got, []string{"a", "b"}) {
-		t.Errorf("got the list %q", got)
 	}
 }

@@ -1,11 +1,11 @@
 package sp
 
 import (
-	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
 	"io"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -20,7 +20,7 @@ type Settings struct {
 	MaxConns   int           // connections accepted; 0 is no limit
 	Handshakes *Handshakes   // of the server; nil if the endpoint only dials
 	Beat       time.Duration // of a publisher
-	work       *workload     // nil for that of the process
+	turns      *turns        // of TLS handshakes; nil for as many as there are processors
 }
 
 // endpoint is one side of a protocol with all its connections, whatever their
@@ -59,7 +59,9 @@ type tracked struct {
 }
 
 func newEndpoint(p Side, set Settings) *endpoint {
-	set.work = cmp.Or(set.work, ofProcess)
+	if set.turns == nil {
+		set.turns = &turns{free: runtime.GOMAXPROCS(0)}
+	}
 	e := &endpoint{Side: p, Settings: set, warnings: throttle{log: set.Log}, tracked: tracked{conns: make(map[io.Closer]bool)}}
 	e.changed = sync.NewCond(&e.mu)
 	e.ctx, e.cancel = context.WithCancel(context.Background())

@@ -81,14 +81,6 @@ func (p *Pipe) Done() <-chan struct{} { return p.done }
 // Close closes the connection. It does not wait for its end.
 func (p *Pipe) Close() { _ = p.core.Close() }
 
-// AwaitTurn waits until few enough others work on lists in this process. The
-// caller must call give when it has done its own work.
-func (p *Pipe) AwaitTurn() (give func()) {
-	turns := &p.endpoint.work.lists
-	turns.take(false, nil)
-	return turns.give
-}
-
 // Offer makes the pipe send the session's messages as soon as the connection
 // can take them. It never blocks.
 func (p *Pipe) Offer() {

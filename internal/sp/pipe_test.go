@@ -265,26 +265,3 @@ func TestPipeTellsTheNextOne(t *testing.T) {
 		t.Error("the next connection asks for changes, want the plain form")
 	}
 }
-
-// While as many as may work on lists do, another one waits.
-func TestPipeAwaitsItsTurn(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		set := quietSettings
-		set.work = newWorkload(1)
-		p := newTestPipe(sptest.NewFakePipe(), newEndpoint(Side{}, set), nil)
-		give := p.AwaitTurn()
-		done := make(chan struct{})
-		go func() {
-			defer close(done)
-			p.AwaitTurn()()
-		}()
-		synctest.Wait()
-		select {
-		case <-done:
-			t.Error("two work on lists, want one at a time")
-		default:
-		}
-		give()
-		<-done
-	})
-}

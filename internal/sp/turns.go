@@ -14,28 +14,9 @@ import (
 	"time"
 )
 
-// workload limits what endpoints compute at a time to as much as there are
-// processors. Endpoints share that of the process, unless their settings have
-// another one.
-type workload struct {
-	// tls limits TLS handshakes. If all were computed at once, none would end in
-	// time.
-	tls turns
-
-	// lists limits the lists that are worked on. With thousands of subscribers in
-	// a process, most wait here instead of competing for a processor, so that
-	// handshakes and answers to surveys are not late.
-	lists turns
-}
-
-var ofProcess = newWorkload(runtime.GOMAXPROCS(0))
-
-func newWorkload(processors int) *workload {
-	return &workload{tls: turns{free: processors}, lists: turns{free: processors}}
-}
-
-// turns limits how many callers proceed at a time. They proceed in the order in
-// which they asked, except that handshakes that have begun go first.
+// turns limits how many TLS handshakes of an endpoint are computed at a time. If
+// all were computed at once, none would end in time. They proceed in the order
+// in which they asked, except that handshakes that have begun go first.
 type turns struct {
 	mu    sync.Mutex // guards the fields below
 	free  int
@@ -176,12 +157,12 @@ func (s *tlsHandshakeConn) Write(b []byte) (int, error) {
 // surveys and lists do not wait for a row of handshakes.
 func (s *tlsHandshakeConn) takeTurn() bool {
 	s.protectedUntil.Store(math.MaxInt64)
-	if s.endpoint.work.tls.tryTake() {
+	if s.endpoint.turns.tryTake() {
 		s.inTurn = true
 	} else {
 		gone, stop := s.watch()
 		start := time.Now()
-		s.inTurn = s.endpoint.work.tls.take(s.begun, gone)
+		s.inTurn = s.endpoint.turns.take(s.begun, gone)
 		s.waited += time.Since(start)
 		stop()
 	}
@@ -213,6 +194,6 @@ func (s *tlsHandshakeConn) watch() (gone <-chan struct{}, stop func()) {
 func (s *tlsHandshakeConn) giveTurn() {
 	if s.inTurn {
 		s.inTurn = false
-		s.endpoint.work.tls.give()
+		s.endpoint.turns.give()
 	}
 }

@@ -63,16 +63,16 @@ func TestTurns(t *testing.T) {
 
 // newTLSHandshake returns a TLS handshake that needs a turn, and its other
 // side.
-func newTLSHandshake(all *workload) (*tlsHandshakeConn, net.Conn) {
+func newTLSHandshake(all *turns) (*tlsHandshakeConn, net.Conn) {
 	ours, theirs := net.Pipe()
-	return &tlsHandshakeConn{Conn: ours, endpoint: newEndpoint(Side{}, Settings{Log: quietSettings.Log, work: all}), protectedUntil: new(atomic.Int64), left: HandshakeTime}, theirs
+	return &tlsHandshakeConn{Conn: ours, endpoint: newEndpoint(Side{}, Settings{Log: quietSettings.Log, turns: all}), protectedUntil: new(atomic.Int64), left: HandshakeTime}, theirs
 }
 
 // The time in our queue does not count against the other side, but its silence
 // does.
 func TestPatienceIsForTheOtherSideOnly(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		all := newWorkload(0)
+		all := new(turns)
 		s, theirs := newTLSHandshake(all)
 		defer s.Close()
 		defer theirs.Close()
@@ -83,7 +83,7 @@ func TestPatienceIsForTheOtherSideOnly(t *testing.T) {
 		}()
 		go func() {
 			time.Sleep(time.Minute)
-			all.tls.give()
+			all.give()
 		}()
 		start := time.Now()
 		got := make([]byte, 10)
@@ -100,7 +100,7 @@ func TestPatienceIsForTheOtherSideOnly(t *testing.T) {
 		if took, want := time.Since(start), HandshakeTime-2*time.Second; took != want {
 			t.Errorf("the second silence was borne for %v, want %v", took, want)
 		}
-		if !all.tls.tryTake() {
+		if !all.tryTake() {
 			t.Error("no turn is free while the other side is waited for")
 		}
 		s.end()
@@ -112,7 +112,7 @@ func TestPatienceIsForTheOtherSideOnly(t *testing.T) {
 func TestWaitingForATurn(t *testing.T) {
 	for _, gone := range []bool{false, true} {
 		synctest.Test(t, func(t *testing.T) {
-			all := newWorkload(0)
+			all := new(turns)
 			s, theirs := newTLSHandshake(all)
 			defer s.Close()
 			go func() {
@@ -124,7 +124,7 @@ func TestWaitingForATurn(t *testing.T) {
 			}()
 			go func() {
 				time.Sleep(time.Minute)
-				all.tls.give()
+				all.give()
 			}()
 			start := time.Now()
 			got := make([]byte, 10)
@@ -144,7 +144,7 @@ func TestWaitingForATurn(t *testing.T) {
 				theirs.Close()
 			}
 			s.end()
-			if !all.tls.tryTake() || all.tls.tryTake() {
+			if !all.tryTake() || all.tryTake() {
 				t.Error("in the end not one turn is free")
 			}
 		})
@@ -155,7 +155,7 @@ func TestWaitingForATurn(t *testing.T) {
 // however much it is.
 func TestLittleIsReadAhead(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		all := newWorkload(0)
+		all := new(turns)
 		s, theirs := newTLSHandshake(all)
 		go func() {
 			_, _ = theirs.Write(make([]byte, 1))
@@ -164,7 +164,7 @@ func TestLittleIsReadAhead(t *testing.T) {
 		}()
 		go func() {
 			time.Sleep(time.Minute)
-			all.tls.give()
+			all.give()
 		}()
 		if _, err := s.Read(make([]byte, 1)); err != nil {
 			t.Fatal(err)
@@ -181,7 +181,7 @@ func TestLittleIsReadAhead(t *testing.T) {
 // before the other side has had some time.
 func TestWhenAHandshakeIsSpared(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s, theirs := newTLSHandshake(newWorkload(1))
+		s, theirs := newTLSHandshake(&turns{free: 1})
 		read := make(chan error)
 		go func() {
 			_, err := s.Read(make([]byte, 1))

@@ -22,8 +22,7 @@ const (
 )
 
 const (
-	changesFormat = 1  // the version of the format of these messages
-	BeatSize      = 10 // the length of BEAT, in bytes
+	changesFormat = 1 // the version of the format of these messages
 
 	// Flags of LIST, CHANGE and BEAT. Only BEAT may have flagHeld.
 	flagComplete = 1 << 0 // the start of the server is over
