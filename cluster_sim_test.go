@@ -8,6 +8,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+
+	"github.com/dahernan/gopherdiscovery/internal/testmain"
 )
 
 // No living client leaves a list, no dead one stays, and in the end everyone
@@ -28,7 +30,7 @@ func TestClusters(t *testing.T) {
 		}
 		return
 	}
-	count := 200
+	count := testmain.Rounds(100)
 	if n := os.Getenv("CLUSTERS"); n != "" {
 		count, _ = strconv.Atoi(n)
 	}

@@ -21,7 +21,7 @@ func TestNameWithSeveralAddresses(t *testing.T) {
 		t.Skip(err) // not all systems have the address
 	}
 	probe.Close()
-	server, err := gopherdiscovery.Server("tcp://127.0.0.3:0", "tcp://127.0.0.3:0", gopherdiscovery.Options{PollTime: 50 * time.Millisecond, Logger: slog.New(slog.DiscardHandler)})
+	server, err := gopherdiscovery.Server("tcp://127.0.0.3:0", "tcp://127.0.0.3:0", gopherdiscovery.Options{PollTime: 50 * time.Millisecond, ReturnTime: 100 * time.Millisecond, Logger: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		t.Fatal(err)
 	}

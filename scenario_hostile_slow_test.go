@@ -100,6 +100,9 @@ func TestSubscribersThatDoNotRead(t *testing.T) {
 					t.Errorf("the visitor was seen after %v, want at most %v", took, usualTime)
 				}
 				if i < test.rounds-1 {
+					if err := visitor.Send(append([]byte(goodbyeID), name...)); err != nil {
+						t.Fatal(err)
+					}
 					visitor.Close()
 					await(t, sub.Changes(), crowd...)
 				}

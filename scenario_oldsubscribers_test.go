@@ -107,6 +107,7 @@ func dialByHand(t *testing.T, url string) <-chan string {
 // changes, and nothing else. In the first PollTime of the server it is sent
 // nothing.
 func TestOldSubscribersAreSentListsOnly(t *testing.T) {
+	t.Parallel()
 	for _, old := range oldSubscribers {
 		for _, scheme := range []string{"tcp", "ipc"} {
 			t.Run(old.name+"/"+scheme, func(t *testing.T) {

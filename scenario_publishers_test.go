@@ -112,6 +112,7 @@ func TestForeignPublishersRefuseChanges(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes seconds")
 	}
+	t.Parallel()
 	const (
 		promptly    = 300 * time.Millisecond
 		redialPause = 75 * time.Millisecond // the shortest

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"testing"
 	"time"
+
+	"github.com/dahernan/gopherdiscovery/internal/testmain"
 )
 
 // A server restarts while its clients are alive, more of them than it can let
@@ -28,7 +30,7 @@ func TestHerdReturns(t *testing.T) {
 				long(t)
 			}
 			clients := test.clients
-			if isRace() {
+			if testmain.IsRace() {
 				clients /= 4
 			}
 			host := newHost("127.250")

@@ -8,6 +8,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/dahernan/gopherdiscovery/internal/testmain"
 )
 
 const (
@@ -137,7 +139,7 @@ func TestAllKilled(t *testing.T) {
 
 // All clients close together. That is no failure, so they leave at once.
 func TestAllClose(t *testing.T) {
-	if isRace() {
+	if testmain.IsRace() {
 		t.Skip("a client does not wait for long until its goodbye is on its way")
 	}
 	withServers(t, []int{1, 2}, func(t *testing.T, n int) {

@@ -22,8 +22,8 @@ const patience = 30 * time.Second
 // The scenarios mostly wait, so more of them than there are processors can run
 // side by side.
 const (
-	quickParallel = 4
-	longParallel  = 8
+	quickParallel = 8
+	longParallel  = 12
 )
 
 func TestMain(m *testing.M) {

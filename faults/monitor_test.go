@@ -10,6 +10,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/dahernan/gopherdiscovery/internal/testmain"
 )
 
 // standing is what lists may say about a name.
@@ -212,7 +214,7 @@ func (m *monitor) await(t *testing.T, want []string, limit time.Duration, sides 
 var margin = 3 * raceFactor * time.Second
 
 var raceFactor = func() time.Duration {
-	if isRace() {
+	if testmain.IsRace() {
 		return 5
 	}
 	return 1

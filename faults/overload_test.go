@@ -10,7 +10,6 @@ import (
 	"log/slog"
 	"os"
 	"os/exec"
-	"runtime/debug"
 	"slices"
 	"strconv"
 	"sync"
@@ -19,6 +18,7 @@ import (
 	"time"
 
 	"github.com/dahernan/gopherdiscovery"
+	"github.com/dahernan/gopherdiscovery/internal/testmain"
 )
 
 // These variables tell the test binary that it is the peers of an overload.
@@ -77,7 +77,7 @@ func overloadPeers(t *testing.T) int {
 		return peers
 	}
 	switch {
-	case isRace():
+	case testmain.IsRace():
 		return 200 // the race detector supports at most about 8,000 goroutines
 	case isLong():
 		return 1000
@@ -225,10 +225,4 @@ func (c *crowd) end() crowdReport {
 	r := c.report
 	r.Trouble = slices.Clone(r.Trouble)
 	return r
-}
-
-// isRace reports whether the race detector is on.
-func isRace() bool {
-	info, ok := debug.ReadBuildInfo()
-	return ok && slices.Contains(info.Settings, debug.BuildSetting{Key: "-race", Value: "true"})
 }

@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/dahernan/gopherdiscovery/internal/testmain"
 )
 
 // simDetectors are compared with each other on the same traces.
@@ -31,8 +33,8 @@ var simDetectors = []struct {
 // With SIMULATION=long in the environment the test prints how all detectors do
 // in four hours of each world.
 func TestSimulation(t *testing.T) {
-	if testing.Short() {
-		t.Skip("takes seconds")
+	if testing.Short() || testmain.IsRace() {
+		t.Skip("takes seconds, and has no goroutines")
 	}
 	if os.Getenv("SIMULATION") == "long" {
 		simCompare(4 * time.Hour)

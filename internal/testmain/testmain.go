@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"runtime"
+	"runtime/debug"
 	"runtime/pprof"
 	"slices"
 	"strconv"
@@ -48,6 +49,22 @@ func SetParallel(n int) {
 	if !isFuzz && parallel.Value.String() == parallel.DefValue {
 		_ = parallel.Value.Set(strconv.Itoa(n))
 	}
+}
+
+// IsRace reports whether the race detector is on.
+func IsRace() bool {
+	info, ok := debug.ReadBuildInfo()
+	return ok && slices.Contains(info.Settings, debug.BuildSetting{Key: "-race", Value: "true"})
+}
+
+// Rounds returns n, or a tenth of it under the race detector. It is for tests of
+// code without goroutines, where the detector finds nothing and takes ten times
+// as long.
+func Rounds[N int | uint64](n N) N {
+	if IsRace() {
+		return n / 10
+	}
+	return n
 }
 
 // LeftGoroutines returns the stacks of goroutines that should have ended, which

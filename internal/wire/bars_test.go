@@ -425,10 +425,13 @@ func TestRemovalsAreBounded(t *testing.T) {
 	}
 	s.Disconnect(away, clock.At(4000))
 	mustTake(t, s, here, listOf(true, "x"), clock.At(4000))
-	for i := range maxRemovals {
-		name := fmt.Sprintf("y%06d", i)
-		mustTake(t, s, here, changeOf(true, []string{"x"}, nil, []string{name}), clock.At(5000))
-		mustTake(t, s, here, changeOf(true, []string{name, "x"}, []string{name}, nil), clock.At(5000))
+	for i := range maxRemovals / 64 {
+		var crowd []string
+		for j := range 64 {
+			crowd = append(crowd, fmt.Sprintf("y%06d", 64*i+j))
+		}
+		mustTake(t, s, here, changeOf(true, []string{"x"}, nil, crowd), clock.At(5000))
+		mustTake(t, s, here, changeOf(true, append(slices.Clone(crowd), "x"), crowd, nil), clock.At(5000))
 		if len(s.removals.all) > maxRemovals || len(away.barred) > maxRemovals {
 			t.Fatalf("remembers %d removals, and %d are barred", len(s.removals.all), len(away.barred))
 		}
