@@ -136,8 +136,12 @@ func (c *connector) resolve() ([]string, error) {
 // race tries the targets in turn and returns the first connection. It starts
 // the next attempt when one has failed, or has taken attemptDelay. When it
 // returns, no other attempt yields a connection any more. If all fail, the
-// error is that of the target that got furthest.
+// error is that of the target that got furthest. A single target needs no other
+// goroutine.
 func race(ctx context.Context, e *endpoint, targets []string, try func(context.Context, string) (*link, error)) (*link, error) {
+	if len(targets) == 1 {
+		return try(ctx, targets[0])
+	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	outcomes := make(chan outcome)
