@@ -30,7 +30,7 @@ func TestClusters(t *testing.T) {
 		}
 		return
 	}
-	count := testmain.Rounds(100)
+	count := testmain.Rounds(200)
 	if n := os.Getenv("CLUSTERS"); n != "" {
 		count, _ = strconv.Atoi(n)
 	}
