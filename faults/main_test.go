@@ -20,19 +20,24 @@ import (
 const patience = 30 * time.Second
 
 // The scenarios mostly wait, so more of them than there are processors can run
-// side by side.
+// side by side. Fewer can under the race detector, with which each process does
+// several times as much.
 const (
 	quickParallel = 8
 	longParallel  = 12
+	raceParallel  = 4
 )
 
 func TestMain(m *testing.M) {
 	if text := os.Getenv(orderVariable); text != "" {
 		os.Exit(beChild(text))
 	}
-	if isLong() {
+	switch {
+	case testmain.IsRace():
+		testmain.SetParallel(raceParallel)
+	case isLong():
 		testmain.SetParallel(longParallel)
-	} else {
+	default:
 		testmain.SetParallel(quickParallel)
 	}
 	code := testmain.Run(m)
