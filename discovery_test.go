@@ -3,6 +3,7 @@ package gopherdiscovery_test
 import (
 	"fmt"
 	"math"
+	"net"
 	"slices"
 	"strings"
 	"testing"
@@ -129,11 +130,14 @@ func TestSlowConnectionSkipsToTheNewest(t *testing.T) {
 	server := startServer(t, opt)
 	survey, pubsub := server.URLs()
 	stuck := sptest.Dial(t, pubsub, sptest.Sub, sptest.Pub)
+	if err := stuck.Conn.(*net.TCPConn).SetReadBuffer(256 << 10); err != nil {
+		t.Fatal(err)
+	}
 	crowd := sptest.Dial(t, survey, sptest.Respondent, sptest.Surveyor)
 	sub := subscribe(t, server)
 	id := crowd.MustReceive(t)
-	// One connection brings thousands of long names, as a device would.
-	const names = 4000
+	// One connection brings hundreds of long names, as a device would.
+	const names = 1000
 	for i := range names {
 		if err := crowd.Send(fmt.Appendf(slices.Clone(id), "%04d-%s", i, strings.Repeat("x", 500))); err != nil {
 			t.Fatal(err)

@@ -37,10 +37,13 @@ func TestSlowClientsStay(t *testing.T) {
 // took.
 func TestSlownessIsLearnedFromALeave(t *testing.T) {
 	gopherdiscovery.FakeTime(t, func(t *testing.T) {
-		w, _, lists := crowded(t)
+		// The name leaves before its client doubts the server, at 14 s.
+		opt := bubbleOptions
+		opt.SurveyTime = 900 * time.Millisecond
+		w, _, lists := crowdedWith(t, opt)
 		w.Freeze("survey0/a3")
 		time.Sleep(10*time.Second - 1)
-		lists.expect(t, delivered{14 * time.Second, "a0 a1 a2 a4 a5 a6 a7 a8 a9"})
+		lists.expect(t, delivered{13800 * time.Millisecond, "a0 a1 a2 a4 a5 a6 a7 a8 a9"})
 		time.Sleep(time.Nanosecond)
 		w.Thaw("survey0/a3")
 		time.Sleep(5 * time.Millisecond)

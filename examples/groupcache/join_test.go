@@ -128,14 +128,18 @@ func TestOwnerHangs(t *testing.T) {
 	p.awaitPeers()
 	hung, other := p.urls()[0], p.urls()[1]
 	p.caches[hung].Signal(syscall.SIGSTOP)
+	// On a busy machine it may still answer some requests.
 	asked := 0
-	for _, key := range series("key", 20) {
-		if p.owner(key) == hung && asked < 3 {
-			asked++
-			wantPrompt(t, other, key)
+	for _, key := range series("key", 200) {
+		if p.owner(key) != hung {
+			continue
+		}
+		wantPrompt(t, other, key)
+		if asked++; asked >= 3 && p.stats(other).Strays > 0 {
+			break
 		}
 	}
-	if s := p.stats(other); asked == 0 || s.Strays == 0 {
+	if s := p.stats(other); s.Strays == 0 {
 		t.Errorf("%d keys of the hung cache: %+v, want some that could not be fetched", asked, s)
 	}
 	p.caches[hung].Signal(syscall.SIGCONT)
