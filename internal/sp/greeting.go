@@ -70,8 +70,6 @@ func (g *greeting) shakeTLS(config *tls.Config) error {
 	if !g.dialed {
 		tc = tls.Server(hs, config)
 	} else {
-		// A client's part completes a handshake that its server has begun.
-		hs.begun = true
 		tc = tls.Client(hs, hs.withoutTurns(config))
 	}
 	if err := tc.Handshake(); err != nil {
