@@ -136,7 +136,7 @@ func TestSlowConnectionSkipsToTheNewest(t *testing.T) {
 	crowd := sptest.Dial(t, survey, sptest.Respondent, sptest.Surveyor)
 	sub := subscribe(t, server)
 	id := crowd.MustReceive(t)
-	// One connection brings hundreds of long names, as a device would.
+	// One connection brings a thousand long names, as a device would.
 	const names = 1000
 	for i := range names {
 		if err := crowd.Send(fmt.Appendf(slices.Clone(id), "%04d-%s", i, strings.Repeat("x", 500))); err != nil {

@@ -196,7 +196,7 @@ func (f *feed) Ended() {
 	})
 }
 
-// received takes a message and delivers the list that results.
+// Received takes a message and delivers the list that results.
 func (f *feed) Received(body []byte) (err error) {
 	if f.pipe.Beat() == 0 {
 		f.receivedList(body)

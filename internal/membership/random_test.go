@@ -15,7 +15,7 @@ import (
 // scratch, Next asks for a later call, and nothing is remembered once all is
 // quiet.
 func TestRandomEvents(t *testing.T) {
-	for seed := range testmain.Rounds(uint64(300)) {
+	for seed := range uint64(testmain.Rounds(300)) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			r := newRandom(t, seed)
 			for r.step = range 200 {

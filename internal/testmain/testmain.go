@@ -60,7 +60,7 @@ func IsRace() bool {
 // Rounds returns n, or a tenth of it under the race detector. It is for tests of
 // code without goroutines, where the detector finds nothing and takes ten times
 // as long.
-func Rounds[N int | uint64](n N) N {
+func Rounds(n int) int {
 	if IsRace() {
 		return n / 10
 	}
