@@ -32,7 +32,7 @@ type board struct {
 	changes []change      // the newest last; what is in it is never changed
 	changed uint64        // how many changes there were
 	history history
-	polls   gopherdiscovery.Stats // at the last look that saw a poll end
+	doubt   gopherdiscovery.Stats // at the last look that saw a poll doubted
 }
 
 // snapshot is what a server has told at one time. It is never changed.
@@ -56,11 +56,13 @@ type change struct {
 }
 
 func newBoard(server source) *board {
+	stats := server.Stats()
 	b := &board{
 		server:  server,
 		started: time.Now(),
 		ended:   make(chan struct{}),
-		accepts: acceptHealth{errors: server.Stats().AcceptErrors},
+		accepts: acceptHealth{errors: stats.AcceptErrors},
+		doubt:   stats,
 		now:     new(snapshot),
 		news:    make(chan struct{}),
 	}
@@ -96,11 +98,7 @@ func (b *board) look() (seen *snapshot, news <-chan struct{}) {
 	now := time.Now()
 	failing := b.accepts.failing(stats.AcceptErrors, now)
 	begins := b.history.note(stats.Services, now)
-	doubted := b.now.doubted
-	if stats.Polls != b.polls.Polls || stats.Doubted != b.polls.Doubted {
-		doubted = stats.Doubted != b.polls.Doubted
-		b.polls = stats
-	}
+	doubted := b.isDoubtedLocked(stats)
 	if list == nil && !begins && failing == b.now.failing && doubted == b.now.doubted &&
 		!isNews(b.now.stats, stats) && slices.Equal(silent, b.now.silent) {
 		return b.now, b.news
@@ -118,6 +116,17 @@ func (b *board) look() (seen *snapshot, news <-chan struct{}) {
 	close(b.news)
 	b.news = make(chan struct{})
 	return b.now, b.news
+}
+
+// isDoubtedLocked reports whether the poll that has ended last is doubted. A poll
+// is counted when it begins, and a doubt when it ends. So the second poll after
+// a doubt shows that the first one has ended without.
+func (b *board) isDoubtedLocked(stats gopherdiscovery.Stats) bool {
+	if stats.Doubted != b.doubt.Doubted {
+		b.doubt = stats
+		return true
+	}
+	return b.now.doubted && stats.Polls < b.doubt.Polls+2
 }
 
 // readLocked returns what the server tells. The list is nil if the board has it

@@ -119,22 +119,32 @@ func TestPageOfSilence(t *testing.T) {
 func TestPageOfDoubt(t *testing.T) {
 	t.Parallel()
 	s := newServer("http://a", "http://b", "http://c")
+	s.change(func(stats *gopherdiscovery.Stats) {
+		s.silent = []string{"http://a", "http://b"}
+		stats.Polls, stats.Doubted = 7, 3
+	})
 	h := handler(t, s)
 	const doubts = "The server doubts that survey"
-	for _, test := range []struct {
-		what    string
-		doubted uint64 // polls so far
-		want    bool
+	begin := func(stats *gopherdiscovery.Stats) { stats.Polls++ }
+	doubt := func(stats *gopherdiscovery.Stats) { stats.Doubted++ }
+	count := func(*gopherdiscovery.Stats) {}
+	for i, test := range []struct {
+		what string
+		do   func(*gopherdiscovery.Stats)
+		want bool
 	}{
-		{"no doubt", 0, false}, {"a doubted survey", 1, true}, {"another one", 2, true}, {"one that counts", 2, false},
+		{"a doubt before", count, false},
+		{"the begin of a poll", begin, false},
+		{"its end with a doubt", doubt, true},
+		{"the begin of another poll", begin, true},
+		{"its end with a doubt", doubt, true},
+		{"the begin of a third poll", begin, true},
+		{"its end without", count, true}, // which is not told yet
+		{"the begin of a fourth poll", begin, false},
 	} {
-		s.change(func(stats *gopherdiscovery.Stats) {
-			s.silent = []string{"http://a", "http://b"}
-			stats.Polls++
-			stats.Doubted = test.doubted
-		})
+		s.change(test.do)
 		if got := strings.Contains(get(h, "/").Body.String(), doubts); got != test.want {
-			t.Errorf("after %s: the page says %q: %t, want %t", test.what, doubts, got, test.want)
+			t.Errorf("%d, after %s: the page says %q: %t, want %t", i, test.what, doubts, got, test.want)
 		}
 	}
 }
