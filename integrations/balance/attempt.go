@@ -14,6 +14,7 @@ import (
 type attempt struct {
 	transport *Transport
 	backend   *backend
+	isTrial   bool // the backend had failed before
 	body      *requestBody
 	asked     atomic.Bool // the base transport has looked for a connection
 	connected atomic.Bool // and has got one
@@ -23,13 +24,10 @@ type attempt struct {
 func (a *attempt) roundTrip(r *http.Request) (*http.Response, error) {
 	response, err := a.transport.base.RoundTrip(a.clone(r))
 	if err != nil {
-		a.transport.done(a.backend)
-		if a.isFailure() && r.Context().Err() != context.Canceled {
-			a.transport.unanswered(a.backend)
-		}
+		a.transport.unanswered(a, a.isFailure() && r.Context().Err() != context.Canceled)
 		return nil, err
 	}
-	a.transport.answered(a.backend)
+	a.transport.answered(a)
 	hide(a.backend.url, response.Header)
 	done := sync.OnceFunc(func() { a.transport.done(a.backend) })
 	switch body := response.Body.(type) {

@@ -18,12 +18,13 @@ type backend struct {
 	outstanding int
 	failed      bool // it has not answered its last request
 	avoid       time.Time
+	trials      int // requests since it has failed that wait for an answer
 }
 
 // isAvoided reports whether a backend that has failed is to be left alone, or
 // is just being tried again.
 func (b *backend) isAvoided(now time.Time) bool {
-	return b.failed && (now.Before(b.avoid) || b.outstanding > 0)
+	return b.failed && (now.Before(b.avoid) || b.trials > 0)
 }
 
 // run takes the lists until there are no more.
@@ -90,8 +91,8 @@ func parseName(name string) *url.URL {
 	return u
 }
 
-// pick returns the backend for a request that these have failed.
-func (t *Transport) pick(tried []*backend) (*backend, error) {
+// pick returns an attempt at the backend for a request that these have failed.
+func (t *Transport) pick(tried []*backend) (*attempt, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.closed {
@@ -114,7 +115,10 @@ func (t *Transport) pick(tried []*backend) (*backend, error) {
 	t.next = best + 1
 	b := t.backends[best]
 	b.outstanding++
-	return b, nil
+	if b.failed {
+		b.trials++
+	}
+	return &attempt{transport: t, backend: b, isTrial: b.failed}, nil
 }
 
 func isBetter(a, b *backend, now time.Time) bool {
@@ -125,18 +129,31 @@ func isBetter(a, b *backend, now time.Time) bool {
 }
 
 // answered is when the header of a response has come.
-func (t *Transport) answered(b *backend) {
+func (t *Transport) answered(a *attempt) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	b.failed = false
+	a.settleLocked()
+	a.backend.failed = false
 }
 
-// unanswered is when a backend has failed.
-func (t *Transport) unanswered(b *backend) {
+// unanswered is when an attempt has ended without, which may be a failure of the
+// backend.
+func (t *Transport) unanswered(a *attempt, failed bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	b.failed = true
-	b.avoid = time.Now().Add(avoidTime)
+	a.settleLocked()
+	a.backend.outstanding--
+	if failed {
+		a.backend.failed = true
+		a.backend.avoid = time.Now().Add(avoidTime)
+	}
+}
+
+// settleLocked is called when it is known what came of the attempt.
+func (a *attempt) settleLocked() {
+	if a.isTrial {
+		a.backend.trials--
+	}
 }
 
 // done is when a request is no longer outstanding.

@@ -221,17 +221,17 @@ func (t *Transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	var tried []*backend
 	var failure error
 	for {
-		b, err := t.pick(tried)
+		a, err := t.pick(tried)
 		if err != nil {
 			return nil, cmp.Or(failure, err)
 		}
-		tried = append(tried, b)
-		a := &attempt{transport: t, backend: b, body: body}
+		tried = append(tried, a.backend)
+		a.body = body
 		response, err := a.roundTrip(r)
 		if err == nil {
 			return response, nil
 		}
-		failure = &Error{Backend: b.name, Err: err}
+		failure = &Error{Backend: a.backend.name, Err: err}
 		if len(tried) == maxTries || !a.mayRepeat(r) {
 			return nil, failure
 		}

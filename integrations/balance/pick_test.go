@@ -3,9 +3,11 @@ package balance_test
 import (
 	"context"
 	"errors"
+	"io"
 	"maps"
 	"net/http"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -164,6 +166,34 @@ func TestOneRequestTriesAFailedBackend(t *testing.T) {
 		time.Sleep(balance.AvoidTime)
 		wantHits(4, map[string]int{"a": 1, "b": 3})
 		wantHits(4, map[string]int{"a": 2, "b": 2}) // it has answered
+	})
+}
+
+// A long response from before the failure, such as a stream of events, says
+// nothing about a backend.
+func TestFailedBackendWithALongResponse(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		c := newCounter()
+		transport, _ := newTransport(t, roundTripper(func(r *http.Request) (*http.Response, error) {
+			response, err := c.RoundTrip(r)
+			if r.Method == http.MethodGet && err == nil {
+				response.Body = io.NopCloser(strings.NewReader("long"))
+			}
+			return response, err
+		}), "http://a", "http://b")
+		for range 2 { // one from each
+			response, err := transport.RoundTrip(newRequest(t, http.MethodGet, ""))
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer response.Body.Close()
+		}
+		c.down["a"] = true
+		c.wantHits(t, transport, 10, map[string]int{"a": 1, "b": 10})
+		c.down["a"] = false
+		time.Sleep(balance.AvoidTime)
+		c.wantHits(t, transport, 10, map[string]int{"a": 5, "b": 5})
 	})
 }
 
