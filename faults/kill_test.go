@@ -90,8 +90,17 @@ func TestMostKilled(t *testing.T) {
 		before := w.names
 		w.killTogether(w.clients[:crowds-1])
 		most := w.names
-		// The victim's end must not be one of those of the mass.
-		time.Sleep(2 * time.Second)
+		// The victim's end must not be one of those of the mass, which are those
+		// within a second.
+		w.eventually(func() (missing string) {
+			for _, p := range w.servers {
+				if clients := p.state().Clients; clients > len(most) {
+					return fmt.Sprintf("%s has %d clients, want %d", p.id, clients, len(most))
+				}
+			}
+			return ""
+		})
+		time.Sleep(1500 * time.Millisecond)
 		victim := w.single(0)
 		died := w.kill(victim)
 		w.names = slices.DeleteFunc(slices.Clone(before), func(name string) bool { return slices.Contains(victim.order.Clients, name) })
