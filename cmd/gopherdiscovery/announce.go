@@ -29,10 +29,10 @@ only.
 On SIGTERM, SIGINT, SIGQUIT and -end-signal the name leaves the list. When it
 has been off the list for -grace, in which others stop sending it requests, the
 signal is passed on to the process group of the command. After -kill-after, what
-is left of the group is killed. Other signals are passed on at once, unless they
-were ignored at the start. The exit code is the command's: 128 and the number of
-the signal if one has ended it, 127 if there is no such command, and 126 if it
-cannot be started.`
+is left of the group is killed. Other signals are passed on at once, except for
+-drain-signal, and for a SIGHUP that is ignored at the start. The exit code is
+the command's: 128 and the number of the signal if one has ended it, 127 if
+there is no such command, and 126 if it cannot be started.`
 
 func announceCommand() *ffcli.Command {
 	flags := cli.NewFlags("announce", aboutAnnounce)

@@ -190,7 +190,7 @@ func (a *announced) follow(signals <-chan os.Signal) error {
 			case s == a.DrainSignal:
 				a.signaled = !a.signaled
 			default:
-				a.process.Signal(s)
+				a.pass(s)
 			}
 		}
 	}
@@ -282,7 +282,7 @@ func (a *announced) end(s os.Signal, signals <-chan os.Signal) {
 		select {
 		case <-look.C:
 		case s := <-signals:
-			a.process.Signal(s)
+			a.pass(s)
 		case <-kill.C:
 			a.Logger.Warn("killed, because it has not ended in time", "time", a.KillAfter)
 			a.process.Signal(os.Kill)
@@ -306,7 +306,14 @@ func (a *announced) wait(s os.Signal, signals <-chan os.Signal) os.Signal {
 			if a.IsEnd(further) {
 				return further
 			}
-			a.process.Signal(further)
+			a.pass(further)
 		}
+	}
+}
+
+// pass passes a signal on to the command, unless it is the one that drains it.
+func (a *announced) pass(s os.Signal) {
+	if s != a.DrainSignal {
+		a.process.Signal(s)
 	}
 }

@@ -421,8 +421,12 @@ func TestDrain(t *testing.T) {
 	put(t, file)
 	s.want("leave")
 	s.signals <- syscall.SIGQUIT // others may not have noticed the leave
-	s.signals <- syscall.SIGINT  // cuts the grace short, in place of the first
+	s.signals <- syscall.SIGUSR1 // means nothing any more
+	s.signals <- syscall.SIGHUP
+	s.want("HUP")
+	s.signals <- syscall.SIGINT // cuts the grace short, in place of the first
 	s.want("INT")
+	s.signals <- syscall.SIGUSR1
 	s.signals <- syscall.SIGHUP
 	s.want("HUP")
 	s.signals <- syscall.SIGTERM
@@ -459,11 +463,19 @@ func TestParseSignal(t *testing.T) {
 		"USR1": syscall.SIGUSR1, "SIGWINCH": syscall.SIGWINCH, "usr2": syscall.SIGUSR2, "37": syscall.Signal(37),
 		"": nil, "SIG": nil, "0": nil, "65": nil, "-1": nil, "nonsense": nil,
 		// These come to nothing.
-		"KILL": nil, "STOP": nil, "CHLD": nil, "URG": nil, "PIPE": nil, "33": nil,
+		"KILL": nil, "STOP": nil, "CHLD": nil, "URG": nil, "PIPE": nil, "PROF": nil, "33": nil,
 	} {
 		if got, err := announce.ParseSignal(text); got != want || (err == nil) != (want != nil) {
 			t.Errorf("ParseSignal(%q) = %v, error %v, want %v", text, got, err, want)
 		}
+	}
+}
+
+func TestIgnoredSignal(t *testing.T) {
+	signal.Ignore(syscall.SIGHUP)
+	defer signal.Notify(make(chan os.Signal, 1), syscall.SIGHUP)
+	if got, err := announce.ParseSignal("HUP"); err == nil {
+		t.Errorf("ParseSignal(HUP) = %v, want an error while it is ignored", got)
 	}
 }
 
