@@ -148,7 +148,7 @@ func (w *watcher) watch(ctx context.Context, flags *cli.Flags, dialer *gopherdis
 		return err
 	}
 	defer sub.Close()
-	follow.Follower{Act: a.actAndLog, Again: again, Quiet: w.quiet, Timeout: w.timeout}.Run(chosen{sub, *w.match})
+	follow.Follower{Act: a.actAndLog, Again: again, Quiet: w.quiet, Timeout: w.timeout}.Run(ctx, chosen{sub, *w.match})
 	return nil
 }
 

@@ -4,6 +4,7 @@ package follow
 
 import (
 	"cmp"
+	"context"
 	"slices"
 	"time"
 
@@ -48,8 +49,9 @@ type Follower struct {
 	Timeout time.Duration
 }
 
-// Run returns when the subscription ends. A call of Act is not interrupted.
-func (f Follower) Run(sub Subscription) {
+// Run returns when the subscription or ctx ends. A call of Act is not
+// interrupted, and none begins after the end of ctx.
+func (f Follower) Run(ctx context.Context, sub Subscription) {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	begin, complete := time.Now(), false // complete as far as that is waited for
@@ -65,6 +67,10 @@ func (f Follower) Run(sub Subscription) {
 		case <-f.Again:
 			p.acted, p.due = nil, time.Now()
 		case <-timer.C:
+		case <-ctx.Done():
+		}
+		if ctx.Err() != nil {
+			return
 		}
 		// It is at least as new as what has come out of the channel.
 		list, now := sub.List(), time.Now()
@@ -87,15 +93,21 @@ func (f Follower) Run(sub Subscription) {
 // pending is what the lists have left to do, and when.
 type pending struct {
 	Follower
+	seen  []string      // the last list that was looked at; nil before the first
 	first time.Time     // change that was not acted on; zero if there is none
 	due   time.Time     // when to act on that, or again; zero for never
-	acted []string      // the last list; nil before the first
+	acted []string      // the list of the last call; nil before the first
 	pause time.Duration // after the last call, which has failed; zero if it has not
 }
 
 // change records that a list has come. The quiet time begins with one that was
-// not acted on, and anew with each one after it.
+// not acted on, and anew with each one after it that differs from the one
+// before. What does not match may change without that.
 func (p *pending) change(list []string, now time.Time) {
+	if p.seen != nil && slices.Equal(p.seen, list) {
+		return
+	}
+	p.seen = list
 	if !p.first.IsZero() || p.acted == nil || !slices.Equal(p.acted, list) {
 		p.first = cmp.Or(p.first, now)
 		p.due = p.Quiet.due(p.first, now)
@@ -106,7 +118,7 @@ func (p *pending) isDue(now time.Time) bool { return !p.due.IsZero() && !now.Bef
 
 // act acts on a list, unless it is the last one again and that went well.
 func (p *pending) act(list []string) {
-	p.first, p.due = time.Time{}, time.Time{}
+	p.seen, p.first, p.due = list, time.Time{}, time.Time{}
 	if p.acted != nil && p.pause == 0 && slices.Equal(p.acted, list) {
 		return
 	}

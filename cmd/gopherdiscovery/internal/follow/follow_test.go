@@ -1,6 +1,7 @@
 package follow_test
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"strings"
@@ -63,6 +64,7 @@ type scene struct {
 
 	t     *testing.T
 	begin time.Time
+	end   context.CancelFunc // of the context
 	again chan struct{}
 	takes time.Duration // how long a call takes
 	fails atomic.Bool   // what a call returns
@@ -83,7 +85,9 @@ func play(t *testing.T, f follow.Follower, servers int, script func(s *scene)) {
 			begin: time.Now(),
 			again: make(chan struct{}),
 		}
-		f.Again = s.again
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		s.end, f.Again = cancel, s.again
 		f.Act = func(list []string) bool {
 			s.mu.Lock()
 			s.acts = append(s.acts, fmt.Sprintf("%v %s", time.Since(s.begin), strings.Join(list, "")))
@@ -93,7 +97,7 @@ func play(t *testing.T, f follow.Follower, servers int, script func(s *scene)) {
 		}
 		ended := make(chan struct{})
 		go func() {
-			f.Run(s)
+			f.Run(ctx, s)
 			close(ended)
 		}()
 		script(s)
@@ -235,6 +239,37 @@ func TestQuiet(t *testing.T) {
 			s.want("100ms a")
 		})
 	})
+	// The other names come and go.
+	t.Run("of the names that match", func(t *testing.T) {
+		play(t, f, 1, func(s *scene) {
+			s.complete(0, true)
+			for i := range 10 {
+				s.at(time.Duration(i) * 40 * ms)
+				s.deliver("a")
+			}
+			s.want("100ms a")
+			s.deliver("b")
+			for i := range 10 {
+				s.at(time.Second + time.Duration(i)*40*ms)
+				s.deliver("b")
+			}
+			s.want("100ms a", "460ms b")
+		})
+	})
+	t.Run("of a list that has come out of the channel late", func(t *testing.T) {
+		play(t, f, 1, func(s *scene) {
+			s.complete(0, true)
+			s.deliver("a")
+			s.at(50 * ms)
+			s.subscription.mu.Lock()
+			s.list = []string{"b"}
+			s.subscription.mu.Unlock()
+			s.at(150 * ms)
+			s.deliver("a")
+			s.at(time.Second)
+			s.want("100ms b", "250ms a")
+		})
+	})
 	t.Run("counts while the list is incomplete", func(t *testing.T) {
 		play(t, f, 1, func(s *scene) {
 			s.deliver("a")
@@ -261,6 +296,20 @@ func TestChangesWhileItActs(t *testing.T) {
 		s.deliver("c")
 		s.at(time.Minute)
 		s.want("0s a", "1s c") // and the last one is c again
+	})
+}
+
+// A list that has come meanwhile is left for the next start.
+func TestNothingBeginsAfterTheEnd(t *testing.T) {
+	play(t, follow.Follower{}, 1, func(s *scene) {
+		s.takes = time.Second
+		s.complete(0, true)
+		s.deliver("a")
+		s.at(500 * ms)
+		s.deliver("b")
+		s.end()
+		s.at(time.Minute)
+		s.want("0s a")
 	})
 }
 
