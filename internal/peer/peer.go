@@ -117,7 +117,7 @@ func ParseAll(list []string) (peers []Peer, unusable []error) {
 			continue
 		}
 		where := place{p.Kind, p.Address}
-		if known, found := at[where]; !found || !known.isHTTP() && p.isHTTP() {
+		if known, found := at[where]; !found || !known.IsHTTP() && p.IsHTTP() {
 			at[where] = p
 		}
 	}
@@ -128,7 +128,8 @@ func ParseAll(list []string) (peers []Peer, unusable []error) {
 	return peers, unusable
 }
 
-func (p Peer) isHTTP() bool { return p.Scheme == "http" || p.Scheme == "https" }
+// IsHTTP reports whether the scheme is http or https.
+func (p Peer) IsHTTP() bool { return p.Scheme == "http" || p.Scheme == "https" }
 
 func compare(a, b Peer) int {
 	var x, y netip.Addr // the zero value of names is less than any address

@@ -60,9 +60,19 @@ type Data struct {
 	Peers []peer.Peer
 }
 
-// Addresses returns one of the peers for each address.
-func (d Data) Addresses() []peer.Peer {
-	return slices.CompactFunc(slices.Clone(d.Peers), func(a, b peer.Peer) bool { return a.Address == b.Address })
+// Addresses returns one of the peers for each address: the first that is http or
+// https, or else the first.
+func (d Data) Addresses() (peers []peer.Peer) {
+	for _, p := range d.Peers {
+		last := len(peers) - 1
+		switch {
+		case last < 0 || peers[last].Address != p.Address:
+			peers = append(peers, p)
+		case !peers[last].IsHTTP() && p.IsHTTP():
+			peers[last] = p
+		}
+	}
+	return peers
 }
 
 // Parse reads the template of a specification SRC:DST. SRC is the path of a

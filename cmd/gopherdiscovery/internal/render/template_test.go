@@ -51,6 +51,17 @@ func parse(t *testing.T, specs ...string) *render.Set {
 	return set
 }
 
+func TestAddresses(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	source := put(t, dir, "all.tmpl", `{{range .Addresses}}{{.Kind}} {{.Scheme}} {{.Address}}; {{end}}`)
+	set := parse(t, source+":"+filepath.Join(dir, "all"))
+	peers := peersOf(t, "a:1", "x+https://a:1", "http://a:2", "x+https://a:2", "x+a:3", "y+ws://a:3", "b:1")
+	if got, want := print(t, set, peers), "x https a:1;  http a:2; x  a:3;   b:1; "; got != want {
+		t.Errorf("%q, want %q", got, want)
+	}
+}
+
 func TestTemplateGetsPeers(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
