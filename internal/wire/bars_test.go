@@ -162,6 +162,11 @@ func TestServersThatWereAway(t *testing.T) {
 			40: a lost = x
 			3600: a connect, a beat = x
 			3620: a -dead = x`},
+		{"a server has no list for some seconds, and a name moves to it", `
+			0: a connect, b connect, a list n x = n x
+			5: a -n = x
+			6: b list n = x
+			9.1: = n x`},
 		{"a server that is new removes the name, and adds it", `
 			0: a connect, b connect, a list back x, b list back x = back x
 			10: a silent = back x

@@ -112,6 +112,9 @@ func (src *Source) Extend(read time.Time) {
 // nothing continues from it.
 func (src *Source) Forget() { src.wrong = true }
 
+// hasNoList reports whether the server has still to say what its list is.
+func (src *Source) hasNoList() bool { return src.List == nil || src.wrong }
+
 // isCounted reports whether the list is the server's and may be believed.
 func (src *Source) isCounted() bool { return src.counts && !src.blind }
 
@@ -136,7 +139,7 @@ func (s *Sources) Take(src *Source, u *Update, now time.Time) error {
 		src.hear(now)
 		return nil
 	}
-	if u.kind != kindList && (src.List == nil || src.wrong) {
+	if u.kind != kindList && src.hasNoList() {
 		return errWrongSum
 	}
 	switch u.kind {

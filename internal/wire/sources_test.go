@@ -424,7 +424,7 @@ func TestSilence(t *testing.T) {
 			src := s.All[0]
 			c.Expect(t, "deadline without a connection", s.Deadline(), -1)
 			src.Connect(test.beat, false, c.At(0))
-			c.Expect(t, "deadline of a server that has said nothing yet", s.Deadline(), test.silent)
+			c.Expect(t, "deadline of a server that has no list yet", s.Deadline(), test.again)
 			mustTake(t, s, src, listOf(true, "a"), c.At(100))
 			c.Expect(t, "deadline after a message", s.Deadline(), 100+test.silent)
 			if lost := s.CheckSilence(c.At(100 + test.silent - 1)); len(lost) > 0 || src.isAway() {
@@ -475,6 +475,9 @@ func TestSilenceOfSeveral(t *testing.T) {
 	s := newTestSources(3)
 	for i, beat := range []time.Duration{2 * time.Second, time.Second, 0} {
 		s.All[i].Connect(beat, false, c.At(0))
+		if beat > 0 {
+			mustTake(t, s, s.All[i], listOf(true), c.At(0))
+		}
 	}
 	c.Expect(t, "deadline", s.Deadline(), 3000)
 	s.CheckSilence(c.At(3000))
@@ -487,7 +490,11 @@ func TestSilenceOfSeveral(t *testing.T) {
 	if lost := s.CheckSilence(c.At(30000)); len(lost) > 0 {
 		t.Errorf("%d are given up for a silence that is excused", len(lost))
 	}
-	c.Expect(t, "deadline after the excuse", s.Deadline(), 59000)
+	c.Expect(t, "deadline after the excuse", s.Deadline(), 53000)
+	if lost := s.CheckSilence(c.At(56000)); len(lost) > 0 {
+		t.Errorf("%d are given up when their graces end", len(lost))
+	}
+	c.Expect(t, "deadline after the graces", s.Deadline(), 59000)
 	if lost := s.CheckSilence(c.At(59000)); !slices.Equal(lost, s.All[:2]) {
 		t.Errorf("%d are given up, want the first two", len(lost))
 	}
