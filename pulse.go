@@ -57,12 +57,14 @@ func (p *pulse) excuse(now time.Time) { p.last, p.asked = now, false }
 // settle records which connection was surveyed first while the current one was
 // doubted. It returns true if the doubt has proved right. A server surveys each
 // new connection at once, so a survey on another one proves nothing unless
-// enough intervals were measured on the current one.
+// enough intervals were measured on the current one. A doubt that was wrong
+// doubles the wait, and its interval is not measured: the server has hung.
 func (p *pulse) settle(other bool) (right bool) {
 	if other && p.fresh >= pulsePauses {
 		p.doubts = 0
 		return true
 	}
 	p.doubts++
+	p.asked = false
 	return false
 }

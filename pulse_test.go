@@ -54,6 +54,19 @@ func TestPulseIsExcused(t *testing.T) {
 	c.Expect(t, "due after a survey that waited", p.due(), 66000)
 }
 
+// A server that has hung for a minute does not usually pause for as long.
+func TestPulseLearnsNothingFromAHang(t *testing.T) {
+	c := testclock.New()
+	var p pulse
+	p.begin(c.At(0))
+	for _, at := range []int{0, 2000, 4000} {
+		p.surveyed(c.At(at))
+	}
+	p.settle(false)
+	p.surveyed(c.At(60000))
+	c.Expect(t, "due", p.due(), 60000+2*6000)
+}
+
 // What is known of a server also holds for the next connection. A doubt proves
 // right only if the server is known to survey the connection often.
 func TestPulseIsSettled(t *testing.T) {
