@@ -119,6 +119,9 @@ func TestHostileServers(t *testing.T) {
 				}
 			}
 			expectClosed(t, "after "+test.name, c)
+			if sub.Servers()[0].LastError == nil {
+				t.Error("LastError is nil, want why the connection was closed")
+			}
 			plain, proto := p.accept()
 			if want := uint16(sptest.Sub); proto != want {
 				t.Fatalf("the subscriber comes back speaking %#x, want %#x", proto, want)

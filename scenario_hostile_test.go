@@ -392,6 +392,32 @@ func TestHostilePublishers(t *testing.T) {
 	}
 }
 
+// It is the client that closes each connection, and it does not blame the server
+// for that.
+func TestHostileSurveyors(t *testing.T) {
+	t.Parallel()
+	logger, book := newLogger()
+	l := sptest.Listen(t, "tcp://127.0.0.1:0")
+	client, err := (&gopherdiscovery.Dialer{Logger: logger}).Client(context.Background(), l.URL, "a")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+	for range 5 {
+		c, _ := l.AcceptOnly(t, sptest.Surveyor, sptest.Respondent)
+		if _, err := c.Write(c.Header(64 << 20)); err != nil {
+			t.Fatal(err)
+		}
+		expectClosed(t, "after a survey that is too long", c)
+	}
+	if err := client.Servers()[0].LastError; err == nil || !strings.Contains(err.Error(), "too long") {
+		t.Errorf("LastError is %v, want that a message was too long", err)
+	}
+	if got := strings.Count(book.String(), "\n"); got != 1 || !strings.Contains(book.String(), "too long") {
+		t.Errorf("logged %d lines, want one:\n%s", got, book)
+	}
+}
+
 func TestMaxClients(t *testing.T) {
 	logger, book := newLogger()
 	opt := quickOptions

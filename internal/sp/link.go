@@ -262,20 +262,6 @@ func (l *link) receiveLength() (int, error) {
 	return int(length), nil
 }
 
-// nextLength is receiveLength after the handshake. It also counts and logs a
-// message that breaks the protocol.
-func (l *link) nextLength() (int, error) {
-	length, err := l.receiveLength()
-	if errors.Is(err, errNotSP) || errors.Is(err, errTooLong) {
-		l.endpoint.Broken.Add(1)
-		if l.beat > 0 {
-			l.resumption.distrust(time.Now())
-		}
-		l.endpoint.warnings.warn("connection closed", l.remote(), err)
-	}
-	return length, err
-}
-
 func (l *link) read(body []byte) error {
 	_, err := io.ReadFull(l.in, body)
 	return err

@@ -282,11 +282,11 @@ func TestLastWords(t *testing.T) {
 			if core.IsClosed() || p.ending == nil {
 				t.Errorf("closed %t, ending %t, want only that it ends", core.IsClosed(), p.ending != nil)
 			}
-			m, err := netPipe{l}.Recv()
+			m, err := netPipe{link: l}.Recv()
 			if err != nil || string(m.Body) != "goodbye" {
 				t.Errorf("got %v, %v, want the goodbye", m, err)
 			}
-			if _, err := (netPipe{l}).Recv(); err == nil {
+			if _, err := (netPipe{link: l}).Recv(); err == nil {
 				t.Error("the connection does not end")
 			}
 		})

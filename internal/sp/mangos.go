@@ -1,9 +1,11 @@
 package sp
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"sync"
+	"time"
 
 	"go.nanomsg.org/mangos/v3"
 	"go.nanomsg.org/mangos/v3/transport"
@@ -132,7 +134,7 @@ func (l netListener) Accept() (mangos.TranPipe, error) {
 	if err != nil {
 		return nil, mangos.ErrClosed
 	}
-	return handOver(l.endpoint, netPipe{c})
+	return handOver(l.endpoint, netPipe{link: c})
 }
 
 // redial calls connect until it succeeds or the line has ended.
@@ -163,12 +165,15 @@ type netDialer struct {
 func (d *netDialer) Dial() (mangos.TranPipe, error) {
 	return redial(d.redialer, func() (mangos.TranPipe, error) {
 		c, err := d.connect()
-		return netPipe{c}, err
+		return netPipe{c, d.outage}, err
 	})
 }
 
 // netPipe is a link as mangos sees it.
-type netPipe struct{ *link }
+type netPipe struct {
+	*link
+	outage *Outage // nil if accepted
+}
 
 func (p netPipe) Send(m *mangos.Message) error {
 	err := p.send(m.Header, m.Body)
@@ -179,8 +184,9 @@ func (p netPipe) Send(m *mangos.Message) error {
 }
 
 func (p netPipe) Recv() (*mangos.Message, error) {
-	length, err := p.nextLength()
+	length, err := p.receiveLength()
 	if err != nil {
+		p.blame(err)
 		return nil, err
 	}
 	if length > chunk {
@@ -191,6 +197,21 @@ func (p netPipe) Recv() (*mangos.Message, error) {
 	m := mangos.NewMessage(length)
 	m.Body = m.Body[:length]
 	return m, p.read(m.Body)
+}
+
+// blame counts and logs a message that breaks the protocol.
+func (p netPipe) blame(err error) {
+	if !errors.Is(err, errNotSP) && !errors.Is(err, errTooLong) {
+		return
+	}
+	p.endpoint.Broken.Add(1)
+	if p.outage != nil {
+		p.outage.sentBadInput(err)
+	}
+	if p.beat > 0 {
+		p.resumption.distrust(time.Now())
+	}
+	p.endpoint.warnings.warn("connection closed", p.remote(), err)
 }
 
 func (p netPipe) GetOption(name string) (any, error) {

@@ -67,7 +67,7 @@ func (l networkListener) Accept() (mangos.TranPipe, error) {
 	if err != nil {
 		return nil, mangos.ErrClosed
 	}
-	return netPipe{c}, nil
+	return netPipe{link: c}, nil
 }
 
 // networkDialer connects over a network. Its wrapper makes the pauses between
@@ -99,5 +99,5 @@ func (d *networkDialer) Dial() (mangos.TranPipe, error) {
 		return nil, err
 	}
 	d.since, d.failures = time.Now(), 0
-	return netPipe{made}, nil
+	return netPipe{made, d.outage}, nil
 }

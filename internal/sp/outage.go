@@ -23,6 +23,7 @@ type Outage struct {
 	mu     sync.Mutex    // guards the fields below
 	logged loggedReasons // the reasons that were logged; empty without an outage
 	last   error         // the newest error; nil if there was none
+	wrong  time.Time     // when the server last sent bad input; zero if never
 	steady time.Duration // how long a connection must last; zero for steadyMin
 	since  time.Time     // when it was connected; zero if it is not
 	timer  *time.Timer   // ends the outage; nil if not running
@@ -58,6 +59,21 @@ func (o *Outage) Failed(err error) {
 		msg += lost
 	}
 	o.endpoint.Log.add(slog.LevelWarn, msg, "url", o.url, "error", err)
+}
+
+// sentBadInput records that the server has sent bad input, which is logged
+// elsewhere. This side is about to close the connection.
+func (o *Outage) sentBadInput(err error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.last, o.wrong = err, time.Now()
+}
+
+// isToBlame reports whether the server has sent bad input since a time.
+func (o *Outage) isToBlame(since time.Time) bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return !o.wrong.Before(since)
 }
 
 // Connected records that there is a connection to the server.

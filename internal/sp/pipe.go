@@ -269,6 +269,9 @@ func (p *Pipe) Report(msg string, err error, args ...any) {
 // longer authorized.
 func (p *Pipe) Drop(err error) {
 	p.endpoint.Broken.Add(1)
+	if p.line != nil {
+		p.line.outage.sentBadInput(err)
+	}
 	p.Report("connection closed", err)
 	_ = p.core.Close()
 }

@@ -43,9 +43,8 @@ func (r *redialer) wait() bool {
 		switch {
 		case time.Since(r.since) > RedialMax:
 			r.failures, r.shorts = 0, 0
-		// If the server is distrusted this side has closed the connection,
-		// and has logged that.
-		case r.resumption == nil || !r.resumption.distrusted(r.since):
+		// After bad input this side has closed the connection.
+		case !r.outage.isToBlame(r.since):
 			if r.shorts++; r.shorts >= maxShortLived {
 				r.fail(errShortLived)
 			}

@@ -59,10 +59,3 @@ func (r *resumption) setPlain(until time.Time) {
 	defer r.mu.Unlock()
 	r.plainUntil = until
 }
-
-// distrusted reports whether the server has broken the protocol since a time.
-func (r *resumption) distrusted(since time.Time) bool {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return !r.plainUntil.Add(-mistrustTime).Before(since)
-}
