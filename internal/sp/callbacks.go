@@ -8,8 +8,10 @@ import (
 	"crypto/rsa"
 	"crypto/tls"
 	"crypto/x509"
+	"errors"
 	"io"
 	"slices"
+	"time"
 )
 
 // ServerTLS returns a copy of a server's TLS configuration of which each
@@ -104,12 +106,19 @@ func outsideTurn[A, R any](s *tlsHandshakeConn, f func(A) (R, error)) func(A) (R
 	}
 }
 
-// callOutsideTurn calls f without a turn.
+// callOutsideTurn calls f without a turn. It returns the zero value if f does
+// not return.
 func callOutsideTurn[R any](s *tlsHandshakeConn, f func() (R, error)) (result R, err error) {
-	err = s.callUser(func() (err error) {
-		result, err = f()
+	returned := make(chan R, 1)
+	err = s.callUser(func() error {
+		r, err := f()
+		returned <- r
 		return err
 	})
+	select {
+	case result = <-returned:
+	default:
+	}
 	return result, err
 }
 
@@ -175,13 +184,18 @@ type sessionCache struct {
 	handshake *tlsHandshakeConn
 }
 
-func (c sessionCache) Get(key string) (session *tls.ClientSessionState, ok bool) {
-	_ = c.handshake.callUser(func() error {
-		session, ok = c.ClientSessionCache.Get(key)
-		return nil
+func (c sessionCache) Get(key string) (*tls.ClientSessionState, bool) {
+	session, err := callOutsideTurn(c.handshake, func() (*tls.ClientSessionState, error) {
+		session, ok := c.ClientSessionCache.Get(key)
+		if !ok {
+			return nil, errNoSession
+		}
+		return session, nil
 	})
-	return session, ok
+	return session, err == nil
 }
+
+var errNoSession = errors.New("no session")
 
 func (c sessionCache) Put(key string, session *tls.ClientSessionState) {
 	_ = c.handshake.callUser(func() error {
@@ -191,22 +205,46 @@ func (c sessionCache) Put(key string, session *tls.ClientSessionState) {
 }
 
 // callUser calls a user's function, which may hang, without a turn. Meanwhile
-// the handshake may give way, as while it waits for the other side. The number
-// of calls that hang is limited like that of handshakes. Errors of its own are
-// kept, since crypto/tls wraps none of those with which a key fails.
+// the handshake may give way, as while it waits for the other side. A dialer
+// waits for callbackTime only, so that it dials again. The number of calls that
+// hang is limited like that of handshakes. Errors of its own are kept, since
+// crypto/tls wraps none of those with which a key fails.
 func (s *tlsHandshakeConn) callUser(f func() error) (err error) {
 	if s.over {
 		s.endpoint.CallUser(func() { err = f() })
 		return err
 	}
-	defer s.endpoint.tlsCalls.Add(-1)
-	if s.endpoint.tlsCalls.Add(1) > MaxHandshakes {
+	if s.endpoint.tlsCalls.Load() >= MaxHandshakes || s.dialed && !s.endpoint.Enter(1) {
 		s.failed = errGaveWay
 		return s.failed
 	}
+	s.endpoint.tlsCalls.Add(1)
 	s.giveTurn()
 	protect(s.protectedUntil, begunGrace)
-	s.endpoint.CallUser(func() { err = f() })
+	returned := make(chan error, 1)
+	call := func() {
+		defer s.endpoint.tlsCalls.Add(-1)
+		s.endpoint.CallUser(func() { returned <- f() })
+	}
+	var late <-chan time.Time
+	if !s.dialed {
+		call()
+	} else {
+		late = time.After(callbackTime)
+		go func() {
+			defer s.endpoint.Leave()
+			call()
+		}()
+	}
+	select {
+	case err = <-returned:
+	case <-late:
+		s.failed = errSlowCallback
+		return s.failed
+	case <-s.endpoint.ctx.Done():
+		s.failed = errGaveWay
+		return s.failed
+	}
 	if !s.takeTurn() {
 		s.failed = io.ErrUnexpectedEOF
 		return s.failed

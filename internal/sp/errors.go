@@ -21,6 +21,7 @@ var (
 	errSlowHandshake = wire.NewReason("the other side did not finish the handshake in time")
 	errGaveWay       = wire.NewReason("the oldest unfinished handshake made room for a new one")
 	errFull          = wire.NewReason("Options.MaxClients connections are already open")
+	errSlowCallback  = fmt.Errorf("a callback or a key of Dialer.TLSConfig has not returned in %v", callbackTime)
 	errNoChanges     = errors.New("the server does not offer subscriptions in changes")
 	errShortLived    = errors.New("the server closes each connection at once")
 	errNoPipes       = errors.New("on Windows ipc is a Unix socket, and servers of mangos, nanomsg and nng have a named pipe instead")

@@ -61,7 +61,7 @@ func (g *greeting) shake(config *tls.Config) error {
 // shakeTLS performs the TLS handshake. It takes the time of the other side from
 // patience, but leaves at least minHelloTime.
 func (g *greeting) shakeTLS(config *tls.Config) error {
-	hs := &tlsHandshakeConn{Conn: g.net, endpoint: g.endpoint, protectedUntil: &g.protectedUntil, sent: &g.sent, left: g.patience}
+	hs := &tlsHandshakeConn{Conn: g.net, endpoint: g.endpoint, dialed: g.dialed, protectedUntil: &g.protectedUntil, sent: &g.sent, left: g.patience}
 	defer func() {
 		hs.end()
 		g.waited = hs.waited

@@ -49,6 +49,10 @@ const (
 	// is still read.
 	lastWords = time.Second
 
+	// callbackTime is how long a handshake of a dialer waits for a callback of a
+	// TLSConfig. Servers have given up by then, unless they have no deadline.
+	callbackTime = 30 * time.Second
+
 	// callbackGrace is how long the end of a server, client or subscriber waits
 	// for calls of Logger, Authorize and the callbacks of a TLSConfig to return.
 	callbackGrace = 500 * time.Millisecond

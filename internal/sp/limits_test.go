@@ -39,6 +39,7 @@ var documentedLimits = map[string]any{
 	"steadyMax":           steadyMax,
 	"logQueue":            logQueue,
 	"callbackGrace":       callbackGrace,
+	"callbackTime":        callbackTime,
 	"lastWords":           lastWords,
 }
 

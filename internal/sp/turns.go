@@ -91,6 +91,7 @@ func (t *turns) give() {
 type tlsHandshakeConn struct {
 	net.Conn
 	endpoint       *endpoint
+	dialed         bool
 	protectedUntil *atomic.Int64 // see handshake
 	sent           *atomic.Int64 // bytes after the handshake
 	left           time.Duration // how long the other side may still take

@@ -6,6 +6,7 @@ import (
 	"crypto/rsa"
 	"crypto/tls"
 	"errors"
+	"fmt"
 	"io"
 	"math"
 	"net"
@@ -66,6 +67,42 @@ func TestTurns(t *testing.T) {
 func newTLSHandshake(all *turns) (*tlsHandshakeConn, net.Conn) {
 	ours, theirs := net.Pipe()
 	return &tlsHandshakeConn{Conn: ours, endpoint: newEndpoint(Side{}, Settings{Log: quietSettings.Log, turns: all}), protectedUntil: new(atomic.Int64), left: HandshakeTime}, theirs
+}
+
+// A dialer gives up a callback that hangs, so that it dials again. A server
+// leaves that to its clients.
+func TestCallbackThatHangs(t *testing.T) {
+	for _, dialed := range []bool{true, false} {
+		t.Run(fmt.Sprintf("dialed=%t", dialed), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s, theirs := newTLSHandshake(&turns{free: 1})
+				defer theirs.Close()
+				s.dialed = dialed
+				begun := time.Now()
+				const hang = time.Hour
+				got, err := callOutsideTurn(s, func() (string, error) {
+					time.Sleep(hang)
+					return "late", nil
+				})
+				took := time.Since(begun)
+				if dialed && (!errors.Is(err, errSlowCallback) || s.failed != err || got != "" || took != callbackTime) {
+					t.Errorf("got %q and error %v after %v, want the error %v after %v", got, err, took, errSlowCallback, callbackTime)
+				}
+				if !dialed && (err != nil || got != "late" || took != hang) {
+					t.Errorf("got %q and error %v after %v, want no error after %v", got, err, took, hang)
+				}
+				if calls := s.endpoint.tlsCalls.Load(); dialed && calls != 1 {
+					t.Errorf("%d calls are counted while one hangs", calls)
+				}
+				s.endpoint.shut()
+				s.endpoint.end()
+				time.Sleep(hang)
+				if calls := s.endpoint.tlsCalls.Load(); calls != 0 {
+					t.Errorf("%d calls are counted in the end", calls)
+				}
+			})
+		})
+	}
 }
 
 // The time in our queue does not count against the other side, but its silence
