@@ -28,6 +28,7 @@ func (s *Sources) goAway(src *Source, now time.Time) {
 		return
 	}
 	s.barMissed(src, now)
+	src.blind = src.blind || now.Sub(src.forgotten) <= src.needs()
 	if src.counts {
 		src.graceEnd = now.Add(GraceOfAway)
 	}

@@ -31,8 +31,9 @@ type removals struct {
 // bars are the names that are barred for a server. All of them are in the table
 // of removals.
 type bars struct {
-	barred map[string]bar
-	blind  bool // a removal was forgotten before the bar ended, so no name counts
+	barred    map[string]bar
+	blind     bool      // a removal was forgotten before the bar ended, so no name counts
+	forgotten time.Time // when the last one that could have mattered was made
 }
 
 // bar says since when and why a name is barred.
@@ -200,7 +201,7 @@ func (src *Source) horizon(now time.Time) time.Time {
 
 // trim drops the removals that concern no server any more. If too many are left
 // it drops the oldest as well. A server for which such a name is barred is then
-// blind.
+// blind. One that it concerns otherwise will be if it goes away soon.
 func (s *Sources) trim(now time.Time) {
 	r := &s.removals
 	if len(r.all) < max(r.trimAt, minRemovals) {
@@ -215,6 +216,8 @@ func (s *Sources) trim(now time.Time) {
 				if _, found := src.barred[old.name]; found {
 					delete(src.barred, old.name)
 					src.blind = true
+				} else if src.isConcerned(old, now) {
+					src.forgotten = old.at
 				}
 			}
 		}

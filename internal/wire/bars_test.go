@@ -450,6 +450,31 @@ func TestRemovalsAreBounded(t *testing.T) {
 	expectUnion(t, "after 37 s", s, "dead", "x", "z")
 }
 
+// So does one that goes away soon after others have removed more names than are
+// remembered, since it may have noticed none of that.
+func TestForgottenRemovalsThatMatter(t *testing.T) {
+	clock := testclock.New()
+	s := newTestSources(2)
+	here, away := s.All[0], s.All[1]
+	var dead []string
+	for i := range maxRemovals + maxRemovals/4 {
+		dead = append(dead, fmt.Sprintf("dead%06d", i))
+	}
+	all := append(slices.Clone(dead), "x")
+	for _, src := range s.All {
+		src.Connect(time.Second, false, clock.At(0))
+		mustTake(t, s, src, listOf(true, all...), clock.At(0))
+	}
+	mustTake(t, s, here, changeOf(true, all, dead, nil), clock.At(4000))
+	s.Disconnect(away, clock.At(4500))
+	expectUnion(t, "with the other server away", s, "x")
+	away.Connect(time.Second, false, clock.At(6000))
+	mustTake(t, s, away, beatOf(true, all...), clock.At(6000))
+	expectUnion(t, "when it is back", s, "x")
+	mustTake(t, s, away, listOf(true, "x", "y"), clock.At(44000))
+	expectUnion(t, "when it has found out", s, "x", "y")
+}
+
 // No message may come from a server without a beat, so a timer ends its bars.
 func TestBarsOfPlainServersEnd(t *testing.T) {
 	clock := testclock.New()
