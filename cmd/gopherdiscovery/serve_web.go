@@ -38,7 +38,7 @@ func webHandler(server *gopherdiscovery.DiscoveryServer, address net.Addr, names
 	mux.Handle("GET /metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{
 		ErrorLog: slog.NewLogLogger(logger.Handler(), slog.LevelError),
 	}))
-	return guard(hurry(mux), address, names)
+	return hurry(guard(mux, address, names))
 }
 
 // hurry returns h for clients that may read and write slowly. The server of

@@ -61,15 +61,16 @@ func TestGuard(t *testing.T) {
 // longer than one that waits for news.
 func TestSlowHTTPClient(t *testing.T) {
 	for name, request := range map[string]string{
-		"sends nothing of its body": "GET / HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n",
-		"reads nothing":             "GET / HTTP/1.1\r\nHost: x\r\n\r\n",
+		"sends nothing of its body": "GET / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000\r\n\r\n",
+		"reads nothing":             "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n",
+		"is refused":                "POST / HTTP/1.1\r\nHost: evil.example\r\nContent-Length: 10\r\n\r\n",
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				ctx, cancel := context.WithCancel(t.Context())
 				listener := clitest.NewMemory(t)
 				server := clitest.StartServer(t, "inproc://survey", "inproc://pubsub", gopherdiscovery.Options{})
-				handler := webHandler(server, listener.Addr(), "", clitest.Quiet.Logger)
+				handler := webHandler(server, &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1)}, "", clitest.Quiet.Logger)
 				served := make(chan error)
 				go func() { served <- cli.Serve(ctx, listener, handler, clitest.Quiet.Logger) }()
 				conn, err := listener.Dial()
