@@ -31,7 +31,7 @@ type action struct {
 
 	unusable map[string]bool // what was wrong with names of the list before
 	waiting  bool            // the list before had fewer than -min
-	due      bool            // the files are good news, and -exec has not succeeded since
+	due      bool            // good files have come, and -exec has not succeeded since
 	before   []string        // the list before, for the command; nil before the first
 }
 
@@ -87,7 +87,11 @@ func (a *action) act(list []string) (again bool, err error) {
 		return false, a.templates.Print(a.out, peers)
 	}
 	if a.templates != nil {
-		if err := errors.Join(a.write(peers), a.reload()); err != nil {
+		err := a.write(peers)
+		if !errors.Is(err, render.ErrNotRestored) {
+			err = errors.Join(err, a.reload())
+		}
+		if err != nil {
 			return true, err
 		}
 	}
@@ -122,30 +126,43 @@ func (a *action) usable(list []string) []peer.Peer {
 
 // write writes the files, and notes whether -exec is due.
 func (a *action) write(peers []peer.Peer) error {
-	var check func() error
-	if a.check != "" {
-		check = func() error { return a.shell("check", a.check) }
-	}
-	news, err := a.templates.Write(peers, check)
-	switch {
-	case errors.Is(err, render.ErrNotRestored):
-		a.due = false // until the files are good again, which is news
-	case news:
+	news, err := a.templates.Write(peers, a.checker())
+	if news {
 		a.logger.Info("the files are in place", "peers", len(peers))
 		a.due = true
 	}
 	return err
 }
 
-// reload runs -exec if that is due.
+// reload runs -exec if that is due, as it is for files from before the start
+// that are good.
 func (a *action) reload() error {
-	if a.due && a.exec != "" {
+	if a.exec == "" || a.dry {
+		return nil
+	}
+	news, err := a.templates.Check(a.checker())
+	if err != nil {
+		return fmt.Errorf("the files from before: %w", err)
+	}
+	if news {
+		a.logger.Info("the files from before stay in place")
+		a.due = true
+	}
+	if a.due {
 		if err := a.shell("exec", a.exec); err != nil {
 			return err
 		}
 	}
 	a.due = false
 	return nil
+}
+
+// checker returns what runs -check, and nil without that.
+func (a *action) checker() func() error {
+	if a.check == "" {
+		return nil
+	}
+	return func() error { return a.shell("check", a.check) }
 }
 
 // tell runs the command of the command line with the change on its standard

@@ -3,6 +3,7 @@
 package main
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -177,18 +178,61 @@ func TestWatchExecIsDue(t *testing.T) {
 	}
 }
 
+// Whatever kept watch from telling of its files, it does so when it is started
+// again, even if nothing can come of the list.
+func TestWatchTellsOfFilesFromBefore(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct{ flag, value, want string }{
+		{"-check", "! grep bad FILE", "gopherdiscovery: -check ! grep bad FILE: exit status 1\n"},
+		{"-min", "2", "gopherdiscovery: too few peers: 1, -min is 2\n"},
+	} {
+		t.Run(test.flag, func(t *testing.T) {
+			t.Parallel()
+			_, pubsub := startServer(t, "http://bad:1")
+			spec, file := templateOf(t, addresses)
+			args := []string{"-once", "-timeout", clitest.Patience.String(), "-pubsub", pubsub, "-template", spec, test.flag, strings.ReplaceAll(test.value, "FILE", file)}
+			want := strings.ReplaceAll(test.want, "FILE", file)
+			// Of no file there is nothing to tell.
+			_, stderr, code := startCommand(t, "watch", append(args, "-exec", "exit 7")...).Wait()
+			if code != 1 || !strings.HasSuffix(stderr, want) {
+				t.Errorf("exit code %d, stderr %q, want 1 and %q", code, stderr, want)
+			}
+			if err := os.WriteFile(file, []byte("good:1\n"), 0o644); err != nil {
+				t.Fatal(err)
+			}
+			_, stderr, code = startCommand(t, "watch", append(args, "-exec", "echo told of $(cat "+file+")")...).Wait()
+			if code != 1 || !strings.HasSuffix(stderr, "told of good:1\n"+want) {
+				t.Errorf("exit code %d, stderr %q, want 1, told of good:1 and %q", code, stderr, want)
+			}
+			_, stderr, code = startCommand(t, "watch", append(args, "-dry", "-exec", "exit 7")...).Wait()
+			if strings.Contains(stderr, "-exec") {
+				t.Errorf("exit code %d, stderr %q, want that nothing runs", code, stderr)
+			}
+			wantFile(t, file, "good:1\n")
+		})
+	}
+}
+
 // The check takes away the old file, in the place of which a directory is.
 func TestWatchTellsNothingUnchecked(t *testing.T) {
 	t.Parallel()
 	server, pubsub := startServer(t)
 	spec, file := templateOf(t, addresses)
+	dir := filepath.Dir(file)
+	old, kept := filepath.Join(dir, ".out.before"), filepath.Join(dir, "kept")
 	p := startCommand(t, "watch", "-pubsub", pubsub, "-template", spec, "-exec", "echo told of $(cat "+file+"); false",
-		"-check", `! grep bad `+file+` || { cd $(dirname `+file+`) && rm .out.before && mkdir .out.before; false; }`)
+		"-check", `! grep bad `+file+` || { test -e `+kept+` || { mv `+old+` `+kept+` && mkdir `+old+`; }; false; }`)
 	p.Stderr.Await(`^told of\n`)
 	clitest.Join(t, clitest.Quiet, server, "http://bad:1")
 	p.Stderr.Await(`the old file does not come back`)
 	p.Stderr.Await(`the old file does not come back`)
 	wantFile(t, file, "bad:1\n")
+	// Then it does, and its reader may have met the other one.
+	if err := errors.Join(os.Remove(old), os.Link(kept, old)); err != nil {
+		t.Fatal(err)
+	}
+	p.Stderr.Await(`^told of\n`)
+	wantFile(t, file, "")
 	p.Signal(syscall.SIGTERM)
 	if _, stderr, _ := p.Wait(); strings.Contains(stderr, "told of bad") {
 		t.Errorf("told of a file that was not checked:\n%s", stderr)
@@ -217,9 +261,9 @@ func TestWatchKilled(t *testing.T) {
 	wantFile(t, file, "good:1\n")
 	p.Signal(syscall.SIGTERM)
 	p.Wait()
-	p = startCommand(t, "watch", "-once", "-pubsub", pubsub, "-template", spec, "-check", "! grep bad "+file, "-exec", "echo exec")
-	if _, stderr, code := p.Wait(); code != 1 || strings.Contains(stderr, "exec") {
-		t.Errorf("exit code %d, stderr %q, want 1 and no exec", code, stderr)
+	p = startCommand(t, "watch", "-once", "-pubsub", pubsub, "-template", spec, "-check", "! grep bad "+file, "-exec", "echo told of $(cat "+file+")")
+	if _, stderr, code := p.Wait(); code != 1 || !strings.Contains(stderr, "\ntold of good:1\n") {
+		t.Errorf("exit code %d, stderr %q, want 1 and told of good:1", code, stderr)
 	}
 	wantFile(t, file, "good:1\n")
 }

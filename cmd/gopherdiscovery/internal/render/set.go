@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
+	"slices"
 
 	"github.com/dahernan/gopherdiscovery/internal/peer"
 )
@@ -12,7 +14,7 @@ import (
 // Set are templates whose files belong together.
 type Set struct {
 	templates []*Template
-	good      bool // the files are those of a Write that went well
+	good      bool // the files are those of a Write or Check that went well
 }
 
 // ParseSet is [Parse] for several specifications. No two may write one file.
@@ -73,9 +75,9 @@ func (s *Set) restore() (restored []string, err error) {
 // Write writes the files whose bytes change, and calls check, unless that is
 // nil. When anything fails it brings back all files as they were before.
 //
-// The files are news if one has changed, or if no Write has succeeded before:
-// their readers may not know yet what is in them. Files that are no news are
-// not checked.
+// The files are news if one has changed, or if neither a Write nor a Check has
+// succeeded before: their readers may not know yet what is in them. Files that
+// are no news are not checked.
 func (s *Set) Write(peers []peer.Peer, check func() error) (news bool, err error) {
 	if _, err := s.restore(); err != nil {
 		return false, err
@@ -99,6 +101,28 @@ func (s *Set) Write(peers []peer.Peer, check func() error) (news bool, err error
 	}
 	if begun, err := apply(changes, check); err != nil {
 		return false, s.undo(err, begun)
+	}
+	s.good = true
+	return true, nil
+}
+
+// Check is Write for the files that are there, if there is one: it changes
+// nothing, and brings back those from before a Write that has failed. It is for
+// peers of which no files can be made.
+func (s *Set) Check(check func() error) (news bool, err error) {
+	if s.good {
+		return false, nil
+	}
+	if _, err := s.restore(); err != nil {
+		return false, err
+	}
+	if !slices.ContainsFunc(s.templates, func(t *Template) bool { _, err := os.Stat(t.File); return err == nil }) {
+		return false, nil
+	}
+	if check != nil {
+		if err := check(); err != nil {
+			return false, err
+		}
 	}
 	s.good = true
 	return true, nil
