@@ -111,18 +111,11 @@ func (w *watcher) misplaced(name string) error {
 }
 
 // watch returns when ctx ends, or with -once when all is done. A command that
-// runs by then is waited for, so that no file is left unchecked.
+// runs by then is waited for, so that no file is left unchecked. So it is, also
+// with -once, when the terminal or the reader of the log goes away.
 func (w *watcher) watch(ctx context.Context, flags *cli.Flags, dialer *gopherdiscovery.Dialer, urls string) error {
 	a := &action{watcher: w, logger: dialer.Logger, out: output{ctx, os.Stdout}}
 	if err := a.prepare(); err != nil {
-		return err
-	}
-	if w.once {
-		list, err := look(ctx, dialer, urls, *w.match, w.timeout)
-		if err != nil {
-			return err
-		}
-		_, err = a.act(list)
 		return err
 	}
 	again := make(chan struct{}, 1)
@@ -142,6 +135,14 @@ func (w *watcher) watch(ctx context.Context, flags *cli.Flags, dialer *gopherdis
 	}
 	if !w.dry {
 		flags.Daemon()
+	}
+	if w.once {
+		list, err := look(ctx, dialer, urls, *w.match, w.timeout)
+		if err != nil {
+			return err
+		}
+		_, err = a.act(list)
+		return err
 	}
 	sub, err := dialer.NewSubscriber(ctx, urls)
 	if err != nil {

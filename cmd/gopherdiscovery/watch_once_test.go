@@ -54,6 +54,25 @@ func TestWatchOnce(t *testing.T) {
 	}
 }
 
+// SIGHUP makes it log a line, which then gives it SIGPIPE.
+func TestWatchOnceOutlivesItsTerminal(t *testing.T) {
+	t.Parallel()
+	_, pubsub := startServer(t, "http://10.0.0.2:80")
+	spec, file := templateOf(t, addresses)
+	p := startCommand(t, "watch", "-once", "-timeout", clitest.Patience.String(), "-pubsub", pubsub, "-template", spec,
+		"-check", "echo checks; while ! test -e "+file+".go; do sleep 0.01; done", "-exec", "cp "+file+" "+file+".loaded")
+	p.Stderr.Await(`^checks\n`)
+	p.Stderr.Close()
+	p.Signal(syscall.SIGHUP)
+	if err := os.WriteFile(file+".go", nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if _, _, code := p.Wait(); code != 0 {
+		t.Errorf("exit code %d, want 0", code)
+	}
+	wantFile(t, file+".loaded", "10.0.0.2:80\n")
+}
+
 func TestWatchDry(t *testing.T) {
 	t.Parallel()
 	server, pubsub := startServer(t, "http://10.0.0.2:80")
