@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/peterbourgon/ff/v3/ffcli"
@@ -46,7 +47,12 @@ func addShellCommands(root *ffcli.Command) {
 		return nil
 	})
 	add("complete", "", "complete a command line for a shell, as complete -C wants it", func([]string) error {
-		for _, word := range completions(root, os.Getenv("COMP_LINE")) {
+		line := os.Getenv("COMP_LINE")
+		// It ends at the cursor.
+		if point, err := strconv.Atoi(os.Getenv("COMP_POINT")); err == nil && point >= 0 && point < len(line) {
+			line = line[:point]
+		}
+		for _, word := range completions(root, line) {
 			fmt.Println(word)
 		}
 		return nil

@@ -43,6 +43,28 @@ func TestComplete(t *testing.T) {
 	}
 }
 
+// The cursor need not be at the end of the line.
+func TestCompleteAtCursor(t *testing.T) {
+	t.Parallel()
+	const line = "gopherdiscovery list -log-level w"
+	for point, want := range map[string]string{
+		"18": "list\n",
+		"33": "warn\n",
+		"99": "warn\n",
+		"-1": "warn\n",
+		"":   "warn\n",
+		"0":  "",
+	} {
+		t.Run(point, func(t *testing.T) {
+			t.Parallel()
+			stdout, _, code := clitest.Start(t, "COMP_LINE="+line, "COMP_POINT="+point, "complete").Wait()
+			if stdout != want || code != 0 {
+				t.Errorf("exit code %d, stdout %q, want 0 and %q", code, stdout, want)
+			}
+		})
+	}
+}
+
 // Shells do what README.md says.
 func TestCompleteInShells(t *testing.T) {
 	t.Parallel()
