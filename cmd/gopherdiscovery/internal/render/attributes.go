@@ -1,6 +1,7 @@
 package render
 
 import (
+	"encoding/binary"
 	"fmt"
 	"io/fs"
 	"os"
@@ -19,17 +20,23 @@ const accessList = "system.posix_acl_access"
 // be kept, and a group that is not that of the old file gets what all others
 // get.
 func keep(f *os.File, file string, old fs.FileInfo) error {
-	mode := old.Mode().Perm()
+	mode, most := old.Mode().Perm(), fs.FileMode(7)
 	if !keepOwner(f, old) {
-		mode &^= 0o070 &^ (mode & 0o007 << 3)
+		most = mode & 7
 	}
-	if err := keepAttributes(f, file); err != nil {
+	hasList, err := keepAttributes(f, file, byte(most))
+	if err != nil {
 		return err
 	}
-	return f.Chmod(mode) // last: with a list the bits of the group are its mask
+	if !hasList { // with one these bits are not the group's, but the mask of many
+		mode &= 0o707 | most<<3
+	}
+	return f.Chmod(mode)
 }
 
-func keepAttributes(f *os.File, file string) error {
+// keepAttributes leaves the group in an access control list at most these bits.
+// It returns whether there is a list.
+func keepAttributes(f *os.File, file string, most byte) (hasList bool, err error) {
 	names, _ := xattr.List(file) // an error says that there are none here
 	inherited, _ := xattr.FList(f)
 	for _, name := range inherited {
@@ -39,12 +46,28 @@ func keepAttributes(f *os.File, file string) error {
 	}
 	for _, name := range names {
 		value, err := xattr.Get(file, name)
+		if name == accessList {
+			hasList = true
+			limitGroup(value, most)
+		}
 		if err == nil {
 			err = xattr.FSet(f, name, value)
 		}
 		if err != nil && name == accessList {
-			return fmt.Errorf("keep the access control list: %w", err)
+			return false, fmt.Errorf("keep the access control list: %w", err)
 		}
 	}
-	return nil
+	return hasList, nil
+}
+
+// limitGroup limits the bits of the file's group in an access control list. That
+// is a version of 4 bytes, and entries of a tag and bits, 2 bytes each, and an
+// id of 4.
+func limitGroup(list []byte, most byte) {
+	const groupObject = 4
+	for at := 4; at+8 <= len(list); at += 8 {
+		if binary.LittleEndian.Uint16(list[at:]) == groupObject {
+			list[at+2] &= most
+		}
+	}
 }

@@ -118,15 +118,15 @@ func TestReadOnlyDirectory(t *testing.T) {
 	}
 }
 
-// accessList lets the owner write, and user 1234 read.
-func accessList() []byte {
+// accessList lets the owner write, user 1234 read, and the group what it is told.
+func accessList(group uint16) []byte {
 	type entry struct {
 		Tag, Perm uint16
 		ID        uint32
 	}
 	const none = ^uint32(0)
 	var out bytes.Buffer
-	for _, part := range []any{uint32(2), []entry{{0x01, 6, none}, {0x02, 4, 1234}, {0x04, 0, none}, {0x10, 4, none}, {0x20, 0, none}}} {
+	for _, part := range []any{uint32(2), []entry{{0x01, 6, none}, {0x02, 4, 1234}, {0x04, group, none}, {0x10, 4, none}, {0x20, 0, none}}} {
 		if err := binary.Write(&out, binary.LittleEndian, part); err != nil {
 			panic(err)
 		}
@@ -146,7 +146,7 @@ func setAttribute(t *testing.T, file, name string, value []byte) {
 func TestWriteKeepsAttributes(t *testing.T) {
 	t.Parallel()
 	file := put(t, t.TempDir(), "out", "")
-	want := map[string]string{"system.posix_acl_access": string(accessList()), "user.note": "ours"}
+	want := map[string]string{"system.posix_acl_access": string(accessList(0)), "user.note": "ours"}
 	for name, value := range want {
 		setAttribute(t, file, name, []byte(value))
 	}
@@ -169,40 +169,60 @@ func TestWriteInheritsNoAccess(t *testing.T) {
 	if err := os.Chmod(file, 0o640); err != nil {
 		t.Fatal(err)
 	}
-	setAttribute(t, dir, "system.posix_acl_default", accessList())
+	setAttribute(t, dir, "system.posix_acl_default", accessList(0))
 	write(t, number(t, file), 1, true)
 	if got, err := xattr.Get(file, "system.posix_acl_access"); err == nil {
 		t.Errorf("the access control list is %x, want none", got)
 	}
 }
 
-// A user that is no member of the file's group may not give it the new file.
+// A user that is no member of the file's group may not give it the new file. Of
+// an access control list the others keep what they have.
 func TestAnotherGroupGainsNothing(t *testing.T) {
 	t.Parallel()
 	if os.Geteuid() != 0 {
 		t.Skip("needs root")
 	}
-	dir := t.TempDir()
-	file := put(t, dir, "out", "")
-	set := number(t, file)
-	if err := errors.Join(os.Chmod(dir, 0o777), os.Chmod(filepath.Dir(dir), 0o755),
-		os.Chown(file, 1234, 5678), os.Chmod(file, 0o664)); err != nil {
-		t.Fatal(err)
-	}
-	ended := make(chan error)
-	go func() {
-		runtime.LockOSThread() // and the thread ends with the goroutine
-		if _, _, errno := syscall.RawSyscall(syscall.SYS_SETRESUID, 1234, 1234, 1234); errno != 0 {
-			ended <- errno
-			return
-		}
-		_, err := set.Write(nil, nil)
-		ended <- err
-	}()
-	if err := <-ended; err != nil {
-		t.Fatal(err)
-	}
-	if s := stat(t, file); s.Gid == 5678 || s.Mode&0o777 != 0o644 {
-		t.Errorf("group %d, mode %o, want another group and 644", s.Gid, s.Mode&0o777)
+	const access = "system.posix_acl_access"
+	for _, test := range []struct {
+		name       string
+		list, want []byte
+		mode       uint32
+	}{
+		{"mode", nil, nil, 0o644},
+		{"access control list", accessList(4), accessList(0), 0o640},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			dir := t.TempDir()
+			file := put(t, dir, "out", "")
+			set := number(t, file)
+			if err := errors.Join(os.Chmod(dir, 0o777), os.Chmod(filepath.Dir(dir), 0o755),
+				os.Chown(file, 1234, 5678), os.Chmod(file, 0o664)); err != nil {
+				t.Fatal(err)
+			}
+			if test.list != nil {
+				setAttribute(t, file, access, test.list)
+			}
+			ended := make(chan error)
+			go func() {
+				runtime.LockOSThread() // and the thread ends with the goroutine
+				if _, _, errno := syscall.RawSyscall(syscall.SYS_SETRESUID, 1234, 1234, 1234); errno != 0 {
+					ended <- errno
+					return
+				}
+				_, err := set.Write(nil, nil)
+				ended <- err
+			}()
+			if err := <-ended; err != nil {
+				t.Fatal(err)
+			}
+			if s := stat(t, file); s.Gid == 5678 || s.Mode&0o777 != test.mode {
+				t.Errorf("group %d, mode %o, want another group and %o", s.Gid, s.Mode&0o777, test.mode)
+			}
+			if got, _ := xattr.Get(file, access); !bytes.Equal(got, test.want) {
+				t.Errorf("the access control list is %x, want %x", got, test.want)
+			}
+		})
 	}
 }
