@@ -59,7 +59,7 @@ func (r *refusal) serve(w http.ResponseWriter) {
 func serveDocument(b *board, w http.ResponseWriter, r *http.Request, whole func(*snapshot) document, part func(list []string) document) {
 	match, err := names.FromQuery(r.URL.RawQuery)
 	if err != nil {
-		(&refusal{http.StatusBadRequest, "match: " + err.Error()}).serve(w)
+		(&refusal{http.StatusBadRequest, "invalid query: " + err.Error()}).serve(w)
 		return
 	}
 	var found document

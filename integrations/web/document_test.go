@@ -59,7 +59,7 @@ func TestMatch(t *testing.T) {
 		}
 	}
 	for _, query := range []string{"a|b", "%00", "%zz"} {
-		want(t, get(h, "/peers?match="+query), http.StatusBadRequest, "match: ")
+		want(t, get(h, "/peers?match="+query), http.StatusBadRequest, "invalid query: ")
 	}
 }
 
