@@ -25,7 +25,7 @@ func TestPage(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newServer()
 		h := handler(t, s)
-		want(t, get(h, "/"), http.StatusOK, `<noscript><meta http-equiv="refresh" content="5">`)
+		want(t, get(h, "/"), http.StatusOK, `<noscript><meta http-equiv="refresh" content="30">`)
 		want(t, get(h, "/"), http.StatusOK, "Nobody.", "Nothing since 2000-01-01 00:00:00 UTC.", "<title>0 peers", "tcp://10.0.0.1:40007", "tcp://10.0.0.1:50007")
 
 		time.Sleep(time.Hour) // the clock of a bubble starts on 2000-01-01
