@@ -72,6 +72,7 @@ func (a *action) actAndLog(list []string) (again bool) {
 // can come of this list.
 func (a *action) act(list []string) (again bool, err error) {
 	if reread := a.reread.Swap(nil); reread != nil {
+		reread.Replace(a.templates)
 		a.templates = reread
 	}
 	peers, count := []peer.Peer(nil), len(list)

@@ -11,6 +11,8 @@ import (
 	"testing"
 
 	"github.com/pkg/xattr"
+
+	"github.com/dahernan/gopherdiscovery/cmd/gopherdiscovery/internal/render"
 )
 
 // mount mounts something until the test ends.
@@ -105,6 +107,35 @@ func TestMountedFile(t *testing.T) {
 			t.Errorf("error %v, want that the file system is read-only", err)
 		}
 	})
+}
+
+// Its old bytes are kept until they are back, also for a Set that takes the
+// place of another.
+func TestMountedFileIsNotRestored(t *testing.T) {
+	t.Parallel()
+	host, dir := put(t, t.TempDir(), "host", "old"), t.TempDir()
+	file := put(t, dir, "out", "")
+	mount(t, host, file, "", syscall.MS_BIND, "")
+	set := number(t, file)
+	refuse := errors.New("refused")
+	if _, err := set.Write(some(t, 1), func() error { readOnly(t, file); return refuse }); !errors.Is(err, render.ErrNotRestored) {
+		t.Errorf("error %v, want ErrNotRestored", err)
+	}
+	wantText(t, host, "1")
+	next := number(t, file)
+	next.Replace(set)
+	if _, err := next.Check(nil); !errors.Is(err, render.ErrNotRestored) {
+		t.Errorf("error %v, want ErrNotRestored again", err)
+	}
+	if err := syscall.Mount("", file, "", syscall.MS_REMOUNT|syscall.MS_BIND, ""); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := next.Write(some(t, 1), func() error { return refuse }); !errors.Is(err, refuse) || errors.Is(err, render.ErrNotRestored) {
+		t.Errorf("error %v, want %v alone", err, refuse)
+	}
+	wantText(t, host, "old")
+	write(t, next, 1, true)
+	wantText(t, host, "1")
 }
 
 func TestReadOnlyDirectory(t *testing.T) {

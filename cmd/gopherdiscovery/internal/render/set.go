@@ -14,7 +14,8 @@ import (
 // Set are templates whose files belong together.
 type Set struct {
 	templates []*Template
-	good      bool // the files are those of a Write or Check that went well
+	good      bool      // the files are those of a Write or Check that went well
+	failed    []*change // those of a Write that could not be undone
 }
 
 // ParseSet is [Parse] for several specifications. No two may write one file.
@@ -55,7 +56,16 @@ func (s *Set) Prepare() (restored []string, err error) {
 	return s.restore()
 }
 
+// Replace makes a Set take over what another one has left to bring back. The
+// other one is of no use then.
+func (s *Set) Replace(other *Set) { s.failed = other.failed }
+
 func (s *Set) restore() (restored []string, err error) {
+	for ; len(s.failed) > 0; s.failed = s.failed[1:] {
+		if err := s.failed[0].undo(); err != nil {
+			return nil, err
+		}
+	}
 	for _, t := range s.templates {
 		file, err := follow(t.File)
 		if err != nil {
@@ -152,7 +162,7 @@ func (s *Set) undo(reason error, changes []*change) error {
 	errs := []error{reason}
 	for _, c := range changes {
 		if err := c.undo(); err != nil {
-			s.good = false
+			s.good, s.failed = false, append(s.failed, c)
 			errs = append(errs, err)
 		}
 	}

@@ -22,8 +22,8 @@ var (
 	ErrInvalid = errors.New("invalid template")
 
 	// ErrNotRestored is matched by an error after which a file may be left that
-	// was not checked. The next [Set.Write] tries again to bring the old one
-	// back.
+	// was not checked. The next [Set.Write] or [Set.Check] tries again to bring
+	// the old one back.
 	ErrNotRestored = errors.New("the old file does not come back")
 )
 
