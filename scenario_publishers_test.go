@@ -114,8 +114,8 @@ func TestForeignPublishersRefuseChanges(t *testing.T) {
 	}
 	t.Parallel()
 	const (
-		promptly    = 300 * time.Millisecond
-		redialPause = 75 * time.Millisecond // the shortest
+		promptly    = 1500 * time.Millisecond // what a busy machine needs, and no pause of two seconds
+		redialPause = 75 * time.Millisecond   // the shortest
 		inTurn      = 20
 	)
 	for _, publisher := range foreignPublishers {
