@@ -37,13 +37,16 @@ func (s *Sources) goAway(src *Source, now time.Time) {
 }
 
 // Due returns when a server has been silent for so long that it is away or, if
-// that has passed, that its connection is given up. While there is no list, the
-// server says so less often than it beats, and both are at once. It returns false
-// if the server is not connected, or sends the plain form.
+// that has passed, that its connection is given up. A server that has no list
+// yet says so less often than it beats. Due returns false if the server is not
+// connected, or sends the plain form.
 func (src *Source) Due() (due time.Time, ok bool) {
 	patience := src.patience()
-	if src.isAway() || src.hasNoList() {
+	switch {
+	case src.isAway():
 		patience = max(LostBeats*src.beat, VanishedAfter)
+	case src.hasNoList():
+		patience += waitInterval
 	}
 	return src.since.Add(patience), src.Connected && src.beat > 0
 }

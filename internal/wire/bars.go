@@ -216,7 +216,7 @@ func (s *Sources) trim(now time.Time) {
 				if _, found := src.barred[old.name]; found {
 					delete(src.barred, old.name)
 					src.blind = true
-				} else if src.isConcerned(old, now) {
+				} else if src != old.by && src.isConcerned(old, now) {
 					src.forgotten = old.at
 				}
 			}

@@ -475,6 +475,24 @@ func TestForgottenRemovalsThatMatter(t *testing.T) {
 	expectUnion(t, "when it has found out", s, "x", "y")
 }
 
+// A server knows what it has removed itself.
+func TestForgottenRemovalsOfItsOwn(t *testing.T) {
+	clock := testclock.New()
+	s := newTestSources(1)
+	var dead []string
+	for i := range maxRemovals + maxRemovals/4 {
+		dead = append(dead, fmt.Sprintf("dead%06d", i))
+	}
+	all := append(slices.Clone(dead), "x")
+	s.All[0].Connect(time.Second, false, clock.At(0))
+	mustTake(t, s, s.All[0], listOf(true, all...), clock.At(0))
+	mustTake(t, s, s.All[0], changeOf(true, all, dead, nil), clock.At(4000))
+	s.Disconnect(s.All[0], clock.At(4500))
+	s.All[0].Connect(time.Second, false, clock.At(6000))
+	mustTake(t, s, s.All[0], listOf(true, "x", "y"), clock.At(6000))
+	expectUnion(t, "when it is back", s, "x", "y")
+}
+
 // No message may come from a server without a beat, so a timer ends its bars.
 func TestBarsOfPlainServersEnd(t *testing.T) {
 	clock := testclock.New()

@@ -25,6 +25,7 @@ var documentedLimits = map[string]any{
 	"BarTime":          BarTime,
 	"maxRTO":           maxRTO,
 	"maxRemovals":      maxRemovals,
+	"waitInterval":     waitInterval,
 	"awaitedStart":     awaitedStart,
 	"LostBeats":        LostBeats,
 	"VanishedAfter":    VanishedAfter,
