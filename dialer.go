@@ -36,10 +36,10 @@ func NewSubscriber(ctx context.Context, url string) (*Subscriber, error) {
 type Dialer struct {
 	// TLSConfig is the TLS configuration for tls+tcp:// URLs, which require it.
 	// If its ServerName is empty, the host of each URL is used. A callback or a
-	// key that hangs delays only its own connection, which is given up after 30
-	// seconds, and Wait gives it half a second to return.
-	// EncryptedClientHelloRejectionVerify, KeyLogWriter, Rand and Time must
-	// return quickly. Clients and subscribers keep a clone.
+	// key that hangs delays only its own connection, for 30 seconds at most: then
+	// that is given up, or goes on without ClientSessionCache. Wait gives it half
+	// a second to return. EncryptedClientHelloRejectionVerify, KeyLogWriter, Rand
+	// and Time must return quickly. Clients and subscribers keep a clone.
 	TLSConfig *tls.Config
 
 	// Logger receives a record when a server is lost, once for each reason, and

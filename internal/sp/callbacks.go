@@ -10,6 +10,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"io"
+	"net"
 	"slices"
 	"time"
 )
@@ -206,21 +207,24 @@ func (c sessionCache) Put(key string, session *tls.ClientSessionState) {
 
 // callUser calls a user's function, which may hang, without a turn. Meanwhile
 // the handshake may give way, as while it waits for the other side. A dialer
-// waits for callbackTime only, so that it dials again. The number of calls that
-// hang is limited like that of handshakes. Errors of its own are kept, since
-// crypto/tls wraps none of those with which a key fails.
+// waits for callbackTime only, also after the handshake, in which tickets of
+// sessions may come (RFC 8446, section 4.6.1). The number of calls that hang is
+// limited like that of handshakes. Errors of its own are kept, since crypto/tls
+// wraps none of those with which a key fails.
 func (s *tlsHandshakeConn) callUser(f func() error) (err error) {
-	if s.over {
-		s.endpoint.CallUser(func() { err = f() })
-		return err
+	if s.endpoint.tlsCalls.Load() >= MaxHandshakes {
+		s.failed = errManyCallbacks
+		return s.failed
 	}
-	if s.endpoint.tlsCalls.Load() >= MaxHandshakes || s.dialed && !s.endpoint.Enter(1) {
-		s.failed = errGaveWay
+	if s.dialed && !s.endpoint.Enter(1) {
+		s.failed = net.ErrClosed
 		return s.failed
 	}
 	s.endpoint.tlsCalls.Add(1)
-	s.giveTurn()
-	protect(s.protectedUntil, begunGrace)
+	if !s.over {
+		s.giveTurn()
+		protect(s.protectedUntil, begunGrace)
+	}
 	returned := make(chan error, 1)
 	call := func() {
 		defer s.endpoint.tlsCalls.Add(-1)
@@ -242,10 +246,10 @@ func (s *tlsHandshakeConn) callUser(f func() error) (err error) {
 		s.failed = errSlowCallback
 		return s.failed
 	case <-s.endpoint.ctx.Done():
-		s.failed = errGaveWay
+		s.failed = net.ErrClosed
 		return s.failed
 	}
-	if !s.takeTurn() {
+	if !s.over && !s.takeTurn() {
 		s.failed = io.ErrUnexpectedEOF
 		return s.failed
 	}

@@ -22,6 +22,7 @@ var (
 	errGaveWay       = wire.NewReason("the oldest unfinished handshake made room for a new one")
 	errFull          = wire.NewReason("Options.MaxClients connections are already open")
 	errSlowCallback  = fmt.Errorf("a callback or a key of Dialer.TLSConfig has not returned in %v", callbackTime)
+	errManyCallbacks = wire.NewReason("too many callbacks of the TLSConfig have not returned")
 	errNoChanges     = errors.New("the server does not offer subscriptions in changes")
 	errShortLived    = errors.New("the server closes each connection at once")
 	errNoPipes       = errors.New("on Windows ipc is a Unix socket, and servers of mangos, nanomsg and nng have a named pipe instead")

@@ -72,12 +72,13 @@ func newTLSHandshake(all *turns) (*tlsHandshakeConn, net.Conn) {
 // A dialer gives up a callback that hangs, so that it dials again. A server
 // leaves that to its clients.
 func TestCallbackThatHangs(t *testing.T) {
-	for _, dialed := range []bool{true, false} {
-		t.Run(fmt.Sprintf("dialed=%t", dialed), func(t *testing.T) {
+	for _, test := range []struct{ dialed, over bool }{{true, false}, {true, true}, {false, false}} {
+		dialed := test.dialed
+		t.Run(fmt.Sprintf("%+v", test), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				s, theirs := newTLSHandshake(&turns{free: 1})
 				defer theirs.Close()
-				s.dialed = dialed
+				s.dialed, s.over = dialed, test.over
 				begun := time.Now()
 				const hang = time.Hour
 				got, err := callOutsideTurn(s, func() (string, error) {
