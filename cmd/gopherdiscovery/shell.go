@@ -48,9 +48,10 @@ func addShellCommands(root *ffcli.Command) {
 	})
 	add("complete", "", "complete a command line for a shell, as complete -C wants it", func([]string) error {
 		line := os.Getenv("COMP_LINE")
-		// It ends at the cursor.
-		if point, err := strconv.Atoi(os.Getenv("COMP_POINT")); err == nil && point >= 0 && point < len(line) {
-			line = line[:point]
+		// It ends at the cursor, which bash counts in characters.
+		if point, err := strconv.Atoi(os.Getenv("COMP_POINT")); err == nil && point >= 0 {
+			characters := []rune(line)
+			line = string(characters[:min(point, len(characters))])
 		}
 		for _, word := range completions(root, line) {
 			fmt.Println(word)

@@ -46,10 +46,10 @@ func TestComplete(t *testing.T) {
 // The cursor need not be at the end of the line.
 func TestCompleteAtCursor(t *testing.T) {
 	t.Parallel()
-	const line = "gopherdiscovery list -log-level w"
+	const line = "gopherdiscovery list -match café -log-level w"
 	for point, want := range map[string]string{
 		"18": "list\n",
-		"33": "warn\n",
+		"45": "warn\n",
 		"99": "warn\n",
 		"-1": "warn\n",
 		"":   "warn\n",

@@ -51,7 +51,7 @@ func newWatcher(flags *cli.Flags) *watcher {
 	flags.DurationVar(&w.execTimeout, "exec-timeout", 30*time.Second, "longest `time` that a command may run; then its process group is ended")
 	flags.Var(&w.quiet, "wait", "act on a change when there was no other for so long, but not later than so long after it; `QUIET[:MAX]`, MAX is 4 times QUIET unless given")
 	flags.DurationVar(&w.timeout, "timeout", 10*time.Second, "at the start of -template and COMMAND, and with -once: the longest `time` to wait for the complete list of each server")
-	flags.IntVar(&w.min, "min", 0, "do nothing while the list has fewer peers than this `number`; for templates those with a host and port count")
+	flags.IntVar(&w.min, "min", 0, "write nothing, and run no COMMAND, while the list has fewer peers than this `number`; for templates those with a host and port count")
 	flags.BoolVar(&w.once, "once", false, "print one complete list or act on it, and end: with 1 if that has failed")
 	flags.BoolVar(&w.dry, "dry", false, "print what the files would be, write nothing and run nothing")
 	return w

@@ -116,9 +116,9 @@ func (s *Set) Write(peers []peer.Peer, check func() error) (news bool, err error
 	return true, nil
 }
 
-// Check is Write for the files that are there, if there is one: it changes
-// nothing, and brings back those from before a Write that has failed. It is for
-// peers of which no files can be made.
+// Check is Write for the files that are there, if all are: it changes nothing,
+// and brings back those from before a Write that has failed. It is for peers of
+// which no files can be made.
 func (s *Set) Check(check func() error) (news bool, err error) {
 	if s.good {
 		return false, nil
@@ -126,7 +126,7 @@ func (s *Set) Check(check func() error) (news bool, err error) {
 	if _, err := s.restore(); err != nil {
 		return false, err
 	}
-	if !slices.ContainsFunc(s.templates, func(t *Template) bool { _, err := os.Stat(t.File); return err == nil }) {
+	if slices.ContainsFunc(s.templates, func(t *Template) bool { _, err := os.Stat(t.File); return err != nil }) {
 		return false, nil
 	}
 	if check != nil {
