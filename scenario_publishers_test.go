@@ -114,7 +114,7 @@ func TestForeignPublishersRefuseChanges(t *testing.T) {
 	}
 	t.Parallel()
 	const (
-		promptly    = 1500 * time.Millisecond // what a busy machine needs, and no pause of two seconds
+		promptly    = 1500 * time.Millisecond // less than a pause of two seconds
 		redialPause = 75 * time.Millisecond   // the shortest
 		inTurn      = 20
 	)
