@@ -33,6 +33,7 @@ func TestAnnounceLeavesFirst(t *testing.T) {
 	p := startAnnounce(t, server, `trap 'echo INT; exit 3' INT; echo ready; while :; do sleep 0.01; done`, "-grace", "1h")
 	p.Stdout.Await("^ready$")
 	clitest.AwaitList(t, clitest.Quiet, pubsub, announced)
+	p.Stderr.Await("msg=announced") // which is a moment later
 	p.SignalGroup(syscall.SIGINT)
 	clitest.AwaitList(t, clitest.Quiet, pubsub)
 	p.SignalGroup(syscall.SIGINT) // cuts the grace short
