@@ -206,52 +206,55 @@ func (c sessionCache) Put(key string, session *tls.ClientSessionState) {
 }
 
 // callUser calls a user's function, which may hang, without a turn. Meanwhile
-// the handshake may give way, as while it waits for the other side. A dialer
-// waits for callbackTime only, also after the handshake, in which tickets of
-// sessions may come (RFC 8446, section 4.6.1). The number of calls that hang is
-// limited like that of handshakes. Errors of its own are kept, since crypto/tls
-// wraps none of those with which a key fails.
-func (s *tlsHandshakeConn) callUser(f func() error) (err error) {
-	if s.endpoint.tlsCalls.Load() >= MaxHandshakes {
-		s.failed = errManyCallbacks
-		return s.failed
-	}
-	if s.dialed && !s.endpoint.Enter(1) {
-		s.failed = net.ErrClosed
-		return s.failed
-	}
-	s.endpoint.tlsCalls.Add(1)
+// the handshake may give way, as while it waits for the other side. Errors of
+// its own are kept, since crypto/tls wraps none of those with which a key fails.
+func (s *tlsHandshakeConn) callUser(f func() error) error {
 	if !s.over {
 		s.giveTurn()
 		protect(s.protectedUntil, begunGrace)
 	}
-	returned := make(chan error, 1)
-	call := func() {
-		defer s.endpoint.tlsCalls.Add(-1)
-		s.endpoint.CallUser(func() { returned <- f() })
+	err, failed := s.call(f)
+	if failed == nil && !s.over && !s.takeTurn() {
+		failed = io.ErrUnexpectedEOF
 	}
-	var late <-chan time.Time
-	if !s.dialed {
-		call()
-	} else {
-		late = time.After(callbackTime)
-		go func() {
-			defer s.endpoint.Leave()
-			call()
-		}()
-	}
-	select {
-	case err = <-returned:
-	case <-late:
-		s.failed = errSlowCallback
-		return s.failed
-	case <-s.endpoint.ctx.Done():
-		s.failed = net.ErrClosed
-		return s.failed
-	}
-	if !s.over && !s.takeTurn() {
-		s.failed = io.ErrUnexpectedEOF
-		return s.failed
+	if failed != nil {
+		s.failed = failed
+		return failed
 	}
 	return err
+}
+
+// call returns the result of f, or why there is none. The number of calls that
+// hang is limited like that of handshakes. A dialer waits for callbackTime only,
+// also after the handshake, in which tickets of sessions may come (RFC 8446,
+// section 4.6.1).
+func (s *tlsHandshakeConn) call(f func() error) (err, failed error) {
+	e := s.endpoint
+	if e.tlsCalls.Add(1) > MaxHandshakes {
+		e.tlsCalls.Add(-1)
+		return nil, errManyCallbacks
+	}
+	if !s.dialed {
+		defer e.tlsCalls.Add(-1)
+		e.CallUser(func() { err = f() })
+		return err, nil
+	}
+	if !e.Enter(1) {
+		e.tlsCalls.Add(-1)
+		return nil, net.ErrClosed
+	}
+	returned := make(chan error, 1)
+	go func() {
+		defer e.Leave()
+		defer e.tlsCalls.Add(-1)
+		e.CallUser(func() { returned <- f() })
+	}()
+	select {
+	case err = <-returned:
+		return err, nil
+	case <-time.After(callbackTime):
+		return nil, errSlowCallback
+	case <-e.ctx.Done():
+		return nil, net.ErrClosed
+	}
 }

@@ -193,6 +193,17 @@ func (e *endpoint) refuse(c io.Closer, from string, err error) {
 	}
 }
 
+// drop counts and logs a connection that is about to be closed because the other
+// side has broken the protocol, or is no longer authorized. The outage is that of
+// the server, or nil if the connection was accepted.
+func (e *endpoint) drop(o *Outage, from string, err error) {
+	e.Broken.Add(1)
+	if o != nil {
+		o.sentBadInput(err)
+	}
+	e.warnings.warn("connection closed", from, err)
+}
+
 // join registers a connection that is being handed to mangos. The socket calls
 // joined when it has taken the connection or refused it. It returns false once
 // the endpoint is closed.

@@ -49,7 +49,7 @@ const (
 	// is still read.
 	lastWords = time.Second
 
-	// callbackTime is how long a handshake of a dialer waits for a callback of a
+	// callbackTime is how long a connection of a dialer waits for a callback of a
 	// TLSConfig. Servers have given up by then, unless they have no deadline.
 	callbackTime = 30 * time.Second
 

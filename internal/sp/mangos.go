@@ -199,19 +199,15 @@ func (p netPipe) Recv() (*mangos.Message, error) {
 	return m, p.read(m.Body)
 }
 
-// blame counts and logs a message that breaks the protocol.
+// blame records an error of the protocol. The connection is about to end.
 func (p netPipe) blame(err error) {
 	if !errors.Is(err, errNotSP) && !errors.Is(err, errTooLong) {
 		return
 	}
-	p.endpoint.Broken.Add(1)
-	if p.outage != nil {
-		p.outage.sentBadInput(err)
-	}
 	if p.beat > 0 {
 		p.resumption.distrust(time.Now())
 	}
-	p.endpoint.warnings.warn("connection closed", p.remote(), err)
+	p.endpoint.drop(p.outage, p.remote(), err)
 }
 
 func (p netPipe) GetOption(name string) (any, error) {

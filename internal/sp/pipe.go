@@ -262,17 +262,19 @@ func (p *Pipe) take(body []byte) error {
 
 // Report logs bad input, once for each remote host and reason.
 func (p *Pipe) Report(msg string, err error, args ...any) {
-	p.endpoint.warnings.warn(msg, fmt.Sprint(p.option(mangos.OptionRemoteAddr)), err, args...)
+	p.endpoint.warnings.warn(msg, p.remote(), err, args...)
 }
+
+func (p *Pipe) remote() string { return fmt.Sprint(p.option(mangos.OptionRemoteAddr)) }
 
 // Drop closes the connection because it has broken the protocol, or is no
 // longer authorized.
 func (p *Pipe) Drop(err error) {
-	p.endpoint.Broken.Add(1)
+	var outage *Outage
 	if p.line != nil {
-		p.line.outage.sentBadInput(err)
+		outage = p.line.outage
 	}
-	p.Report("connection closed", err)
+	p.endpoint.drop(outage, p.remote(), err)
 	_ = p.core.Close()
 }
 
