@@ -117,7 +117,7 @@ func ParseAll(list []string) (peers []Peer, unusable []error) {
 			continue
 		}
 		where := place{p.Kind, p.Address}
-		if known, found := at[where]; !found || !known.IsHTTP() && p.IsHTTP() {
+		if known, found := at[where]; !found || known.GivesWayTo(p) {
 			at[where] = p
 		}
 	}
@@ -128,8 +128,11 @@ func ParseAll(list []string) (peers []Peer, unusable []error) {
 	return peers, unusable
 }
 
-// IsHTTP reports whether the scheme is http or https.
-func (p Peer) IsHTTP() bool { return p.Scheme == "http" || p.Scheme == "https" }
+// GivesWayTo reports whether another peer with the same address is taken in place
+// of this one: only the other one is http or https.
+func (p Peer) GivesWayTo(other Peer) bool { return !p.isHTTP() && other.isHTTP() }
+
+func (p Peer) isHTTP() bool { return p.Scheme == "http" || p.Scheme == "https" }
 
 func compare(a, b Peer) int {
 	var x, y netip.Addr // the zero value of names is less than any address

@@ -68,7 +68,7 @@ func (d Data) Addresses() (peers []peer.Peer) {
 		switch {
 		case last < 0 || peers[last].Address != p.Address:
 			peers = append(peers, p)
-		case !peers[last].IsHTTP() && p.IsHTTP():
+		case peers[last].GivesWayTo(p):
 			peers[last] = p
 		}
 	}
