@@ -129,10 +129,8 @@ func (s *Set) Check(check func() error) (news bool, err error) {
 	if slices.ContainsFunc(s.templates, func(t *Template) bool { _, err := os.Stat(t.File); return err != nil }) {
 		return false, nil
 	}
-	if check != nil {
-		if err := check(); err != nil {
-			return false, err
-		}
+	if _, err := apply(nil, check); err != nil {
+		return false, err
 	}
 	s.good = true
 	return true, nil
