@@ -11,6 +11,17 @@ const (
 	hour   = 60 * minute
 )
 
+// newPulse returns the pulse of a connection that began at 0, and was surveyed at
+// these times.
+func newPulse(c testclock.Clock, surveys ...int) *pulse {
+	p := new(pulse)
+	p.begin(c.At(0))
+	for _, at := range surveys {
+		p.surveyed(c.At(at))
+	}
+	return p
+}
+
 func TestPulse(t *testing.T) {
 	for _, test := range []struct {
 		name    string
@@ -31,11 +42,7 @@ func TestPulse(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			c := testclock.New()
-			var p pulse
-			p.begin(c.At(0))
-			for _, at := range test.surveys {
-				p.surveyed(c.At(at))
-			}
+			p := newPulse(c, test.surveys...)
 			c.Expect(t, "due", p.due(), test.want)
 		})
 	}
@@ -43,11 +50,7 @@ func TestPulse(t *testing.T) {
 
 func TestPulseIsExcused(t *testing.T) {
 	c := testclock.New()
-	var p pulse
-	p.begin(c.At(0))
-	for _, at := range []int{0, 2000, 4000} {
-		p.surveyed(c.At(at))
-	}
+	p := newPulse(c, 0, 2000, 4000)
 	p.excuse(c.At(50000))
 	c.Expect(t, "due", p.due(), 56000)
 	p.surveyed(c.At(60000))
@@ -57,11 +60,7 @@ func TestPulseIsExcused(t *testing.T) {
 // A server that has hung for a minute does not usually pause for as long.
 func TestPulseLearnsNothingFromAHang(t *testing.T) {
 	c := testclock.New()
-	var p pulse
-	p.begin(c.At(0))
-	for _, at := range []int{0, 2000, 4000} {
-		p.surveyed(c.At(at))
-	}
+	p := newPulse(c, 0, 2000, 4000)
 	p.settle(false)
 	p.surveyed(c.At(60000))
 	c.Expect(t, "due", p.due(), 60000+2*6000)
@@ -118,11 +117,7 @@ func TestPulseLosesItsDoubts(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			c := testclock.New()
-			var p pulse
-			p.begin(c.At(0))
-			for _, at := range test.surveys {
-				p.surveyed(c.At(at))
-			}
+			p := newPulse(c, test.surveys...)
 			for range 100 {
 				p.settle(false)
 			}

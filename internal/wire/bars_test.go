@@ -456,11 +456,7 @@ func TestForgottenRemovalsThatMatter(t *testing.T) {
 	clock := testclock.New()
 	s := newTestSources(2)
 	here, away := s.All[0], s.All[1]
-	var dead []string
-	for i := range maxRemovals + maxRemovals/4 {
-		dead = append(dead, fmt.Sprintf("dead%06d", i))
-	}
-	all := append(slices.Clone(dead), "x")
+	dead, all := tooManyToRemember()
 	for _, src := range s.All {
 		src.Connect(time.Second, false, clock.At(0))
 		mustTake(t, s, src, listOf(true, all...), clock.At(0))
@@ -475,15 +471,20 @@ func TestForgottenRemovalsThatMatter(t *testing.T) {
 	expectUnion(t, "when it has found out", s, "x", "y")
 }
 
+// tooManyToRemember returns names of which a removal is forgotten in part, and
+// with them "x".
+func tooManyToRemember() (dead, all []string) {
+	for i := range maxRemovals + maxRemovals/4 {
+		dead = append(dead, fmt.Sprintf("dead%06d", i))
+	}
+	return dead, append(slices.Clone(dead), "x")
+}
+
 // A server knows what it has removed itself.
 func TestForgottenRemovalsOfItsOwn(t *testing.T) {
 	clock := testclock.New()
 	s := newTestSources(1)
-	var dead []string
-	for i := range maxRemovals + maxRemovals/4 {
-		dead = append(dead, fmt.Sprintf("dead%06d", i))
-	}
-	all := append(slices.Clone(dead), "x")
+	dead, all := tooManyToRemember()
 	s.All[0].Connect(time.Second, false, clock.At(0))
 	mustTake(t, s, s.All[0], listOf(true, all...), clock.At(0))
 	mustTake(t, s, s.All[0], changeOf(true, all, dead, nil), clock.At(4000))
