@@ -96,13 +96,7 @@ func settle(t *testing.T, addresses []string, serverSides, sides []*space, timin
 
 func (w *world) launch(name string, o order, side *space) *process {
 	w.t.Helper()
-	p := launch(w.t, name, o, side, w.monitor)
-	// A server that a busy machine lets wait for half a second takes that for a
-	// stop. Those that end then have time to return.
-	if o.Server {
-		p.hurry()
-	}
-	return p
+	return launch(w.t, name, o, side, w.monitor)
 }
 
 func (w *world) launchClients(names []string, side *space) *process {
