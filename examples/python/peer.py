@@ -134,7 +134,11 @@ class Connection:
     def __init__(self, address, tls):
         self.marker = b"\x01" if address.scheme == "ipc" else b""
         self.since = None  # when the handshake was done
+        begun = time.monotonic()
         self.sock = address.connect(tls)
+        if address.scheme == "tls+tcp":  # its handshake may take long
+            begun = time.monotonic() - CONNECT_TIME
+        self.hello_by = begun + CONNECT_TIME + REFUSAL_DELAY
 
     def __enter__(self):
         return self
@@ -162,8 +166,9 @@ class Connection:
                 raise Refused
             kind, form, beat = struct.unpack(">BBI", self.read(6, greeted + WELCOME_TIME))
         except OSError as err:
-            if not isinstance(err, TimeoutError) and time.monotonic() - greeted > REFUSAL_DELAY:
-                raise  # the server may just be busy
+            slow = self.late or time.monotonic() - greeted > REFUSAL_DELAY
+            if slow and not isinstance(err, TimeoutError):
+                raise  # the server may just be busy, or have waited for the hello
             raise Refused from None
         beat /= 1000
         if kind != WELCOME or form != FORMAT or not SHORTEST_BEAT <= beat <= LONGEST_BEAT:
@@ -172,6 +177,7 @@ class Connection:
 
     def greet(self, mine, theirs, deadline):
         self.sock.sendall(struct.pack(">4sHH", b"\0SP\0", mine, 0))
+        self.late = time.monotonic() > self.hello_by
         if self.read(8, deadline) != struct.pack(">4sHH", b"\0SP\0", theirs, 0):
             raise ConnectionError("something else listens there")
 

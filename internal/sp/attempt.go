@@ -213,10 +213,12 @@ type terms struct {
 	patience time.Duration // with the server's silence in the handshakes
 	awaited  bool          // see link
 	changes  bool          // are asked for
+	begun    time.Time     // when connecting began
 }
 
 // try connects to one address.
 func (c *connector) try(ctx context.Context, target string, t terms) (*link, error) {
+	t.begun = time.Now()
 	nd := net.Dialer{Timeout: connectTime, KeepAliveConfig: KeepAlive}
 	network := "unix"
 	if c.address.isTCP() {
@@ -275,7 +277,8 @@ func (c *connector) handshake(ctx context.Context, nc net.Conn, t terms) (*link,
 	made.dialed = true
 	made.resumption, made.changes, made.awaited = c.resumption, t.changes, t.awaited
 	stop := context.AfterFunc(ctx, func() { _ = made.Close() })
-	err := (&greeting{link: made, patience: t.patience, within: WelcomeTime}).shake(c.config())
+	g := &greeting{link: made, patience: t.patience, within: WelcomeTime, helloBy: t.begun.Add(connectTime + maxRefusalDelay)}
+	err := g.shake(c.config())
 	if !stop() && err == nil {
 		err = context.Cause(ctx)
 	}

@@ -22,6 +22,8 @@ type greeting struct {
 	*link
 	patience   time.Duration // with the silence of the other side, in total
 	within     time.Duration // that of a server until WELCOME
+	helloBy    time.Time     // a server may not have waited for a later hello
+	isLate     bool          // the hello was sent later
 	readBy     time.Time     // the deadline for the other side
 	extensions int           // of readBy, so far
 	waited     time.Duration // for turns, in the handshake of TLS
@@ -33,6 +35,7 @@ func (g *greeting) shake(config *tls.Config) error {
 		if err := g.shakeTLS(config); err != nil {
 			return explain(err)
 		}
+		g.helloBy = time.Now().Add(maxRefusalDelay)
 	}
 	if err := g.setReadDeadline(g.patience); err != nil {
 		return err
@@ -95,6 +98,7 @@ func (g *greeting) exchangeHello() error {
 	if _, err := g.net.Write(hello[:]); err != nil {
 		return err
 	}
+	g.isLate = time.Now().After(g.helloBy)
 	var got [8]byte
 	if n, err := io.ReadFull(g.in, got[:]); err != nil {
 		if isTLSRecord(got[:n]) {
@@ -139,14 +143,15 @@ func (g *greeting) welcome() error {
 
 // subscribe starts a subscription in changes on the subscriber's side. The
 // error matches errNoChanges if the publisher sends no WELCOME. One that closes
-// the connection late may just be busy.
+// the connection late may just be busy, and if the hello was late, the server
+// may have waited for it as long as it does.
 func (g *greeting) subscribe() error {
 	begun := time.Now()
 	body, err := g.receiveShort(g.within)
 	if err == nil {
 		g.beat, err = wire.DecodeWelcome(body)
 	}
-	if err = explain(err); errors.Is(err, errHungUp) && time.Since(begun) > maxRefusalDelay {
+	if err = explain(err); errors.Is(err, errHungUp) && (g.isLate || time.Since(begun) > maxRefusalDelay) {
 		return err
 	}
 	if err != nil {

@@ -3,11 +3,15 @@
 package sp
 
 import (
+	"crypto/tls"
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"io"
 	"math"
 	"net"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"testing"
 	"time"
@@ -127,7 +131,7 @@ func TestHandshakeOfASubscriber(t *testing.T) {
 			if test.hangsUp {
 				theirs.CloseWrite()
 			}
-			g := &greeting{link: l, patience: 30 * time.Second, within: 30 * time.Second}
+			g := &greeting{link: l, patience: 30 * time.Second, within: 30 * time.Second, helloBy: time.Now().Add(time.Minute)}
 			if test.says == helloOf(pub) && !test.hangsUp {
 				g.within = 20 * ms
 			}
@@ -142,6 +146,54 @@ func TestHandshakeOfASubscriber(t *testing.T) {
 			heard, _ := io.ReadAll(theirs) // may end in a reset
 			if want := helloOf(0xFD51) + test.hears; string(heard) != want {
 				t.Errorf("the publisher hears % x, want % x", heard, want)
+			}
+		})
+	}
+}
+
+// A server that hangs up may have waited for the hello of a late process as long
+// as it does. Only if the hello came in time it has refused to send changes.
+func TestLateHelloIsNotRefused(t *testing.T) {
+	authority := httptest.NewTLSServer(nil)
+	defer authority.Close()
+	const longAgo = connectTime + maxRefusalDelay + time.Second
+	for _, test := range []struct {
+		scheme  string
+		took    time.Duration // to connect, and before TLS begins
+		refused bool
+	}{
+		{"tcp", 0, true},
+		{"tcp", connectTime, true},
+		{"tcp", longAgo, false},
+		{"tls+tcp", longAgo, true}, // TLS may take long on a busy server
+	} {
+		t.Run(fmt.Sprint(test.scheme, " ", test.took), func(t *testing.T) {
+			ours, theirs := connected(t)
+			set := quietSettings
+			set.TLS = authority.Client().Transport.(*http.Transport).TLSClientConfig.Clone()
+			set.TLS.ServerName = "example.com"
+			e := newEndpoint(SubSide, set)
+			defer func() {
+				e.shut()
+				e.end()
+			}()
+			address := Address{test.scheme, "127.0.0.1:1"}
+			c := &connector{redialer: newTestRedialer(e, address)}
+			c.resumption = new(resumption)
+			go func() {
+				server := interface {
+					io.Writer
+					CloseWrite() error
+				}(theirs)
+				if address.IsTLS() {
+					server = tls.Server(theirs, authority.TLS)
+				}
+				_, _ = io.WriteString(server, helloOf(0x20))
+				_ = server.CloseWrite()
+			}()
+			_, err := c.handshake(e.ctx, ours, terms{patience: time.Minute, changes: true, begun: time.Now().Add(-test.took)})
+			if !errors.Is(err, errHungUp) || errors.Is(err, errNoChanges) != test.refused {
+				t.Errorf("got %v, want %v that is a refusal: %t", err, errHungUp, test.refused)
 			}
 		})
 	}

@@ -88,11 +88,12 @@ func (d *networkDialer) Dial() (mangos.TranPipe, error) {
 		if changes && d.transport.isPlain {
 			return nil, errNoChanges
 		}
+		begun := time.Now()
 		nc, err := d.transport.network.Dial(d.address.target)
 		if err != nil {
 			return nil, err
 		}
-		return d.handshake(d.ctx, nc, terms{HandshakeTime, d.awaits(), changes})
+		return d.handshake(d.ctx, nc, terms{HandshakeTime, d.awaits(), changes, begun})
 	})
 	if err != nil {
 		d.failures++
