@@ -134,11 +134,11 @@ class Connection:
     def __init__(self, address, tls):
         self.marker = b"\x01" if address.scheme == "ipc" else b""
         self.since = None  # when the handshake was done
-        begun = time.monotonic()
+        self.late = False  # the hello, so that the server may have given up
+        self.hello_by = time.monotonic() + CONNECT_TIME + REFUSAL_DELAY
         self.sock = address.connect(tls)
         if address.scheme == "tls+tcp":  # its handshake may take long
-            begun = time.monotonic() - CONNECT_TIME
-        self.hello_by = begun + CONNECT_TIME + REFUSAL_DELAY
+            self.hello_by = time.monotonic() + REFUSAL_DELAY
 
     def __enter__(self):
         return self
