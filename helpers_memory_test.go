@@ -59,8 +59,25 @@ func (m *Memory) PlainURL(name string) string { return plainScheme + "://" + m.i
 // a process were stopped there or the path to it were dead.
 func (m *Memory) Freeze(name string) { m.freeze(name, true) }
 
-// Thaw ends a Freeze, and delivers what was written meanwhile.
-func (m *Memory) Thaw(name string) { m.freeze(name, false) }
+// Thaw ends a Freeze, and delivers what was written meanwhile. The newest
+// connection of each name is the last to go on, a nanosecond after others that
+// the name has had.
+func (m *Memory) Thaw(name string) {
+	conns := m.Conns(name)
+	newest := make(map[string]*MemoryConn)
+	for _, c := range conns {
+		newest[c.name] = c
+	}
+	for _, c := range conns {
+		if c != newest[c.name] {
+			c.freeze(false)
+		}
+	}
+	if len(newest) < len(conns) {
+		time.Sleep(time.Nanosecond)
+	}
+	m.freeze(name, false)
+}
 
 func (m *Memory) freeze(name string, frozen bool) {
 	m.mu.Lock()

@@ -84,7 +84,7 @@ func TestKillIsSeenAtOnce(t *testing.T) {
 func TestMostKilled(t *testing.T) {
 	withServers(t, []int{1, 2}, func(t *testing.T, n int) {
 		timing := quick
-		timing.ReturnTime = 5*time.Second + margin // so long that all see the victim leave before
+		timing.ReturnTime = 2*time.Second + margin // so long that all see the victim leave before
 		w := newWorld(t, n, timing)
 		killed := time.Now()
 		before := w.names
