@@ -99,10 +99,10 @@ const (
 	minHelloTime = time.Second
 
 	// MaxHandshakes is the maximum number of unfinished handshakes of a
-	// listener. Linux lets as many connections wait to be accepted. roomPause
-	// is the pause before the listener looks again for room when no handshake
-	// may be abandoned.
-	MaxHandshakes = 4096
+	// listener. It is the default of MaxClients, since after a power cut all the
+	// clients of a full server come at once. roomPause is the pause before the
+	// listener looks again for room when no handshake may be abandoned.
+	MaxHandshakes = 10000
 	roomPause     = 10 * time.Millisecond
 
 	// maxReadAhead is how many bytes are read from the other side while a
