@@ -131,13 +131,21 @@ func TestOverloadPeers(t *testing.T) {
 	}
 	c := newCrowd(peers)
 	dialer := &gopherdiscovery.Dialer{Logger: slog.New(slog.NewTextHandler(c, nil))}
+	var clients []*gopherdiscovery.DiscoveryClient
+	defer func() {
+		for _, client := range clients {
+			client.Cancel() // all of them, before the first is waited for
+		}
+		for _, client := range clients {
+			client.Wait()
+		}
+	}()
 	for _, name := range names("http://peer.example:8080", peers) {
 		client, err := dialer.ClientWithSub(context.Background(), os.Getenv(surveyVariable), os.Getenv(pubsubVariable), name)
 		if err != nil {
 			t.Fatal(err)
 		}
-		defer client.Wait()
-		defer client.Cancel() // all of them, before the first is waited for
+		clients = append(clients, client)
 		lists, err := client.Peers()
 		if err != nil {
 			t.Fatal(err)
