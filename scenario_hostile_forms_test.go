@@ -248,6 +248,7 @@ func TestServerComesBackBehindAProxy(t *testing.T) {
 // asked for changes again. A publisher that closes the connection at once is
 // not.
 func TestLateRefusalIsNotBelieved(t *testing.T) {
+	t.Parallel()
 	for _, test := range []struct {
 		name string
 		// wait is the time before it closes the connection that asks for

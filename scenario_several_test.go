@@ -293,6 +293,7 @@ func TestBadServerLists(t *testing.T) {
 }
 
 func TestSeveralServersOverTCP(t *testing.T) {
+	t.Parallel()
 	one, two := startServerAt(t, reserve(t), reserve(t), quickOptions), startServerAt(t, reserve(t), reserve(t), quickOptions)
 	surveyOne, listsOne := one.URLs()
 	surveyTwo, listsTwo := two.URLs()

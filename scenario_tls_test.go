@@ -189,6 +189,7 @@ func TestReasonAfterAnother(t *testing.T) {
 
 // A name is bound to the certificate of the client that announces it.
 func TestAuthorizeByCertificate(t *testing.T) {
+	t.Parallel()
 	a := newAuthority(t)
 	opt, alice := tlsPair(t, a, "alice")
 	_, mallory := tlsPair(t, a, "mallory")
