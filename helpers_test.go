@@ -1,6 +1,7 @@
 package gopherdiscovery_test
 
 import (
+	"bufio"
 	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
@@ -16,13 +17,17 @@ import (
 	mathrand "math/rand/v2"
 	"net"
 	"os"
+	"os/exec"
 	"slices"
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/dahernan/gopherdiscovery"
+	"go.nanomsg.org/mangos/v3"
+	"go.nanomsg.org/mangos/v3/protocol/respondent"
 )
 
 // quickOptions make a server poll often, so that the first list comes soon, and
@@ -311,5 +316,290 @@ func tlsPair(t testing.TB, a *authority, name string) (gopherdiscovery.Options, 
 	return opt, &gopherdiscovery.Dialer{
 		TLSConfig: &tls.Config{RootCAs: a.pool, Certificates: []tls.Certificate{a.certificate(t, name)}},
 		Logger:    quiet.Logger,
+	}
+}
+
+// mangosSocket returns a stock mangos socket, which is closed when the test
+// ends.
+func mangosSocket(t testing.TB, newSocket func() (mangos.Socket, error)) mangos.Socket {
+	t.Helper()
+	sock, err := newSocket()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { sock.Close() })
+	return sock
+}
+
+func listenStock(t *testing.T, sock mangos.Socket, url string) string {
+	t.Helper()
+	l, err := sock.NewListener(url, nil)
+	if err == nil {
+		err = l.Listen()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return l.Address()
+}
+
+// program starts a program and returns the lines that it prints. The program is
+// killed when kill is called or the test ends.
+func program(t *testing.T, name string, args ...string) (lines <-chan string, kill func()) {
+	t.Helper()
+	return programWith(t, os.Stderr, name, args...)
+}
+
+// programWith is like program, with a given stderr.
+func programWith(t *testing.T, stderr io.Writer, name string, args ...string) (lines <-chan string, kill func()) {
+	t.Helper()
+	path, err := exec.LookPath(name)
+	if err != nil {
+		if os.Getenv("CI") != "" {
+			t.Fatalf("%s is not installed, and CI needs it", name)
+		}
+		t.Skipf("%s is not installed (Debian packages nanomsg-utils and nng-utils)", name)
+	}
+	cmd := exec.Command(path, args...)
+	cmd.Stderr = stderr
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	printed := make(chan string, 1000)
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		for scan := bufio.NewScanner(out); scan.Scan(); {
+			select {
+			case printed <- scan.Text():
+			default: // no one reads any more
+			}
+		}
+	}()
+	kill = sync.OnceFunc(func() {
+		_ = cmd.Process.Kill()
+		<-ended
+		_ = cmd.Wait()
+	})
+	t.Cleanup(kill)
+	return printed, kill
+}
+
+func awaitLine(t *testing.T, lines <-chan string, want string) {
+	t.Helper()
+	timeout := time.After(patience)
+	var got []string
+	for {
+		select {
+		case line := <-lines:
+			if line == want {
+				return
+			}
+			got = append(got, line)
+		case <-timeout:
+			t.Fatalf("got lines %q, want %q", got, want)
+		}
+	}
+}
+
+// The helpers in this file are for tests in fake time over inproc.
+
+const (
+	inprocSurvey = "inproc://survey"
+	inprocLists  = "inproc://lists"
+)
+
+var bubbleOptions = gopherdiscovery.Options{
+	SurveyTime: 1 * time.Second,
+	PollTime:   2 * time.Second,
+	ReturnTime: 2 * time.Second,
+	Logger:     slog.New(slog.DiscardHandler),
+}
+
+// delivered is a list and the time of its delivery, since the start of the
+// bubble.
+type delivered struct {
+	at   time.Duration
+	list string
+}
+
+// record keeps the lists that are received from a channel.
+type record struct {
+	start time.Time
+	mu    sync.Mutex
+	got   []delivered
+}
+
+func newRecord(lists <-chan []string) *record {
+	r := &record{start: time.Now()}
+	go func() {
+		for list := range lists {
+			r.mu.Lock()
+			r.got = append(r.got, delivered{time.Since(r.start), strings.Join(list, " ")})
+			r.mu.Unlock()
+		}
+	}()
+	return r
+}
+
+// expect checks the lists delivered since the last call.
+func (r *record) expect(t *testing.T, want ...delivered) {
+	t.Helper()
+	synctest.Wait()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if !slices.Equal(r.got, want) {
+		t.Errorf("%v after the start: delivered %v, want %v", time.Since(r.start), r.got, want)
+	}
+	r.got = nil
+}
+
+func bubbleServer(t *testing.T, opt gopherdiscovery.Options) *gopherdiscovery.DiscoveryServer {
+	t.Helper()
+	server := startServerAt(t, inprocSurvey, inprocLists, opt)
+	synctest.Wait()
+	return server
+}
+
+// silentClient connects as a client would. It answers only when the test does.
+func silentClient(t *testing.T) mangos.Socket {
+	t.Helper()
+	sock, err := respondent.NewSocket()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := sock.Dial(inprocSurvey); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { sock.Close() })
+	return sock
+}
+
+// answerSurvey answers the oldest survey that the client has not read.
+func answerSurvey(t *testing.T, client mangos.Socket, name string) {
+	t.Helper()
+	if _, err := client.Recv(); err != nil {
+		t.Error(err)
+	}
+	if err := client.Send([]byte(name)); err != nil {
+		t.Error(err)
+	}
+}
+
+// fakeCluster is a set of servers, clients and subscribers in fake time,
+// connected by a network that can be made to fail. Subscribers ask for changes. Servers are
+// numbered.
+type fakeCluster struct {
+	*gopherdiscovery.Memory
+	t      testing.TB
+	dialer *gopherdiscovery.Dialer
+}
+
+func newFakeCluster(t testing.TB) fakeCluster {
+	t.Helper()
+	return fakeCluster{gopherdiscovery.NewMemory(t), t, quiet}
+}
+
+func survey(n int) string { return fmt.Sprintf("survey%d", n) }
+func lists(n int) string  { return fmt.Sprintf("lists%d", n) }
+
+// urls returns the URLs at which the peer with the given name reaches a port of
+// the servers.
+func (w fakeCluster) urls(port func(int) string, name string, servers []int) string {
+	var urls []string
+	for _, n := range servers {
+		urls = append(urls, w.URL(port(n)+"/"+name))
+	}
+	return strings.Join(urls, ",")
+}
+
+func (w fakeCluster) server(n int) *gopherdiscovery.DiscoveryServer {
+	w.t.Helper()
+	server := startServerAt(w.t, w.URL(survey(n)), w.URL(lists(n)), bubbleOptions)
+	synctest.Wait()
+	return server
+}
+
+// client starts a client without a subscription.
+func (w fakeCluster) client(name string, servers ...int) *gopherdiscovery.DiscoveryClient {
+	w.t.Helper()
+	client, err := w.dialer.Client(context.Background(), w.urls(survey, name, servers), name)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	w.t.Cleanup(func() { client.Close() })
+	return client
+}
+
+// peer starts a client with a subscription.
+func (w fakeCluster) peer(name string, servers ...int) *gopherdiscovery.DiscoveryClient {
+	w.t.Helper()
+	client, err := w.dialer.ClientWithSub(context.Background(), w.urls(survey, name, servers), w.urls(lists, name, servers), name)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	w.t.Cleanup(func() { client.Close() })
+	return client
+}
+
+func (w fakeCluster) subscriber(name string, servers ...int) *gopherdiscovery.Subscriber {
+	w.t.Helper()
+	return w.subscribe(w.urls(lists, name, servers))
+}
+
+// plainSubscriber starts a subscriber that only meets servers that do not offer
+// changes.
+func (w fakeCluster) plainSubscriber(name string, servers ...int) *gopherdiscovery.Subscriber {
+	w.t.Helper()
+	urls := w.urls(lists, name, servers)
+	return w.subscribe(strings.ReplaceAll(urls, "memory://", "memory+plain://"))
+}
+
+func (w fakeCluster) subscribe(urls string) *gopherdiscovery.Subscriber {
+	w.t.Helper()
+	sub, err := w.dialer.NewSubscriber(context.Background(), urls)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	w.t.Cleanup(func() { sub.Close() })
+	return sub
+}
+
+// These are the kinds of messages of a subscription in changes, as they are on
+// the wire.
+const (
+	welcome = 0x01
+	have    = 0x02
+	list    = 0x03
+	change  = 0x04
+	beat    = 0x05
+)
+
+// lastTo returns the kinds of the messages that server n has sent on a
+// subscriber's newest connection, and how many bytes they have in total.
+func (w fakeCluster) lastTo(name string, n int) (kinds []byte, bytes int) {
+	w.t.Helper()
+	synctest.Wait()
+	conns := w.Conns(lists(n) + "/" + name)
+	if len(conns) == 0 {
+		w.t.Fatalf("%s was never connected to server %d", name, n)
+	}
+	for _, m := range conns[len(conns)-1].Down() {
+		kinds = append(kinds, m.Body[0])
+		bytes += len(m.Body)
+	}
+	return kinds, bytes
+}
+
+// expectState checks what a subscriber reports about its first server.
+func expectState(t *testing.T, sub *gopherdiscovery.Subscriber, connected, complete bool) {
+	t.Helper()
+	synctest.Wait()
+	if s := sub.Servers()[0]; s.Connected != connected || s.Complete != complete {
+		t.Errorf("Servers: got connected %v and complete %v, want %v and %v", s.Connected, s.Complete, connected, complete)
 	}
 }

@@ -2,20 +2,32 @@ package gopherdiscovery_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io"
+	"net"
+	"slices"
+	"strconv"
 	"strings"
+	"sync"
 	"testing"
+	"time"
 
+	"github.com/dahernan/gopherdiscovery"
+	"github.com/dahernan/gopherdiscovery/internal/sptest"
 	"go.nanomsg.org/mangos/v3"
 	"go.nanomsg.org/mangos/v3/protocol/pub"
 	"go.nanomsg.org/mangos/v3/protocol/respondent"
 	"go.nanomsg.org/mangos/v3/protocol/sub"
 	"go.nanomsg.org/mangos/v3/protocol/surveyor"
+	"go.nanomsg.org/mangos/v3/protocol/xpub"
+	"go.nanomsg.org/mangos/v3/protocol/xrespondent"
+	"go.nanomsg.org/mangos/v3/protocol/xsub"
+	"go.nanomsg.org/mangos/v3/protocol/xsurveyor"
+	"go.nanomsg.org/mangos/v3/transport"
+	"go.nanomsg.org/mangos/v3/transport/inproc"
 	_ "go.nanomsg.org/mangos/v3/transport/ipc"
 	_ "go.nanomsg.org/mangos/v3/transport/tcp"
-
-	"github.com/dahernan/gopherdiscovery"
-	"github.com/dahernan/gopherdiscovery/internal/sptest"
 )
 
 func TestStockClientWithOurServer(t *testing.T) {
@@ -292,4 +304,434 @@ func TestInvalidNamesOfAServerAreLeftOut(t *testing.T) {
 		t.Errorf("got %q for messages without a valid name", before)
 	}
 	eventually(t, "it is logged", func() bool { return strings.Contains(book.String(), "invalid names") })
+}
+
+// foreignPublishers do not know changes. Each publishes "two|one" at its URL
+// repeatedly until the test ends. The output function returns what it has
+// printed.
+var foreignPublishers = []struct {
+	name  string
+	start func(t *testing.T, url string) (bound string, output func() string)
+}{
+	{"nanocat", func(t *testing.T, url string) (string, func() string) {
+		return publishingProgram(t, url, "nanocat", "--pub", "--data", "two|one", "--interval", "0.1", "--bind")
+	}},
+	{"nngcat", func(t *testing.T, url string) (string, func() string) {
+		return publishingProgram(t, url, "nngcat", "--pub", "--data", "two|one", "--interval", "1", "--listen")
+	}},
+	{"mangos v3", publishWithMangos},
+}
+
+func publishingProgram(t *testing.T, url, name string, args ...string) (bound string, output func() string) {
+	t.Helper()
+	if url == anyPort {
+		url = reserve(t)
+	}
+	stderr := new(logBook)
+	lines, _ := programWith(t, stderr, name, append(args, url)...)
+	t.Cleanup(func() {
+		if t.Failed() {
+			t.Logf("stderr of %s: %s", name, stderr)
+		}
+	})
+	return url, func() (all string) {
+		for len(lines) > 0 {
+			all += <-lines + "\n"
+		}
+		return all + stderr.String()
+	}
+}
+
+func publishWithMangos(t *testing.T, url string) (bound string, output func() string) {
+	t.Helper()
+	publisher := mangosSocket(t, pub.NewSocket)
+	bound = listenStock(t, publisher, url)
+	go func() {
+		for publisher.Send([]byte("two|one")) == nil {
+			time.Sleep(20 * time.Millisecond)
+		}
+	}()
+	return bound, func() string { return "" }
+}
+
+// witness is an old subscriber that records when each message comes.
+type witness struct {
+	mu    sync.Mutex // guards heard
+	heard []time.Time
+}
+
+func newWitness(t *testing.T, url string) *witness {
+	t.Helper()
+	sock := mangosSocket(t, sub.NewSocket)
+	if err := sock.SetOption(mangos.OptionSubscribe, ""); err != nil {
+		t.Fatal(err)
+	}
+	if err := sock.SetOption(mangos.OptionDialAsynch, true); err != nil {
+		t.Fatal(err)
+	}
+	if err := sock.Dial(url); err != nil {
+		t.Fatal(err)
+	}
+	w := new(witness)
+	go func() {
+		for {
+			if _, err := sock.Recv(); err != nil {
+				return
+			}
+			w.mu.Lock()
+			w.heard = append(w.heard, time.Now())
+			w.mu.Unlock()
+		}
+	}()
+	return w
+}
+
+// after returns when the first message after a given time came, or the zero
+// time if none has come.
+func (w *witness) after(at time.Time) time.Time {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	i, _ := slices.BinarySearchFunc(w.heard, at, time.Time.Compare)
+	if i == len(w.heard) {
+		return time.Time{}
+	}
+	return w.heard[i]
+}
+
+// Publishers other than ours refuse changes silently and keep running. The
+// subscriber then asks for whole lists without a pause.
+func TestForeignPublishersRefuseChanges(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes seconds")
+	}
+	t.Parallel()
+	const (
+		promptly    = 1500 * time.Millisecond // less than a pause of two seconds
+		redialPause = 75 * time.Millisecond   // the shortest
+		inTurn      = 20
+	)
+	for _, publisher := range foreignPublishers {
+		for scheme, together := range map[string]int{
+			"tcp": 20,
+			"ipc": 4, // the backlog of a socket file is 10 in nanomsg
+		} {
+			t.Run(publisher.name+"/"+scheme, func(t *testing.T) {
+				t.Parallel()
+				_, url := twoURLs(t, scheme)
+				url, output := publisher.start(t, url)
+				other := newWitness(t, url)
+				eventually(t, "the publisher publishes", func() bool { return !other.after(time.Time{}).IsZero() })
+
+				logger, book := newLogger()
+				d := &gopherdiscovery.Dialer{Logger: logger}
+				connect := func() *gopherdiscovery.Subscriber {
+					t.Helper()
+					sub, err := d.NewSubscriber(context.Background(), url)
+					if err != nil {
+						t.Fatal(err)
+					}
+					t.Cleanup(func() { sub.Close() })
+					return sub
+				}
+				connected := func(sub *gopherdiscovery.Subscriber) func() bool {
+					return func() bool { return sub.Servers()[0].Connected }
+				}
+
+				first := connect()
+				eventually(t, "the subscriber is connected", connected(first))
+				from := time.Now()
+				await(t, first.Changes(), "one", "two")
+				listed := time.Now()
+				if !first.Servers()[0].Complete {
+					t.Error("the list is not complete, want it to be: it is whole")
+				}
+				eventually(t, "the publisher still serves others", func() bool { return !other.after(from).IsZero() })
+				late := listed.Sub(other.after(from))
+				if late > promptly {
+					t.Errorf("the list came %v later than to an old subscriber, want %v at most", late, promptly)
+				}
+
+				var took []time.Duration
+				for range inTurn {
+					start := time.Now()
+					sub := connect()
+					eventually(t, "the subscriber is connected", connected(sub))
+					took = append(took, time.Since(start))
+					sub.Close()
+				}
+				slices.Sort(took)
+				t.Logf("connected after %v to %v, in the median %v; list %v later than to an old subscriber",
+					took[0], took[inTurn-1], took[inTurn/2], late)
+				if took[0] >= redialPause {
+					t.Errorf("connected after %v at best, want less than a pause before a redial, %v", took[0], redialPause)
+				}
+
+				var subs []*gopherdiscovery.Subscriber
+				for range together {
+					subs = append(subs, connect())
+				}
+				for _, sub := range subs {
+					await(t, sub.Changes(), "one", "two")
+				}
+				from = time.Now()
+				eventually(t, "the publisher still serves others", func() bool { return !other.after(from).IsZero() })
+				await(t, connect().Changes(), "one", "two")
+				if got := output(); got != "" {
+					t.Errorf("the publisher has printed %q, want nothing", got)
+				}
+				if got := book.String(); got != "" {
+					t.Errorf("the subscribers have logged %q, want nothing", got)
+				}
+			})
+		}
+	}
+}
+
+// oldSubscribers know only whole lists. Each connects to a URL, and returns the
+// messages that it receives.
+var oldSubscribers = []struct {
+	name  string
+	start func(t *testing.T, url string) <-chan string
+}{
+	{"nanocat", func(t *testing.T, url string) <-chan string {
+		return unquoted(t, "nanocat", "--sub", "--connect", url, "--quoted")
+	}},
+	{"nngcat", func(t *testing.T, url string) <-chan string {
+		return unquoted(t, "nngcat", "--sub", "--dial", url, "--quoted")
+	}},
+	{"mangos v3", func(t *testing.T, url string) <-chan string {
+		sock := mangosSocket(t, sub.NewSocket)
+		if err := sock.SetOption(mangos.OptionSubscribe, ""); err != nil {
+			t.Fatal(err)
+		}
+		if err := sock.Dial(url); err != nil {
+			t.Fatal(err)
+		}
+		messages := make(chan string, 100)
+		go func() {
+			for {
+				body, err := sock.Recv()
+				if err != nil {
+					return
+				}
+				messages <- string(body)
+			}
+		}()
+		return messages
+	}},
+	{"by hand", dialByHand},
+}
+
+// unquoted runs a program and returns the lines that it prints, without their
+// quotes.
+func unquoted(t *testing.T, name string, args ...string) <-chan string {
+	t.Helper()
+	lines, kill := program(t, name, args...)
+	messages := make(chan string, 100)
+	done := make(chan struct{})
+	go func() {
+		for {
+			select {
+			case line := <-lines:
+				message, err := strconv.Unquote(line)
+				if err != nil {
+					message = line
+				}
+				messages <- message
+			case <-done:
+				return
+			}
+		}
+	}()
+	t.Cleanup(func() {
+		close(done)
+		kill()
+	})
+	return messages
+}
+
+// dialByHand subscribes, and checks each byte that arrives.
+func dialByHand(t *testing.T, url string) <-chan string {
+	t.Helper()
+	c := sptest.Dial(t, url, sptest.Sub, sptest.Pub)
+	messages := make(chan string, 100)
+	ended := make(chan struct{})
+	t.Cleanup(func() {
+		c.Close()
+		<-ended
+	})
+	go func() {
+		defer close(ended)
+		for {
+			body, err := c.Receive()
+			if err != nil {
+				if !errors.Is(err, net.ErrClosed) && err != io.EOF { // the test is not over
+					t.Error(err)
+				}
+				return
+			}
+			messages <- string(body)
+		}
+	}()
+	return messages
+}
+
+// An old subscriber is sent the list when it connects and when the list
+// changes, and nothing else. In the first PollTime of the server it is sent
+// nothing.
+func TestOldSubscribersAreSentListsOnly(t *testing.T) {
+	t.Parallel()
+	for _, old := range oldSubscribers {
+		for _, scheme := range []string{"tcp", "ipc"} {
+			t.Run(old.name+"/"+scheme, func(t *testing.T) {
+				t.Parallel()
+				survey, pubsub := twoURLs(t, scheme)
+				opt := quickOptions
+				opt.PollTime = 500 * time.Millisecond
+				started := time.Now()
+				server := startServerAt(t, survey, pubsub, opt)
+				_, pubsub = server.URLs()
+				announce(t, server, "ours")
+				await(t, subscribe(t, server).Changes(), "ours") // incomplete
+
+				messages := old.start(t, pubsub)
+				next := func(want string) {
+					t.Helper()
+					select {
+					case got := <-messages:
+						if got != want {
+							t.Errorf("got message %q, want %q", got, want)
+						}
+					case <-time.After(patience):
+						t.Fatalf("no message, want %q", want)
+					}
+				}
+				next("ours")
+				if up := time.Since(started); up < opt.PollTime {
+					t.Errorf("a message came %v after the start, want %v at least", up, opt.PollTime)
+				}
+				guest := announce(t, server, "guest")
+				next("guest|ours")
+				guest.Close()
+				next("ours")
+
+				// A subscriber that asks for changes is sent a beat every
+				// PollTime.
+				time.Sleep(2*opt.PollTime + opt.PollTime/2)
+				late := old.start(t, pubsub)
+				select {
+				case got := <-late:
+					if got != "ours" {
+						t.Errorf("a late subscriber: got message %q, want %q", got, "ours")
+					}
+				case <-time.After(patience):
+					t.Fatal("a late subscriber gets no message")
+				}
+				guest = announce(t, server, "another")
+				next("another|ours")
+				guest.Close()
+				next("ours")
+				if len(messages) > 0 {
+					t.Errorf("got message %q without a change", <-messages)
+				}
+			})
+		}
+	}
+}
+
+// device puts one hop before a URL, and returns the URL to connect to instead.
+func device(t *testing.T, toServer, toClients func() (mangos.Socket, error), url string) string {
+	t.Helper()
+	server, clients := mangosSocket(t, toServer), mangosSocket(t, toClients)
+	bound := listenStock(t, clients, anyPort)
+	if err := server.Dial(url); err != nil {
+		t.Fatal(err)
+	}
+	if err := mangos.Device(server, clients); err != nil {
+		t.Fatal(err)
+	}
+	return bound
+}
+
+// Clients and subscribers work behind one device, and behind two in a row.
+func TestDevices(t *testing.T) {
+	for hops := 1; hops <= 2; hops++ {
+		t.Run(fmt.Sprintf("hops=%d", hops), func(t *testing.T) {
+			opt := quickOptions
+			// A client behind a device leaves by falling silent.
+			opt.SurveyTime = 200 * time.Millisecond
+			server := startServer(t, opt)
+			survey, pubsub := server.URLs()
+			for range hops {
+				survey = device(t, xrespondent.NewSocket, xsurveyor.NewSocket, survey)
+				pubsub = device(t, xsub.NewSocket, xpub.NewSocket, pubsub)
+			}
+			one, err := quiet.ClientWithSub(context.Background(), survey, pubsub, "one")
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer one.Close()
+			peers, _ := one.Peers()
+			two, err := quiet.Client(context.Background(), survey, "two")
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer two.Close()
+			// A device forwards lists but keeps none, so each wait is for a
+			// list that a change causes.
+			eventually(t, "both are listed", func() bool { return server.Stats().Services == 2 })
+			direct := announce(t, server, "direct")
+			await(t, peers, "direct", "one", "two")
+			two.Close()
+			await(t, peers, "direct", "one")
+			direct.Close()
+			await(t, peers, "one")
+		})
+	}
+}
+
+// ownTransport is a transport that a program has registered with mangos: inproc
+// under another name.
+type ownTransport struct{}
+
+func init() { transport.RegisterTransport(ownTransport{}) }
+
+func (ownTransport) Scheme() string { return "own" }
+
+func (ownTransport) NewDialer(url string, sock mangos.Socket) (mangos.TranDialer, error) {
+	return inproc.Transport.NewDialer(inprocURL(url), sock)
+}
+
+func (ownTransport) NewListener(url string, sock mangos.Socket) (mangos.TranListener, error) {
+	return inproc.Transport.NewListener(inprocURL(url), sock)
+}
+
+func inprocURL(url string) string { return "inproc://" + strings.TrimPrefix(url, "own://") }
+
+// Any other scheme is left to the transport that the program has registered,
+// with the same promises.
+func TestTransportOfTheProgram(t *testing.T) {
+	opt := quickOptions
+	opt.MaxClients = 1
+	server := startServerAt(t, "own://survey", "own://lists", opt)
+	client, peers := join(t, server, "one")
+	await(t, peers, "one")
+	another, err := quiet.Client(context.Background(), "own://survey", "two")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer another.Close()
+	eventually(t, "the one too many is refused", func() bool { return server.Stats().Refused > 0 })
+	client.Close()
+	awaitClosed(t, peers)
+	eventually(t, "it gets in when there is room", func() bool {
+		services := server.Services()
+		return len(services) == 1 && services[0] == "two"
+	})
+	another.Close()
+	server.Close()
+	startServerAt(t, "own://survey", "own://lists", opt).Close()
+	if left := leftGoroutines(); left != "" {
+		t.Errorf("goroutines left behind:\n%s", left)
+	}
 }
