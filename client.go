@@ -52,6 +52,9 @@ func newClient(ctx context.Context, surveys, pubsubs []sp.Address, service strin
 		}
 		c.sub.start(ctx)
 	}
+	if ctx.Err() != nil {
+		c.leave() // before it could connect, since run may be late
+	}
 	for _, a := range c.announcers {
 		if err = a.start(); err != nil {
 			return nil, err

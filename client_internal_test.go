@@ -1,7 +1,9 @@
 package gopherdiscovery
 
 import (
+	"context"
 	"log/slog"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -138,4 +140,27 @@ func newFakeClient(set sp.Settings) *DiscoveryClient {
 	c.sock = sp.NewSocket(sp.RespondentSide, set, c.open)
 	c.announcers = []*announcer{{client: c}}
 	return c
+}
+
+// A client whose context has ended answers no survey, however late its own
+// goroutine is with ending it. On one processor that has not run yet.
+func TestClientOfAnEndedContextIsNeverAnnounced(t *testing.T) {
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	d := Dialer{Logger: quiet}
+	for range 20 {
+		client, err := d.Client(ctx, "tcp://127.0.0.1:1", "ghost")
+		if err != nil {
+			t.Fatal(err)
+		}
+		a := client.announcers[0]
+		a.mu.Lock()
+		left := a.left
+		a.mu.Unlock()
+		client.Wait()
+		if !left {
+			t.Fatal("a survey would be answered")
+		}
+	}
 }
