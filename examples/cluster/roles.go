@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"slices"
 	"syscall"
 	"time"
 
@@ -29,6 +30,9 @@ type report struct {
 	Server string   `json:",omitempty"`
 	PubSub string   `json:",omitempty"` // where it publishes
 	Peers  []string `json:",omitempty"` // the list that a peer has received
+	// HearsAll says that a peer has heard from every server. Before that, the
+	// peer learns from the others only.
+	HearsAll bool `json:",omitempty"`
 }
 
 // server finds out which peers are alive and publishes the list of them.
@@ -58,12 +62,29 @@ func peer(ctx context.Context, urlServer, urlPubSub, name string) error {
 	if err != nil {
 		return err
 	}
-	tell(report{At: start})
-	for list := range lists { // ends with ctx
-		tell(report{At: time.Now(), Peers: list})
+	r := report{At: start}
+	tell(r)
+	poll := time.NewTicker(10 * time.Millisecond)
+	defer poll.Stop()
+	for {
+		select {
+		case list, ok := <-lists:
+			if !ok { // ctx has ended
+				return nil
+			}
+			r.At, r.Peers = time.Now(), list
+		case <-poll.C:
+			if slices.ContainsFunc(client.Servers(), isUnheard) {
+				continue
+			}
+			poll.Stop()
+			r.HearsAll = true // with the time of the list
+		}
+		tell(r)
 	}
-	return nil
 }
+
+func isUnheard(s gopherdiscovery.ServerState) bool { return s.Heard.IsZero() }
 
 // tell ignores errors: untilStdinEnds notices that the parent is gone.
 func tell(r report) { _ = json.NewEncoder(os.Stdout).Encode(r) }

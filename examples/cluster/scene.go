@@ -70,7 +70,7 @@ func (s *scene) take(name string) *child {
 }
 
 // await prints the lists that peer-1 receives until it has the right one, and
-// then waits until all others have it too.
+// then waits until all others have it too, and hear from all servers.
 func (s *scene) await(cause time.Time) error {
 	peers := slices.DeleteFunc(slices.Clone(*s), func(c *child) bool { return strings.HasPrefix(c.name, serverRole) })
 	want := make([]string, len(peers))
@@ -80,12 +80,12 @@ func (s *scene) await(cause time.Time) error {
 	slices.Sort(want)
 	var last time.Time
 	for i, c := range peers {
-		for !slices.Equal(c.last.Peers, want) {
+		for !slices.Equal(c.last.Peers, want) || !c.last.HearsAll {
 			var r report
 			if err := c.reports.Decode(&r); err != nil {
-				return fmt.Errorf("%s has the list %v, not %v", c.name, c.last.Peers, want)
+				return fmt.Errorf("%s has the list %v, not %v, or has not heard from all servers", c.name, c.last.Peers, want)
 			}
-			if i == 0 {
+			if i == 0 && !slices.Equal(c.last.Peers, r.Peers) {
 				fmt.Printf("%s  %s  [%s]\n", since(cause, r.At), change(c.last.Peers, r.Peers), brief(r.Peers))
 			}
 			c.last = r
