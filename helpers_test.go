@@ -14,7 +14,6 @@ import (
 	"io"
 	"log/slog"
 	"math/big"
-	mathrand "math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
@@ -26,6 +25,7 @@ import (
 	"time"
 
 	"github.com/dahernan/gopherdiscovery"
+	"github.com/dahernan/gopherdiscovery/internal/sptest"
 	"go.nanomsg.org/mangos/v3"
 	"go.nanomsg.org/mangos/v3/protocol/respondent"
 )
@@ -189,25 +189,8 @@ func newLogger() (*slog.Logger, *logBook) {
 	return slog.New(slog.NewTextHandler(book, nil)), book
 }
 
-// reserve returns a URL that can be bound, left and bound again. Where all of
-// 127.0.0.0/8 is this machine, on Linux for example, the host is an address
-// that nothing else uses: no test, program or connection takes the port while
-// nobody listens. The port itself was never bound. A program that is being
-// started at that moment could keep it for a while.
-func reserve(t testing.TB) string {
-	t.Helper()
-	host := fmt.Sprintf("127.%d.%d.%d", 1+mathrand.IntN(250), mathrand.IntN(256), 1+mathrand.IntN(254))
-	l, err := net.Listen("tcp", host+":0")
-	if err == nil {
-		l.Close()
-		return fmt.Sprintf("tcp://%s:%d", host, 10000+mathrand.IntN(20000))
-	}
-	if l, err = net.Listen("tcp", "127.0.0.1:0"); err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return "tcp://" + l.Addr().String()
-}
+// reserve is short for [sptest.Reserve].
+var reserve = sptest.Reserve
 
 // ender is the common interface of servers, clients and subscribers.
 type ender interface {

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/dahernan/gopherdiscovery"
+	"github.com/dahernan/gopherdiscovery/internal/sptest"
 )
 
 // With ourOptions no client is dropped for its silence, however busy the
@@ -34,7 +35,7 @@ var quiet = &gopherdiscovery.Dialer{Logger: slog.New(slog.DiscardHandler)}
 // one process, and each library has its own.
 func overEach(t *testing.T, test func(t *testing.T, survey, pubsub string)) {
 	t.Run("tcp", func(t *testing.T) {
-		test(t, "tcp://127.0.0.1:0", "tcp://127.0.0.1:0")
+		test(t, sptest.Reserve(t), sptest.Reserve(t)) // some bind them again
 	})
 	t.Run("ipc", func(t *testing.T) {
 		dir := t.TempDir()

@@ -10,8 +10,9 @@ import (
 	"github.com/dahernan/gopherdiscovery/internal/testmain"
 )
 
-// patience is how long a test waits for something that must happen.
-const patience = testmain.Patience
+// patience is how long a test waits for something that must happen. A server
+// that was stopped, as a busy machine may do, waits up to 30 s for its clients.
+const patience = 2 * testmain.Patience
 
 // If clientVariable is set, the test binary is an old client, which a test can
 // kill. Its arguments are the survey URL and the name of the service.
