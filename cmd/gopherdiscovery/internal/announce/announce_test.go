@@ -283,12 +283,17 @@ func TestNeverAnnouncedIsLogged(t *testing.T) {
 	t.Parallel()
 	m, lines := new(slowMember), make(lineWriter, 10)
 	m.asked.Store(math.MinInt32)
+	joined := make(chan struct{})
 	s := tell(t, announce.Program{
-		Join:      func() (announce.Member, error) { return m, nil },
+		Join: func() (announce.Member, error) {
+			close(joined)
+			return m, nil
+		},
 		KillAfter: time.Hour,
 		Logger:    slog.New(slog.NewTextHandler(lines, nil)),
 	}, loop)
 	s.want("ready")
+	<-joined // which may be later
 	s.signals <- syscall.SIGTERM
 	if line := <-lines; !strings.Contains(line, `msg="not announced" reason="signal: terminated"`) {
 		t.Errorf("logged %q, want that it is not announced", line)
