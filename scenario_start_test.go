@@ -73,7 +73,6 @@ func TestFirstListOfASubscriber(t *testing.T) {
 // The order in which a program creates its parts makes no difference, even if
 // the server comes last and the others have to wait for it.
 func TestFirstListInAnyOrder(t *testing.T) {
-	t.Parallel()
 	for name, opt := range firstListOptions {
 		for _, order := range []string{
 			"server subscriber client1 client2",
@@ -119,7 +118,6 @@ func TestFirstListInAnyOrder(t *testing.T) {
 
 // A cluster whose server comes last has the whole first list too.
 func TestFirstListOfClientsThatWait(t *testing.T) {
-	t.Parallel()
 	for name, opt := range firstListOptions {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
