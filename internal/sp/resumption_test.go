@@ -51,7 +51,8 @@ func attempts(t *testing.T, r *resumption, s fakeServer, n int) string {
 	return strings.Join(tried, " ")
 }
 
-// Each kind of server is tried in the form that is most likely to succeed.
+// Each kind of server is tried in the form that is most likely to succeed. The
+// other form follows at once.
 func TestForms(t *testing.T) {
 	type visit struct {
 		pause  time.Duration // before it
@@ -77,8 +78,12 @@ func TestForms(t *testing.T) {
 				r := new(resumption)
 				for i, v := range test.visits {
 					time.Sleep(v.pause)
+					start := time.Now()
 					if got := attempts(t, r, v.server, v.n); got != v.want {
 						t.Errorf("visit %d: tried %q, want %q", i, got, v.want)
+					}
+					if waited := time.Since(start); waited > 0 {
+						t.Errorf("visit %d: waited %v between the forms, want no wait", i, waited)
 					}
 				}
 			})
