@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/dahernan/gopherdiscovery/internal/membership"
+	"github.com/dahernan/gopherdiscovery/internal/sp"
 	"github.com/dahernan/gopherdiscovery/internal/wire"
 )
 
@@ -14,7 +15,7 @@ const (
 	defaultJoinInterval  = 20 * time.Millisecond
 	defaultMissedSurveys = 2
 	defaultReturnTime    = 5 * time.Second
-	defaultMaxClients    = 10000
+	defaultMaxClients    = sp.MaxHandshakes // after a power cut all of them come at once
 )
 
 // shortestOption is the minimum of the durations in [Options]. Below it the

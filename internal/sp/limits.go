@@ -99,9 +99,9 @@ const (
 	minHelloTime = time.Second
 
 	// MaxHandshakes is the maximum number of unfinished handshakes of a
-	// listener. It is the default of MaxClients, since after a power cut all the
-	// clients of a full server come at once. roomPause is the pause before the
-	// listener looks again for room when no handshake may be abandoned.
+	// listener, and the default of MaxClients: after a power cut all the clients
+	// of a full server come at once. roomPause is the pause before the listener
+	// looks again for room when no handshake may be abandoned.
 	MaxHandshakes = 10000
 	roomPause     = 10 * time.Millisecond
 
