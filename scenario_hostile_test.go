@@ -26,7 +26,7 @@ const (
 
 	// These are the bounds for a server under attack: a goroutine for each of the
 	// strangers, some for other connections, and the memory for all of them.
-	mostGoroutines = 2*muteStrangers + 4000
+	mostGoroutines = 2*muteStrangers + 3500
 	mostMemory     = 96 << 20
 )
 
