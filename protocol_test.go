@@ -262,7 +262,7 @@ func (r *replay) cause(t *testing.T, event string, steps []step) {
 	switch {
 	case event == "the server starts":
 		r.server = startServer(t, gopherdiscovery.Options{
-			PollTime: beatOf(t, steps), SurveyTime: 10 * patience, Logger: quiet.Logger,
+			PollTime: beatOf(t, steps), ReturnTime: time.Second, SurveyTime: 10 * patience, Logger: quiet.Logger,
 		})
 		survey, _ := r.server.URLs()
 		r.mute = sptest.Dial(t, survey, sptest.Respondent, sptest.Surveyor)
@@ -280,7 +280,7 @@ func (r *replay) cause(t *testing.T, event string, steps []step) {
 		r.conn = sptest.Conn{}
 	case event == surveyedAll:
 		r.mute.Close()
-	case event == "a beat passes", event == "five seconds pass":
+	case event == "a beat passes", event == "the peers have had time to come back":
 	case elsewhere.MatchString(event):
 		r.held = elsewhere.FindStringSubmatch(event)[1:]
 	case m != nil && m[2] == "joins":
