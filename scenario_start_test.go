@@ -83,66 +83,45 @@ func TestFirstListInAnyOrder(t *testing.T) {
 			"client1 subscriber client2 server",
 			"client1 client2 subscriber wait server",
 			"subscriber client1 client2 wait server",
+			"peer1 peer2 peer3 peer4 peer5 peer6 peer7 peer8 peer9 wait server",
 		} {
 			t.Run(name+"/"+order, func(t *testing.T) {
 				t.Parallel()
 				survey, pubsub := reserve(t), reserve(t)
-				var lists chan []string
+				var all []<-chan []string
+				var want []string
 				for part := range strings.FieldsSeq(order) {
-					switch part {
+					switch strings.TrimRight(part, "0123456789") {
 					case "server":
 						startServerAt(t, survey, pubsub, opt)
 					case "subscriber":
-						sub, err := quiet.NewSubscriber(context.Background(), pubsub)
-						if err != nil {
-							t.Fatal(err)
-						}
-						t.Cleanup(func() { sub.Close() })
-						lists = sub.Changes()
-					case "wait":
-						// The pauses between attempts are long by now.
-						time.Sleep(2 * time.Second)
-					default:
+						all = append(all, subscribeTo(t, quiet, pubsub).Changes())
+					case "client":
+						want = append(want, part)
 						client, err := quiet.Client(context.Background(), survey, part)
 						if err != nil {
 							t.Fatal(err)
 						}
 						t.Cleanup(func() { client.Close() })
+					case "peer":
+						want = append(want, part)
+						client, err := quiet.ClientWithSub(context.Background(), survey, pubsub, part)
+						if err != nil {
+							t.Fatal(err)
+						}
+						t.Cleanup(func() { client.Close() })
+						lists, _ := client.Peers()
+						all = append(all, lists)
+					case "wait":
+						// The pauses between attempts are long by now.
+						time.Sleep(2 * time.Second)
 					}
 				}
-				expectNext(t, lists, "client1", "client2")
+				for _, lists := range all {
+					expectNext(t, lists, want...)
+				}
 			})
 		}
-	}
-}
-
-// A cluster whose server comes last has the whole first list too.
-func TestFirstListOfClientsThatWait(t *testing.T) {
-	for name, opt := range firstListOptions {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			survey, pubsub := reserve(t), reserve(t)
-			var all []chan []string
-			var want []string
-			for i := range 10 {
-				want = append(want, fmt.Sprint("client", i))
-				client, err := quiet.ClientWithSub(context.Background(), survey, pubsub, want[i])
-				if err != nil {
-					t.Fatal(err)
-				}
-				t.Cleanup(func() { client.Close() })
-				peers, err := client.Peers()
-				if err != nil {
-					t.Fatal(err)
-				}
-				all = append(all, peers)
-			}
-			time.Sleep(2 * time.Second) // the pauses between attempts are long by now
-			startServerAt(t, survey, pubsub, opt)
-			for _, peers := range all {
-				expectNext(t, peers, want...)
-			}
-		})
 	}
 }
 
