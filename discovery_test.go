@@ -48,6 +48,7 @@ func TestClientsAddedOneByOneAndRemoved(t *testing.T) {
 }
 
 func TestIndependentSubscriber(t *testing.T) {
+	t.Parallel()
 	server := startServer(t, quickOptions)
 	sub := subscribe(t, server)
 	await(t, sub.Changes())
@@ -70,6 +71,7 @@ func TestLateSubscriberGetsTheListAtOnce(t *testing.T) {
 }
 
 func TestSubscriberCancelled(t *testing.T) {
+	t.Parallel()
 	server := startServer(t, quickOptions)
 	sub := subscribe(t, server)
 	await(t, sub.Changes())

@@ -76,7 +76,7 @@ func TestSubscribersThatDoNotRead(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			opt := quickOptions
-			opt.PollTime, opt.JoinInterval = time.Second, time.Millisecond
+			opt.PollTime, opt.JoinInterval = 200*time.Millisecond, time.Millisecond
 			path := t.TempDir() + "/lists"
 			server := startServerAt(t, anyPort, "ipc://"+path, opt)
 			survey, _ := server.URLs()

@@ -146,6 +146,7 @@ func awaitMessage(t *testing.T, sock mangos.Socket, want string) {
 // nanomsg-utils and nng-utils.
 
 func TestNanomsgAndNNGPeers(t *testing.T) {
+	t.Parallel()
 	for _, cat := range []struct {
 		name       string
 		peer, list func(url string) []string
@@ -159,6 +160,7 @@ func TestNanomsgAndNNGPeers(t *testing.T) {
 	} {
 		for _, scheme := range []string{"tcp", "ipc"} {
 			t.Run(cat.name+"/"+scheme, func(t *testing.T) {
+				t.Parallel()
 				survey, pubsub := twoURLs(t, scheme)
 				server := startServerAt(t, survey, pubsub, quickOptions)
 				survey, pubsub = server.URLs()
@@ -211,6 +213,7 @@ func TestNanomsgAndNNGServers(t *testing.T) {
 	} {
 		for _, scheme := range []string{"tcp", "ipc"} {
 			t.Run(cat.name+"/"+scheme, func(t *testing.T) {
+				t.Parallel()
 				survey, pubsub := twoURLs(t, scheme)
 				if scheme == "tcp" {
 					survey, pubsub = reserve(t), reserve(t)

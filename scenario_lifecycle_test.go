@@ -185,9 +185,9 @@ func TestChurn(t *testing.T) {
 	a := newAuthority(t)
 	opt, d := tlsPair(t, a, "peer")
 	d.TLSConfig.ServerName = "server"
-	duration := 2 * time.Second
+	duration := time.Second
 	if testing.Short() {
-		duration /= 10
+		duration /= 5
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), duration)
 	defer cancel()

@@ -49,6 +49,7 @@ func TestMutualTLS(t *testing.T) {
 }
 
 func TestServerCertificateByGetCertificateAlone(t *testing.T) {
+	t.Parallel()
 	a := newAuthority(t)
 	cert := a.certificate(t, "server")
 	opt := quickOptions
@@ -157,6 +158,7 @@ func TestConnectionsThatDoNotFit(t *testing.T) {
 // and then that it does not trust its certificate. The server says once why it
 // refuses the client.
 func TestReasonAfterAnother(t *testing.T) {
+	t.Parallel()
 	withTLS, _ := tlsPair(t, newAuthority(t), "peer")
 	_, unknown := tlsPair(t, newAuthority(t), "peer")
 	serverLogger, serverBook := newLogger()

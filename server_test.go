@@ -83,6 +83,7 @@ func TestServerChanges(t *testing.T) {
 }
 
 func TestServerCancelled(t *testing.T) {
+	t.Parallel()
 	server := startServerAt(t, reserve(t), reserve(t), quickOptions)
 	_, peers := join(t, server, "client1")
 	await(t, peers, "client1")
