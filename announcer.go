@@ -21,15 +21,15 @@ type announcer struct {
 	address sp.Address
 	outage  *sp.Outage
 
-	mu    sync.Mutex // guards the fields below and those of responders
-	pulse pulse
-	now   reach       // in use
-	next  reach       // dialed because now is doubted; else its line is nil
-	last  reach       // replaced by now, and about to be closed
-	alarm times.Alarm // when timer fires
-	timer *time.Timer // calls check; nil before the first connection
-	left  bool        // no survey is answered any more
-	heard time.Time   // when a survey was last answered; zero if never
+	mu       sync.Mutex // guards the fields below and those of responders
+	detector failureDetector
+	now      reach       // in use
+	next     reach       // dialed because now is doubted; else its line is nil
+	last     reach       // replaced by now, and about to be closed
+	alarm    times.Alarm // when timer fires
+	timer    *time.Timer // calls check; nil before the first connection
+	left     bool        // no survey is answered any more
+	heard    time.Time   // when a survey was last answered; zero if never
 }
 
 // reach is a line with its connection.
@@ -90,14 +90,14 @@ func (a *announcer) open(p *sp.Pipe) *responder {
 
 // beginLocked starts to watch the connection that has come into use.
 func (a *announcer) beginLocked(now time.Time) {
-	a.pulse.begin(now)
+	a.detector.connected(now)
 	a.resetTimerLocked(now)
 }
 
 // resetTimerLocked sets the timer to when the connection in use is to be
 // doubted, as far as that is known now.
 func (a *announcer) resetTimerLocked(now time.Time) {
-	a.alarm.At = a.pulse.due()
+	a.alarm.At = a.detector.dueAt()
 	if due := a.now.conn.ackDueLocked(); !due.IsZero() {
 		a.alarm.At = times.Earliest(a.alarm.At, due)
 	}
@@ -123,12 +123,12 @@ func (a *announcer) check() {
 	case r == nil || a.next.line != nil || a.left || now.Before(a.alarm.At):
 		return
 	case a.alarm.Stopped(now, peerHalt) > 0 || r.pipe.IsBehind():
-		a.pulse.excuse(now)
+		a.detector.excuse(now)
 		r.excuseLocked(now)
 	case r.isUnacknowledgedLocked(now):
 		a.doubtLocked(sp.ErrUnacknowledged)
 		return
-	case !now.Before(a.pulse.due()):
+	case !now.Before(a.detector.dueAt()):
 		a.doubtLocked(sp.ErrSilent)
 		return
 	}
@@ -158,27 +158,27 @@ func (a *announcer) surveyedLocked(r *responder, now time.Time) (given reach) {
 	case a.next.conn:
 		given, a.last, a.now, a.next = a.last, a.now, a.next, reach{}
 		a.retireLocked()
-		if reason := a.now.line.Doubt(); a.pulse.settle(true) || reason == sp.ErrUnacknowledged {
+		if reason := a.now.line.Doubt(); a.detector.settle(true) || reason == sp.ErrUnacknowledged {
 			a.outage.Failed(reason)
 			a.outage.Connected()
 		}
 		a.beginLocked(now)
 	case a.now.conn:
 		if a.alarm.Stopped(now, peerHalt) > 0 && a.next.line == nil {
-			a.pulse.excuse(now) // check has not run yet
+			a.detector.excuse(now) // check has not run yet
 		}
 		if a.next.line != nil {
 			if r.isUnacknowledgedLocked(now) {
 				return reach{} // it hears the server, but is not heard
 			}
 			given, a.next = a.next, reach{}
-			a.pulse.settle(false)
+			a.detector.settle(false)
 			a.outage.Connected()
 		}
 	default:
 		return reach{}
 	}
-	a.pulse.surveyed(now)
+	a.detector.surveyed(now)
 	a.resetTimerLocked(now)
 	return given
 }

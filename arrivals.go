@@ -34,8 +34,8 @@ func (a *arrivals[S]) add(e sessionEvent[S], count int) {
 	a.bell.Ring()
 }
 
-// take returns the events since the last call.
-func (a *arrivals[S]) take() []sessionEvent[S] {
+// drain returns the events since the last call.
+func (a *arrivals[S]) drain() []sessionEvent[S] {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	events := a.events

@@ -11,7 +11,7 @@ import (
 
 func TestArrivalsKeepOrder(t *testing.T) {
 	a := arrivals[string]{bell: sp.NewBell()}
-	if a.take() != nil || a.len() != 0 || sptest.Rang(a.bell) {
+	if a.drain() != nil || a.len() != 0 || sptest.Rang(a.bell) {
 		t.Errorf("before the first: got count %d and events or a bell", a.len())
 	}
 	a.began("one")
@@ -24,14 +24,14 @@ func TestArrivalsKeepOrder(t *testing.T) {
 		t.Errorf("after the end of one of two: got count %d, want 1 and the bell", a.len())
 	}
 	want := []sessionEvent[string]{{"one", false}, {"two", false}, {"one", true}}
-	if got := a.take(); !slices.Equal(got, want) {
+	if got := a.drain(); !slices.Equal(got, want) {
 		t.Errorf("got %v, want %v", got, want)
 	}
-	if got := a.take(); got != nil {
+	if got := a.drain(); got != nil {
 		t.Errorf("got %v a second time", got)
 	}
 	a.ended("two")
-	if got, want := a.take(), []sessionEvent[string]{{"two", true}}; !slices.Equal(got, want) || a.len() != 0 {
+	if got, want := a.drain(), []sessionEvent[string]{{"two", true}}; !slices.Equal(got, want) || a.len() != 0 {
 		t.Errorf("got %v and count %d, want %v and 0", got, a.len(), want)
 	}
 }
@@ -47,7 +47,7 @@ func TestArrivalsMayComeConcurrently(t *testing.T) {
 		})
 	}
 	all.Wait()
-	if events := a.take(); len(events) != 150 || a.len() != 50 {
+	if events := a.drain(); len(events) != 150 || a.len() != 50 {
 		t.Errorf("got %d events and count %d, want 150 and 50", len(events), a.len())
 	}
 }

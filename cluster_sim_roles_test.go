@@ -382,11 +382,11 @@ type clusterLink struct {
 	beside   *clusterEnd // connected, and not surveyed
 	dialing  bool
 
-	pulse  pulse
-	wrong  int // doubts in a row that have proved wrong
-	doubts bool
-	timer  int // the number of the last timer
-	watch  clusterWatch
+	detector failureDetector
+	wrong    int // doubts in a row that have proved wrong
+	doubts   bool
+	timer    int // the number of the last timer
+	watch    clusterWatch
 }
 
 // startClient starts a client on a machine of its own or on one of others.
@@ -473,7 +473,7 @@ func (l *clusterLink) connected(e *clusterEnd) {
 func (l *clusterLink) use(e *clusterEnd) {
 	l.main, l.beside, l.doubts = e, nil, false
 	l.since = l.client.c.now
-	l.pulse.begin(l.client.process.host.time())
+	l.detector.connected(l.client.process.host.time())
 	l.expect()
 }
 
@@ -510,7 +510,7 @@ func (l *clusterLink) surveyed(e *clusterEnd) {
 			l.beside = nil
 		}
 	}
-	l.pulse.surveyed(p.host.time())
+	l.detector.surveyed(p.host.time())
 	l.expect()
 	p.after(c.between(0, c.react), func() {
 		l.answer(e, false)
@@ -549,11 +549,11 @@ func (l *clusterLink) answer(e *clusterEnd, leaves bool) {
 func (l *clusterLink) expect() {
 	l.timer++
 	number := l.timer
-	if l.pulse.pauses < pulsePauses {
+	if l.detector.pauses < minPauses {
 		return
 	}
-	patience := max(missedPauses*l.pulse.pause, shortestDoubt) << min(l.wrong, 4)
-	l.client.process.after(patience, func() {
+	wait := max(missedPauses*l.detector.pause, shortestDoubt) << min(l.wrong, 4)
+	l.client.process.after(wait, func() {
 		if l.timer == number && l.main != nil {
 			l.doubt()
 		}
@@ -734,7 +734,7 @@ func (f *clusterFeed) received(e *clusterEnd, message []byte, sent time.Duration
 	u, err := wire.DecodeUpdate(message)
 	before := f.source.List
 	if err == nil {
-		f.subscriber.change(sent, func(now time.Time) { err = f.subscriber.sources.Take(f.source, u, now) })
+		f.subscriber.change(sent, func(now time.Time) { err = f.subscriber.sources.Receive(f.source, u, now) })
 	}
 	removed, _ := wire.Compare(before, f.source.List)
 	for _, name := range removed {

@@ -81,11 +81,11 @@ const (
 	// is not acknowledged by then, the client waits that long again.
 	replacedTime = time.Second
 
-	// The interval between surveys is known when pulsePauses intervals were
-	// measured. Each shorter interval reduces it by one part in pulseDecay of
+	// The interval between surveys is known when minPauses intervals were
+	// measured. Each shorter interval reduces it by one part in pauseDecay of
 	// the shorter one, so that surveys that were queued have little effect.
-	pulsePauses = 2
-	pulseDecay  = 2
+	minPauses  = 2
+	pauseDecay = 2
 
 	// firstDoubt is how long surveys may be absent while the interval is
 	// unknown. Each doubt that does not prove right doubles these times, up to

@@ -39,11 +39,11 @@ type Options struct {
 	// A subscriber that takes whole lists only is sent nothing in the first
 	// PollTime of the server, as in 2015.
 	//
-	// PollTime is also the beat of subscriptions, within 50 milliseconds to 1
-	// minute. The server sends a few bytes to a subscriber that was sent nothing
-	// else for that long. The list of a server that misses three beats, and is
-	// silent for at least 1 second, counts for 30 seconds more while another
-	// server speaks.
+	// Subscriptions also use PollTime as their heartbeat interval, within 50
+	// milliseconds to 1 minute. The server sends a few bytes to a subscriber that
+	// was sent nothing else for that long. The list of a server that misses three
+	// beats, and is silent for at least 1 second, counts for 30 seconds more while
+	// another server can be heard.
 	//
 	// The default is 2 seconds, and 500 milliseconds to 1 minute are useful. A
 	// shorter one costs processor time on all sides, and with a longer one a

@@ -58,10 +58,10 @@ func (p *publisher) open(on *sp.Pipe) sp.Session {
 	return &subscription{publisher: p, pipe: on, cursor: wire.NewCursor(plain, have, time.Now())}
 }
 
-// take records the subscribers that have come and gone. The next call of
+// recordArrivals records the subscribers that have come and gone. The next call of
 // keepBeat greets those that have come.
-func (p *publisher) take() {
-	for _, e := range p.arrivals.take() {
+func (p *publisher) recordArrivals() {
+	for _, e := range p.arrivals.drain() {
 		if e.ended {
 			delete(p.subscriptions, e.session)
 			delete(p.waiting, e.session)

@@ -52,7 +52,7 @@ func newTestPublisher(t *testing.T, poll time.Duration) *testPublisher {
 
 // loop does what the server's loop does when there is no new list.
 func (p *testPublisher) loop() {
-	p.take()
+	p.recordArrivals()
 	p.keepBeat(time.Now(), wire.Standing{Complete: p.complete})
 }
 
@@ -64,7 +64,7 @@ func (p *testPublisher) publish(names []string, complete, forget bool, now time.
 
 // tell does what the server's loop does when there is a new list.
 func (p *testPublisher) tell(names string, complete bool) {
-	p.take()
+	p.recordArrivals()
 	p.publish(wiretest.Names(names), complete, false, time.Now())
 	p.loop()
 }
@@ -98,14 +98,14 @@ func TestPublisherTakes(t *testing.T) {
 		t.Error("the bell did not ring")
 	}
 	for range 2 {
-		if p.take(); len(p.subscriptions) != 2 || len(p.waiting) != 2 {
+		if p.recordArrivals(); len(p.subscriptions) != 2 || len(p.waiting) != 2 {
 			t.Errorf("%d are there, and %d wait, want 2 and 2", len(p.subscriptions), len(p.waiting))
 		}
 	}
 	brief := p.subscribe(sptest.NewFakePipe(), true, nil)
 	brief.Ended()
 	one.Ended()
-	p.take()
+	p.recordArrivals()
 	if _, there := p.subscriptions[two.subscription]; !there || len(p.subscriptions) != 1 || len(p.waiting) != 1 {
 		t.Errorf("%d are there, and %d wait, want the second only", len(p.subscriptions), len(p.waiting))
 	}
@@ -322,7 +322,7 @@ func TestPublisherWaitsForTheFirstList(t *testing.T) {
 		p := newTestPublisher(t, 2*time.Second)
 		start := time.Now()
 		plain, changes := p.subscribe(sptest.NewFakePipe(), true, nil), p.subscribe(sptest.NewFakePipe(), false, nil)
-		p.take()
+		p.recordArrivals()
 		keep := func(at, wake time.Duration) {
 			t.Helper()
 			time.Sleep(time.Until(start.Add(at)))

@@ -266,7 +266,7 @@ func (s *DiscoveryServer) run(ctx context.Context, plan *membership.Schedule[*re
 		now := time.Now()
 		s.publisher.stopped(plan.Woke(now))
 		s.takeEvents(plan, received, now)
-		s.publisher.take()
+		s.publisher.recordArrivals()
 		waiting := plan.NeedsHandshakes() || s.publisher.hasWaiting()
 		if waiting && now.Sub(looked) >= handshakesTime {
 			plan.Handshakes(membership.Handshakes(s.surveyor.sock.Handshakes.State(s.surveyURL)))
@@ -288,7 +288,7 @@ func (s *DiscoveryServer) run(ctx context.Context, plan *membership.Schedule[*re
 // The answers of a connection come after its beginning and before its end.
 // Answers that were already received come before those that are still queued.
 func (s *DiscoveryServer) takeEvents(plan *membership.Schedule[*respondent], received []answer, now time.Time) {
-	events := s.surveyor.arrivals.take()
+	events := s.surveyor.arrivals.drain()
 	for _, e := range events {
 		if !e.ended {
 			plan.Connect(e.session, e.session.host(), now)

@@ -44,10 +44,10 @@ type ServerState struct {
 
 	// Heard is when the server last sent something, or zero if it never has. A
 	// server sends something to a client within [Options.PollTime] and
-	// SurveyTime, and to a subscriber within PollTime, but at least 50
-	// milliseconds and at most one minute, except before its first list.
-	// Publishers of whole lists, such as those of 2015, and all publishers over
-	// inproc send a list only when it changes.
+	// SurveyTime, and to a subscriber within PollTime, or 50 milliseconds if
+	// that is longer and one minute if it is shorter, except before its first
+	// list. Publishers of whole lists, such as those of 2015, and all publishers
+	// over inproc send a list only when it changes.
 	Heard time.Time
 
 	// Surveyed is when the client last answered a survey from the survey URL,
@@ -204,7 +204,7 @@ func (f *feed) Received(body []byte) (err error) {
 	}
 	u, err := wire.DecodeUpdate(body)
 	if err == nil {
-		f.subscriber.change(func(now time.Time) { err = f.take(u, now) })
+		f.subscriber.change(func(now time.Time) { err = f.receivedUpdate(u, now) })
 	}
 	if errors.Is(err, wire.ErrOtherList) {
 		f.pipe.GiveUp(err)
@@ -216,13 +216,13 @@ func (f *feed) Received(body []byte) (err error) {
 	return err
 }
 
-// take takes a message of a subscription in changes, with the subscriber's
-// mutex held.
-func (f *feed) take(u *wire.Update, now time.Time) error {
+// receivedUpdate takes a message of a subscription in changes, with the
+// subscriber's mutex held.
+func (f *feed) receivedUpdate(u *wire.Update, now time.Time) error {
 	if f.subscriber.current[f.source] != f {
 		return nil
 	}
-	err := f.subscriber.sources.Take(f.source, u, now)
+	err := f.subscriber.sources.Receive(f.source, u, now)
 	switch {
 	case err == nil && f.source.List != nil:
 		f.pipe.Hold(f.source.Sum)

@@ -222,7 +222,7 @@ func TestSurveysArePosted(t *testing.T) {
 		t.Errorf("posted % x, want % x", got, want)
 	}
 	one.Ended()
-	if events := s.arrivals.take(); len(events) != 2 || events[0].ended || !events[1].ended || s.arrivals.len() != 0 {
+	if events := s.arrivals.drain(); len(events) != 2 || events[0].ended || !events[1].ended || s.arrivals.len() != 0 {
 		t.Errorf("got events %v, want the beginning and the end of one", events)
 	}
 }

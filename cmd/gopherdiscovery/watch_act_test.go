@@ -239,7 +239,7 @@ func TestWatchTellsNothingUnchecked(t *testing.T) {
 	}
 }
 
-// Whoever starts watch again finds nothing that was not checked.
+// When watch is started again, it leaves nothing that was not checked.
 func TestWatchKilled(t *testing.T) {
 	t.Parallel()
 	server, pubsub := startServer(t, "http://good:1")

@@ -149,7 +149,7 @@ func TestPageOfDoubt(t *testing.T) {
 	}
 }
 
-// Whoever is there when the handler is made has not joined then.
+// A peer that is there when the handler is made has not joined then.
 func TestPageOfServerThatRuns(t *testing.T) {
 	t.Parallel()
 	h := handler(t, newServer("http://10.0.0.2:8080"))

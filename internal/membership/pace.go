@@ -17,7 +17,7 @@ type pace struct {
 	// The fields below describe what has happened since the last list.
 	changed     time.Time       // the first change; zero if none
 	lastAdded   time.Time       // when the last name has come; zero if none
-	names       int             // how many there were then
+	nameCount   int             // how many there were then
 	immediate   bool            // a name has left, so the change does not wait
 	answerTimes []time.Duration // how long newcomers took to answer, sorted
 }
@@ -49,13 +49,13 @@ func (p *pace) interval() time.Duration {
 	if median < shortestPace {
 		return 0
 	}
-	excess, names := median-shortestPace, time.Duration(max(p.names, paceNames))
+	excess, names := median-shortestPace, time.Duration(max(p.nameCount, paceNames))
 	return min(shortestPace+excess*names/paceNames*names/paceNames, longestPace)
 }
 
 // add records a new name. With it there are so many names.
 func (p *pace) add(now time.Time, names int) {
-	p.names, p.lastAdded = names, now
+	p.nameCount, p.lastAdded = names, now
 	p.changed = cmp.Or(p.changed, now)
 }
 

@@ -186,7 +186,7 @@ func (r *random) count() {
 		}
 	}
 	r.expectCount("connections", len(r.roster.conns), len(r.open))
-	r.expectCount("unheard", r.roster.unheard, unheard)
+	r.expectCount("unheard", r.roster.unanswered, unheard)
 	r.expectCount("total", r.roster.total, total)
 	r.expectCount("size", r.roster.size, size)
 	all := 0

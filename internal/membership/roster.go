@@ -24,9 +24,9 @@ type roster[C comparable] struct {
 	// others on the list are away, or their connections may be dead.
 	heard int
 
-	poll    int // the number of the last poll
-	doubted int // that of the last poll that was doubted
-	unheard int // names on connections that have not answered it
+	poll       int // the number of the last poll
+	doubted    int // that of the last poll that was doubted
+	unanswered int // names on connections that have not answered it
 
 	overdueAt time.Time // when a silence that may end then is too long; zero if none
 }
@@ -144,7 +144,7 @@ func (r *roster[C]) announces(c C, name string) bool { return r.member(c).names[
 func (r *roster[C]) answered(name string, p *presence, now time.Time) {
 	if p.heardIn != r.poll {
 		p.heardIn = r.poll
-		r.unheard--
+		r.unanswered--
 	}
 	r.setSilent(name, p, 0)
 	p.answers(now)
@@ -173,15 +173,15 @@ func (r *roster[C]) count(e *entry, conns, heard int) {
 	}
 }
 
-// startPoll begins a poll, which all names owe an answer, except those that wait
+// beginPoll begins a poll, which all names owe an answer, except those that wait
 // for a check.
-func (r *roster[C]) startPoll(now time.Time) {
+func (r *roster[C]) beginPoll(now time.Time) {
 	last := r.poll
 	r.poll++
-	r.unheard = 0
+	r.unanswered = 0
 	for _, m := range r.conns {
 		if !m.checked {
-			r.unheard += len(m.names)
+			r.unanswered += len(m.names)
 		}
 		for name, p := range m.names {
 			switch {
@@ -218,7 +218,7 @@ func (r *roster[C]) add(name string) *entry {
 // one.
 func (r *roster[C]) withdraw(m *member, name string, p *presence) (last bool) {
 	if p.heardIn != r.poll {
-		r.unheard--
+		r.unanswered--
 	}
 	r.setSilent(name, p, 0)
 	delete(m.names, name)

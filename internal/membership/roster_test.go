@@ -58,16 +58,16 @@ func TestRosterPolls(t *testing.T) {
 	r.hear(1, "one", c.At(0), 0)
 	r.hear(2, "two", c.At(0), 0)
 	r.hear(2, "three", c.At(0), 0)
-	r.startPoll(c.At(0))
-	if r.unheard != 3 {
-		t.Fatalf("unheard: got %d, want 3", r.unheard)
+	r.beginPoll(c.At(0))
+	if r.unanswered != 3 {
+		t.Fatalf("unheard: got %d, want 3", r.unanswered)
 	}
 	r.hear(1, "one", c.At(0), 0)
 	r.connect(3, "host3") // owes no answer to this poll
 	r.hear(2, "two", c.At(0), 0)
 	r.hear(3, "late", c.At(0), 0)
-	if r.unheard != 1 {
-		t.Fatalf("unheard: got %d, want 1, the name three", r.unheard)
+	if r.unanswered != 1 {
+		t.Fatalf("unheard: got %d, want 1, the name three", r.unanswered)
 	}
 	for i, want := range []struct {
 		missed  int
@@ -81,14 +81,14 @@ func TestRosterPolls(t *testing.T) {
 		if list := strings.Join(r.sorted(), " "); missed != want.missed || doubted != want.doubted || list != want.list {
 			t.Errorf("poll %d: got %d missed, doubted %t, %q, want %+v", i+1, missed, doubted, list, want)
 		}
-		r.startPoll(c.At(1000))
+		r.beginPoll(c.At(1000))
 	}
 	r.hear(1, "one", c.At(1000), 0)
 	if _, _, changed := r.endPoll(c.At(29999), 2, false); changed {
 		t.Error("changed before 30 s are over")
 	}
 	c.Expect(t, "overdue", r.overdueAt, 30000)
-	r.startPoll(c.At(30000))
+	r.beginPoll(c.At(30000))
 	r.hear(1, "one", c.At(30000), 0)
 	if _, _, changed := r.endPoll(c.At(30000), 2, false); !changed || strings.Join(r.sorted(), " ") != "late one two" {
 		t.Errorf("got %q, want all but three: the others were asked later", r.sorted())
@@ -113,7 +113,7 @@ func TestRosterLearnsFromADrop(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			r := testRoster(1)
 			r.hear(1, "a", c.At(0), 0)
-			r.startPoll(c.At(2000))
+			r.beginPoll(c.At(2000))
 			if _, _, changed := r.endPoll(c.At(3000), 1, false); !changed || len(r.sorted()) > 0 {
 				t.Fatalf("after a missed poll: got %q, want none", r.sorted())
 			}

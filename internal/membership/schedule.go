@@ -164,7 +164,7 @@ func (s *Schedule[C]) Handshakes(h Handshakes) { s.handshakes = h }
 // NeedsHandshakes reports whether something waits for clients that may be
 // coming in.
 func (s *Schedule[C]) NeedsHandshakes() bool {
-	return !s.start.complete || len(s.departures.returning) > 0 || s.poll.running && s.roster.unheard > 0
+	return !s.start.complete || len(s.departures.returning) > 0 || s.poll.running && s.roster.unanswered > 0
 }
 
 // Next returns what is due, and when to call it again if nothing happens
@@ -175,10 +175,10 @@ func (s *Schedule[C]) Next(now time.Time) (do Actions[C], wake time.Time) {
 	if !s.poll.running && isDue(s.poll.dueAt(), now) {
 		do.Poll = true
 		s.poll.begin(now)
-		s.roster.startPoll(now)
+		s.roster.beginPoll(now)
 		s.joins.askAll(now)
 	}
-	if s.poll.running && (s.roster.unheard == 0 || isDue(s.poll.dueAt(), now) && !s.poll.extend(now)) {
+	if s.poll.running && (s.roster.unanswered == 0 || isDue(s.poll.dueAt(), now) && !s.poll.extend(now)) {
 		s.poll.end(now)
 		var changed bool
 		do.Missed, do.Doubted, changed = s.roster.endPoll(now, s.limit, s.handshakes.areLate(at))

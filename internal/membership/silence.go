@@ -83,7 +83,7 @@ func isMany(some, all int) bool { return some >= minToDoubt && doubtShare*some >
 // doubted poll counts as missed by none.
 // A connection of which an answer is being checked may have sent others.
 func (r *roster[C]) endPoll(now time.Time, limit int, handshakesAreLate bool) (missed int, doubted, changed bool) {
-	if r.unheard == 0 {
+	if r.unanswered == 0 {
 		return 0, false, false
 	}
 	isSilent := func(m *member, p *presence) bool { return p.heardIn != r.poll && !m.checked }
@@ -132,7 +132,7 @@ func (r *roster[C]) dropSilent(now time.Time, limit int, atLeast time.Duration) 
 // answered the last poll for, which has ended. Away is how many have no
 // connection.
 func (r *roster[C]) silentNames(away int) (names []string) {
-	if r.unheard+away == 0 {
+	if r.unanswered+away == 0 {
 		return nil
 	}
 	heard := make(map[string]bool)

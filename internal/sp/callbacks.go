@@ -16,7 +16,7 @@ import (
 )
 
 // ServerTLS returns a copy of a server's TLS configuration of which each
-// handshake gets a copy of its own, with callbacks that take no turn. The
+// handshake gets a copy of its own, with callbacks that take no slot. The
 // copies share the keys of the session tickets. It returns config itself if
 // that has no callbacks.
 func ServerTLS(config *tls.Config) *tls.Config {
@@ -28,7 +28,7 @@ func ServerTLS(config *tls.Config) *tls.Config {
 		s, isOurs := hello.Conn.(*tlsHandshakeConn)
 		choose := config.GetConfigForClient
 		if isOurs {
-			choose = outsideTurn(s, choose)
+			choose = withoutSlot(s, choose)
 		}
 		if choose != nil {
 			chosen, err = choose(hello)
@@ -37,7 +37,7 @@ func ServerTLS(config *tls.Config) *tls.Config {
 			return chosen, err
 		}
 		chosen = cmp.Or(chosen, config)
-		return s.withoutTurns(chosen), nil
+		return s.withoutSlots(chosen), nil
 	}
 	return shared
 }
@@ -57,30 +57,30 @@ func hasUsersKey(cert tls.Certificate) bool {
 	return true
 }
 
-// withoutTurns returns a configuration for this handshake whose callbacks take
-// no turn, so that one which hangs keeps no other handshake waiting.
-func (s *tlsHandshakeConn) withoutTurns(config *tls.Config) *tls.Config {
+// withoutSlots returns a configuration for this handshake whose callbacks take
+// no slot, so that one which hangs keeps no other handshake waiting.
+func (s *tlsHandshakeConn) withoutSlots(config *tls.Config) *tls.Config {
 	if !hasCallbacks(config) {
 		return config
 	}
 	own := config.Clone()
 	own.Certificates = slices.Clone(config.Certificates)
 	for i := range own.Certificates {
-		own.Certificates[i] = s.signingOutsideTurn(own.Certificates[i])
+		own.Certificates[i] = s.signingWithoutSlot(own.Certificates[i])
 	}
-	own.GetCertificate = signingOutsideTurn(s, outsideTurn(s, config.GetCertificate))
-	own.GetClientCertificate = signingOutsideTurn(s, outsideTurn(s, config.GetClientCertificate))
+	own.GetCertificate = signingWithoutSlot(s, withoutSlot(s, config.GetCertificate))
+	own.GetClientCertificate = signingWithoutSlot(s, withoutSlot(s, config.GetClientCertificate))
 	if cache := config.ClientSessionCache; cache != nil {
 		own.ClientSessionCache = sessionCache{cache, s}
 	}
 	if wrap := config.WrapSession; wrap != nil {
 		own.WrapSession = func(state tls.ConnectionState, session *tls.SessionState) ([]byte, error) {
-			return callOutsideTurn(s, func() ([]byte, error) { return wrap(state, session) })
+			return callWithoutSlot(s, func() ([]byte, error) { return wrap(state, session) })
 		}
 	}
 	if unwrap := config.UnwrapSession; unwrap != nil {
 		own.UnwrapSession = func(ticket []byte, state tls.ConnectionState) (*tls.SessionState, error) {
-			return callOutsideTurn(s, func() (*tls.SessionState, error) { return unwrap(ticket, state) })
+			return callWithoutSlot(s, func() (*tls.SessionState, error) { return unwrap(ticket, state) })
 		}
 	}
 	if verify := config.VerifyConnection; verify != nil {
@@ -96,20 +96,20 @@ func (s *tlsHandshakeConn) withoutTurns(config *tls.Config) *tls.Config {
 	return own
 }
 
-// outsideTurn returns a function that calls f without a turn. It returns nil if
+// withoutSlot returns a function that calls f without a slot. It returns nil if
 // f is nil.
-func outsideTurn[A, R any](s *tlsHandshakeConn, f func(A) (R, error)) func(A) (R, error) {
+func withoutSlot[A, R any](s *tlsHandshakeConn, f func(A) (R, error)) func(A) (R, error) {
 	if f == nil {
 		return nil
 	}
 	return func(argument A) (R, error) {
-		return callOutsideTurn(s, func() (R, error) { return f(argument) })
+		return callWithoutSlot(s, func() (R, error) { return f(argument) })
 	}
 }
 
-// callOutsideTurn calls f without a turn. It returns the zero value if f does
+// callWithoutSlot calls f without a slot. It returns the zero value if f does
 // not return.
-func callOutsideTurn[R any](s *tlsHandshakeConn, f func() (R, error)) (result R, err error) {
+func callWithoutSlot[R any](s *tlsHandshakeConn, f func() (R, error)) (result R, err error) {
 	returned := make(chan R, 1)
 	err = s.callUser(func() error {
 		r, err := f()
@@ -123,25 +123,25 @@ func callOutsideTurn[R any](s *tlsHandshakeConn, f func() (R, error)) (result R,
 	return result, err
 }
 
-// signingOutsideTurn returns a function that calls get, and lets the certificate
-// sign without a turn. It returns nil if get is nil.
-func signingOutsideTurn[A any](s *tlsHandshakeConn, get func(A) (*tls.Certificate, error)) func(A) (*tls.Certificate, error) {
+// signingWithoutSlot returns a function that calls get, and lets the certificate
+// sign without a slot. It returns nil if get is nil.
+func signingWithoutSlot[A any](s *tlsHandshakeConn, get func(A) (*tls.Certificate, error)) func(A) (*tls.Certificate, error) {
 	if get == nil {
 		return nil
 	}
 	return func(argument A) (*tls.Certificate, error) {
 		cert, err := get(argument)
 		if err == nil && cert != nil {
-			own := s.signingOutsideTurn(*cert)
+			own := s.signingWithoutSlot(*cert)
 			cert = &own
 		}
 		return cert, err
 	}
 }
 
-// signingOutsideTurn returns a certificate that signs without a turn, if a
+// signingWithoutSlot returns a certificate that signs without a slot, if a
 // user's code does that.
-func (s *tlsHandshakeConn) signingOutsideTurn(cert tls.Certificate) tls.Certificate {
+func (s *tlsHandshakeConn) signingWithoutSlot(cert tls.Certificate) tls.Certificate {
 	key, ok := cert.PrivateKey.(crypto.Signer)
 	if !ok || !hasUsersKey(cert) {
 		return cert
@@ -153,19 +153,19 @@ func (s *tlsHandshakeConn) signingOutsideTurn(cert tls.Certificate) tls.Certific
 	return cert
 }
 
-// signer is a user's key, which signs without a turn.
+// signer is a user's key, which signs without a slot.
 type signer struct {
 	crypto.Signer
 	handshake *tlsHandshakeConn
 }
 
 func (k signer) Sign(random io.Reader, digest []byte, opts crypto.SignerOpts) ([]byte, error) {
-	return callOutsideTurn(k.handshake, func() ([]byte, error) { return k.Signer.Sign(random, digest, opts) })
+	return callWithoutSlot(k.handshake, func() ([]byte, error) { return k.Signer.Sign(random, digest, opts) })
 }
 
 // SignMessage makes signer a [crypto.MessageSigner], as the key may be.
 func (k signer) SignMessage(random io.Reader, message []byte, opts crypto.SignerOpts) ([]byte, error) {
-	return callOutsideTurn(k.handshake, func() ([]byte, error) { return crypto.SignMessage(k.Signer, random, message, opts) })
+	return callWithoutSlot(k.handshake, func() ([]byte, error) { return crypto.SignMessage(k.Signer, random, message, opts) })
 }
 
 // decrypter is a signer that also decrypts, for clients that know no better way
@@ -176,17 +176,17 @@ type decrypter struct {
 }
 
 func (k decrypter) Decrypt(random io.Reader, message []byte, opts crypto.DecrypterOpts) ([]byte, error) {
-	return callOutsideTurn(k.handshake, func() ([]byte, error) { return k.key.Decrypt(random, message, opts) })
+	return callWithoutSlot(k.handshake, func() ([]byte, error) { return k.key.Decrypt(random, message, opts) })
 }
 
-// sessionCache is a user's cache, which is called without a turn.
+// sessionCache is a user's cache, which is called without a slot.
 type sessionCache struct {
 	tls.ClientSessionCache
 	handshake *tlsHandshakeConn
 }
 
 func (c sessionCache) Get(key string) (*tls.ClientSessionState, bool) {
-	session, err := callOutsideTurn(c.handshake, func() (*tls.ClientSessionState, error) {
+	session, err := callWithoutSlot(c.handshake, func() (*tls.ClientSessionState, error) {
 		session, ok := c.ClientSessionCache.Get(key)
 		if !ok {
 			return nil, errNoSession
@@ -205,16 +205,16 @@ func (c sessionCache) Put(key string, session *tls.ClientSessionState) {
 	})
 }
 
-// callUser calls a user's function, which may hang, without a turn. Meanwhile
+// callUser calls a user's function, which may hang, without a slot. Meanwhile
 // the handshake may give way, as while it waits for the other side. Errors of
 // its own are kept, since crypto/tls wraps none of those with which a key fails.
 func (s *tlsHandshakeConn) callUser(f func() error) error {
 	if !s.over {
-		s.giveTurn()
+		s.releaseSlot()
 		protect(s.protectedUntil, begunGrace)
 	}
 	err, failed := s.call(f)
-	if failed == nil && !s.over && !s.takeTurn() {
+	if failed == nil && !s.over && !s.acquireSlot() {
 		failed = io.ErrUnexpectedEOF
 	}
 	if failed != nil {

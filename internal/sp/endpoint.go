@@ -20,7 +20,7 @@ type Settings struct {
 	MaxConns   int           // connections accepted; 0 is no limit
 	Handshakes *Handshakes   // of the server; nil if the endpoint only dials
 	Beat       time.Duration // of a publisher
-	turns      *turns        // of TLS handshakes; nil for as many as there are processors
+	slots      *semaphore    // of TLS handshakes; nil for as many as there are processors
 }
 
 // endpoint is one side of a protocol with all its connections, whatever their
@@ -59,8 +59,8 @@ type tracked struct {
 }
 
 func newEndpoint(p Side, set Settings) *endpoint {
-	if set.turns == nil {
-		set.turns = &turns{free: runtime.GOMAXPROCS(0)}
+	if set.slots == nil {
+		set.slots = &semaphore{free: runtime.GOMAXPROCS(0)}
 	}
 	e := &endpoint{Side: p, Settings: set, warnings: throttle{log: set.Log}, tracked: tracked{conns: make(map[io.Closer]bool)}}
 	e.changed = sync.NewCond(&e.mu)

@@ -20,13 +20,13 @@ import (
 // subscription in changes.
 type greeting struct {
 	*link
-	patience   time.Duration // with the silence of the other side, in total
+	timeout    time.Duration // with the silence of the other side, in total
 	within     time.Duration // that of a server until WELCOME
 	helloBy    time.Time     // a server may not have waited for a later hello
 	isLate     bool          // the hello was sent later
 	readBy     time.Time     // the deadline for the other side
 	extensions int           // of readBy, so far
-	waited     time.Duration // for turns, in the handshake of TLS
+	waited     time.Duration // for slots, in the handshake of TLS
 }
 
 // shake performs all handshakes, that of TLS if config is not nil.
@@ -37,13 +37,13 @@ func (g *greeting) shake(config *tls.Config) error {
 		}
 		g.helloBy = time.Now().Add(maxRefusalDelay)
 	}
-	if err := g.setReadDeadline(g.patience); err != nil {
+	if err := g.setReadDeadline(g.timeout); err != nil {
 		return err
 	}
 	if config == nil {
 		protect(&g.protectedUntil, helloGrace)
 	}
-	g.in = bufio.NewReaderSize(g, readBuffer)
+	g.reader = bufio.NewReaderSize(g, readBuffer)
 	if err := g.exchangeHello(); err != nil {
 		return explain(err)
 	}
@@ -57,14 +57,14 @@ func (g *greeting) shake(config *tls.Config) error {
 		}
 	}
 	g.protectedUntil.Store(math.MaxInt64)
-	g.try = newTryWriter(g.net)
+	g.nonblocking = newTryWriter(g.net)
 	return g.net.SetDeadline(time.Time{})
 }
 
 // shakeTLS performs the TLS handshake. It takes the time of the other side from
-// patience, but leaves at least minHelloTime.
+// timeout, but leaves at least minHelloTime.
 func (g *greeting) shakeTLS(config *tls.Config) error {
-	hs := &tlsHandshakeConn{Conn: g.net, endpoint: g.endpoint, dialed: g.dialed, protectedUntil: &g.protectedUntil, sent: &g.sent, left: g.patience}
+	hs := &tlsHandshakeConn{Conn: g.net, endpoint: g.endpoint, dialed: g.dialed, protectedUntil: &g.protectedUntil, sent: &g.sent, left: g.timeout}
 	defer func() {
 		hs.end()
 		g.waited = hs.waited
@@ -73,12 +73,12 @@ func (g *greeting) shakeTLS(config *tls.Config) error {
 	if !g.dialed {
 		tc = tls.Server(hs, config)
 	} else {
-		tc = tls.Client(hs, hs.withoutTurns(config))
+		tc = tls.Client(hs, hs.withoutSlots(config))
 	}
 	if err := tc.Handshake(); err != nil {
 		return cmp.Or(hs.failed, err)
 	}
-	g.net, g.patience = tc, max(hs.left, minHelloTime)
+	g.net, g.timeout = tc, max(hs.left, minHelloTime)
 	return nil
 }
 
@@ -100,7 +100,7 @@ func (g *greeting) exchangeHello() error {
 	}
 	g.isLate = time.Now().After(g.helloBy)
 	var got [8]byte
-	if n, err := io.ReadFull(g.in, got[:]); err != nil {
+	if n, err := io.ReadFull(g.reader, got[:]); err != nil {
 		if isTLSRecord(got[:n]) {
 			return errTLS
 		}
@@ -134,7 +134,7 @@ func (g *greeting) welcome() error {
 	if err := g.sendShort(wire.EncodeWelcome(g.endpoint.Beat)); err != nil {
 		return explain(err)
 	}
-	body, err := g.receiveShort(g.patience)
+	body, err := g.receiveShort(g.timeout)
 	if err == nil {
 		g.have, err = wire.DecodeHave(body)
 	}
@@ -161,8 +161,8 @@ func (g *greeting) subscribe() error {
 }
 
 // setReadDeadline sets for how long the other side may be silent.
-func (g *greeting) setReadDeadline(patience time.Duration) error {
-	g.readBy = time.Now().Add(patience)
+func (g *greeting) setReadDeadline(timeout time.Duration) error {
+	g.readBy = time.Now().Add(timeout)
 	return g.net.SetReadDeadline(g.readBy)
 }
 
@@ -181,8 +181,8 @@ func (g *greeting) sendShort(body []byte) error {
 }
 
 // receiveShort receives a message that is part of the handshake.
-func (g *greeting) receiveShort(patience time.Duration) ([]byte, error) {
-	if err := g.setReadDeadline(patience); err != nil {
+func (g *greeting) receiveShort(timeout time.Duration) ([]byte, error) {
+	if err := g.setReadDeadline(timeout); err != nil {
 		return nil, err
 	}
 	length, err := g.receiveLength()

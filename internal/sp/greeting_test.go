@@ -65,13 +65,13 @@ func TestHandshakeOfAServer(t *testing.T) {
 			if _, err := io.WriteString(theirs, test.says); err != nil {
 				t.Fatal(err)
 			}
-			patience := 30 * time.Second
+			timeout := 30 * time.Second
 			if test.hangsUp {
 				theirs.CloseWrite()
 			} else if test.want == errSlowHandshake {
-				patience = 20 * ms
+				timeout = 20 * ms
 			}
-			if err := (&greeting{link: l, patience: patience}).shake(nil); !errors.Is(err, test.want) {
+			if err := (&greeting{link: l, timeout: timeout}).shake(nil); !errors.Is(err, test.want) {
 				t.Errorf("got error %v, want %v", err, test.want)
 			}
 			if l.changes != test.changes || (l.have == nil) != (test.have == nil) || l.have != nil && *l.have != *test.have {
@@ -131,7 +131,7 @@ func TestHandshakeOfASubscriber(t *testing.T) {
 			if test.hangsUp {
 				theirs.CloseWrite()
 			}
-			g := &greeting{link: l, patience: 30 * time.Second, within: 30 * time.Second, helloBy: time.Now().Add(time.Minute)}
+			g := &greeting{link: l, timeout: 30 * time.Second, within: 30 * time.Second, helloBy: time.Now().Add(time.Minute)}
 			if test.says == helloOf(pub) && !test.hangsUp {
 				g.within = 20 * ms
 			}
@@ -191,7 +191,7 @@ func TestLateHelloIsNotRefused(t *testing.T) {
 				_, _ = io.WriteString(server, helloOf(0x20))
 				_ = server.CloseWrite()
 			}()
-			_, err := c.handshake(e.ctx, ours, terms{patience: time.Minute, changes: true, begun: time.Now().Add(-test.took)})
+			_, err := c.handshake(e.ctx, ours, terms{timeout: time.Minute, changes: true, begun: time.Now().Add(-test.took)})
 			if !errors.Is(err, errHungUp) || errors.Is(err, errNoChanges) != test.refused {
 				t.Errorf("got %v, want %v that is a refusal: %t", err, errHungUp, test.refused)
 			}
@@ -227,7 +227,7 @@ func TestHandshakeOfALateProcess(t *testing.T) {
 				}
 			}
 			time.AfterFunc(50*ms, func() { _ = theirs.CloseWrite() })
-			g := &greeting{link: l, patience: -time.Second, extensions: test.extensions}
+			g := &greeting{link: l, timeout: -time.Second, extensions: test.extensions}
 			if err := g.shake(nil); !errors.Is(err, test.want) {
 				t.Errorf("got error %v, want %v", err, test.want)
 			}
@@ -268,7 +268,7 @@ func TestHandshakeAtTheLastMoment(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			c := new(expiredConn)
-			g := &greeting{link: &link{net: c, bare: c}, readBy: time.Now().Add(-test.late)}
+			g := &greeting{link: &link{net: c, raw: c}, readBy: time.Now().Add(-test.late)}
 			before := time.Now()
 			if _, err := g.Read(nil); err != io.EOF {
 				t.Errorf("got error %v, want EOF", err)

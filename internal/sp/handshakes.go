@@ -38,7 +38,7 @@ type handshake struct {
 
 	// protectedUntil is when the handshake may give way, as Unix time in
 	// nanoseconds. It never gives way before this process has got around to it,
-	// while it computes or waits for its turn, or when it is over. It gives way
+	// while it computes or waits for a slot, or when it is over. It gives way
 	// only when the other side has kept it waiting for helloGrace, or for
 	// begunGrace once TLS has begun or changes were asked for.
 	protectedUntil *atomic.Int64

@@ -56,7 +56,7 @@ func TestWhoGivesWay(t *testing.T) {
 	}
 }
 
-// When all the handshakes that are allowed wait for their turn, the next one
+// When all the handshakes that are allowed wait for a slot, the next one
 // waits for room, and none of them gives way.
 func TestNoRoomForAHandshake(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -124,7 +124,7 @@ func TestHandshakesThatWaitForUs(t *testing.T) {
 		asked                      int
 	}{
 		"for the other side":    {asked: 2},
-		"for a turn":            {protected: true, waiting: true},
+		"for a slot":            {protected: true, waiting: true},
 		"with what has arrived": {behind: true, waiting: true, asked: 2},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -149,16 +149,16 @@ func TestHandshakesThatWaitForUs(t *testing.T) {
 	}
 }
 
-// A handshake that had to wait for long, to begin or for its turns, is
+// A handshake that had to wait for long, to begin or for slots, is
 // remembered, however it ends.
 func TestHandshakesThatWaitedForUs(t *testing.T) {
 	for name, test := range map[string]struct {
-		begin, turns time.Duration
+		begin, slots time.Duration
 		late         bool
 	}{
 		"at once":            {0, 0, false},
-		"for turns, shortly": {0, LongWait, false},
-		"for turns":          {0, LongWait + 1, true},
+		"for slots, shortly": {0, LongWait, false},
+		"for slots":          {0, LongWait + 1, true},
 		"to begin":           {longStart, 0, true},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -166,11 +166,11 @@ func TestHandshakesThatWaitedForUs(t *testing.T) {
 			ours, theirs := net.Pipe()
 			theirs.Close()
 			c := newLink(ours, l.endpoint, l.address)
-			c.made = time.Now().Add(-test.begin)
+			c.connectedAt = time.Now().Add(-test.begin)
 			s := &handshake{conn: c, url: l.url(), protectedUntil: &c.protectedUntil}
 			l.endpoint.Handshakes.add(t.Context(), s)
 			l.endpoint.Enter(1)
-			l.handshake(&greeting{link: c, waited: test.turns}, s)
+			l.handshake(&greeting{link: c, waited: test.slots}, s)
 			if got := !l.endpoint.Handshakes.State(s.url).Late.IsZero(); got != test.late {
 				t.Errorf("late: got %t, want %t", got, test.late)
 			}

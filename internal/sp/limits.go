@@ -83,11 +83,11 @@ const (
 	// cause no wait.
 	WelcomeTime = 2 * HandshakeTime
 
-	// maxPatience is the maximum time that a server may be silent in a
+	// maxHandshakeTime is the maximum time that a server may be silent in a
 	// handshake. A dialer begins with HandshakeTime and doubles it while the
 	// server accepts connections but completes no handshake: the server may
 	// have many others to serve.
-	maxPatience = 4 * HandshakeTime
+	maxHandshakeTime = 4 * HandshakeTime
 
 	// maxExtensions is how often a handshake is given another HandshakeTime, or
 	// lateAfter after a small delay, because this process is late.
@@ -106,10 +106,10 @@ const (
 	roomPause     = 10 * time.Millisecond
 
 	// maxReadAhead is how many bytes are read from the other side while a
-	// handshake waits for its turn.
+	// handshake waits for a slot.
 	maxReadAhead = 4 << 10
 
-	// A handshake of TLS that has waited longer than LongWait for its turns, or
+	// A handshake of TLS that has waited longer than LongWait for slots, or
 	// any that has not begun for longStart, means that clients are coming in
 	// faster than this process can serve them. Those that have given up come
 	// again.

@@ -14,7 +14,7 @@ var documentedLimits = map[string]any{
 	"begunGrace":          begunGrace,
 	"connectTime":         connectTime,
 	"HandshakeTime":       HandshakeTime,
-	"maxPatience":         maxPatience,
+	"maxHandshakeTime":    maxHandshakeTime,
 	"LongWait":            LongWait,
 	"longStart":           longStart,
 	"WelcomeTime":         WelcomeTime,

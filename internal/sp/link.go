@@ -21,12 +21,12 @@ const ipcMessage = 0x01
 // closed.
 type link struct {
 	net            net.Conn // the TLS connection, if any, after its handshake
-	bare           net.Conn // the connection below TLS
+	raw            net.Conn // the connection below TLS
 	endpoint       *endpoint
 	ipc            bool
 	dialed         bool // and not accepted
 	awaited        bool // attempts failed before the dialer's first link
-	in             *bufio.Reader
+	reader         *bufio.Reader
 	close          func() error
 	protectedUntil atomic.Int64 // see handshake
 
@@ -45,15 +45,15 @@ type form struct {
 
 // signs are what a link knows of the other side and of the path to it.
 type signs struct {
-	made     time.Time
-	lastRead atomic.Int64 // nanoseconds since made; dialed links only
-	sent     atomic.Int64 // bytes below TLS since the handshakes
-	timedOut atomic.Bool  // nothing has arrived at the other side for too long
+	connectedAt time.Time
+	lastRead    atomic.Int64 // nanoseconds since connectedAt; dialed links only
+	sent        atomic.Int64 // bytes below TLS since the handshakes
+	timedOut    atomic.Bool  // nothing has arrived at the other side for too long
 }
 
 // writing is what a link needs to write.
 type writing struct {
-	try tryWriter // writes to net; nil if it can only block
+	nonblocking tryWriter // writes to net; nil if it can only block
 
 	mu   sync.Mutex  // guards writing
 	out  []byte      // reused for short messages
@@ -87,7 +87,7 @@ func (w rawWriter) TryWrite(bytes []byte) (int, error) { return tryWrite(w.RawCo
 // unread reports whether bytes have arrived that have not been read yet. It
 // reports false on systems that cannot tell.
 func (l *link) unread() bool {
-	switch c := l.bare.(type) {
+	switch c := l.raw.(type) {
 	case interface{ Unread() bool }:
 		return c.Unread()
 	case syscall.Conn:
@@ -100,7 +100,7 @@ func (l *link) unread() bool {
 // unacked returns how many bytes the system has that the other side's system has
 // not acknowledged. It returns false where that is unknown.
 func (l *link) unacked() (bytes int, known bool) {
-	switch c := l.bare.(type) {
+	switch c := l.raw.(type) {
 	case interface{ Unacked() int }:
 		return c.Unacked(), true
 	case syscall.Conn:
@@ -113,7 +113,7 @@ func (l *link) unacked() (bytes int, known bool) {
 
 // wrote records a write to net. The bytes of TLS count below it.
 func (l *link) wrote(n int64, err error) {
-	if l.net == l.bare {
+	if l.net == l.raw {
 		l.sent.Add(n)
 	}
 	l.failed(err)
@@ -129,7 +129,7 @@ func (l *link) failed(err error) {
 // newLink returns a link that the endpoint owns. If the endpoint is closed it
 // closes nc and returns nil.
 func newLink(nc net.Conn, e *endpoint, a Address) *link {
-	l := &link{net: nc, bare: nc, endpoint: e, ipc: !a.isTCP(), signs: signs{made: time.Now()}}
+	l := &link{net: nc, raw: nc, endpoint: e, ipc: !a.isTCP(), signs: signs{connectedAt: time.Now()}}
 	l.close = sync.OnceValue(func() error {
 		err := nc.Close()
 		e.disown(l)
@@ -149,7 +149,7 @@ func (l *link) Read(p []byte) (int, error) {
 	n, err := l.net.Read(p)
 	l.failed(err)
 	if n > 0 && l.dialed {
-		l.lastRead.Store(int64(time.Since(l.made)))
+		l.lastRead.Store(int64(time.Since(l.connectedAt)))
 	}
 	return n, err
 }
@@ -180,8 +180,8 @@ func (l *link) trySend(body []byte) (sent bool, err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	parts := l.frame(nil, body)
-	if len(parts) == 1 && l.try != nil {
-		n, err := l.try.TryWrite(parts[0])
+	if len(parts) == 1 && l.nonblocking != nil {
+		n, err := l.nonblocking.TryWrite(parts[0])
 		l.wrote(int64(n), err)
 		if err != nil || n == len(parts[0]) {
 			return true, err
@@ -205,10 +205,10 @@ func (l *link) sendRest() error {
 
 // sendLast sends the last message of this side, and ends its direction of the
 // connection. The other direction stays open: what it brings must be read, or
-// some systems discard the last message. It blocks for at most patience. It must
+// some systems discard the last message. It blocks for at most timeout. It must
 // not be called while a call of trySend, sendRest or send is in progress.
-func (l *link) sendLast(body []byte, patience time.Duration) error {
-	if err := l.net.SetWriteDeadline(time.Now().Add(patience)); err != nil {
+func (l *link) sendLast(body []byte, timeout time.Duration) error {
+	if err := l.net.SetWriteDeadline(time.Now().Add(timeout)); err != nil {
 		return err
 	}
 	sent, err := l.trySend(body)
@@ -249,7 +249,7 @@ func (l *link) receiveLength() (int, error) {
 	if l.ipc {
 		read = head[:]
 	}
-	if _, err := io.ReadFull(l.in, read); err != nil {
+	if _, err := io.ReadFull(l.reader, read); err != nil {
 		return 0, err
 	}
 	length := binary.BigEndian.Uint64(head[1:])
@@ -263,7 +263,7 @@ func (l *link) receiveLength() (int, error) {
 }
 
 func (l *link) read(body []byte) error {
-	_, err := io.ReadFull(l.in, body)
+	_, err := io.ReadFull(l.reader, body)
 	return err
 }
 

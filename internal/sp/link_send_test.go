@@ -100,7 +100,7 @@ func newTestLink(t *testing.T, c net.Conn, scheme string) *link {
 	t.Helper()
 	l := newLink(c, newEndpoint(PubSide, quietSettings), Address{scheme: scheme})
 	if uc, ok := c.(*net.UnixConn); ok {
-		l.try = newTryWriter(uc)
+		l.nonblocking = newTryWriter(uc)
 	}
 	return l
 }
@@ -270,7 +270,7 @@ func TestLastWords(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			writer, reader := connected(t)
 			l := newTestLink(t, writer, "tcp")
-			l.in = bufio.NewReader(l)
+			l.reader = bufio.NewReader(l)
 			core := sptest.NewFakePipe()
 			p := newTestPipe(core, l.endpoint, &listening{next: []byte("survey")})
 			p.link = l

@@ -121,7 +121,7 @@ func (l *listener) begin(c *link) {
 	c.protectedUntil.Store(math.MaxInt64) // until this process gets around to it
 	s := &handshake{conn: c, url: l.url(), protectedUntil: &c.protectedUntil}
 	l.endpoint.Handshakes.add(l.endpoint.ctx, s)
-	go l.handshake(&greeting{link: c, patience: HandshakeTime}, s)
+	go l.handshake(&greeting{link: c, timeout: HandshakeTime}, s)
 }
 
 func (l *listener) handshake(g *greeting, s *handshake) {
@@ -130,7 +130,7 @@ func (l *listener) handshake(g *greeting, s *handshake) {
 	if l.address.IsTLS() {
 		config = l.endpoint.TLS
 	}
-	waited := time.Since(g.made) // for this goroutine to run
+	waited := time.Since(g.connectedAt) // for this goroutine to run
 	err := g.shake(config)
 	if waited > longStart || g.waited > LongWait {
 		l.endpoint.Handshakes.wasLate(s.url)

@@ -28,7 +28,7 @@ type Log struct {
 	closed  bool
 }
 
-// NewLog returns a log to a logger. Whoever has made it closes it.
+// NewLog returns a log to a logger. The caller must close it.
 func NewLog(logger *slog.Logger) *Log { return &Log{logger: logger} }
 
 // add queues a record. It never blocks.

@@ -190,7 +190,7 @@ func (p netPipe) Recv() (*mangos.Message, error) {
 		return nil, err
 	}
 	if length > chunk {
-		body, err := readLong(p.in, length)
+		body, err := readLong(p.reader, length)
 		return &mangos.Message{Body: body}, err
 	}
 	// Messages come from a pool, so that short ones make no garbage.

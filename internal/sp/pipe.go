@@ -223,11 +223,11 @@ func (p *Pipe) hasEnded() {
 }
 
 // SendLast sends the last message of this side. The connection ends when the
-// other side has read it. It blocks for at most patience, but over a transport
+// other side has read it. It blocks for at most timeout, but over a transport
 // that is not our own until the message is sent or the connection is closed. It
 // must not be called while Send is in progress.
-func (p *Pipe) SendLast(message []byte, patience time.Duration) {
-	if p.link != nil && p.link.sendLast(message, patience) == nil {
+func (p *Pipe) SendLast(message []byte, timeout time.Duration) {
+	if p.link != nil && p.link.sendLast(message, timeout) == nil {
 		return
 	}
 	if p.link == nil {
@@ -244,7 +244,7 @@ func (p *Pipe) receive() {
 		if m == nil {
 			return
 		}
-		err := p.take(m.Body)
+		err := p.received(m.Body)
 		m.Free()
 		if err != nil {
 			p.Drop(err)
@@ -253,7 +253,7 @@ func (p *Pipe) receive() {
 	}
 }
 
-func (p *Pipe) take(body []byte) error {
+func (p *Pipe) received(body []byte) error {
 	if len(body) > p.endpoint.limit {
 		return tooLong(uint64(len(body)), p.endpoint.limit)
 	}
@@ -311,7 +311,7 @@ func (p *Pipe) LastRead() time.Time {
 	if p.link == nil {
 		return time.Time{}
 	}
-	return p.link.made.Add(time.Duration(p.link.lastRead.Load()))
+	return p.link.connectedAt.Add(time.Duration(p.link.lastRead.Load()))
 }
 
 // GiveUp closes the connection to a server that has been silent for too long.

@@ -165,10 +165,10 @@ func TestPipeExpires(t *testing.T) {
 func TestPipeRefusesWhatIsTooLong(t *testing.T) {
 	s := new(listening)
 	p := newTestPipe(sptest.NewFakePipe(), newEndpoint(Side{limit: 4}, quietSettings), s)
-	if err := p.take([]byte("four")); err != nil {
+	if err := p.received([]byte("four")); err != nil {
 		t.Errorf("4 of at most 4 bytes: got error %v", err)
 	}
-	if err := p.take([]byte("fiver")); !errors.Is(err, errTooLong) {
+	if err := p.received([]byte("fiver")); !errors.Is(err, errTooLong) {
 		t.Errorf("5 of at most 4 bytes: got error %v, want %v", err, errTooLong)
 	}
 	if want := []string{"four"}; !slices.Equal(s.got, want) {

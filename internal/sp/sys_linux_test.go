@@ -110,7 +110,7 @@ func TestPlainSubscriptionIsLimited(t *testing.T) {
 	c.resumption = new(resumption)
 	for changes, want := range map[bool]time.Duration{true: dialedTimeout, false: acceptedTimeout} {
 		go l.accept()
-		made, err := c.try(e.ctx, l.net.Addr().String(), terms{patience: time.Minute, changes: changes})
+		made, err := c.try(e.ctx, l.net.Addr().String(), terms{timeout: time.Minute, changes: changes})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -26,7 +26,7 @@ func TestUnread(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer near.Close()
-	l := &link{bare: near}
+	l := &link{raw: near}
 	expect := func(when string, want bool) {
 		t.Helper()
 		for deadline := time.Now().Add(10 * time.Second); l.unread() != want; time.Sleep(time.Millisecond) {

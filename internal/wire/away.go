@@ -7,19 +7,19 @@ func (src *Source) isAway() bool { return src.returned.IsZero() }
 
 // isNew reports whether the server has returned less than three beats ago. What
 // it says may then be from before.
-func (src *Source) isNew(now time.Time) bool { return now.Sub(src.returned) < src.patience() }
+func (src *Source) isNew(now time.Time) bool { return now.Sub(src.returned) < src.maxSilence() }
 
 // isInGrace reports whether the list of a server that has gone away still
 // counts.
 func (src *Source) isInGrace() bool { return !src.graceEnd.IsZero() && !src.blind }
 
-// patience returns how long the server may be silent before it is away. A
+// maxSilence returns how long the server may be silent before it is away. A
 // server in the plain form may be silent for any time.
-func (src *Source) patience() time.Duration {
+func (src *Source) maxSilence() time.Duration {
 	if src.beat == 0 {
 		return missedBeats * DefaultBeat
 	}
-	return max(missedBeats*src.beat, shortestPatience)
+	return max(missedBeats*src.beat, shortestSilence)
 }
 
 // goAway records that the server is away. If its list counts, its grace begins.
@@ -41,14 +41,14 @@ func (s *Sources) goAway(src *Source, now time.Time) {
 // yet says so less often than it beats. Due returns false if the server is not
 // connected, or sends the plain form.
 func (src *Source) Due() (due time.Time, ok bool) {
-	patience := src.patience()
+	silence := src.maxSilence()
 	switch {
 	case src.isAway():
-		patience = max(LostBeats*src.beat, VanishedAfter)
+		silence = max(LostBeats*src.beat, VanishedAfter)
 	case src.hasNoList():
-		patience += waitInterval
+		silence += waitInterval
 	}
-	return src.since.Add(patience), src.Connected && src.beat > 0
+	return src.since.Add(silence), src.Connected && src.beat > 0
 }
 
 // Deadline returns when to call CheckSilence, or zero if nothing is expected.
@@ -112,8 +112,8 @@ func (s *Sources) Excuse(now time.Time, stopped time.Duration) {
 		if !src.graceEnd.IsZero() {
 			src.graceEnd = src.graceEnd.Add(stopped)
 		}
-		if stopped >= shortestPatience {
-			src.excusedUntil = now.Add(src.patience())
+		if stopped >= shortestSilence {
+			src.excusedUntil = now.Add(src.maxSilence())
 		}
 	}
 }

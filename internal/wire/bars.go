@@ -89,7 +89,7 @@ func (src *Source) liftOld(now time.Time) {
 // liftAt returns when a bar of a server that is not away ends.
 func (src *Source) liftAt(b bar) time.Time {
 	if b.added {
-		return src.returned.Add(src.patience())
+		return src.returned.Add(src.maxSilence())
 	}
 	return times.Latest(src.returned, b.removed).Add(src.barTime())
 }
@@ -106,7 +106,7 @@ func (src *Source) barTime() time.Duration {
 }
 
 // needs is barTime for a server that was never away.
-func (src *Source) needs() time.Duration { return max(BarTime, src.patience()) }
+func (src *Source) needs() time.Duration { return max(BarTime, src.maxSilence()) }
 
 // nextLift returns when liftOld will lift something, or zero for never.
 func (src *Source) nextLift() (next time.Time) {

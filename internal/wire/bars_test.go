@@ -107,7 +107,7 @@ func (w *view) run(script string) {
 
 func (w *view) take(name string, u *Update) {
 	w.t.Helper()
-	if err := w.Sources.Take(w.At(name), u, w.clock.At(w.now)); err != nil {
+	if err := w.Sources.Receive(w.At(name), u, w.clock.At(w.now)); err != nil {
 		w.t.Fatalf("%d ms: a message of %s: %v", w.now, name, err)
 	}
 }

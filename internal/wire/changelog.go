@@ -261,8 +261,8 @@ func (c *Cursor) Quiet(now time.Time, beat time.Duration) bool {
 }
 
 // NextBeat returns when the next beat is due. As long as the subscriber was told
-// nothing, it is not told more often that there is no list yet than its patience
-// needs.
+// nothing, it is not told more often that there is no list yet than it needs to
+// stay connected.
 func (c *Cursor) NextBeat(beat time.Duration) time.Time {
 	if c.have == nil && c.position == nowhere {
 		beat = max(beat, waitInterval)

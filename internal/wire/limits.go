@@ -70,11 +70,11 @@ const (
 	// many are sent together.
 	beatSlack = 8
 
-	// A server that misses missedBeats beats does not count while another
-	// server speaks. Any server may be silent for shortestPatience, because
-	// busy machines run late.
-	missedBeats      = 3
-	shortestPatience = time.Second
+	// The list of a server that misses missedBeats beats is ignored, after its
+	// grace, while another server can be heard. Any server may be silent for
+	// shortestSilence, because busy machines run late.
+	missedBeats     = 3
+	shortestSilence = time.Second
 
 	// GraceOfAway is how long the list of a server that has gone away counts on.
 	// A server that restarts, and its clients, are back long before.

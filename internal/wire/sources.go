@@ -131,10 +131,10 @@ func (s *Sources) Replace(src *Source, list []string, now time.Time) {
 	s.apply(src, &Update{names: list, sum: sumOf(list), complete: true, removed: removed, added: added}, now)
 }
 
-// Take takes a message of a subscription in changes. After an error, nothing
+// Receive takes a message of a subscription in changes. After an error, nothing
 // else on the connection can be trusted. The error is ErrOtherList if the list,
 // which an earlier connection has left, turns out to be a different one.
-func (s *Sources) Take(src *Source, u *Update, now time.Time) error {
+func (s *Sources) Receive(src *Source, u *Update, now time.Time) error {
 	if u.kind >= kindIgnored {
 		src.hear(now)
 		return nil

@@ -48,7 +48,7 @@ func changeOf(complete bool, list, removed, added []string) *Update {
 
 func mustTake(t *testing.T, s *Sources, src *Source, u *Update, now time.Time) {
 	t.Helper()
-	if err := s.Take(src, u, now); err != nil {
+	if err := s.Receive(src, u, now); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -284,7 +284,7 @@ func TestTakeRefuses(t *testing.T) {
 				mustTake(t, s, src, test.first, clock.At(1))
 			}
 			before := *src
-			if err := s.Take(src, test.second, clock.At(2)); !errors.Is(err, test.want) {
+			if err := s.Receive(src, test.second, clock.At(2)); !errors.Is(err, test.want) {
 				t.Errorf("got error %v, want %v", err, test.want)
 			}
 			if src.Sum != before.Sum || src.Heard != before.Heard || src.Complete != before.Complete || !slices.Equal(src.List, before.List) {
@@ -325,14 +325,14 @@ func TestChangesOfAnotherListOfTheSameSum(t *testing.T) {
 				mustTake(t, s, src, u, clock.At(1))
 			}
 			before := *src
-			if err := s.Take(src, test.update, clock.At(2)); err != test.want {
+			if err := s.Receive(src, test.update, clock.At(2)); err != test.want {
 				t.Errorf("got error %v, want %v", err, test.want)
 			}
 			if src.Sum != before.Sum || src.Heard != before.Heard || src.counts != before.counts || !slices.Equal(src.List, before.List) {
 				t.Error("the message has changed something all the same")
 			}
 			src.Forget()
-			if err := s.Take(src, beatOf(true), clock.At(3)); err != errWrongSum {
+			if err := s.Receive(src, beatOf(true), clock.At(3)); err != errWrongSum {
 				t.Errorf("a beat after the list is forgotten: got error %v, want %v", err, errWrongSum)
 			}
 		})

@@ -121,7 +121,7 @@ func FuzzTake(f *testing.F) {
 			before := *src
 			u, err := DecodeUpdate(fuzzedMessage(src, part))
 			if err == nil {
-				err = s.Take(src, u, time.Unix(2, 0))
+				err = s.Receive(src, u, time.Unix(2, 0))
 			}
 			if err != nil && (!slices.Equal(src.List, before.List) || src.Sum != before.Sum || src.counts != before.counts) {
 				t.Errorf("%q: after the error %v the list is %q, it was %q", part, err, src.List, before.List)

@@ -70,7 +70,7 @@ func TestWrite(t *testing.T) {
 	if after := stat(t, file); *after != *before {
 		t.Errorf("the file has become %+v, want %+v: the bytes are the same", after, before)
 	}
-	// Whoever has the file open goes on to read the old one.
+	// A process that has the file open goes on to read the old one.
 	old, err := os.Open(file)
 	if err != nil {
 		t.Fatal(err)
@@ -225,7 +225,7 @@ func TestWriteFails(t *testing.T) {
 	wantFiles(t, dir, "first")
 }
 
-// Whoever looks at a file that comes back sees the same one.
+// A reader of a file that comes back sees the same one.
 func TestTheOldFileComesBack(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()

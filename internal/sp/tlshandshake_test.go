@@ -18,20 +18,20 @@ import (
 	"time"
 )
 
-func TestTurns(t *testing.T) {
+func TestSemaphore(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		all := turns{free: 2}
+		all := semaphore{free: 2}
 		never := make(chan struct{})
 		for range 2 {
-			if !all.take(false, never) {
-				t.Fatal("no turn although two are free")
+			if !all.acquire(false, never) {
+				t.Fatal("no slot although two are free")
 			}
 		}
 		var order []string
 		gone := make(chan struct{})
 		wait := func(name string, begun bool, done chan struct{}) {
 			go func() {
-				if !all.take(begun, done) {
+				if !all.acquire(begun, done) {
 					name = "not " + name
 				}
 				order = append(order, name)
@@ -48,25 +48,25 @@ func TestTurns(t *testing.T) {
 		close(gone)
 		synctest.Wait()
 		for range 3 {
-			all.give()
+			all.release()
 			synctest.Wait()
 		}
 		if want := []string{"not goner", "begun", "first", "second"}; !slices.Equal(order, want) {
 			t.Errorf("order: got %q, want %q", order, want)
 		}
-		all.give()
-		all.give()
-		if all.free != 2 || len(all.begun)+len(all.fresh) != 0 {
-			t.Errorf("in the end: %d free, %d and %d wait, want 2 free", all.free, len(all.begun), len(all.fresh))
+		all.release()
+		all.release()
+		if all.free != 2 || len(all.waitingBegun)+len(all.waitingNew) != 0 {
+			t.Errorf("in the end: %d free, %d and %d wait, want 2 free", all.free, len(all.waitingBegun), len(all.waitingNew))
 		}
 	})
 }
 
-// newTLSHandshake returns a TLS handshake that needs a turn, and its other
+// newTLSHandshake returns a TLS handshake that needs a slot, and its other
 // side.
-func newTLSHandshake(all *turns) (*tlsHandshakeConn, net.Conn) {
+func newTLSHandshake(all *semaphore) (*tlsHandshakeConn, net.Conn) {
 	ours, theirs := net.Pipe()
-	return &tlsHandshakeConn{Conn: ours, endpoint: newEndpoint(Side{}, Settings{Log: quietSettings.Log, turns: all}), protectedUntil: new(atomic.Int64), left: HandshakeTime}, theirs
+	return &tlsHandshakeConn{Conn: ours, endpoint: newEndpoint(Side{}, Settings{Log: quietSettings.Log, slots: all}), protectedUntil: new(atomic.Int64), left: HandshakeTime}, theirs
 }
 
 // A dialer gives up a callback that hangs, so that it dials again. A server
@@ -76,12 +76,12 @@ func TestCallbackThatHangs(t *testing.T) {
 		dialed := test.dialed
 		t.Run(fmt.Sprintf("%+v", test), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				s, theirs := newTLSHandshake(&turns{free: 1})
+				s, theirs := newTLSHandshake(&semaphore{free: 1})
 				defer theirs.Close()
 				s.dialed, s.over = dialed, test.over
 				begun := time.Now()
 				const hang = time.Hour
-				got, err := callOutsideTurn(s, func() (string, error) {
+				got, err := callWithoutSlot(s, func() (string, error) {
 					time.Sleep(hang)
 					return "late", nil
 				})
@@ -108,9 +108,9 @@ func TestCallbackThatHangs(t *testing.T) {
 
 // The time in our queue does not count against the other side, but its silence
 // does.
-func TestPatienceIsForTheOtherSideOnly(t *testing.T) {
+func TestTimeoutIsForTheOtherSideOnly(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		all := new(turns)
+		all := new(semaphore)
 		s, theirs := newTLSHandshake(all)
 		defer s.Close()
 		defer theirs.Close()
@@ -121,7 +121,7 @@ func TestPatienceIsForTheOtherSideOnly(t *testing.T) {
 		}()
 		go func() {
 			time.Sleep(time.Minute)
-			all.give()
+			all.release()
 		}()
 		start := time.Now()
 		got := make([]byte, 10)
@@ -129,7 +129,7 @@ func TestPatienceIsForTheOtherSideOnly(t *testing.T) {
 			t.Fatalf("got %q, %v", got[:n], err)
 		}
 		if took, want := time.Since(start), time.Minute; took != want {
-			t.Errorf("the turn came after %v, want %v", took, want)
+			t.Errorf("the slot came after %v, want %v", took, want)
 		}
 		start = time.Now()
 		if _, err := s.Read(got); !errors.Is(err, os.ErrDeadlineExceeded) {
@@ -138,19 +138,19 @@ func TestPatienceIsForTheOtherSideOnly(t *testing.T) {
 		if took, want := time.Since(start), HandshakeTime-2*time.Second; took != want {
 			t.Errorf("the second silence was borne for %v, want %v", took, want)
 		}
-		if !all.tryTake() {
-			t.Error("no turn is free while the other side is waited for")
+		if !all.tryAcquire() {
+			t.Error("no slot is free while the other side is waited for")
 		}
 		s.end()
 	})
 }
 
-// A connection that ends while it waits for its turn stops waiting, and nothing
+// A connection that ends while it waits for a slot stops waiting, and nothing
 // that it sends meanwhile is lost.
-func TestWaitingForATurn(t *testing.T) {
+func TestWaitingForASlot(t *testing.T) {
 	for _, gone := range []bool{false, true} {
 		synctest.Test(t, func(t *testing.T) {
-			all := new(turns)
+			all := new(semaphore)
 			s, theirs := newTLSHandshake(all)
 			defer s.Close()
 			go func() {
@@ -162,7 +162,7 @@ func TestWaitingForATurn(t *testing.T) {
 			}()
 			go func() {
 				time.Sleep(time.Minute)
-				all.give()
+				all.release()
 			}()
 			start := time.Now()
 			got := make([]byte, 10)
@@ -182,18 +182,18 @@ func TestWaitingForATurn(t *testing.T) {
 				theirs.Close()
 			}
 			s.end()
-			if !all.tryTake() || all.tryTake() {
-				t.Error("in the end not one turn is free")
+			if !all.tryAcquire() || all.tryAcquire() {
+				t.Error("in the end not one slot is free")
 			}
 		})
 	}
 }
 
-// What the other side sends while it waits for its turn takes little memory,
+// What the other side sends while it waits for a slot takes little memory,
 // however much it is.
 func TestLittleIsReadAhead(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		all := new(turns)
+		all := new(semaphore)
 		s, theirs := newTLSHandshake(all)
 		go func() {
 			_, _ = theirs.Write(make([]byte, 1))
@@ -202,7 +202,7 @@ func TestLittleIsReadAhead(t *testing.T) {
 		}()
 		go func() {
 			time.Sleep(time.Minute)
-			all.give()
+			all.release()
 		}()
 		if _, err := s.Read(make([]byte, 1)); err != nil {
 			t.Fatal(err)
@@ -215,11 +215,11 @@ func TestLittleIsReadAhead(t *testing.T) {
 	})
 }
 
-// A handshake does not give way while it computes or waits for its turn, nor
+// A handshake does not give way while it computes or waits for a slot, nor
 // before the other side has had some time.
 func TestWhenAHandshakeIsSpared(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s, theirs := newTLSHandshake(&turns{free: 1})
+		s, theirs := newTLSHandshake(&semaphore{free: 1})
 		read := make(chan error)
 		go func() {
 			_, err := s.Read(make([]byte, 1))
@@ -265,7 +265,7 @@ func TestUsersKeysDecrypt(t *testing.T) {
 		{struct{ *rsa.PrivateKey }{key}, true},
 		{struct{ crypto.Signer }{key}, false},
 	} {
-		cert := new(tlsHandshakeConn).signingOutsideTurn(tls.Certificate{PrivateKey: test.key})
+		cert := new(tlsHandshakeConn).signingWithoutSlot(tls.Certificate{PrivateKey: test.key})
 		if _, decrypts := cert.PrivateKey.(crypto.Decrypter); decrypts != test.decrypts {
 			t.Errorf("%T: got %t, want %t", test.key, decrypts, test.decrypts)
 		}

@@ -14,78 +14,77 @@ import (
 	"time"
 )
 
-// turns limits how many TLS handshakes of an endpoint are computed at a time. If
-// all were computed at once, none would end in time. They proceed in the order
-// in which they asked, except that handshakes that have begun go first.
-type turns struct {
-	mu    sync.Mutex // guards the fields below
-	free  int
-	begun []chan struct{}
-	fresh []chan struct{}
+// semaphore limits how many TLS handshakes of an endpoint are computed at a
+// time. If all were computed at once, none would end in time. They get a slot in
+// the order in which they asked, except that handshakes that have begun go
+// first.
+type semaphore struct {
+	mu           sync.Mutex // guards the fields below
+	free         int
+	waitingBegun []chan struct{}
+	waitingNew   []chan struct{}
 }
 
-// tryTake takes a turn if one is free. Otherwise it returns false. The turn
-// ends with give.
-func (t *turns) tryTake() bool {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return t.tryTakeLocked()
+// tryAcquire acquires a slot if one is free. Otherwise it returns false.
+func (s *semaphore) tryAcquire() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.tryAcquireLocked()
 }
 
-func (t *turns) tryTakeLocked() bool {
-	if t.free == 0 {
+func (s *semaphore) tryAcquireLocked() bool {
+	if s.free == 0 {
 		return false
 	}
-	t.free--
+	s.free--
 	return true
 }
 
-// take waits for a turn, which ends with give. It returns false if gone is
-// closed first.
-func (t *turns) take(begun bool, gone <-chan struct{}) bool {
-	t.mu.Lock()
-	if t.tryTakeLocked() {
-		t.mu.Unlock()
+// acquire waits for a slot. It returns false if gone is closed first.
+func (s *semaphore) acquire(begun bool, gone <-chan struct{}) bool {
+	s.mu.Lock()
+	if s.tryAcquireLocked() {
+		s.mu.Unlock()
 		return true
 	}
-	queue := &t.fresh
+	queue := &s.waitingNew
 	if begun {
-		queue = &t.begun
+		queue = &s.waitingBegun
 	}
-	turn := make(chan struct{})
-	*queue = append(*queue, turn)
-	t.mu.Unlock()
+	slot := make(chan struct{})
+	*queue = append(*queue, slot)
+	s.mu.Unlock()
 	select {
-	case <-turn:
+	case <-slot:
 		return true
 	case <-gone:
 	}
-	t.mu.Lock()
-	at := slices.Index(*queue, turn)
+	s.mu.Lock()
+	at := slices.Index(*queue, slot)
 	if at >= 0 {
 		*queue = slices.Delete(*queue, at, at+1)
 	}
-	t.mu.Unlock()
-	if at < 0 { // the turn came at the same moment
-		t.give()
+	s.mu.Unlock()
+	if at < 0 { // the slot came at the same moment
+		s.release()
 	}
 	return false
 }
 
-func (t *turns) give() {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	for _, queue := range []*[]chan struct{}{&t.begun, &t.fresh} {
+func (s *semaphore) release() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, queue := range []*[]chan struct{}{&s.waitingBegun, &s.waitingNew} {
 		if len(*queue) > 0 {
 			close((*queue)[0])
 			*queue = (*queue)[1:]
 			return
 		}
 	}
-	t.free++
+	s.free++
 }
 
-// tlsHandshakeConn is a connection during its TLS handshake. It holds a turn
+// tlsHandshakeConn is a connection during its TLS handshake. It holds a slot
 // except while it waits for the other side. Only that wait counts against the
 // time that the other side has.
 type tlsHandshakeConn struct {
@@ -95,18 +94,18 @@ type tlsHandshakeConn struct {
 	protectedUntil *atomic.Int64 // see handshake
 	sent           *atomic.Int64 // bytes after the handshake
 	left           time.Duration // how long the other side may still take
-	waited         time.Duration // how long it has waited for turns
+	waited         time.Duration // how long it has waited for slots
 	begun          bool          // part of the handshake has been computed
-	inTurn         bool
+	hasSlot        bool
 	over           bool   // the handshake has ended
 	failed         error  // of CallUser itself
-	ahead          []byte // read while waiting for a turn
+	ahead          []byte // read while waiting for a slot
 }
 
 // end is called after the handshake. Reads and writes then pass straight
 // through. What follows may keep the server waiting no longer than before.
 func (s *tlsHandshakeConn) end() {
-	s.giveTurn()
+	s.releaseSlot()
 	s.over = true
 	protect(s.protectedUntil, begunGrace)
 }
@@ -120,7 +119,7 @@ func (s *tlsHandshakeConn) Read(b []byte) (n int, err error) {
 	if s.over {
 		return s.Conn.Read(b)
 	}
-	s.giveTurn()
+	s.releaseSlot()
 	start := time.Now()
 	grace := helloGrace
 	if s.begun {
@@ -133,7 +132,7 @@ func (s *tlsHandshakeConn) Read(b []byte) (n int, err error) {
 	if err != nil {
 		return n, err
 	}
-	if !s.takeTurn() {
+	if !s.acquireSlot() {
 		return 0, io.ErrUnexpectedEOF
 	}
 	s.begun = true
@@ -153,25 +152,25 @@ func (s *tlsHandshakeConn) Write(b []byte) (int, error) {
 	return s.Conn.Write(b)
 }
 
-// takeTurn waits for a turn. It returns false if the other side leaves or the
-// connection is closed first. It yields before the turn is used, so that
+// acquireSlot waits for a slot. It returns false if the other side leaves or the
+// connection is closed first. It yields before the slot is used, so that
 // surveys and lists do not wait for a row of handshakes.
-func (s *tlsHandshakeConn) takeTurn() bool {
+func (s *tlsHandshakeConn) acquireSlot() bool {
 	s.protectedUntil.Store(math.MaxInt64)
-	if s.endpoint.turns.tryTake() {
-		s.inTurn = true
+	if s.endpoint.slots.tryAcquire() {
+		s.hasSlot = true
 	} else {
 		gone, stop := s.watch()
 		start := time.Now()
-		s.inTurn = s.endpoint.turns.take(s.begun, gone)
+		s.hasSlot = s.endpoint.slots.acquire(s.begun, gone)
 		s.waited += time.Since(start)
 		stop()
 	}
 	runtime.Gosched()
-	return s.inTurn
+	return s.hasSlot
 }
 
-// watch closes gone when the other side leaves, so that the wait for a turn
+// watch closes gone when the other side leaves, so that the wait for a slot
 // ends and nothing is computed in vain. It keeps what the other side sends in
 // the meantime for Read.
 func (s *tlsHandshakeConn) watch() (gone <-chan struct{}, stop func()) {
@@ -192,9 +191,9 @@ func (s *tlsHandshakeConn) watch() (gone <-chan struct{}, stop func()) {
 	}
 }
 
-func (s *tlsHandshakeConn) giveTurn() {
-	if s.inTurn {
-		s.inTurn = false
-		s.endpoint.turns.give()
+func (s *tlsHandshakeConn) releaseSlot() {
+	if s.hasSlot {
+		s.hasSlot = false
+		s.endpoint.slots.release()
 	}
 }

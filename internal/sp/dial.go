@@ -41,12 +41,12 @@ func (c *connector) connect() (*link, error) {
 	}
 	ctx, cancel := context.WithCancel(c.ctx)
 	defer cancel()
-	patience := c.history.patience()
+	timeout := c.history.timeout()
 	targets = c.history.order(targets)
 	awaited := c.awaits()
 	won, err := c.inEitherForm(func(changes bool) (*link, error) {
 		return race(ctx, c.endpoint, targets, func(ctx context.Context, target string) (*link, error) {
-			return c.try(ctx, target, terms{patience: patience, awaited: awaited, changes: changes})
+			return c.try(ctx, target, terms{timeout: timeout, awaited: awaited, changes: changes})
 		})
 	})
 	c.history.record(err)
@@ -94,16 +94,16 @@ func (h *history) record(err error) {
 	}
 }
 
-// patience returns how long the server may be silent during the handshakes of
+// timeout returns how long the server may be silent during the handshakes of
 // the next attempt.
-func (h *history) patience() time.Duration {
-	patience := HandshakeTime
+func (h *history) timeout() time.Duration {
+	timeout := HandshakeTime
 	for range h.timeouts {
-		if patience *= 2; patience >= maxPatience {
-			return maxPatience
+		if timeout *= 2; timeout >= maxHandshakeTime {
+			return maxHandshakeTime
 		}
 	}
-	return patience
+	return timeout
 }
 
 // resolve returns the targets to connect to, at least one.
@@ -210,10 +210,10 @@ func progress(err error) int {
 
 // terms are what an attempt at several addresses has in common.
 type terms struct {
-	patience time.Duration // with the server's silence in the handshakes
-	awaited  bool          // see link
-	changes  bool          // are asked for
-	begun    time.Time     // when connecting began
+	timeout time.Duration // with the server's silence in the handshakes
+	awaited bool          // see link
+	changes bool          // are asked for
+	begun   time.Time     // when connecting began
 }
 
 // try connects to one address.
@@ -277,7 +277,7 @@ func (c *connector) handshake(ctx context.Context, nc net.Conn, t terms) (*link,
 	made.dialed = true
 	made.resumption, made.changes, made.awaited = c.resumption, t.changes, t.awaited
 	stop := context.AfterFunc(ctx, func() { _ = made.Close() })
-	g := &greeting{link: made, patience: t.patience, within: WelcomeTime, helloBy: t.begun.Add(connectTime + maxRefusalDelay)}
+	g := &greeting{link: made, timeout: t.timeout, within: WelcomeTime, helloBy: t.begun.Add(connectTime + maxRefusalDelay)}
 	err := g.shake(c.config())
 	if !stop() && err == nil {
 		err = context.Cause(ctx)

@@ -34,7 +34,7 @@ func TestConnectTime(t *testing.T) {
 	c := &connector{redialer: newTestRedialer(e, Address{"tcp", url})}
 	// Those in the queue are accepted by the system, and told nothing.
 	for range 3 {
-		go func() { _, _ = c.try(e.ctx, url, terms{patience: time.Minute}) }()
+		go func() { _, _ = c.try(e.ctx, url, terms{timeout: time.Minute}) }()
 	}
 	defer func() {
 		e.shut()
@@ -42,7 +42,7 @@ func TestConnectTime(t *testing.T) {
 	}()
 	for {
 		begun := time.Now()
-		_, err := c.try(e.ctx, url, terms{patience: 10 * ms})
+		_, err := c.try(e.ctx, url, terms{timeout: 10 * ms})
 		if errors.Is(err, errSlowHandshake) {
 			continue // there was room in the queue
 		}

@@ -128,8 +128,8 @@ func TestHistory(t *testing.T) {
 		{nil, HandshakeTime}, {mute, 2 * HandshakeTime}, {errTLS, HandshakeTime},
 	} {
 		h.record(test.err)
-		if got := h.patience(); got != test.want {
-			t.Errorf("after %v: got patience %v, want %v", test.err, got, test.want)
+		if got := h.timeout(); got != test.want {
+			t.Errorf("after %v: got timeout %v, want %v", test.err, got, test.want)
 		}
 	}
 }

@@ -11,18 +11,18 @@ const (
 	hour   = 60 * minute
 )
 
-// newPulse returns the pulse of a connection that began at 0, and was surveyed at
+// newDetector returns the detector of a connection that began at 0, and was surveyed at
 // these times.
-func newPulse(c testclock.Clock, surveys ...int) *pulse {
-	p := new(pulse)
-	p.begin(c.At(0))
+func newDetector(c testclock.Clock, surveys ...int) *failureDetector {
+	p := new(failureDetector)
+	p.connected(c.At(0))
 	for _, at := range surveys {
 		p.surveyed(c.At(at))
 	}
 	return p
 }
 
-func TestPulse(t *testing.T) {
+func TestFailureDetector(t *testing.T) {
 	for _, test := range []struct {
 		name    string
 		surveys []int // when they came
@@ -42,33 +42,33 @@ func TestPulse(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			c := testclock.New()
-			p := newPulse(c, test.surveys...)
-			c.Expect(t, "due", p.due(), test.want)
+			p := newDetector(c, test.surveys...)
+			c.Expect(t, "due", p.dueAt(), test.want)
 		})
 	}
 }
 
-func TestPulseIsExcused(t *testing.T) {
+func TestDetectorIsExcused(t *testing.T) {
 	c := testclock.New()
-	p := newPulse(c, 0, 2000, 4000)
+	p := newDetector(c, 0, 2000, 4000)
 	p.excuse(c.At(50000))
-	c.Expect(t, "due", p.due(), 56000)
+	c.Expect(t, "due", p.dueAt(), 56000)
 	p.surveyed(c.At(60000))
-	c.Expect(t, "due after a survey that waited", p.due(), 66000)
+	c.Expect(t, "due after a survey that waited", p.dueAt(), 66000)
 }
 
 // A server that has hung for a minute does not usually pause for as long.
-func TestPulseLearnsNothingFromAHang(t *testing.T) {
+func TestDetectorLearnsNothingFromAHang(t *testing.T) {
 	c := testclock.New()
-	p := newPulse(c, 0, 2000, 4000)
+	p := newDetector(c, 0, 2000, 4000)
 	p.settle(false)
 	p.surveyed(c.At(60000))
-	c.Expect(t, "due", p.due(), 60000+2*6000)
+	c.Expect(t, "due", p.dueAt(), 60000+2*6000)
 }
 
 // What is known of a server also holds for the next connection. A doubt proves
 // right only if the server is known to survey the connection often.
-func TestPulseIsSettled(t *testing.T) {
+func TestDetectorIsSettled(t *testing.T) {
 	for _, test := range []struct {
 		name    string
 		surveys []int // on the connection that is doubted
@@ -82,9 +82,9 @@ func TestPulseIsSettled(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			c := testclock.New()
-			var p pulse
+			var p failureDetector
 			for range 2 {
-				p.begin(c.At(0))
+				p.connected(c.At(0))
 				for _, at := range test.surveys {
 					p.surveyed(c.At(at))
 				}
@@ -92,20 +92,20 @@ func TestPulseIsSettled(t *testing.T) {
 					t.Errorf("the doubt is right: got %t, want %t", got, test.right)
 				}
 			}
-			p.begin(c.At(0))
-			c.Expect(t, "due", p.due(), test.want)
+			p.connected(c.At(0))
+			c.Expect(t, "due", p.dueAt(), test.want)
 			for _, at := range []int{0, 2000, 4000} {
 				p.surveyed(c.At(at))
 			}
 			p.settle(true)
-			p.begin(c.At(0))
-			c.Expect(t, "due after a doubt that was right", p.due(), 6000)
+			p.connected(c.At(0))
+			c.Expect(t, "due after a doubt that was right", p.dueAt(), 6000)
 		})
 	}
 }
 
 // Patience has a limit, which is no shorter than three pauses.
-func TestPulseLosesItsDoubts(t *testing.T) {
+func TestDetectorLosesItsDoubts(t *testing.T) {
 	for _, test := range []struct {
 		name    string
 		surveys []int
@@ -117,12 +117,12 @@ func TestPulseLosesItsDoubts(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			c := testclock.New()
-			p := newPulse(c, test.surveys...)
+			p := newDetector(c, test.surveys...)
 			for range 100 {
 				p.settle(false)
 			}
-			p.begin(c.At(0))
-			c.Expect(t, "due", p.due(), test.want)
+			p.connected(c.At(0))
+			c.Expect(t, "due", p.dueAt(), test.want)
 		})
 	}
 }
