@@ -125,7 +125,7 @@ func (a *announcer) check() {
 	case a.alarm.Stopped(now, peerHalt) > 0 || r.pipe.IsBehind():
 		a.detector.excuse(now)
 		r.excuseLocked(now)
-	case r.isUnacknowledgedLocked(now):
+	case r.checkAckLocked(now):
 		a.doubtLocked(sp.ErrUnacknowledged)
 		return
 	case !now.Before(a.detector.dueAt()):
@@ -168,7 +168,7 @@ func (a *announcer) surveyedLocked(r *responder, now time.Time) (given reach) {
 			a.detector.excuse(now) // check has not run yet
 		}
 		if a.next.line != nil {
-			if r.isUnacknowledgedLocked(now) {
+			if r.checkAckLocked(now) {
 				return reach{} // it hears the server, but is not heard
 			}
 			given, a.next = a.next, reach{}

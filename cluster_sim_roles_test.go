@@ -230,7 +230,7 @@ func (s *clusterServer) act(do membership.Actions[*clusterSession], now time.Tim
 	if do.Publish {
 		s.oracle.published(s.plan.List())
 		s.list = s.plan.List()
-		s.publisher.publish(s.list, standingOf(s.plan, now), do.Returned, now)
+		s.publisher.publish(s.list, standingOf(s.plan, now), do.Forget, now)
 	}
 }
 
@@ -319,7 +319,7 @@ func (p *clusterPublisher) keepBeat(st wire.Standing, now time.Time) time.Time {
 			if sub.cursor.Plain {
 				continue
 			}
-			if sub.cursor.Quiet(now, p.beat) {
+			if sub.cursor.MarkBeat(now, p.beat) {
 				p.offer(sub, now)
 			}
 			p.nextBeat = times.Earliest(p.nextBeat, sub.cursor.NextBeat(p.beat))
@@ -344,7 +344,7 @@ func (p *clusterPublisher) greet(st wire.Standing, now time.Time) (wake time.Tim
 		case ok:
 			wake = times.Earliest(wake, at)
 		}
-		if sub.cursor.Beat {
+		if sub.cursor.OwesBeat {
 			p.offer(sub, now)
 		}
 	}

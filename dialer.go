@@ -107,10 +107,10 @@ func (d *Dialer) ClientWithSub(ctx context.Context, urlServer, urlPubSub, servic
 // [Options.PollTime] for the beat. While other servers count, names that only
 // the server which is away knows stay for 30 seconds. A name that the others
 // remove meanwhile does not come back through it before it has had the time to
-// find out: 35 seconds, and as long again as it was away, up to 2 minutes. When
-// no server counts, the last list stands. The subscriber gives up a connection
-// after ten silent beats, but not before 30 seconds have passed. A publisher of
-// whole lists has no beat and may be silent for any time.
+// find out: 35 seconds, plus as long as it was away, which counts for at most 2
+// minutes. When no server counts, the last list stands. The subscriber gives up
+// a connection after ten silent beats, but not before 30 seconds have passed. A
+// publisher of whole lists has no beat and may be silent for any time.
 //
 // The error matches [ErrInvalidURL] or [ErrInvalidArgument].
 func (d *Dialer) NewSubscriber(ctx context.Context, url string) (*Subscriber, error) {

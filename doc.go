@@ -39,8 +39,8 @@
 //     reached, nothing is delivered, and the last list remains valid.
 //   - A live client is not dropped because there are many clients, because
 //     other clients hang, because a reader is slow, or because the server was
-//     stopped. A client that alone loses its connection leaves, and is back
-//     when it has another one.
+//     stopped. A client that loses its connection while others keep theirs
+//     leaves, and is back when it has another one.
 //   - Clients and subscribers may start before their server and outlive it.
 //     Clients that are back within ReturnTime after a restart of the server,
 //     or after the loss of most connections, stay on the list throughout.

@@ -143,26 +143,70 @@ func anchors(text string) (all []string) {
 	return all
 }
 
-// Lines end by column 100, except for rows of tables and code, which cannot be
-// broken.
+// widest is the column by which lines of documents and comments end.
+const widest = 100
+
+// Lines of documents end by column 100, except for rows of tables, code and the
+// targets of links, which cannot be broken.
 func TestLinesOfDocuments(t *testing.T) {
-	const limit = 100
+	item := regexp.MustCompile(`^ *([-*]|[0-9]+\.) `)
+	target := regexp.MustCompile(`\]\([^)]*\)|https?:[^ >]*`)
 	for _, doc := range documents(t) {
-		fenced := false
+		fenced, inList := false, false
 		number := 0
 		for line := range strings.Lines(doc.text) {
 			number++
 			line = strings.TrimRight(line, "\n")
-			isFence := strings.HasPrefix(line, "```")
-			fenced = fenced != isFence
-			isCode := fenced || isFence || strings.HasPrefix(line, "    ")
-			if width := utf8.RuneCountInString(line); width > limit && !isCode && !strings.HasPrefix(line, "|") {
-				t.Errorf("%s:%d: %d columns, want %d at most", doc.name, number, width, limit)
-			}
 			if strings.TrimRight(line, " \t\r") != line {
 				t.Errorf("%s:%d: space at the end of the line", doc.name, number)
 			}
+			trimmed := strings.TrimLeft(line, " ")
+			switch {
+			case strings.HasPrefix(trimmed, "```"):
+				fenced = !fenced
+				continue
+			case item.MatchString(line):
+				inList = true
+			case line != "" && line == trimmed:
+				inList = false
+			}
+			isCode := fenced || strings.HasPrefix(line, "    ") && !inList
+			if isCode || strings.HasPrefix(trimmed, "|") {
+				continue
+			}
+			if width := utf8.RuneCountInString(target.ReplaceAllString(line, "]()")); width > widest {
+				t.Errorf("%s:%d: %d columns, want %d at most", doc.name, number, width, widest)
+			}
 		}
+	}
+}
+
+// Lines with comments end by column 100 too. A tab counts as 4 columns.
+func TestLinesOfComments(t *testing.T) {
+	documents(t) // skips without the other modules
+	err := filepath.WalkDir(".", func(name string, entry fs.DirEntry, err error) error {
+		if err != nil || filepath.Ext(name) != ".go" {
+			return err
+		}
+		text := read(t, name)
+		lines, files := strings.Split(text, "\n"), token.NewFileSet()
+		file, err := parser.ParseFile(files, name, text, parser.ParseComments|parser.SkipObjectResolution)
+		if err != nil || ast.IsGenerated(file) {
+			return err
+		}
+		for _, group := range file.Comments {
+			for _, comment := range group.List {
+				at := files.Position(comment.Pos())
+				line := strings.ReplaceAll(lines[at.Line-1], "\t", "    ")
+				if width := utf8.RuneCountInString(line); width > widest && strings.HasPrefix(comment.Text, "// ") {
+					t.Errorf("%s: %d columns, want %d at most", at, width, widest)
+				}
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
 	}
 }
 
@@ -232,10 +276,14 @@ func goFiles(t *testing.T) (all []string) {
 }
 
 // What docs/architecture.md names in these packages is there: a type with the
-// method or field that stands behind its dot, or else any identifier.
+// method or field that stands behind its dot, or else any identifier. Names in
+// tests do not count.
 func TestNamesOfTheArchitecture(t *testing.T) {
 	known := make(map[string]bool)
 	for _, name := range goFiles(t) {
+		if strings.HasSuffix(name, "_test.go") {
+			continue
+		}
 		file, err := parser.ParseFile(token.NewFileSet(), name, nil, parser.SkipObjectResolution)
 		if err != nil {
 			t.Fatal(err)
@@ -259,7 +307,7 @@ func TestNamesOfTheArchitecture(t *testing.T) {
 	dotted := regexp.MustCompile(`^\w+(\.\w+)?$`)
 	for _, span := range codeSpan.FindAllString(read(t, "docs/architecture.md"), -1) {
 		name := strings.Trim(span, "`")
-		if dotted.MatchString(name) && !goFile.MatchString(name) && !known[name] {
+		if dotted.MatchString(name) && !goFile.MatchString(name) && !testName.MatchString(name) && !known[name] {
 			t.Errorf("docs/architecture.md names %s, which is not in the code", name)
 		}
 	}

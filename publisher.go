@@ -34,7 +34,7 @@ type publisher struct {
 // greetings are about the subscribers that wait for a list.
 type greetings struct {
 	waiting      map[*subscription]struct{} // those whose cursor waits
-	came         []*subscription            // of these, the ones that have just come
+	came         []*subscription            // of these, those that have just come
 	comingIn     bool                       // clients were coming in
 	lastGreeting time.Time                  // when the publisher last looked whose wait is over
 	nextGreeting time.Time                  // when to look again
@@ -58,8 +58,8 @@ func (p *publisher) open(on *sp.Pipe) sp.Session {
 	return &subscription{publisher: p, pipe: on, cursor: wire.NewCursor(plain, have, time.Now())}
 }
 
-// recordArrivals records the subscribers that have come and gone. The next call of
-// keepBeat greets those that have come.
+// recordArrivals records the subscribers that have come and gone. The next call
+// of keepBeat greets those that have come.
 func (p *publisher) recordArrivals() {
 	for _, e := range p.arrivals.drain() {
 		if e.ended {
@@ -131,7 +131,7 @@ func (p *publisher) greetLocked(st wire.Standing, now time.Time) (due []*subscri
 		if _, waits := p.waiting[s]; !waits {
 			return // it has gone
 		}
-		isDue := s.cursor.Beat
+		isDue := s.cursor.OwesBeat
 		at, ok := p.greeter.DueAt(&s.cursor, &p.log, st)
 		switch {
 		case ok && !now.Before(at):
@@ -175,7 +175,7 @@ func (p *publisher) quietLocked(now time.Time) (due []*subscription) {
 		if s.cursor.Plain {
 			continue
 		}
-		if s.cursor.Quiet(now, p.beat) {
+		if s.cursor.MarkBeat(now, p.beat) {
 			due = append(due, s)
 		}
 		p.nextBeat = times.Earliest(p.nextBeat, s.cursor.NextBeat(p.beat))
@@ -197,10 +197,10 @@ type subscription struct {
 
 func (s *subscription) Began() { s.publisher.arrivals.began(s) }
 
-// received returns an error, because a subscriber must not send messages.
+// Received returns an error, because a subscriber must not send messages.
 func (s *subscription) Received([]byte) error { return errSubscriberSent }
 
-// say returns the next message. If too much waits to be sent, it closes the
+// Say returns the next message. If too much waits to be sent, it closes the
 // connections that are slowest.
 func (s *subscription) Say() []byte {
 	message, slow := s.next()

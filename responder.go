@@ -18,8 +18,8 @@ type responder struct {
 	answered  bool   // a survey has been answered
 	backtrace []byte // of the survey that was answered last
 
-	// What was sent up to awaited is not known to be acknowledged, and was sent
-	// at awaitedAt. That is zero if nothing is awaited.
+	// The bytes up to awaited are not known to be acknowledged. They were sent at
+	// awaitedAt, which is zero if nothing is awaited.
 	awaited   int64
 	awaitedAt time.Time
 }
@@ -95,9 +95,9 @@ func (r *responder) isAwaitingLocked() bool {
 	return known && acked < r.awaited
 }
 
-// isUnacknowledgedLocked reports whether something that was sent has been
-// unacknowledged for too long.
-func (r *responder) isUnacknowledgedLocked(now time.Time) bool {
+// checkAckLocked returns true if something that was sent has been unacknowledged
+// for too long.
+func (r *responder) checkAckLocked(now time.Time) bool {
 	if r.isAwaitingLocked() {
 		return !r.awaitedAt.IsZero() && now.Sub(r.awaitedAt) >= ackTime
 	}

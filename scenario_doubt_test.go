@@ -10,12 +10,12 @@ import (
 	"github.com/dahernan/gopherdiscovery"
 )
 
-// village returns a fakeCluster whose server is patient, with the clients a and b and
+// newDoubtCluster returns a fakeCluster whose server is patient, with the clients a and b and
 // a subscriber that has their list. The clients know how often they are asked,
 // the last time at 8 s. It is 9 s. Everything that the clients log is in the
 // book. With a negative JoinInterval the server surveys new connections only in
 // its polls, which are 2 s apart.
-func village(t *testing.T, joinInterval time.Duration) (w fakeCluster, a *gopherdiscovery.DiscoveryClient, lists *record, book *logBook) {
+func newDoubtCluster(t *testing.T, joinInterval time.Duration) (w fakeCluster, a *gopherdiscovery.DiscoveryClient, lists *record, book *logBook) {
 	t.Helper()
 	w = newFakeCluster(t)
 	logger, book := newLogger()
@@ -39,7 +39,7 @@ func (w fakeCluster) patientServer(joinInterval time.Duration) *gopherdiscovery.
 	return server
 }
 
-// expectLog checks that each line logged since the last call has one of the
+// expect checks that each line logged since the last call has one of the
 // wanted parts, in order.
 func (l *logBook) expect(t *testing.T, want ...string) {
 	t.Helper()
@@ -75,7 +75,7 @@ func TestDoubtThatIsRight(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			gopherdiscovery.FakeTime(t, func(t *testing.T) {
-				w, _, lists, book := village(t, 0)
+				w, _, lists, book := newDoubtCluster(t, 0)
 				test.die(w)
 				time.Sleep(test.at - 9*time.Second - 1)
 				w.ExpectConns(t, "survey0/a", 1, 1)
@@ -100,7 +100,7 @@ func TestDoubtThatIsRight(t *testing.T) {
 // connection until it is surveyed on another one.
 func TestSurveysDoNotSettleADoubtOfAnswers(t *testing.T) {
 	gopherdiscovery.FakeTime(t, func(t *testing.T) {
-		w, _, lists, _ := village(t, -1)
+		w, _, lists, _ := newDoubtCluster(t, -1)
 		w.Mute("survey0/a", true)
 		time.Sleep(6*time.Second + time.Millisecond)
 		w.ExpectConns(t, "survey0/a", 2, 2)
@@ -119,7 +119,7 @@ func TestSurveysDoNotSettleADoubtOfAnswers(t *testing.T) {
 // it does, so that its end does not come first.
 func TestDoubtedConnectionIsKeptUntilTheNewOneIsHeard(t *testing.T) {
 	gopherdiscovery.FakeTime(t, func(t *testing.T) {
-		w, _, lists, _ := village(t, -1)
+		w, _, lists, _ := newDoubtCluster(t, -1)
 		w.Deaden("survey0/a")
 		time.Sleep(6*time.Second + time.Millisecond)
 		w.Mute("survey0/a", true)
@@ -137,7 +137,7 @@ func TestDoubtedConnectionIsKeptUntilTheNewOneIsHeard(t *testing.T) {
 // the other one. Nothing happens, and the client is more patient the next time.
 func TestDoubtThatIsWrong(t *testing.T) {
 	gopherdiscovery.FakeTime(t, func(t *testing.T) {
-		w, _, lists, book := village(t, -1)
+		w, _, lists, book := newDoubtCluster(t, -1)
 		for i, patience := range []time.Duration{6, 12, 24} {
 			w.Deaden("survey0/a") // 1 s after a survey
 			time.Sleep((patience-1)*time.Second - 1)
@@ -171,7 +171,7 @@ func TestDoubtOfAFrozenServer(t *testing.T) {
 	for _, frozen := range []time.Duration{7 * time.Second, time.Minute, time.Hour} {
 		t.Run(frozen.String(), func(t *testing.T) {
 			gopherdiscovery.FakeTime(t, func(t *testing.T) {
-				w, _, lists, book := village(t, 0)
+				w, _, lists, book := newDoubtCluster(t, 0)
 				w.Freeze("survey0")
 				time.Sleep(frozen)
 				if attempts := len(w.Conns("survey0/a")) - 1; attempts < 1 || frozen > 10*time.Second && attempts < int(frozen/(22*time.Second)) {
@@ -199,7 +199,7 @@ func TestDoubtOfAFrozenServer(t *testing.T) {
 // is being made, or has been made and not yet been surveyed.
 func inDoubt(t *testing.T, connected bool) (w fakeCluster, a *gopherdiscovery.DiscoveryClient) {
 	t.Helper()
-	w, a, _, _ = village(t, -1)
+	w, a, _, _ = newDoubtCluster(t, -1)
 	w.Deaden("survey0/a")
 	if !connected {
 		w.Freeze("survey0/a")
@@ -252,7 +252,7 @@ func TestConnectionThatIsMadeInADoubtEnds(t *testing.T) {
 // a while.
 func TestDoubtWhileTheServerRestarts(t *testing.T) {
 	gopherdiscovery.FakeTime(t, func(t *testing.T) {
-		w, _, lists, _ := village(t, 0)
+		w, _, lists, _ := newDoubtCluster(t, 0)
 		w.Freeze("survey0")
 		time.Sleep(7 * time.Second)
 		plug := w.Unplug("survey0")
@@ -291,7 +291,7 @@ func TestCloseDuringADoubt(t *testing.T) {
 // nothing.
 func TestBusyClientDoubtsNothing(t *testing.T) {
 	gopherdiscovery.FakeTime(t, func(t *testing.T) {
-		w, _, lists, book := village(t, 0)
+		w, _, lists, book := newDoubtCluster(t, 0)
 		w.StopReading("survey0/a")
 		time.Sleep(time.Minute)
 		w.ExpectConns(t, "survey0/a", 1, 1)

@@ -236,7 +236,7 @@ func TestNanomsgAndNNGServers(t *testing.T) {
 	}
 }
 
-// Invalid names never enter a list, whoever sends them, and the log names their
+// Invalid names never enter a list, from any sender, and the log names their
 // sender once.
 func TestInvalidNamesNeverEnterAList(t *testing.T) {
 	logger, book := newLogger()

@@ -24,11 +24,11 @@ const (
 	descriptors  = 64
 )
 
-func init() { children[asPoorServer] = poorServer }
+func init() { children[asPoorServer] = serveWithFewDescriptors }
 
-// poorServer runs a server until stdin ends. It prints the server's URLs, and
+// serveWithFewDescriptors runs a server until stdin ends. It prints the server's URLs, and
 // the number of accept errors whenever it reads a line.
-func poorServer() {
+func serveWithFewDescriptors() {
 	if err := syscall.Setrlimit(syscall.RLIMIT_NOFILE, &syscall.Rlimit{Cur: descriptors, Max: descriptors}); err != nil {
 		panic(err)
 	}

@@ -566,7 +566,7 @@ func halted(t *testing.T) (w fakeCluster, clients []*gopherdiscovery.DiscoveryCl
 	return w, clients, lists
 }
 
-func (w fakeCluster) goOn() {
+func (w fakeCluster) continueServer() {
 	for _, port := range []string{"survey0", "lists0"} {
 		w.Continue(port)
 	}
@@ -593,7 +593,7 @@ func TestHaltIsSeenByNoSubscriber(t *testing.T) {
 						w.Cut(name)
 					}
 					time.Sleep(test.halt - 2*time.Second)
-					w.goOn()
+					w.continueServer()
 					time.Sleep(time.Minute)
 					lists.expect(t)
 				})
@@ -612,7 +612,7 @@ func TestClientsReturnAfterAHalt(t *testing.T) {
 		clients[0].Close() // its goodbye is lost
 		w.client("b", 0)
 		time.Sleep(4 * time.Second)
-		w.goOn()
+		w.continueServer()
 		time.Sleep(20 * time.Millisecond) // JoinInterval
 		lists.expectWithin(t, 10*time.Second, 10020*time.Millisecond, ten+" b")
 		time.Sleep(1980*time.Millisecond - 1)
@@ -630,7 +630,7 @@ func TestGoodbyeDuringAHalt(t *testing.T) {
 		time.Sleep(3 * time.Second)
 		clients[0].Close()
 		time.Sleep(4 * time.Second)
-		w.goOn()
+		w.continueServer()
 		lists.expect(t, delivered{10100 * time.Millisecond, ten[3:]})
 	})
 }
@@ -644,7 +644,7 @@ func TestServerIsItselfAfterAHalt(t *testing.T) {
 	gopherdiscovery.FakeTime(t, func(t *testing.T) {
 		w, clients, lists := halted(t)
 		time.Sleep(4 * time.Second)
-		w.goOn()
+		w.continueServer()
 		time.Sleep(5 * time.Second)
 		lists.expect(t)
 		clients[0].Close()

@@ -50,7 +50,7 @@ type Stats struct {
 	Services    int // names in the list
 	Silent      int // names in the list that DiscoveryServer.Silent returns
 
-	// Complete reports whether clients that were there before the server has
+	// Complete reports whether clients that were there before the server
 	// started have had [Options.ReturnTime] to come back. Until then the list
 	// may lack some of them. Once true, it stays true.
 	Complete bool
@@ -148,7 +148,8 @@ func ServerContext(ctx context.Context, urlServer, urlPubSub string, opt Options
 }
 
 // Changes returns the channel on which the lists that the server publishes are
-// delivered. Each call returns the same channel. The channel holds one list; a
+// delivered: whole lists, not their differences. Each call returns the same
+// channel. The channel holds one list; a
 // newer list replaces one that has not been received yet. Each list is sorted
 // and without duplicates, differs from the list received before, and belongs to
 // the receiver. The channel is for one reader. It is closed when the server
@@ -352,7 +353,7 @@ func (s *DiscoveryServer) act(do membership.Actions[*respondent], plan *membersh
 		s.surveyor.ask(do.Survey)
 	}
 	if do.Publish {
-		s.publisher.publish(plan.List(), plan.IsComplete(), do.Returned, now)
+		s.publisher.publish(plan.List(), plan.IsComplete(), do.Forget, now)
 	}
 }
 

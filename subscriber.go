@@ -43,10 +43,10 @@ type ServerState struct {
 	Connected bool
 
 	// Heard is when the server last sent something, or zero if it never has. A
-	// server sends something to a client within [Options.PollTime] and
-	// SurveyTime, and to a subscriber within PollTime, or 50 milliseconds if
-	// that is longer and one minute if it is shorter, except before its first
-	// list. Publishers of whole lists, such as those of 2015, and all publishers
+	// server sends something to a client within [Options.PollTime] plus
+	// SurveyTime. To a subscriber that has a list, it sends something within
+	// PollTime, which counts here as at least 50 milliseconds and at most one
+	// minute. Publishers of whole lists, such as those of 2015, and all publishers
 	// over inproc send a list only when it changes.
 	Heard time.Time
 
@@ -64,8 +64,8 @@ type ServerState struct {
 	Complete bool
 
 	// LastError is the newest reason why there was no connection, or why one was
-	// given up. It is nil if there was none, and stays when there is a
-	// connection again.
+	// given up. It is nil if there has been no such reason, and is kept when there
+	// is a connection again.
 	LastError error
 }
 
@@ -107,10 +107,10 @@ func (s *Subscriber) lost() string {
 	return "no server is connected, the last list stands"
 }
 
-// Changes returns the channel on which lists are delivered. Each call returns
-// the same channel. See [DiscoveryClient.Peers] for when lists are delivered.
-// The channel is for one reader, which must neither send on it nor close it. It
-// is closed when the subscriber ends.
+// Changes returns the channel on which whole lists are delivered, not their
+// differences. Each call returns the same channel. See [DiscoveryClient.Peers]
+// for when lists are delivered. The channel is for one reader, which must
+// neither send on it nor close it. It is closed when the subscriber ends.
 func (s *Subscriber) Changes() chan []string { return s.changes }
 
 // List returns the list that was last delivered, whether or not it has been
@@ -305,7 +305,7 @@ func (s *Subscriber) checkSilence() (lost []*feed, deadline time.Time) {
 	s.change(func(now time.Time) {
 		for src, f := range s.current {
 			src.Extend(f.pipe.LastRead())
-			if due, ok := src.Due(); ok && !now.Before(due) && f.pipe.IsBehind() {
+			if due, ok := src.DueAt(); ok && !now.Before(due) && f.pipe.IsBehind() {
 				src.Extend(now)
 			}
 		}

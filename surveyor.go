@@ -85,7 +85,7 @@ type respondent struct {
 	surveyor *surveyor
 	pipe     *sp.Pipe
 
-	admitted bool // Authorize has admitted a name; only received uses it
+	admitted bool // Authorize has admitted a name; only Received uses it
 
 	mu          sync.Mutex // guards the fields below
 	surveyed    bool       // a survey was made since the connection began
@@ -98,7 +98,7 @@ func (r *respondent) Began() { r.surveyor.arrivals.began(r) }
 
 func (r *respondent) Offer() { r.pipe.Offer() }
 
-// say returns the newest survey if it has not been sent. If the connection
+// Say returns the newest survey if it has not been sent. If the connection
 // could not take older ones in time, these are never sent.
 func (r *respondent) Say() []byte {
 	r.mu.Lock()
@@ -110,7 +110,7 @@ func (r *respondent) Say() []byte {
 	return wire.EncodeSurvey(r.last)
 }
 
-// received takes an answer. It blocks the connection while the server's loop is
+// Received takes an answer. It blocks the connection while the server's loop is
 // behind, and while Authorize is called.
 func (r *respondent) Received(body []byte) error {
 	id, name, err := r.split(body)

@@ -23,7 +23,7 @@ const (
 const handshakeTime = 5 * time.Second
 
 // The pause before a peer connects again grows by half from redialMin to
-// redialMax, as that of the library.
+// redialMax. That of the library begins shorter.
 const (
 	redialMin = 100 * time.Millisecond
 	redialMax = time.Second

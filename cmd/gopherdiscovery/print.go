@@ -73,8 +73,8 @@ func newEvent(at time.Time, before, after []string) event {
 	}
 }
 
-// change prints a change at once, whole: who reads it through a pipe wants no
-// half of it.
+// change prints a change at once, whole: a reader of a pipe wants no half of
+// it.
 func (p printer) change(at time.Time, before, after []string) error {
 	out := bufio.NewWriter(p.out)
 	e := newEvent(at, before, after)

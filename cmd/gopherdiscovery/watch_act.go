@@ -50,7 +50,8 @@ func (a *action) prepare() error {
 	return nil
 }
 
-// actAndLog reports whether act is to be called again because it has failed.
+// actAndLog calls act, and logs its error. It returns true if act is to be
+// called again because it has failed.
 func (a *action) actAndLog(list []string) (again bool) {
 	again, err := a.act(list)
 	switch {
@@ -185,7 +186,7 @@ func (a *action) shell(name, line string) error {
 	return nil
 }
 
-// run runs a command. What it prints goes to standard error, behind the log.
+// run runs a command. Its output goes to standard error, behind the log.
 func (a *action) run(args []string, stdin []byte) error {
 	cli.FlushLog()
 	return subprocess.Command{Args: args, Timeout: a.execTimeout, Stdin: stdin, Output: os.Stderr}.Run()

@@ -1,9 +1,9 @@
 package main
 
-// What a program needs besides its purpose: to begin and to end, to have a name
-// and to serve HTTP, and for a demonstration to start others of its kind. The
-// samples groupcache and loadbalancer have the same file, so that a copy of
-// either needs nothing else.
+// This file has the parts that a program needs besides its purpose: to begin and
+// to end, to have a name and to serve HTTP, and for a demonstration to start
+// others of its kind. The samples groupcache and loadbalancer have the same
+// file, so that a copy of either needs nothing else.
 
 import (
 	"bufio"

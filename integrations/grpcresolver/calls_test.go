@@ -50,7 +50,7 @@ func startBackendOn(t *testing.T, urlServer, host string) *backend {
 }
 
 // leave is how a server leaves without a failed call. The test waits until
-// whoever listens knows, instead of for a moment.
+// a listener knows, instead of for a moment.
 func (b *backend) leave(t *testing.T, awaitLeave func()) {
 	t.Helper()
 	_ = b.announced.Close()

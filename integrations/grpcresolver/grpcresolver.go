@@ -5,7 +5,7 @@
 //	conn, err := grpc.NewClient("discovery:///greeter.example",
 //		grpc.WithResolvers(builder), grpc.WithNoProxy(), …)
 //
-// What follows discovery:/// is the authority of the calls, and with TLS the
+// The part behind discovery:/// is the authority of the calls, and with TLS the
 // name for which each server must have a certificate. It takes no part in the
 // search: one discovery server has one list. There are as many builders as
 // there are lists, each for the clients of its own.

@@ -67,7 +67,7 @@ func newBoard(server source) *board {
 		news:    make(chan struct{}),
 	}
 	b.look()
-	b.changes = nil // whoever is there already has not joined now
+	b.changes = nil // peers that are there already have not joined now
 	return b
 }
 
@@ -96,9 +96,9 @@ func (b *board) look() (seen *snapshot, news <-chan struct{}) {
 	stats, list := b.readLocked()
 	silent := b.server.Silent()
 	now := time.Now()
-	failing := b.accepts.failing(stats.AcceptErrors, now)
+	failing := b.accepts.checkAcceptErrors(stats.AcceptErrors, now)
 	begins := b.history.note(stats.Services, now)
-	doubted := b.isDoubtedLocked(stats)
+	doubted := b.checkDoubtLocked(stats)
 	if list == nil && !begins && failing == b.now.failing && doubted == b.now.doubted &&
 		!isNews(b.now.stats, stats) && slices.Equal(silent, b.now.silent) {
 		return b.now, b.news
@@ -118,10 +118,10 @@ func (b *board) look() (seen *snapshot, news <-chan struct{}) {
 	return b.now, b.news
 }
 
-// isDoubtedLocked reports whether the poll that has ended last is doubted. A poll
+// checkDoubtLocked returns true if the poll that has ended last is doubted. A poll
 // is counted when it begins, and a doubt when it ends. So the second poll after
 // a doubt shows that the first one has ended without.
-func (b *board) isDoubtedLocked(stats gopherdiscovery.Stats) bool {
+func (b *board) checkDoubtLocked(stats gopherdiscovery.Stats) bool {
 	if stats.Doubted != b.doubt.Doubted {
 		b.doubt = stats
 		return true

@@ -13,9 +13,9 @@ type acceptHealth struct {
 	risen  time.Time // when it was last seen to have risen; zero if never
 }
 
-// failing reports whether the counter, which is acceptErrors now, has risen
-// within healthMemory.
-func (h *acceptHealth) failing(acceptErrors uint64, now time.Time) bool {
+// checkAcceptErrors looks at the counter, which is acceptErrors now. It returns true if
+// that has risen within healthMemory.
+func (h *acceptHealth) checkAcceptErrors(acceptErrors uint64, now time.Time) bool {
 	if acceptErrors > h.errors {
 		h.errors, h.risen = acceptErrors, now
 	}

@@ -23,7 +23,7 @@ type history struct {
 // slot is the lowest, the highest and the last number within a time.
 type slot struct{ low, high, last int }
 
-// note says how many peers there are now. It reports whether a slot begins.
+// note says how many peers there are now. It returns true if a slot begins.
 func (h *history) note(peers int, now time.Time) (begins bool) {
 	if len(h.slots) == 0 {
 		h.slots, h.end = []slot{{peers, peers, peers}}, now.Add(slotTime)

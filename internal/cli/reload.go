@@ -10,9 +10,9 @@ import (
 	"sync"
 )
 
-// fromFiles is what has been read from files. It is read again when one of them
-// has changed. What cannot be read, or is of no use, replaces nothing. The
-// methods may be called concurrently.
+// fromFiles is a value that was read from files. It is read again when one of
+// them has changed. A file that cannot be read, or is of no use, replaces
+// nothing. The methods may be called concurrently.
 type fromFiles[T any] struct {
 	files  []string
 	read   func() (T, error)
@@ -58,7 +58,7 @@ func (f *fromFiles[T]) reload() error {
 func (f *fromFiles[T]) refresh(always bool) (_ T, isNews bool, err error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	// Before the read: what changes during it is seen the next time.
+	// Before the read: a change during it is seen the next time.
 	now := stat(f.files)
 	changed := !slices.EqualFunc(f.seen, now, isSame)
 	if !always && !changed && f.err == nil {

@@ -30,8 +30,8 @@ type departures struct {
 	// returning are the absences that have time to return, oldest first.
 	returning []*absence
 
-	stopped time.Time // when the server was last stopped; zero if never
-	resumed time.Time // when a name was last heard while no other was
+	stoppedAt time.Time // when the server was last stopped; zero if never
+	resumed   time.Time // when a name was last heard while no other was
 }
 
 // absence is the state of a name after its last connection has ended.
@@ -64,7 +64,7 @@ func (d *departures) end(names []string, listed, heard int, timedOut bool, now t
 	d.recent = append(d.recent, ended...)
 	announced := listed - len(d.away)
 	switch {
-	case now.Sub(d.stopped) <= afterStop, isMass(len(d.ended), announced):
+	case now.Sub(d.stoppedAt) <= afterStop, isMass(len(d.ended), announced):
 		d.giveTime(append(d.gathered, ended...))
 		d.gathered = nil
 	// A dead network ends connections one after the other. Those that are silent
@@ -117,10 +117,10 @@ func (d *departures) announce(name string) {
 // departure.
 func (d *departures) isAway(a *absence) bool { return d.away[a.name] == a }
 
-// due removes and returns the names that depart now. HadTime is true if some of
-// them have had time to return. Clients that are coming in hold these up. Nobody
-// says that nothing has been heard of any name lately.
-func (d *departures) due(now time.Time, comingIn, nobody bool) (names []string, hadTime bool) {
+// depart removes and returns the names that depart now. Forget is true if some
+// of them have had time to return. Clients that are coming in hold these up.
+// Nobody says that nothing has been heard of any name lately.
+func (d *departures) depart(now time.Time, comingIn, nobody bool) (names []string, forget bool) {
 	d.forget(now)
 	var over []*absence
 	if isDue(d.gatheredAt(), now) {
@@ -133,7 +133,7 @@ func (d *departures) due(now time.Time, comingIn, nobody bool) (names []string, 
 			if now.Before(at) || comingIn && now.Before(at.Add(LongestWait)) {
 				break
 			}
-			hadTime = true
+			forget = true
 		}
 		over = append(over, a)
 	}
@@ -143,7 +143,7 @@ func (d *departures) due(now time.Time, comingIn, nobody bool) (names []string, 
 			names = append(names, a.name)
 		}
 	}
-	return names, hadTime
+	return names, forget
 }
 
 // gatheredAt returns when the gathered absences depart, or zero if there are

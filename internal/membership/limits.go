@@ -18,8 +18,8 @@ const (
 
 // Reasons why a name is not listed.
 var (
-	ErrTooManyNames = fmt.Errorf("more than %d names on one connection", MaxNames)
-	ErrListFull     = fmt.Errorf("the list is full: %d names or %d bytes", MaxTotalNames, wire.MaxListLen)
+	errTooManyNames = fmt.Errorf("more than %d names on one connection", MaxNames)
+	errListFull     = fmt.Errorf("the list is full: %d names or %d bytes", MaxTotalNames, wire.MaxListLen)
 )
 
 // Surveys and lists of joins.

@@ -102,7 +102,7 @@ func (p *play) steps(steps string) {
 			continue
 		}
 		act := map[string]func(int){
-			"join": p.join, "break": p.break_, "lose": p.lose, "leave": p.leave,
+			"join": p.join, "break": p.breakConn, "lose": p.lose, "leave": p.leave,
 			"hang":   func(id int) { p.client(id).hangs = true },
 			"wake":   p.resume,
 			"check":  func(id int) { p.Check(p.client(id).conn, p.client(id).names[0], p.At(p.now)) },
@@ -129,8 +129,8 @@ func (p *play) join(id int) {
 	p.Connect(c.conn, c.host, p.At(p.now))
 }
 
-// break_ ends the connection of a client.
-func (p *play) break_(id int) { p.end(id, false) }
+// breakConn ends the connection of a client.
+func (p *play) breakConn(id int) { p.end(id, false) }
 
 // lose ends the connection of a client, because nothing has arrived there.
 func (p *play) lose(id int) { p.end(id, true) }
@@ -147,7 +147,7 @@ func (p *play) leave(id int) {
 	for _, name := range p.client(id).names {
 		p.Leave(p.client(id).conn, name, p.At(p.now))
 	}
-	p.break_(id)
+	p.breakConn(id)
 }
 
 // resume ends a hang. The client answers if it was surveyed meanwhile.

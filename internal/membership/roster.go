@@ -52,7 +52,7 @@ type member struct {
 type entry struct {
 	name  string
 	conns int // connections that announce it
-	heard int // of these, the ones that are not silent
+	heard int // of these, those that are not silent
 }
 
 func newRoster[C comparable]() roster[C] {
@@ -110,9 +110,9 @@ func (r *roster[C]) hear(c C, name string, now time.Time, took time.Duration) (i
 		r.answered(name, p, now)
 		return false, nil
 	case len(m.names) == MaxNames:
-		return false, ErrTooManyNames
+		return false, errTooManyNames
 	case r.total == MaxTotalNames, r.names[name] == nil && r.size+1+len(name) > wire.MaxListLen:
-		return false, ErrListFull
+		return false, errListFull
 	}
 	if name == m.dropped { // slow, not hung
 		took = now.Sub(m.unanswered)

@@ -179,11 +179,11 @@ func TestRosterIsBounded(t *testing.T) {
 		if refused != 2*MaxNames || len(r.sorted()) != MaxTotalNames {
 			t.Errorf("%d names were refused and %d are listed, want %d and %d", refused, len(r.sorted()), 2*MaxNames, MaxTotalNames)
 		}
-		if _, err := r.hear(0, "one more", time.Time{}, 0); !errors.Is(err, ErrTooManyNames) {
-			t.Errorf("one more name of a connection: got %v, want %v", err, ErrTooManyNames)
+		if _, err := r.hear(0, "one more", time.Time{}, 0); !errors.Is(err, errTooManyNames) {
+			t.Errorf("one more name of a connection: got %v, want %v", err, errTooManyNames)
 		}
-		if _, err := r.hear(MaxTotalNames/MaxNames, "0-0", time.Time{}, 0); !errors.Is(err, ErrListFull) {
-			t.Errorf("a known name: got %v, want %v", err, ErrListFull)
+		if _, err := r.hear(MaxTotalNames/MaxNames, "0-0", time.Time{}, 0); !errors.Is(err, errListFull) {
+			t.Errorf("a known name: got %v, want %v", err, errListFull)
 		}
 		r.disconnect(0)
 		if _, err := r.hear(MaxTotalNames/MaxNames, "0-0", time.Time{}, 0); err != nil {
@@ -197,7 +197,7 @@ func TestRosterIsBounded(t *testing.T) {
 			r.connect(id, "")
 			for n := range MaxNames {
 				_, err := r.hear(id, fmt.Sprintf("%s%d%04d", name, id, n), time.Time{}, 0)
-				if want := id > 0; errors.Is(err, ErrListFull) != want {
+				if want := id > 0; errors.Is(err, errListFull) != want {
 					t.Fatalf("name %d of connection %d: got %v, want an error %t", n, id, err, want)
 				}
 			}
@@ -219,8 +219,8 @@ func TestRefusedNames(t *testing.T) {
 	for n := range MaxNames {
 		s.hear(1, 1, fmt.Sprint(n))
 	}
-	if err := s.Hear(1, "one more", s.At(1)); !errors.Is(err, ErrTooManyNames) {
-		t.Errorf("got %v, want %v", err, ErrTooManyNames)
+	if err := s.Hear(1, "one more", s.At(1)); !errors.Is(err, errTooManyNames) {
+		t.Errorf("got %v, want %v", err, errTooManyNames)
 	}
 	if s.Next(s.At(1)); len(s.List()) != MaxNames {
 		t.Errorf("got %d names, want %d", len(s.List()), MaxNames)

@@ -30,9 +30,9 @@ type Schedule[C comparable] struct {
 	silent     []string  // in the last poll
 
 	// All times inside are running time: those of callers without the time for
-	// which the process was stopped.
-	stopped time.Duration
-	alarm   times.Alarm // when to call Next again
+	// which the process was stoppedFor.
+	stoppedFor time.Duration
+	alarm      times.Alarm // when to call Next again
 
 	handshakes Handshakes
 }
@@ -45,9 +45,10 @@ type Actions[C comparable] struct {
 	Missed  int  // names that missed the poll that has just ended
 	Doubted bool // that poll counts as missed by none
 
-	// Returned reports whether names leave that have had time to return: after
-	// a mass departure, or after the server was stopped.
-	Returned bool
+	// Forget reports whether names leave that have had time to return: after a
+	// mass departure, or after the server was stopped. The server then forgets
+	// the lists that it has published.
+	Forget bool
 }
 
 // Handshakes is the state of the handshakes at the survey URL.
@@ -76,15 +77,15 @@ func New[C comparable](c Config, now time.Time) *Schedule[C] {
 func (s *Schedule[C]) Woke(now time.Time) (stopped time.Duration) {
 	stopped = s.alarm.Stopped(s.running(now), stopTime)
 	if stopped > 0 {
-		s.stopped += stopped
-		s.departures.stopped = s.alarm.At
+		s.stoppedFor += stopped
+		s.departures.stoppedAt = s.alarm.At
 		s.start.stop(s.alarm.At)
 	}
 	return stopped
 }
 
 // running returns the running time at a time.
-func (s *Schedule[C]) running(at time.Time) time.Time { return at.Add(-s.stopped) }
+func (s *Schedule[C]) running(at time.Time) time.Time { return at.Add(-s.stoppedFor) }
 
 // Connect records a new connection from a remote host. The host is empty if
 // that is unknown.
@@ -195,22 +196,22 @@ func (s *Schedule[C]) Next(now time.Time) (do Actions[C], wake time.Time) {
 	}
 	comingIn := s.AreComingIn(at)
 	var departed []string
-	departed, do.Returned = s.departures.due(now, comingIn, s.roster.heard == 0)
+	departed, do.Forget = s.departures.depart(now, comingIn, s.roster.heard == 0)
 	for _, name := range departed {
 		s.roster.remove(name)
 		s.pace.remove(now)
 	}
-	if s.start.completes(now, comingIn) || isDue(s.pace.dueAt(s.joins.areComingIn(now)), now) {
+	if s.start.endIfOver(now, comingIn) || isDue(s.pace.dueAt(s.joins.areComingIn(now)), now) {
 		s.pace.published(now)
 		do.Publish = true
 	}
-	s.alarm.At = times.Earliest(s.nextDue(now), now.Add(tick))
-	return do, s.alarm.At.Add(s.stopped)
+	s.alarm.At = times.Earliest(s.nextDueAt(now), now.Add(tick))
+	return do, s.alarm.At.Add(s.stoppedFor)
 }
 
-// nextDue returns when something will be due next. What is due and has to wait
-// for clients that are coming in is looked at again after checkTime.
-func (s *Schedule[C]) nextDue(now time.Time) time.Time {
+// nextDueAt returns when something will be due next. That is checkTime from now
+// if something is due that has to wait for clients that are coming in.
+func (s *Schedule[C]) nextDueAt(now time.Time) time.Time {
 	at := s.poll.dueAt()
 	for _, due := range []time.Time{
 		s.roster.overdueAt, s.joins.dueAt(), s.pace.dueAt(s.joins.areComingIn(now)),
@@ -238,7 +239,7 @@ func (s *Schedule[C]) AreComingIn(now time.Time) bool {
 // Arrived returns when something last came in: a connection, a handshake, or a
 // name that no other connection announces. It is long ago if nothing has.
 func (s *Schedule[C]) Arrived() time.Time {
-	return times.Latest(s.arrived.Add(s.stopped), s.handshakes.Began)
+	return times.Latest(s.arrived.Add(s.stoppedFor), s.handshakes.Began)
 }
 
 // IsComplete reports whether the list is complete: clients that were there

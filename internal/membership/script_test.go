@@ -78,7 +78,7 @@ func (s *script) end(millis int, ids ...int) {
 func (s *script) expect(millis int, want string) {
 	s.t.Helper()
 	do, wake := s.Next(s.At(millis))
-	due := s.nextDue(s.At(millis))
+	due := s.nextDueAt(s.At(millis))
 	if limit := s.At(millis).Add(tick); !wake.Equal(times.Earliest(due, limit)) {
 		s.t.Errorf("at %d ms: got a call of Next at %d ms, want it at %d ms, and within a tick", millis, s.Millis(wake), s.Millis(due))
 	}
@@ -103,7 +103,7 @@ func (s *script) expect(millis int, want string) {
 		}
 		parts = append(parts, strings.TrimSpace(what+strings.Join(list, " ")))
 	}
-	if do.Returned {
+	if do.Forget {
 		parts = append(parts, "returned")
 	}
 	parts = append(parts, fmt.Sprintf("wake %d", s.Millis(due)))

@@ -26,8 +26,8 @@ func (s *start) stop(now time.Time) {
 	s.at = times.Earliest(now.Add(s.returnTime), s.latest)
 }
 
-// completes ends the start if it is over. It returns true if it ends now.
-func (s *start) completes(now time.Time, comingIn bool) bool {
+// endIfOver ends the start if it is over. It returns true if it ends now.
+func (s *start) endIfOver(now time.Time, comingIn bool) bool {
 	was := s.complete
 	s.complete = was || !now.Before(s.at) && (!comingIn || !now.Before(s.latest))
 	return s.complete != was

@@ -30,8 +30,8 @@ var kind = regexp.MustCompile(`^[a-zA-Z][a-zA-Z0-9.-]*$`)
 // Split returns the kind of a name, and the name without it: "cache" and
 // "http://10.0.0.2:8080" of "cache+http://10.0.0.2:8080". The kind is empty if
 // the name has none. It begins with a letter, and has letters, digits, "-" and
-// "." in it. What has a plus sign there for another reason, such as tls+tcp://,
-// has a kind too.
+// "." in it. A name with a plus sign there for another reason, such as
+// tls+tcp://, has a kind too.
 func Split(name string) (of, rest string) {
 	before, after, found := strings.Cut(name, "+")
 	if !found || !kind.MatchString(before) {

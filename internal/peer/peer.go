@@ -1,6 +1,6 @@
 // Package peer reads hosts and ports out of the names that services announce.
 //
-// Any client may announce any name. What comes out of this package is safe in
+// Any client may announce any name. The results of this package are safe in
 // the configuration of a program, quoted or not: it has no space, no control
 // character, and no character that is special in the usual formats.
 package peer
@@ -49,7 +49,7 @@ type Peer struct {
 }
 
 // Parse reads a name such as http://10.0.0.2:8080 or 10.0.0.2:8080, or one of
-// these with a kind in front. The port must be there. What else a URL may have,
+// these with a kind in front. The port must be there. The rest of a URL,
 // such as a path, is ignored. The error matches [ErrUnusable].
 //
 // An IPv6 address with a zone is refused, since it means something on one

@@ -29,7 +29,7 @@ type Settings struct {
 type endpoint struct {
 	Settings
 	Side
-	Counts
+	counts
 	warnings throttle
 	ctx      context.Context // ends with the endpoint
 	cancel   context.CancelFunc
@@ -41,8 +41,8 @@ type endpoint struct {
 	tracked
 }
 
-// Counts are of connections that have failed, since the beginning.
-type Counts struct {
+// counts are of connections that have failed, since the beginning.
+type counts struct {
 	Refused atomic.Uint64 // closed before they were established
 	Broken  atomic.Uint64 // closed because they broke the protocol
 	Failed  atomic.Uint64 // could not be accepted
@@ -51,11 +51,11 @@ type Counts struct {
 // tracked is what must end with an endpoint.
 type tracked struct {
 	pipes       int                // established connections
-	goroutines  int                // that end waits for
+	goroutines  int                // that End waits for
 	inCallbacks int                // of these, in users' functions
 	joining     int                // connections being handed to mangos
 	conns       map[io.Closer]bool // in any state; true if admitted
-	admitted    int                // connections that count against maxConns
+	admitted    int                // connections that count against MaxConns
 }
 
 func newEndpoint(p Side, set Settings) *endpoint {
@@ -134,7 +134,7 @@ func (e *endpoint) CallUser(f func()) {
 	f()
 }
 
-// own makes end close c and wait until disown has been called for it. It
+// own makes End close c and wait until disown has been called for it. It
 // returns false once the endpoint is closed.
 func (e *endpoint) own(c io.Closer) bool {
 	e.mu.Lock()
@@ -155,8 +155,8 @@ func (e *endpoint) disown(c io.Closer) {
 	})
 }
 
-// admit counts an accepted connection against maxConns until it is closed. It
-// returns an error if there are maxConns already, or if c or the endpoint has
+// admit counts an accepted connection against MaxConns until it is closed. It
+// returns an error if there are MaxConns already, or if c or the endpoint has
 // been closed in the meantime.
 func (e *endpoint) admit(c io.Closer) error {
 	e.mu.Lock()
@@ -220,8 +220,8 @@ func (e *endpoint) joined() { e.change(func() { e.joining-- }) }
 
 func (e *endpoint) countPipe(n int) { e.change(func() { e.pipes += n }) }
 
-// connected returns the number of established connections.
-func (e *endpoint) connected() int {
+// pipeCount returns the number of established connections.
+func (e *endpoint) pipeCount() int {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	return e.pipes

@@ -43,6 +43,8 @@ type Refusal struct {
 	Reason error
 }
 
+// Error returns the name and the reason.
 func (r *Refusal) Error() string { return fmt.Sprintf("service %q: %v", r.Name, r.Reason) }
 
+// Unwrap returns the reason.
 func (r *Refusal) Unwrap() error { return r.Reason }

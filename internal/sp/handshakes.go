@@ -159,7 +159,7 @@ func (h *Handshakes) oldest(url string, now time.Time, evenProtected bool) (olde
 		s := at.Value.(*handshake)
 		switch {
 		case url != "" && s.url != url:
-		case s.keepsWaiting(now):
+		case s.tryGiveWay(now):
 			return s
 		case oldest == nil && evenProtected:
 			oldest = s
@@ -168,11 +168,11 @@ func (h *Handshakes) oldest(url string, now time.Time, evenProtected bool) (olde
 	return oldest
 }
 
-// keepsWaiting reports whether the other side keeps us waiting for so long that
-// the handshake may give way. If bytes have arrived that have not been read,
+// tryGiveWay returns true if the other side keeps us waiting for so long that the
+// handshake may give way. If bytes have arrived that have not been read,
 // this process is late. Then it does not ask the system again for helloGrace,
 // because there may be thousands of such handshakes.
-func (s *handshake) keepsWaiting(now time.Time) bool {
+func (s *handshake) tryGiveWay(now time.Time) bool {
 	until := s.protectedUntil.Load()
 	if until > now.UnixNano() {
 		return false

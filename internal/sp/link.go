@@ -204,7 +204,7 @@ func (l *link) sendRest() error {
 }
 
 // sendLast sends the last message of this side, and ends its direction of the
-// connection. The other direction stays open: what it brings must be read, or
+// connection. The other direction stays open: its messages must be read, or
 // some systems discard the last message. It blocks for at most timeout. It must
 // not be called while a call of trySend, sendRest or send is in progress.
 func (l *link) sendLast(body []byte, timeout time.Duration) error {

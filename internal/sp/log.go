@@ -143,11 +143,11 @@ func (t *throttle) warn(msg, from string, err error, args ...any) {
 		// Names do not count, and a host may have clients of several kinds.
 		c = cause{from, refused.Reason.Error()}
 	}
-	repeats, isNew := t.repeats(c, now)
+	repeats, isNew := t.countRepetition(c, now)
 	switch {
 	case !isNew:
 		return
-	case !t.allows(now):
+	case !t.tryCount(now):
 		t.forget(c) // the next one is logged, if there is room for it then
 		t.log.omit()
 		return
@@ -157,9 +157,9 @@ func (t *throttle) warn(msg, from string, err error, args ...any) {
 	t.log.add(slog.LevelWarn, msg, append([]any{"from", from, "error", err}, args...)...)
 }
 
-// repeats counts a warning. It returns true if the warning is to be logged, and
+// countRepetition counts a warning. It returns true if the warning is to be logged, and
 // how many with the same cause were not logged since the last one.
-func (t *throttle) repeats(c cause, now time.Time) (count int, isDue bool) {
+func (t *throttle) countRepetition(c cause, now time.Time) (count int, isDue bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	r := t.repeated[c]
@@ -235,8 +235,8 @@ func (t *loggedReasons) add(reason string) (isNew bool) {
 	return true
 }
 
-// allows counts a warning. It returns true if the warning may be logged now.
-func (t *throttle) allows(now time.Time) bool {
+// tryCount counts a warning. It returns true if the warning may be logged now.
+func (t *throttle) tryCount(now time.Time) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if now.Sub(t.windowStart) >= time.Second {

@@ -24,7 +24,7 @@ func TestThrottle(t *testing.T) {
 	}{{0, 10}, {999 * ms, 0}, {1000 * ms, 10}, {4000 * ms, 10}} {
 		got := 0
 		for range 25 {
-			if th.allows(start.Add(test.at)) {
+			if th.tryCount(start.Add(test.at)) {
 				got++
 			}
 		}
@@ -124,7 +124,7 @@ func TestThrottleLogsWhatItLeftOut(t *testing.T) {
 func TestThrottleForgets(t *testing.T) {
 	var th throttle
 	for i := range 2 * maxCauses {
-		if _, isDue := th.repeats(cause{host: fmt.Sprint(i)}, time.Now()); !isDue {
+		if _, isDue := th.countRepetition(cause{host: fmt.Sprint(i)}, time.Now()); !isDue {
 			t.Fatalf("cause %d is taken for a repetition", i)
 		}
 		if len(th.repeated) > maxCauses {

@@ -43,7 +43,7 @@ func NewOutage(s *Socket, a Address) *Outage {
 // given up.
 func (o *Outage) Failed(err error) {
 	lost := ""
-	if o.endpoint.Lost != nil && o.endpoint.connected() == 0 {
+	if o.endpoint.Lost != nil && o.endpoint.pipeCount() == 0 {
 		lost = "; " + o.endpoint.Lost() // the owner may hold its mutex when it locks o.mu
 	}
 	o.mu.Lock()

@@ -196,8 +196,8 @@ func (p *Pipe) Send(message []byte) error {
 	return err
 }
 
-// endSoon ends a connection that cannot be written to. What the other side has
-// sent before is still read, since its goodbye may be among it. The session may
+// endSoon ends a connection that cannot be written to. Messages that the other
+// side has sent before are still read, since its goodbye may be among them. The session may
 // be in a user's function, and not read, so the end waits for neither.
 func (p *Pipe) endSoon() {
 	p.mu.Lock()
@@ -211,8 +211,8 @@ func (p *Pipe) endSoon() {
 	}
 }
 
-// hasEnded records the end of the connection.
-func (p *Pipe) hasEnded() {
+// ended records the end of the connection.
+func (p *Pipe) ended() {
 	p.mu.Lock()
 	close(p.done)
 	if p.ending != nil {

@@ -56,7 +56,7 @@ func (s *Socket) DialAll(all []Address) (outages []*Outage, err error) {
 
 // End closes the socket and waits until everything that it held is gone. It
 // may be called more than once. Mangos v3.4.2 deadlocks if its socket is closed
-// while it adds a connection (internal/core/socket.go, addPipe), so close first
+// while it adds a connection (internal/core/socket.go, addPipe), so shut first
 // waits for such connections.
 func (s *Socket) End() {
 	s.shut()
@@ -88,7 +88,7 @@ func (s *Socket) add(core protocol.Pipe, l *Line) error {
 func (s *Socket) RemovePipe(core protocol.Pipe) {
 	p := core.GetPrivate().(*Pipe)
 	s.countPipe(-1)
-	p.hasEnded()
+	p.ended()
 }
 
 // GetOption lets our transport find the endpoint of a connection.
@@ -102,15 +102,26 @@ func (s *Socket) GetOption(name string) (any, error) {
 	return nil, mangos.ErrBadOption
 }
 
-// The other methods of mangos.ProtocolBase. Messages pass only through pipes.
+// The other methods of mangos.ProtocolBase follow. Messages pass only through
+// pipes.
 
+// Info returns what mangos has to know of the protocol.
 func (s *Socket) Info() mangos.ProtocolInfo {
 	p := s.endpoint.Side
 	return mangos.ProtocolInfo{Self: p.self, SelfName: p.selfName, Peer: p.peer, PeerName: p.peerName}
 }
 
-func (s *Socket) Close() error                                 { return nil }
-func (s *Socket) SetOption(string, any) error                  { return mangos.ErrBadOption }
-func (s *Socket) SendMsg(*mangos.Message) error                { return mangos.ErrProtoOp }
-func (s *Socket) RecvMsg() (*mangos.Message, error)            { return nil, mangos.ErrProtoOp }
+// Close does nothing. End closes the socket.
+func (s *Socket) Close() error { return nil }
+
+// SetOption returns an error: there is no option to set.
+func (s *Socket) SetOption(string, any) error { return mangos.ErrBadOption }
+
+// SendMsg returns an error.
+func (s *Socket) SendMsg(*mangos.Message) error { return mangos.ErrProtoOp }
+
+// RecvMsg returns an error.
+func (s *Socket) RecvMsg() (*mangos.Message, error) { return nil, mangos.ErrProtoOp }
+
+// OpenContext returns an error.
 func (s *Socket) OpenContext() (mangos.ProtocolContext, error) { return nil, mangos.ErrProtoOp }

@@ -71,7 +71,7 @@ func TestBothEndsAreLimited(t *testing.T) {
 		"client": {client.endpoint, dialedTimeout},
 	} {
 		e := side.endpoint
-		for start := time.Now(); e.connected() == 0; time.Sleep(ms) {
+		for start := time.Now(); e.pipeCount() == 0; time.Sleep(ms) {
 			if time.Since(start) > 30*time.Second {
 				t.Fatal("not connected in time")
 			}

@@ -98,12 +98,13 @@ type tlsHandshakeConn struct {
 	begun          bool          // part of the handshake has been computed
 	hasSlot        bool
 	over           bool   // the handshake has ended
-	failed         error  // of CallUser itself
+	failed         error  // of callUser itself
 	ahead          []byte // read while waiting for a slot
 }
 
 // end is called after the handshake. Reads and writes then pass straight
-// through. What follows may keep the server waiting no longer than before.
+// through. The rest of the greeting may keep the server waiting no longer than
+// the handshake.
 func (s *tlsHandshakeConn) end() {
 	s.releaseSlot()
 	s.over = true

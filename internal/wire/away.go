@@ -36,11 +36,11 @@ func (s *Sources) goAway(src *Source, now time.Time) {
 	src.left, src.returned = now, time.Time{}
 }
 
-// Due returns when a server has been silent for so long that it is away or, if
+// DueAt returns when a server has been silent for so long that it is away or, if
 // that has passed, that its connection is given up. A server that has no list
-// yet says so less often than it beats. Due returns false if the server is not
+// yet says so less often than it beats. DueAt returns false if the server is not
 // connected, or sends the plain form.
-func (src *Source) Due() (due time.Time, ok bool) {
+func (src *Source) DueAt() (due time.Time, ok bool) {
 	silence := src.maxSilence()
 	switch {
 	case src.isAway():
@@ -59,7 +59,7 @@ func (s *Sources) Deadline() (first time.Time) {
 		}
 	}
 	for _, src := range s.All {
-		if due, ok := src.Due(); ok {
+		if due, ok := src.DueAt(); ok {
 			add(due)
 		}
 		add(src.graceEnd)
@@ -89,7 +89,7 @@ func (s *Sources) CheckSilence(now time.Time) (lost []*Source) {
 		if src.Connected && src.beat == 0 && !src.isAway() {
 			src.liftOld(now)
 		}
-		due, ok := src.Due()
+		due, ok := src.DueAt()
 		switch {
 		case !ok || now.Before(due):
 		case src.isAway():
@@ -104,8 +104,8 @@ func (s *Sources) CheckSilence(now time.Time) (lost []*Source) {
 
 // Excuse is called when the subscriber itself did not run for a while. The
 // silence of all servers begins anew, and their grace lasts longer. After a stop
-// in which they could have gone away, what they have sent is read one after the
-// other: what one has removed, another may be about to add.
+// in which they could have gone away, their messages are read one after the
+// other: a name that one has removed, another may be about to add.
 func (s *Sources) Excuse(now time.Time, stopped time.Duration) {
 	for _, src := range s.All {
 		src.since = now

@@ -60,9 +60,9 @@ func (b *bars) lift(names []string) {
 	}
 }
 
-// admit records that the server has added names itself. What it says when it is
-// new may be from before, so their bars end when it is new no more.
-func (b *bars) admit(names []string) {
+// recordAdded records that the server has added names itself. While it is new its
+// messages may be from before, so their bars end when it is new no more.
+func (b *bars) recordAdded(names []string) {
 	if len(b.barred) == 0 {
 		return
 	}
@@ -156,8 +156,8 @@ func (s *Sources) barRemoved(by *Source, names []string, now time.Time) {
 }
 
 // barMissed bars the names that a server may not have noticed, as it goes away:
-// those removed since its last message. What it has added itself no longer
-// counts for it.
+// those removed since its last message. Names that it has added itself no
+// longer count for it.
 func (s *Sources) barMissed(src *Source, now time.Time) {
 	horizon := src.horizon(now)
 	s.barIf(src, func(r removal) bool { return !r.at.Before(horizon) })

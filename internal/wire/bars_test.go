@@ -426,27 +426,27 @@ func TestRemovalsAreBounded(t *testing.T) {
 	here, away := s.All[0], s.All[1]
 	for _, src := range s.All {
 		src.Connect(time.Second, false, clock.At(0))
-		mustTake(t, s, src, listOf(true, "dead", "x"), clock.At(0))
+		mustReceive(t, s, src, listOf(true, "dead", "x"), clock.At(0))
 	}
 	s.Disconnect(away, clock.At(4000))
-	mustTake(t, s, here, listOf(true, "x"), clock.At(4000))
+	mustReceive(t, s, here, listOf(true, "x"), clock.At(4000))
 	for i := range maxRemovals / 64 {
 		var crowd []string
 		for j := range 64 {
 			crowd = append(crowd, fmt.Sprintf("y%06d", 64*i+j))
 		}
-		mustTake(t, s, here, changeOf(true, []string{"x"}, nil, crowd), clock.At(5000))
-		mustTake(t, s, here, changeOf(true, append(slices.Clone(crowd), "x"), crowd, nil), clock.At(5000))
+		mustReceive(t, s, here, changeOf(true, []string{"x"}, nil, crowd), clock.At(5000))
+		mustReceive(t, s, here, changeOf(true, append(slices.Clone(crowd), "x"), crowd, nil), clock.At(5000))
 		if len(s.removals.all) > maxRemovals || len(away.barred) > maxRemovals {
 			t.Fatalf("remembers %d removals, and %d are barred", len(s.removals.all), len(away.barred))
 		}
 	}
 	expectUnion(t, "with the other server away", s, "x")
 	away.Connect(time.Second, false, clock.At(6000))
-	mustTake(t, s, away, beatOf(true, "dead", "x"), clock.At(6000))
-	mustTake(t, s, away, changeOf(true, []string{"dead", "x"}, nil, []string{"z"}), clock.At(42999))
+	mustReceive(t, s, away, beatOf(true, "dead", "x"), clock.At(6000))
+	mustReceive(t, s, away, changeOf(true, []string{"dead", "x"}, nil, []string{"z"}), clock.At(42999))
 	expectUnion(t, "within 37 s", s, "x")
-	mustTake(t, s, away, beatOf(true, "dead", "x", "z"), clock.At(43000))
+	mustReceive(t, s, away, beatOf(true, "dead", "x", "z"), clock.At(43000))
 	expectUnion(t, "after 37 s", s, "dead", "x", "z")
 }
 
@@ -459,15 +459,15 @@ func TestForgottenRemovalsThatMatter(t *testing.T) {
 	dead, all := tooManyToRemember()
 	for _, src := range s.All {
 		src.Connect(time.Second, false, clock.At(0))
-		mustTake(t, s, src, listOf(true, all...), clock.At(0))
+		mustReceive(t, s, src, listOf(true, all...), clock.At(0))
 	}
-	mustTake(t, s, here, changeOf(true, all, dead, nil), clock.At(4000))
+	mustReceive(t, s, here, changeOf(true, all, dead, nil), clock.At(4000))
 	s.Disconnect(away, clock.At(4500))
 	expectUnion(t, "with the other server away", s, "x")
 	away.Connect(time.Second, false, clock.At(6000))
-	mustTake(t, s, away, beatOf(true, all...), clock.At(6000))
+	mustReceive(t, s, away, beatOf(true, all...), clock.At(6000))
 	expectUnion(t, "when it is back", s, "x")
-	mustTake(t, s, away, listOf(true, "x", "y"), clock.At(44000))
+	mustReceive(t, s, away, listOf(true, "x", "y"), clock.At(44000))
 	expectUnion(t, "when it has found out", s, "x", "y")
 }
 
@@ -486,11 +486,11 @@ func TestForgottenRemovalsOfItsOwn(t *testing.T) {
 	s := newTestSources(1)
 	dead, all := tooManyToRemember()
 	s.All[0].Connect(time.Second, false, clock.At(0))
-	mustTake(t, s, s.All[0], listOf(true, all...), clock.At(0))
-	mustTake(t, s, s.All[0], changeOf(true, all, dead, nil), clock.At(4000))
+	mustReceive(t, s, s.All[0], listOf(true, all...), clock.At(0))
+	mustReceive(t, s, s.All[0], changeOf(true, all, dead, nil), clock.At(4000))
 	s.Disconnect(s.All[0], clock.At(4500))
 	s.All[0].Connect(time.Second, false, clock.At(6000))
-	mustTake(t, s, s.All[0], listOf(true, "x", "y"), clock.At(6000))
+	mustReceive(t, s, s.All[0], listOf(true, "x", "y"), clock.At(6000))
 	expectUnion(t, "when it is back", s, "x", "y")
 }
 
@@ -502,9 +502,9 @@ func TestBarsOfPlainServersEnd(t *testing.T) {
 	plain.Connect(0, false, clock.At(0))
 	other.Connect(time.Second, false, clock.At(0))
 	s.Replace(plain, []string{"dead"}, clock.At(0))
-	mustTake(t, s, other, listOf(true, "dead"), clock.At(0))
+	mustReceive(t, s, other, listOf(true, "dead"), clock.At(0))
 	s.Disconnect(plain, clock.At(10000))
-	mustTake(t, s, other, listOf(true), clock.At(11000))
+	mustReceive(t, s, other, listOf(true), clock.At(11000))
 	s.Disconnect(other, clock.At(11000))
 	plain.Connect(0, false, clock.At(12000))
 	s.Replace(plain, []string{"dead"}, clock.At(12000))
@@ -521,20 +521,20 @@ func TestRemovalsAreRemembered(t *testing.T) {
 	here, away := s.All[0], s.All[1]
 	for _, src := range s.All {
 		src.Connect(time.Second, false, clock.At(0))
-		mustTake(t, s, src, listOf(true, "dead", "x"), clock.At(0))
+		mustReceive(t, s, src, listOf(true, "dead", "x"), clock.At(0))
 	}
-	mustTake(t, s, here, listOf(true, "x"), clock.At(4000))
+	mustReceive(t, s, here, listOf(true, "x"), clock.At(4000))
 	for i := range 3 * minRemovals {
 		now, name := clock.At(4000+i), fmt.Sprintf("y%d", i)
-		mustTake(t, s, here, changeOf(true, []string{"x"}, nil, []string{name}), now)
-		mustTake(t, s, here, changeOf(true, []string{name, "x"}, []string{name}, nil), now)
-		mustTake(t, s, away, beatOf(true, "dead", "x"), now)
+		mustReceive(t, s, here, changeOf(true, []string{"x"}, nil, []string{name}), now)
+		mustReceive(t, s, here, changeOf(true, []string{name, "x"}, []string{name}, nil), now)
+		mustReceive(t, s, away, beatOf(true, "dead", "x"), now)
 	}
 	s.Disconnect(away, clock.At(10000))
 	expectUnion(t, "in its grace", s, "dead", "x")
 	s.CheckSilence(clock.At(40000))
 	away.Connect(time.Second, false, clock.At(41000))
-	mustTake(t, s, away, beatOf(true, "dead", "x"), clock.At(41000))
+	mustReceive(t, s, away, beatOf(true, "dead", "x"), clock.At(41000))
 	expectUnion(t, "when it is back", s, "x")
 }
 
@@ -544,16 +544,16 @@ func TestRemovalsAreForgotten(t *testing.T) {
 	s := newTestSources(2)
 	for _, src := range s.All {
 		src.Connect(time.Second, false, clock.At(0))
-		mustTake(t, s, src, listOf(true), clock.At(0))
+		mustReceive(t, s, src, listOf(true), clock.At(0))
 	}
 	for i := range 1000 {
 		now := clock.At(3000 + 100*i) // they are new no more
 		name := fmt.Sprint(i)
 		for _, src := range s.All {
-			mustTake(t, s, src, changeOf(true, nil, nil, []string{name}), now)
+			mustReceive(t, s, src, changeOf(true, nil, nil, []string{name}), now)
 		}
 		for _, src := range s.All {
-			mustTake(t, s, src, changeOf(true, []string{name}, []string{name}, nil), now)
+			mustReceive(t, s, src, changeOf(true, []string{name}, []string{name}, nil), now)
 		}
 	}
 	if got := len(s.removals.all); got > 2*minRemovals {

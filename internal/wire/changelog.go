@@ -56,7 +56,7 @@ type Cursor struct {
 	position int
 	have     *uint64   // sum of the list it came with; nil once answered
 	complete bool      // it was told that the list is complete
-	Beat     bool      // it must be sent something, if only a beat
+	OwesBeat bool      // it must be sent something, if only a beat
 	lastSent time.Time // when it was sent something, or a beat was due
 }
 
@@ -64,7 +64,7 @@ type Cursor struct {
 // have, or no list if have is nil. A plain subscriber never says what it has.
 // One that has a list is sent a beat at once.
 func NewCursor(plain bool, have *uint64, now time.Time) Cursor {
-	return Cursor{Plain: plain, Waits: true, since: now, position: nowhere, have: have, Beat: have != nil, lastSent: now}
+	return Cursor{Plain: plain, Waits: true, since: now, position: nowhere, have: have, OwesBeat: have != nil, lastSent: now}
 }
 
 // Postpone records that a time after the subscriber has connected did not pass.
@@ -72,7 +72,7 @@ func (c *Cursor) Postpone(by time.Duration) { c.since = c.since.Add(by) }
 
 // Greet ends the wait of a subscriber. Next will tell it the list, or with a
 // beat that it has the current one.
-func (c *Cursor) Greet() { c.Waits, c.Beat = false, c.have != nil }
+func (c *Cursor) Greet() { c.Waits, c.OwesBeat = false, c.have != nil }
 
 // Publish sets the current list. It returns false if nothing has changed. If
 // forget is true, no list from before is followed by this one.
@@ -145,8 +145,8 @@ func (l *Changelog) Next(c *Cursor, now time.Time) []byte {
 		c.position, c.have = l.find(*c.have), nil
 	}
 	s := l.since(c.position)
-	due := s.changed || !c.Plain && (c.complete != l.complete || c.Beat)
-	c.position, c.complete, c.Beat = l.position, l.complete, false
+	due := s.changed || !c.Plain && (c.complete != l.complete || c.OwesBeat)
+	c.position, c.complete, c.OwesBeat = l.position, l.complete, false
 	if !due {
 		return nil
 	}
@@ -161,10 +161,10 @@ func (l *Changelog) Next(c *Cursor, now time.Time) []byte {
 // with the sum of the list that it came with, or WAIT if it came without one.
 // Otherwise it returns nil.
 func (l *Changelog) waitingBeat(c *Cursor, now time.Time) []byte {
-	if c.Plain || !c.Beat {
+	if c.Plain || !c.OwesBeat {
 		return nil
 	}
-	c.Beat, c.lastSent = false, now
+	c.OwesBeat, c.lastSent = false, now
 	if c.have == nil {
 		return (&Update{kind: kindWait}).encode()
 	}
@@ -250,13 +250,13 @@ func (l *Changelog) encodedList() []byte {
 	return l.whole
 }
 
-// Quiet returns true if the subscriber has been sent nothing for about a beat.
-// Next will then send a beat if there is nothing else.
-func (c *Cursor) Quiet(now time.Time, beat time.Duration) bool {
+// MarkBeat returns true if the subscriber has been sent nothing for about a
+// beat. Next will then send a beat if there is nothing else.
+func (c *Cursor) MarkBeat(now time.Time, beat time.Duration) bool {
 	if now.Before(c.NextBeat(beat).Add(-beat / beatSlack)) {
 		return false
 	}
-	c.lastSent, c.Beat = now, true
+	c.lastSent, c.OwesBeat = now, true
 	return true
 }
 

@@ -96,7 +96,7 @@ func TestNext(t *testing.T) {
 				case "go":
 					c.Greet()
 				case "beat":
-					c.Beat = true
+					c.OwesBeat = true
 				case "next":
 					message := l.Next(&c, now)
 					got = append(got, wiretest.Told(t, message, c.Plain))
@@ -139,10 +139,10 @@ func TestBeats(t *testing.T) {
 	clock.Expect(t, "nextBeat after a message", c.NextBeat(beat), 850)
 	l.Next(&c, clock.At(100)) // there was nothing to send
 	clock.Expect(t, "nextBeat after nothing", c.NextBeat(beat), 850)
-	if c.Quiet(clock.At(749), beat) || c.Beat {
+	if c.MarkBeat(clock.At(749), beat) || c.OwesBeat {
 		t.Error("quiet more than an eighth of a beat early")
 	}
-	if !c.Quiet(clock.At(750), beat) || !c.Beat {
+	if !c.MarkBeat(clock.At(750), beat) || !c.OwesBeat {
 		t.Error("not quiet an eighth of a beat early")
 	}
 	clock.Expect(t, "nextBeat before the beat is sent", c.NextBeat(beat), 1550)
@@ -165,7 +165,7 @@ func TestBeatsOfTheWaiting(t *testing.T) {
 	}{{10, "held", "nothing", "nothing"}, {690, "nothing", "nothing", "nothing"}, {800, "held", "nothing", "nothing"}, {9890, "held", "nothing", "nothing"}, {9900, "nothing", "wait", "nothing"}} {
 		for c, want := range map[*Cursor]string{&with: step.with, &without: step.without, &plain: step.wholeLists} {
 			if step.at > 10 {
-				c.Quiet(clock.At(step.at), beat)
+				c.MarkBeat(clock.At(step.at), beat)
 			}
 			if got := wiretest.Told(t, l.Next(c, clock.At(step.at)), false); got != want {
 				t.Errorf("after %d ms: got %s, want %s", step.at, got, want)

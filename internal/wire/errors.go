@@ -14,6 +14,7 @@ func NewReason(format string, args ...any) *Reason {
 	return &Reason{fmt.Sprintf(format, args...)}
 }
 
+// Error returns the text.
 func (r *Reason) Error() string { return r.text }
 
 // Reasons why a message or a name is refused.

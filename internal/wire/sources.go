@@ -194,7 +194,7 @@ func (s *Sources) apply(src *Source, u *Update, now time.Time) {
 	switch {
 	case src.isNew(now) && src.lagging:
 	case src.isNew(now) && isFirst:
-		src.admit(u.added)
+		src.recordAdded(u.added)
 	case src.isCounted():
 		for _, other := range s.All {
 			other.lift(u.added)

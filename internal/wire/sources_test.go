@@ -46,7 +46,7 @@ func changeOf(complete bool, list, removed, added []string) *Update {
 	}
 }
 
-func mustTake(t *testing.T, s *Sources, src *Source, u *Update, now time.Time) {
+func mustReceive(t *testing.T, s *Sources, src *Source, u *Update, now time.Time) {
 	t.Helper()
 	if err := s.Receive(src, u, now); err != nil {
 		t.Fatal(err)
@@ -81,23 +81,23 @@ func TestUnionOfOneServer(t *testing.T) {
 	expectUnion(t, "not connected", s)
 	src.Connect(time.Second, false, now)
 	expectUnion(t, "connected", s)
-	mustTake(t, s, src, listOf(false, "a"), now)
+	mustReceive(t, s, src, listOf(false, "a"), now)
 	expectUnion(t, "an incomplete list", s, "a")
-	mustTake(t, s, src, listOf(false), now)
+	mustReceive(t, s, src, listOf(false), now)
 	expectUnion(t, "an incomplete empty list", s, nobody...)
 	s.Disconnect(src, now)
 	expectUnion(t, "disconnected", s)
 	src.Connect(time.Second, false, now)
-	mustTake(t, s, src, listOf(true), now)
+	mustReceive(t, s, src, listOf(true), now)
 	expectUnion(t, "a complete empty list", s, nobody...)
-	mustTake(t, s, src, listOf(true, "a", "b"), now)
+	mustReceive(t, s, src, listOf(true, "a", "b"), now)
 	expectUnion(t, "a complete list", s, "a", "b")
 	s.Disconnect(src, now)
 	expectUnion(t, "disconnected after a complete list", s)
 	src.Connect(time.Second, false, now)
-	mustTake(t, s, src, listOf(false, "b"), now)
+	mustReceive(t, s, src, listOf(false, "b"), now)
 	expectUnion(t, "an incomplete list after a complete one", s, "b")
-	mustTake(t, s, src, beatOf(true, "b"), now)
+	mustReceive(t, s, src, beatOf(true, "b"), now)
 	expectUnion(t, "a complete list again", s, "b")
 	s.Disconnect(src, now)
 	src.Connect(0, false, now)
@@ -113,12 +113,12 @@ func TestUnionOfServers(t *testing.T) {
 		src.Connect(time.Second, false, now)
 	}
 	roomy := append(make([]string, 0, 8), "a")
-	mustTake(t, s, s.All[0], &Update{kind: kindList, names: roomy}, now)
-	mustTake(t, s, s.All[1], listOf(false, "b"), now)
+	mustReceive(t, s, s.All[0], &Update{kind: kindList, names: roomy}, now)
+	mustReceive(t, s, s.All[1], listOf(false, "b"), now)
 	expectUnion(t, "two incomplete lists", s, "a", "b")
-	mustTake(t, s, s.All[1], beatOf(true, "b"), now)
+	mustReceive(t, s, s.All[1], beatOf(true, "b"), now)
 	expectUnion(t, "one of them complete", s, "a", "b")
-	mustTake(t, s, s.All[2], listOf(true, "a", "c"), now)
+	mustReceive(t, s, s.All[2], listOf(true, "a", "c"), now)
 	expectUnion(t, "three lists", s, "a", "b", "c")
 	if got := roomy[:2]; !slices.Equal(got, []string{"a", ""}) {
 		t.Errorf("the union was made in the memory of a server's list: %q", got)
@@ -127,9 +127,9 @@ func TestUnionOfServers(t *testing.T) {
 	expectUnion(t, "the second in its grace", s, "a", "b", "c")
 	s.CheckSilence(now.Add(GraceOfAway))
 	expectUnion(t, "the others silent, after the grace of the second", s)
-	mustTake(t, s, s.All[0], beatOf(false, "a"), now)
+	mustReceive(t, s, s.All[0], beatOf(false, "a"), now)
 	expectUnion(t, "the first one speaks again, the third is in its grace", s, "a", "c")
-	mustTake(t, s, s.All[0], listOf(true, "a", "c"), now)
+	mustReceive(t, s, s.All[0], listOf(true, "a", "c"), now)
 	expectUnion(t, "servers that agree", s, "a", "c")
 }
 
@@ -157,11 +157,11 @@ func TestListOfAnEarlierConnection(t *testing.T) {
 			s := newTestSources(1)
 			src := s.All[0]
 			src.Connect(time.Second, false, now)
-			mustTake(t, s, src, listOf(false, list...), now)
+			mustReceive(t, s, src, listOf(false, list...), now)
 			s.Disconnect(src, now)
 			src.Connect(time.Second, false, now)
 			expectUnion(t, "before the server speaks", s)
-			mustTake(t, s, src, test.update, now)
+			mustReceive(t, s, src, test.update, now)
 			expectUnion(t, "after it", s, test.want...)
 		})
 	}
@@ -175,14 +175,14 @@ func TestFirstListOfAnAwaitedServer(t *testing.T) {
 	begin := func() (s *Sources, src, other *Source) {
 		s = newTestSources(2)
 		s.All[0].Connect(time.Second, true, c.At(0))
-		mustTake(t, s, s.All[0], listOf(false, "a"), c.At(100))
+		mustReceive(t, s, s.All[0], listOf(false, "a"), c.At(100))
 		expectUnion(t, "at first", s)
 		return s, s.All[0], s.All[1]
 	}
 	t.Run("its time passes", func(t *testing.T) {
 		s, src, _ := begin()
 		c.Expect(t, "deadline", s.Deadline(), 1250)
-		mustTake(t, s, src, listOf(false, "a", "b"), c.At(1099))
+		mustReceive(t, s, src, listOf(false, "a", "b"), c.At(1099))
 		s.CheckSilence(c.At(1099))
 		expectUnion(t, "after 1099 ms", s)
 		s.CheckSilence(c.At(1250))
@@ -191,17 +191,17 @@ func TestFirstListOfAnAwaitedServer(t *testing.T) {
 	})
 	t.Run("it is complete", func(t *testing.T) {
 		s, src, _ := begin()
-		mustTake(t, s, src, beatOf(true, "a"), c.At(200))
+		mustReceive(t, s, src, beatOf(true, "a"), c.At(200))
 		expectUnion(t, "complete", s, "a")
 	})
 	t.Run("another server has a list", func(t *testing.T) {
 		s, src, other := begin()
 		other.Connect(time.Second, false, c.At(200))
-		mustTake(t, s, other, listOf(false, "b"), c.At(200))
+		mustReceive(t, s, other, listOf(false, "b"), c.At(200))
 		expectUnion(t, "two servers", s, "a", "b")
 		s.Disconnect(src, c.At(300))
 		src.Connect(time.Second, true, c.At(400))
-		mustTake(t, s, src, listOf(false, "c"), c.At(400))
+		mustReceive(t, s, src, listOf(false, "c"), c.At(400))
 		expectUnion(t, "a later list", s, "b", "c")
 	})
 	t.Run("in the plain form", func(t *testing.T) {
@@ -225,7 +225,7 @@ func TestListsKeepTheirStrings(t *testing.T) {
 				if form == "plain" {
 					s.Replace(src, names, clock.At(0))
 				} else {
-					mustTake(t, s, src, listOf(true, names...), clock.At(0))
+					mustReceive(t, s, src, listOf(true, names...), clock.At(0))
 				}
 			}
 			src.Connect(time.Second, false, clock.At(0))
@@ -246,7 +246,7 @@ func TestListsKeepTheirStrings(t *testing.T) {
 }
 
 // A message that does not fit is an error, and changes nothing.
-func TestTakeRefuses(t *testing.T) {
+func TestReceiveRefuses(t *testing.T) {
 	clock := testclock.New()
 	list := []string{"b", "d"}
 	wrongBefore := changeOf(true, list, nil, []string{"c"})
@@ -281,7 +281,7 @@ func TestTakeRefuses(t *testing.T) {
 			src := s.All[0]
 			src.Connect(time.Second, false, clock.At(0))
 			if test.first != nil {
-				mustTake(t, s, src, test.first, clock.At(1))
+				mustReceive(t, s, src, test.first, clock.At(1))
 			}
 			before := *src
 			if err := s.Receive(src, test.second, clock.At(2)); !errors.Is(err, test.want) {
@@ -318,11 +318,11 @@ func TestChangesOfAnotherListOfTheSameSum(t *testing.T) {
 			s := newTestSources(1)
 			src := s.All[0]
 			src.Connect(time.Second, false, clock.At(0))
-			mustTake(t, s, src, listOf(true, list...), clock.At(0))
+			mustReceive(t, s, src, listOf(true, list...), clock.At(0))
 			s.Disconnect(src, clock.At(0))
 			src.Connect(time.Second, false, clock.At(0))
 			for _, u := range test.before {
-				mustTake(t, s, src, u, clock.At(1))
+				mustReceive(t, s, src, u, clock.At(1))
 			}
 			before := *src
 			if err := s.Receive(src, test.update, clock.At(2)); err != test.want {
@@ -339,7 +339,7 @@ func TestChangesOfAnotherListOfTheSameSum(t *testing.T) {
 	}
 }
 
-func TestTake(t *testing.T) {
+func TestReceive(t *testing.T) {
 	clock := testclock.New()
 	s := newTestSources(1)
 	src := s.All[0]
@@ -356,7 +356,7 @@ func TestTake(t *testing.T) {
 		{beatOf(true), nobody},
 		{listOf(true, "z"), []string{"z"}},
 	} {
-		mustTake(t, s, src, test.update, clock.At(i))
+		mustReceive(t, s, src, test.update, clock.At(i))
 		if src.List == nil || !slices.Equal(src.List, test.want) || src.Sum != wiretest.Sum(test.want...) || src.Complete != test.update.complete {
 			t.Errorf("message %d: got %q with sum %#x, complete %t, want %q with %#x, %t",
 				i, src.List, src.Sum, src.Complete, test.want, wiretest.Sum(test.want...), test.update.complete)
@@ -380,7 +380,7 @@ func TestChangesLeaveNoMemoryBehind(t *testing.T) {
 	s := newTestSources(1)
 	src := s.All[0]
 	src.Connect(time.Second, false, now)
-	mustTake(t, s, src, listOf(true), now)
+	mustReceive(t, s, src, listOf(true), now)
 	decoded := func(u *Update) *Update {
 		u, err := DecodeUpdate(u.encode())
 		if err != nil {
@@ -393,8 +393,8 @@ func TestChangesLeaveNoMemoryBehind(t *testing.T) {
 	runtime.ReadMemStats(&before)
 	for i := range rounds {
 		one := fmt.Sprintf("x%03d", i)
-		mustTake(t, s, src, decoded(changeOf(true, src.List, nil, append(slices.Clone(crowd), one))), now)
-		mustTake(t, s, src, decoded(changeOf(true, src.List, append(slices.Clone(crowd), one), []string{fmt.Sprintf("y%03d", i)})), now)
+		mustReceive(t, s, src, decoded(changeOf(true, src.List, nil, append(slices.Clone(crowd), one))), now)
+		mustReceive(t, s, src, decoded(changeOf(true, src.List, append(slices.Clone(crowd), one), []string{fmt.Sprintf("y%03d", i)})), now)
 	}
 	runtime.GC()
 	runtime.ReadMemStats(&after)
@@ -425,7 +425,7 @@ func TestSilence(t *testing.T) {
 			c.Expect(t, "deadline without a connection", s.Deadline(), -1)
 			src.Connect(test.beat, false, c.At(0))
 			c.Expect(t, "deadline of a server that has no list yet", s.Deadline(), test.silent+10000)
-			mustTake(t, s, src, listOf(true, "a"), c.At(100))
+			mustReceive(t, s, src, listOf(true, "a"), c.At(100))
 			c.Expect(t, "deadline after a message", s.Deadline(), 100+test.silent)
 			if lost := s.CheckSilence(c.At(100 + test.silent - 1)); len(lost) > 0 || src.isAway() {
 				t.Error("silent a millisecond early")
@@ -444,7 +444,7 @@ func TestSilence(t *testing.T) {
 			}
 			src.graceEnd = time.Time{}
 			c.Expect(t, "deadline of one that is given up", s.Deadline(), 100+2*test.again)
-			mustTake(t, s, src, beatOf(true, "a"), c.At(200+test.again))
+			mustReceive(t, s, src, beatOf(true, "a"), c.At(200+test.again))
 			expectUnion(t, "the server speaks again", s, "a")
 			c.Expect(t, "deadline when it speaks again", s.Deadline(), 200+test.again+test.silent)
 			s.Disconnect(src, c.At(300+test.again))
@@ -476,7 +476,7 @@ func TestSilenceOfSeveral(t *testing.T) {
 	for i, beat := range []time.Duration{2 * time.Second, time.Second, 0} {
 		s.All[i].Connect(beat, false, c.At(0))
 		if beat > 0 {
-			mustTake(t, s, s.All[i], listOf(true), c.At(0))
+			mustReceive(t, s, s.All[i], listOf(true), c.At(0))
 		}
 	}
 	c.Expect(t, "deadline", s.Deadline(), 3000)

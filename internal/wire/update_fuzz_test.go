@@ -103,10 +103,10 @@ func fuzzedMessage(src *Source, part string) []byte {
 	return message
 }
 
-// FuzzTake feeds a source messages, separated by the byte 1, which is in no
+// FuzzReceive feeds a source messages, separated by the byte 1, which is in no
 // name. Whatever the messages are, the source's list stays valid, and an error
 // changes nothing.
-func FuzzTake(f *testing.F) {
+func FuzzReceive(f *testing.F) {
 	f.Add(strings.Join(updateSeeds, "\x01"))
 	f.Add("\x04a|b|c\x01\x09b|d\x01\x00\x01\xc9d\x01\x0ca\x01\x08")
 	f.Add("\x01a|b\x01\x04\x01\x01a|b\x01\x01a|b\x01\xc1b")

@@ -29,7 +29,7 @@ const (
 )
 
 // AsProgram is a variable of the environment in which the test binary is the
-// program, whoever starts it.
+// program, even if another process starts it.
 const AsProgram = asProgram + "=" + asChild
 
 var stackTrace = regexp.MustCompile(`(?m)^goroutine \d|DATA RACE`)

@@ -54,7 +54,7 @@ func (s *Stream) begin() {
 }
 
 // Close makes the reader of the stream go away, as head(1) does when it has
-// seen enough: what the program writes after that fails.
+// seen enough: later writes of the program fail.
 func (s *Stream) Close() {
 	// A process that is just being started still has this end of the pipe.
 	syscall.ForkLock.RLock()

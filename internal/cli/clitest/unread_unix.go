@@ -8,7 +8,7 @@ import (
 )
 
 // StartUnread is Start with a stderr that nobody reads while the program runs.
-// It is full: what is written to it waits.
+// It is full: writes to it wait.
 func StartUnread(t *testing.T, args ...string) *Program {
 	t.Helper()
 	stderr := newStream(t)

@@ -311,7 +311,7 @@ func (a *announced) wait(s os.Signal, signals <-chan os.Signal) os.Signal {
 	}
 }
 
-// pass passes a signal on to the command, unless it is the one that drains it.
+// pass passes a signal on to the command, unless it is DrainSignal.
 func (a *announced) pass(s os.Signal) {
 	if s != a.DrainSignal {
 		a.process.Signal(s)

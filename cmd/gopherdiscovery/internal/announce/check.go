@@ -18,7 +18,7 @@ import (
 	"github.com/dahernan/gopherdiscovery/cmd/gopherdiscovery/internal/run"
 )
 
-// Check is a health check. What it does must succeed within the Interval.
+// Check is a health check, which must succeed within the Interval.
 type Check struct {
 	// Target is what is checked: http://host:port/path or https://, of which a
 	// GET must be answered with a status from 200 to 399, tcp://host:port, which

@@ -102,7 +102,7 @@ type pending struct {
 
 // change records that a list has come. The quiet time begins with one that was
 // not acted on, and anew with each one after it that differs from the one
-// before. What does not match may change without that.
+// before. Names that do not match may change without that.
 func (p *pending) change(list []string, now time.Time) {
 	if p.seen != nil && slices.Equal(p.seen, list) {
 		return

@@ -12,8 +12,8 @@ import (
 	"github.com/moby/sys/mountinfo"
 )
 
-// Modes of files that are made, less the umask. What a file that replaces
-// another one may be read by is known when it has the attributes of that.
+// Modes of files that are made, less the umask. The readers of a file that
+// replaces another one are known when it has the attributes of that.
 const (
 	newMode     = 0o644
 	replaceMode = 0o600
@@ -113,8 +113,8 @@ func create(file string, mode fs.FileMode) (*os.File, error) {
 	return os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, mode)
 }
 
-// change is a file that is to have other bytes. What was there before is kept
-// until settle.
+// change is a file that is to have other bytes. The old ones are kept until
+// settle.
 type change struct {
 	file    string
 	old     contents
