@@ -161,6 +161,11 @@ func Listen(t testing.TB, url string) *Listener {
 	t.Helper()
 	network, address, marker := split(url)
 	nl, err := net.Listen(network, address)
+	// A child of this process has the address of an earlier listener until it
+	// executes its program.
+	for start := time.Now(); err != nil && time.Since(start) < testmain.Patience/6; nl, err = net.Listen(network, address) {
+		time.Sleep(time.Millisecond)
+	}
 	if err != nil {
 		t.Fatal(err)
 	}
