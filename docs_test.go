@@ -27,13 +27,19 @@ func documents(t *testing.T) (all []document) {
 	if _, err := os.Stat("go.work"); err != nil {
 		t.Skip("the documents link to modules beside this one, which only a clone of the repository has")
 	}
+	return filesOf(t, ".md")
+}
+
+// filesOf returns the files of all modules whose names end in suffix.
+func filesOf(t *testing.T, suffix string) (all []document) {
+	t.Helper()
 	err := filepath.WalkDir(".", func(name string, entry fs.DirEntry, err error) error {
 		switch {
 		case err != nil:
 			return err
 		case entry.IsDir() && entry.Name() == ".git":
 			return filepath.SkipDir
-		case filepath.Ext(name) == ".md":
+		case strings.HasSuffix(name, suffix):
 			all = append(all, document{filepath.ToSlash(name), read(t, name)})
 		}
 		return nil
@@ -184,15 +190,14 @@ func TestLinesOfDocuments(t *testing.T) {
 // Lines with comments end by column 100 too. A tab counts as 4 columns.
 func TestLinesOfComments(t *testing.T) {
 	documents(t) // skips without the other modules
-	err := filepath.WalkDir(".", func(name string, entry fs.DirEntry, err error) error {
-		if err != nil || filepath.Ext(name) != ".go" {
-			return err
+	for _, source := range filesOf(t, ".go") {
+		lines, files := strings.Split(source.text, "\n"), token.NewFileSet()
+		file, err := parser.ParseFile(files, source.name, source.text, parser.ParseComments|parser.SkipObjectResolution)
+		if err != nil {
+			t.Fatal(err)
 		}
-		text := read(t, name)
-		lines, files := strings.Split(text, "\n"), token.NewFileSet()
-		file, err := parser.ParseFile(files, name, text, parser.ParseComments|parser.SkipObjectResolution)
-		if err != nil || ast.IsGenerated(file) {
-			return err
+		if ast.IsGenerated(file) {
+			continue
 		}
 		for _, group := range file.Comments {
 			for _, comment := range group.List {
@@ -203,10 +208,6 @@ func TestLinesOfComments(t *testing.T) {
 				}
 			}
 		}
-		return nil
-	})
-	if err != nil {
-		t.Fatal(err)
 	}
 }
 
@@ -215,16 +216,10 @@ func TestNamedTestsExist(t *testing.T) {
 	declared := make(map[string]bool)
 	declaration := regexp.MustCompile(`(?m)^func ((?:Test|Fuzz)\w+)\(`)
 	all := documents(t)
-	err := filepath.WalkDir(".", func(name string, entry fs.DirEntry, err error) error {
-		if err == nil && strings.HasSuffix(name, "_test.go") {
-			for _, found := range declaration.FindAllStringSubmatch(read(t, name), -1) {
-				declared[found[1]] = true
-			}
+	for _, source := range filesOf(t, "_test.go") {
+		for _, found := range declaration.FindAllStringSubmatch(source.text, -1) {
+			declared[found[1]] = true
 		}
-		return err
-	})
-	if err != nil {
-		t.Fatal(err)
 	}
 	for _, doc := range all {
 		for _, name := range testName.FindAllString(doc.text, -1) {
@@ -246,9 +241,7 @@ func TestFilesOfTheArchitecture(t *testing.T) {
 	}
 	var files []string
 	for _, name := range goFiles(t) {
-		if !strings.HasSuffix(name, "_test.go") {
-			files = append(files, strings.TrimPrefix(filepath.ToSlash(name), "internal/"))
-		}
+		files = append(files, strings.TrimPrefix(filepath.ToSlash(name), "internal/"))
 	}
 	for _, name := range files {
 		if !slices.Contains(named, name) {
@@ -262,7 +255,8 @@ func TestFilesOfTheArchitecture(t *testing.T) {
 	}
 }
 
-// goFiles returns the files of this package and of those inside it.
+// goFiles returns the files of this package and of those inside it that are not
+// tests.
 func goFiles(t *testing.T) (all []string) {
 	t.Helper()
 	for _, pattern := range []string{"*.go", "internal/membership/*.go", "internal/sp/*.go", "internal/wire/*.go"} {
@@ -270,7 +264,11 @@ func goFiles(t *testing.T) (all []string) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		all = append(all, files...)
+		for _, name := range files {
+			if !strings.HasSuffix(name, "_test.go") {
+				all = append(all, name)
+			}
+		}
 	}
 	return all
 }
@@ -281,9 +279,6 @@ func goFiles(t *testing.T) (all []string) {
 func TestNamesOfTheArchitecture(t *testing.T) {
 	known := make(map[string]bool)
 	for _, name := range goFiles(t) {
-		if strings.HasSuffix(name, "_test.go") {
-			continue
-		}
 		file, err := parser.ParseFile(token.NewFileSet(), name, nil, parser.SkipObjectResolution)
 		if err != nil {
 			t.Fatal(err)

@@ -11,7 +11,8 @@ const (
 	hour   = 60 * minute
 )
 
-// newDetector returns the detector of a connection that began at 0, and was surveyed at
+// newDetector returns the detector of a connection that began at 0, and was
+// surveyed at
 // these times.
 func newDetector(c testclock.Clock, surveys ...int) *failureDetector {
 	p := new(failureDetector)

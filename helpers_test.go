@@ -70,6 +70,11 @@ func startServerAt(t testing.TB, survey, pubsub string, opt gopherdiscovery.Opti
 func join(t testing.TB, server *gopherdiscovery.DiscoveryServer, service string) (*gopherdiscovery.DiscoveryClient, chan []string) {
 	t.Helper()
 	survey, pubsub := server.URLs()
+	return joinAtURLs(t, survey, pubsub, service)
+}
+
+func joinAtURLs(t testing.TB, survey, pubsub, service string) (*gopherdiscovery.DiscoveryClient, chan []string) {
+	t.Helper()
 	client, err := quiet.ClientWithSub(context.Background(), survey, pubsub, service)
 	if err != nil {
 		t.Fatal(err)
@@ -86,6 +91,11 @@ func join(t testing.TB, server *gopherdiscovery.DiscoveryServer, service string)
 func announce(t testing.TB, server *gopherdiscovery.DiscoveryServer, service string) *gopherdiscovery.DiscoveryClient {
 	t.Helper()
 	survey, _ := server.URLs()
+	return announceAtURL(t, survey, service)
+}
+
+func announceAtURL(t testing.TB, survey, service string) *gopherdiscovery.DiscoveryClient {
+	t.Helper()
 	client, err := quiet.Client(context.Background(), survey, service)
 	if err != nil {
 		t.Fatal(err)
@@ -98,12 +108,7 @@ func announce(t testing.TB, server *gopherdiscovery.DiscoveryServer, service str
 func subscribe(t testing.TB, server *gopherdiscovery.DiscoveryServer) *gopherdiscovery.Subscriber {
 	t.Helper()
 	_, pubsub := server.URLs()
-	sub, err := quiet.NewSubscriber(context.Background(), pubsub)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { sub.Close() })
-	return sub
+	return subscribeTo(t, quiet, pubsub)
 }
 
 // await reads lists until the wanted one comes, and returns those that came

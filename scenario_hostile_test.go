@@ -813,7 +813,7 @@ func (p publisher) acceptChanges() (c sptest.Conn, have string) {
 	return c, string(c.MustReceive(p.t))
 }
 
-func subscribeTo(t *testing.T, d *gopherdiscovery.Dialer, url string) *gopherdiscovery.Subscriber {
+func subscribeTo(t testing.TB, d *gopherdiscovery.Dialer, url string) *gopherdiscovery.Subscriber {
 	t.Helper()
 	sub, err := d.NewSubscriber(context.Background(), url)
 	if err != nil {

@@ -2,7 +2,6 @@ package gopherdiscovery_test
 
 import (
 	"bytes"
-	"context"
 	"fmt"
 	"log/slog"
 	"slices"
@@ -98,19 +97,10 @@ func TestFirstListInAnyOrder(t *testing.T) {
 						all = append(all, subscribeTo(t, quiet, pubsub).Changes())
 					case "client":
 						want = append(want, part)
-						client, err := quiet.Client(context.Background(), survey, part)
-						if err != nil {
-							t.Fatal(err)
-						}
-						t.Cleanup(func() { client.Close() })
+						announceAtURL(t, survey, part)
 					case "peer":
 						want = append(want, part)
-						client, err := quiet.ClientWithSub(context.Background(), survey, pubsub, part)
-						if err != nil {
-							t.Fatal(err)
-						}
-						t.Cleanup(func() { client.Close() })
-						lists, _ := client.Peers()
+						_, lists := joinAtURLs(t, survey, pubsub, part)
 						all = append(all, lists)
 					case "wait":
 						// The pauses between attempts are long by now.

@@ -96,7 +96,7 @@ func (b *board) look() (seen *snapshot, news <-chan struct{}) {
 	stats, list := b.readLocked()
 	silent := b.server.Silent()
 	now := time.Now()
-	failing := b.accepts.checkAcceptErrors(stats.AcceptErrors, now)
+	failing := b.accepts.check(stats.AcceptErrors, now)
 	begins := b.history.note(stats.Services, now)
 	doubted := b.checkDoubtLocked(stats)
 	if list == nil && !begins && failing == b.now.failing && doubted == b.now.doubted &&

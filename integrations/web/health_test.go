@@ -29,7 +29,7 @@ func TestAcceptHealth(t *testing.T) {
 			var h acceptHealth
 			start := time.Now()
 			for _, look := range test.looks {
-				if got := h.checkAcceptErrors(look.errors, start.Add(look.at)); got != look.want {
+				if got := h.check(look.errors, start.Add(look.at)); got != look.want {
 					t.Errorf("after %v, with %d errors: failing %t, want %t", look.at, look.errors, got, look.want)
 				}
 			}

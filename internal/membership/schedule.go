@@ -30,7 +30,7 @@ type Schedule[C comparable] struct {
 	silent     []string  // in the last poll
 
 	// All times inside are running time: those of callers without the time for
-	// which the process was stoppedFor.
+	// which the process was stopped.
 	stoppedFor time.Duration
 	alarm      times.Alarm // when to call Next again
 

@@ -143,9 +143,9 @@ func (t *throttle) warn(msg, from string, err error, args ...any) {
 		// Names do not count, and a host may have clients of several kinds.
 		c = cause{from, refused.Reason.Error()}
 	}
-	repeats, isNew := t.countRepetition(c, now)
+	repeats, isDue := t.countRepetition(c, now)
 	switch {
-	case !isNew:
+	case !isDue:
 		return
 	case !t.tryCount(now):
 		t.forget(c) // the next one is logged, if there is room for it then
@@ -157,8 +157,8 @@ func (t *throttle) warn(msg, from string, err error, args ...any) {
 	t.log.add(slog.LevelWarn, msg, append([]any{"from", from, "error", err}, args...)...)
 }
 
-// countRepetition counts a warning. It returns true if the warning is to be logged, and
-// how many with the same cause were not logged since the last one.
+// countRepetition counts a warning. It returns true if the warning is to be
+// logged, and how many with the same cause were not logged since the last one.
 func (t *throttle) countRepetition(c cause, now time.Time) (count int, isDue bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
