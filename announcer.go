@@ -35,7 +35,7 @@ type announcer struct {
 // reach is a line with its connection.
 type reach struct {
 	line *sp.Line
-	conn *responder // nil while there is none
+	conn *registration // nil while there is none
 }
 
 // close ends a reach that an announcer has given up. It must not be called with
@@ -70,10 +70,10 @@ func (a *announcer) state() ServerState {
 
 // open returns the session for a new connection, or nil if the connection is
 // not wanted any more.
-func (a *announcer) open(p *sp.Pipe) *responder {
+func (a *announcer) open(p *sp.Pipe) *registration {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	r := &responder{announcer: a, pipe: p}
+	r := &registration{announcer: a, pipe: p}
 	switch {
 	case a.left:
 		return nil
@@ -144,7 +144,7 @@ func (a *announcer) doubtLocked(reason error) {
 }
 
 // surveyed records a survey that was answered.
-func (a *announcer) surveyed(r *responder, now time.Time) {
+func (a *announcer) surveyed(r *registration, now time.Time) {
 	a.mu.Lock()
 	a.heard = now
 	given := a.surveyedLocked(r, now)
@@ -153,7 +153,7 @@ func (a *announcer) surveyed(r *responder, now time.Time) {
 }
 
 // surveyedLocked returns what the survey shows to be no longer needed.
-func (a *announcer) surveyedLocked(r *responder, now time.Time) (given reach) {
+func (a *announcer) surveyedLocked(r *registration, now time.Time) (given reach) {
 	switch r {
 	case a.next.conn:
 		given, a.last, a.now, a.next = a.last, a.now, a.next, reach{}
@@ -205,7 +205,7 @@ func (a *announcer) retireLocked() {
 
 // ended records the end of a connection. If it was doubted, the other one, or
 // the attempt to make it, takes its place.
-func (a *announcer) ended(r *responder) {
+func (a *announcer) ended(r *registration) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	switch r {
@@ -229,7 +229,7 @@ func (a *announcer) ended(r *responder) {
 
 // leave lets no further survey be answered, and says goodbye. It returns the
 // connections that are about to end because of that.
-func (a *announcer) leave() (leaving []*responder) {
+func (a *announcer) leave() (leaving []*registration) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.left = true

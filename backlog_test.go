@@ -122,7 +122,7 @@ func TestBacklogOfBothForms(t *testing.T) {
 
 // A connection that has ended while a list was about to be sent is not in the
 // backlog.
-func TestBacklogForgetsTheDead(t *testing.T) {
+func TestBacklogForgetsEndedConnections(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := newTestPublisher(t, time.Second)
 		p.publish(wiretest.Names("a"), true, false, time.Now())

@@ -37,7 +37,7 @@ func newClient(ctx context.Context, surveys, pubsubs []sp.Address, service strin
 	ctx, c.cancel = context.WithCancel(ctx)
 	surveyed := set
 	surveyed.Found = "the server is reached again"
-	c.sock = sp.NewSocket(sp.RespondentSide, surveyed, c.open)
+	c.sock = sp.NewSocket(sp.Respondent, surveyed, c.open)
 	for _, a := range surveys {
 		c.announcers = append(c.announcers, newAnnouncer(c, a))
 	}
@@ -151,7 +151,7 @@ func (c *DiscoveryClient) close() {
 // leave says goodbye to the servers. It returns when they have read that and
 // closed the connections, or after goodbyeTime.
 func (c *DiscoveryClient) leave() {
-	var leaving []*responder
+	var leaving []*registration
 	for _, a := range c.announcers {
 		leaving = append(leaving, a.leave()...)
 	}

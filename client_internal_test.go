@@ -27,12 +27,12 @@ func TestClientAnswers(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			core := sptest.NewFakePipe()
 			client := newFakeClient(quietSettings)
-			responder := sp.NewPipe(core, client.sock, nil).Session()
-			responder.Began()
-			defer responder.Ended()
+			registration := sp.NewPipe(core, client.sock, nil).Session()
+			registration.Began()
+			defer registration.Ended()
 			survey := []byte(test.survey)
 			for range 2 {
-				if err := responder.Received(survey); err != nil {
+				if err := registration.Received(survey); err != nil {
 					t.Errorf("got error %v", err)
 				}
 			}
@@ -52,11 +52,11 @@ func TestClientDropsWhatIsNoSurvey(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		core, lines := sptest.NewFakePipe(), logtest.OpenGate()
 		client := newFakeClient(sp.Settings{Log: sp.NewLog(slog.New(lines))})
-		responder := sp.NewPipe(core, client.sock, nil).Session()
-		responder.Began()
-		defer responder.Ended()
+		registration := sp.NewPipe(core, client.sock, nil).Session()
+		registration.Began()
+		defer registration.Ended()
 		for _, bad := range []string{"", "abc", "\x00\x00\x00\x01", strings.Repeat("\x00\x00\x00\x01", wire.MaxHops+1) + "\x80\x00\x00\x01"} {
-			if err := responder.Received([]byte(bad)); err != nil {
+			if err := registration.Received([]byte(bad)); err != nil {
 				t.Errorf("%q: got error %v, which closes the connection", bad, err)
 			}
 		}
@@ -69,13 +69,13 @@ func TestClientDropsWhatIsNoSurvey(t *testing.T) {
 		if got := lines.Take(); !slices.Equal(got, want) {
 			t.Errorf("logged %q, want %q", got, want)
 		}
-		if err := responder.Received([]byte("\x80\x00\x00\x01")); err != nil || len(core.Take()) != 1 {
+		if err := registration.Received([]byte("\x80\x00\x00\x01")); err != nil || len(core.Take()) != 1 {
 			t.Errorf("the next survey was not answered: %v", err)
 		}
 		answered := client.announcers[0].heard
 		time.Sleep(time.Second)
 		core.Close()
-		if err := responder.Received([]byte("\x80\x00\x00\x01")); err != nil {
+		if err := registration.Received([]byte("\x80\x00\x00\x01")); err != nil {
 			t.Errorf("got error %v for an answer that cannot be sent, which is no fault of the server", err)
 		}
 		if got := client.announcers[0].heard; got != answered {
@@ -101,14 +101,14 @@ func TestClientSaysGoodbye(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				core, client := sptest.NewFakePipe(), newFakeClient(quietSettings)
-				responder := sp.NewPipe(core, client.sock, nil).Session()
-				responder.Began()
+				registration := sp.NewPipe(core, client.sock, nil).Session()
+				registration.Began()
 				if test.busy {
 					core.Busy = make(chan struct{})
 				}
 				receive := func(surveys ...string) {
 					for _, survey := range surveys {
-						if err := responder.Received([]byte(survey)); err != nil {
+						if err := registration.Received([]byte(survey)); err != nil {
 							t.Error(err)
 						}
 					}
@@ -128,7 +128,7 @@ func TestClientSaysGoodbye(t *testing.T) {
 				if got := core.Take(); !slices.Equal(got, test.want) {
 					t.Errorf("said %q, want %q", got, test.want)
 				}
-				responder.Ended()
+				registration.Ended()
 			})
 		})
 	}
@@ -137,7 +137,7 @@ func TestClientSaysGoodbye(t *testing.T) {
 // newFakeClient returns a client that is connected to nothing.
 func newFakeClient(set sp.Settings) *DiscoveryClient {
 	c := &DiscoveryClient{service: "name"}
-	c.sock = sp.NewSocket(sp.RespondentSide, set, c.open)
+	c.sock = sp.NewSocket(sp.Respondent, set, c.open)
 	c.announcers = []*announcer{{client: c}}
 	return c
 }

@@ -536,7 +536,7 @@ func (c *clusterSim) replaced(a *clusterAddress) {
 	for _, l := range c.living() {
 		all = append(all, l.at(a))
 	}
-	c.trouble(a, all, false)
+	c.disrupt(a, all, false)
 	for _, link := range all {
 		link.watch.since, link.watch.server = a.clock(c), nil
 		link.watch.comes(c.now)
@@ -591,7 +591,7 @@ func (c *clusterSim) cut(a *clusterAddress, share float64, down time.Duration) {
 			l.process.host.cutOff(s.process.host, down)
 		}
 	}
-	c.trouble(a, hit, true)
+	c.disrupt(a, hit, true)
 	if share == 1 || c.chance(0.3) {
 		c.cutSubscribers(a, down)
 	}

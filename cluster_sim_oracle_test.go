@@ -13,11 +13,11 @@ import (
 // clusterOracle knows what happens in a cluster, and says what the lists must
 // and must not be.
 type clusterOracle struct {
-	c         *clusterSim
-	failure   string
-	calmSince time.Duration // since then no fault has an effect any more
-	ends      []time.Duration
-	births    []time.Duration
+	c            *clusterSim
+	failure      string
+	settledSince time.Duration // since then no fault has an effect any more
+	ends         []time.Duration
+	starts       []time.Duration
 }
 
 // fail records what is wrong first.
@@ -31,7 +31,7 @@ func (o *clusterOracle) fail(format string, args ...any) {
 // disturb records that a fault has an effect for a time, after which all lists
 // are as they must be: the clients return, subscribers are held no longer.
 func (o *clusterOracle) disturb(d time.Duration) {
-	o.calmSince = max(o.calmSince, o.c.now+o.c.recovery(d))
+	o.settledSince = max(o.settledSince, o.c.now+o.c.recovery(d))
 }
 
 func (c *clusterSim) recovery(d time.Duration) time.Duration {
@@ -78,7 +78,7 @@ func (o *clusterOracle) died(l *clusterClient) {
 	for _, s := range o.c.subscribers {
 		delete(s.gone, l.name)
 	}
-	o.calm(ended, func() time.Duration { return o.goneWithin(how) }, func(s *clusterSubscriber) {
+	o.checkSettled(ended, func() time.Duration { return o.goneWithin(how) }, func(s *clusterSubscriber) {
 		if s.has(l.name) && l.ended == ended {
 			o.fail("%s has %s, which %s at %.3f", s.name, l.name, l.end, l.ended.Seconds())
 		}
@@ -112,32 +112,32 @@ func (o *clusterOracle) goneWithin(end clusterEnding) time.Duration {
 
 func (o *clusterOracle) network() time.Duration { return o.c.network() + 10*o.c.loopTime }
 
-// born schedules the check that a name is seen.
-func (o *clusterOracle) born(l *clusterClient) {
-	born := o.c.now
-	o.births = append(o.births, born)
+// checkJoin schedules the check that a name is seen.
+func (o *clusterOracle) checkJoin(l *clusterClient) {
+	startedAt := o.c.now
+	o.starts = append(o.starts, startedAt)
 	within := func() time.Duration {
 		d := o.network() + 2*o.c.options.JoinInterval + 50*time.Millisecond + o.c.herd()
-		for _, other := range o.births {
-			if other != born && other-born < time.Second && born-other < 2*time.Second {
+		for _, other := range o.starts {
+			if other != startedAt && other-startedAt < time.Second && startedAt-other < 2*time.Second {
 				return d + time.Second // the pace of lists
 			}
 		}
 		return d
 	}
-	o.calm(born, within, func(s *clusterSubscriber) {
+	o.checkSettled(startedAt, within, func(s *clusterSubscriber) {
 		if l.end == clusterLives && !s.has(l.name) && !l.isExcused() {
-			o.fail("%s lacks %s, which started at %.3f", s.name, l.name, born.Seconds())
+			o.fail("%s lacks %s, which started at %.3f", s.name, l.name, startedAt.Seconds())
 		}
 	})
 }
 
-// calm checks each subscriber when nothing has disturbed it for a time.
-func (o *clusterOracle) calm(since time.Duration, within func() time.Duration, check func(*clusterSubscriber)) {
+// checkSettled checks each subscriber when nothing has disturbed it for a time.
+func (o *clusterOracle) checkSettled(since time.Duration, within func() time.Duration, check func(*clusterSubscriber)) {
 	for _, s := range o.c.subscribers {
 		var look func()
 		look = func() {
-			at := max(since, o.calmSince, s.calmSince) + within()
+			at := max(since, o.settledSince, s.settledSince) + within()
 			if o.c.now >= at {
 				check(s)
 				return
@@ -357,9 +357,9 @@ type clusterWatch struct {
 	able      bool // it runs, the server does, and the network between them
 	ableSince time.Duration
 
-	// trouble is true from the loss of a connection or of the ability until an
+	// disrupted is true from the loss of a connection or of the ability until an
 	// answer has come since. All times are on the clock of the server.
-	trouble      bool
+	disrupted    bool
 	since        time.Duration
 	server       *clusterServer   // that it began at; nil if that has ended
 	alone        bool             // it was alone, or one of few
@@ -446,12 +446,12 @@ func (c *clusterSim) observe() {
 		var unable []*clusterLink
 		for _, l := range c.living() {
 			link := l.at(a)
-			// After a stop of the server, some may have a trouble of their own.
+			// After a stop of the server, some may be disrupted by themselves.
 			if w := &link.watch; w.update() || resumed && !w.able && w.server == a.server() {
 				unable = append(unable, link)
 			}
 		}
-		c.trouble(a, unable, false)
+		c.disrupt(a, unable, false)
 	}
 }
 
@@ -467,7 +467,7 @@ func (l *clusterClient) at(a *clusterAddress) *clusterLink {
 
 // isTroubled reports whether the client has lost a connection or its ability.
 func (l *clusterClient) isTroubled() bool {
-	return slices.ContainsFunc(l.links, func(link *clusterLink) bool { return link.watch.trouble })
+	return slices.ContainsFunc(l.links, func(link *clusterLink) bool { return link.watch.disrupted })
 }
 
 // isExcused reports whether the client may be missing for a reason of its own.
@@ -491,9 +491,9 @@ func (w *clusterWatch) update() (unable bool) {
 	return was && !able
 }
 
-// trouble records that something has hit clients at once: it has cut their
+// disrupt records that something has hit clients at once: it has cut their
 // connections, or they are not able any more.
-func (c *clusterSim) trouble(a *clusterAddress, hit []*clusterLink, cut bool) {
+func (c *clusterSim) disrupt(a *clusterAddress, hit []*clusterLink, cut bool) {
 	mass := !cut && !a.running
 	var h clusterHit
 	s := a.server()
@@ -513,8 +513,8 @@ func (c *clusterSim) trouble(a *clusterAddress, hit []*clusterLink, cut bool) {
 		if !mass && h.isMass() && announced[link.client.name] > 0 {
 			w.hit = &h
 		}
-		if !w.trouble {
-			w.trouble, w.since, w.server = true, a.clock(c), a.server()
+		if !w.disrupted {
+			w.disrupted, w.since, w.server = true, a.clock(c), a.server()
 		}
 		w.alone = w.alone || !mass && !h.isMass()
 	}
@@ -534,13 +534,13 @@ func (w *clusterWatch) announced() {
 // answered records that the server has read an answer of the client.
 func (w *clusterWatch) answered() {
 	c := w.link.client.c
-	if !w.able || !w.trouble {
+	if !w.able || !w.disrupted {
 		return
 	}
 	if w.isAlone() || w.left {
 		w.excusedUntil = c.now + time.Second + c.oracle.network()
 	}
-	w.trouble, w.alone, w.timedOut, w.left, w.hit = false, false, false, false, nil
+	w.disrupted, w.alone, w.timedOut, w.left, w.hit = false, false, false, false, nil
 }
 
 // unjustified returns why the client, which lives, must not leave now, or
@@ -553,9 +553,9 @@ func (w *clusterWatch) unjustified() string {
 		w.left = true
 		return ""
 	case w.link.main != nil && w.link.main.isUnlucky():
-		w.trouble, w.left = true, true
+		w.disrupted, w.left = true, true
 		return ""
-	case !w.trouble:
+	case !w.disrupted:
 		return "nothing has happened to it"
 	}
 	since := w.since
@@ -572,7 +572,7 @@ func (w *clusterWatch) unjustified() string {
 	}
 	switch by := since + returnTime; {
 	case clock < by-300*time.Millisecond:
-		return fmt.Sprintf("its trouble began only %.3f s ago", (clock - since).Seconds())
+		return fmt.Sprintf("it was disrupted only %.3f s ago", (clock - since).Seconds())
 	case !w.able || w.ableSince+c.slack() > by:
 		w.left = true
 		return ""

@@ -209,7 +209,7 @@ func (s *clusterServer) loop() {
 	s.publisher.take()
 	s.state.Waiting = s.surveys > 0
 	if s.plan.NeedsHandshakes() || s.publisher.areWaiting() {
-		s.plan.Handshakes(s.state)
+		s.plan.SetHandshakes(s.state)
 	}
 	do, wake := s.plan.Next(now)
 	s.act(do, now)
@@ -401,7 +401,7 @@ func (c *clusterSim) startClient(name string, h *clusterHost) *clusterClient {
 		link.dial()
 	}
 	c.log("%s starts", name)
-	c.oracle.born(l)
+	c.oracle.checkJoin(l)
 	return l
 }
 
@@ -621,18 +621,18 @@ func (c *clusterSim) living() []*clusterClient {
 
 // clusterSubscriber is a subscriber, which keeps the list.
 type clusterSubscriber struct {
-	c         *clusterSim
-	name      string
-	process   *clusterProcess
-	sources   *wire.Sources
-	feeds     []*clusterFeed // one for each source
-	list      []string
-	gone      map[string]time.Duration  // when names have left its list after their end
-	removed   map[string][]*wire.Source // the servers that have removed a name
-	woke      time.Duration             // when it was last stopped or suspended until
-	alarm     times.Alarm
-	timer     int           // the number of the last timer
-	calmSince time.Duration // since then no fault of its own has an effect
+	c            *clusterSim
+	name         string
+	process      *clusterProcess
+	sources      *wire.Sources
+	feeds        []*clusterFeed // one for each source
+	list         []string
+	gone         map[string]time.Duration  // when names have left its list after their end
+	removed      map[string][]*wire.Source // the servers that have removed a name
+	woke         time.Duration             // when it was last stopped or suspended until
+	alarm        times.Alarm
+	timer        int           // the number of the last timer
+	settledSince time.Duration // since then no fault of its own has an effect
 }
 
 // clusterFeed is what a subscriber has to do with one server.
@@ -812,7 +812,7 @@ func (s *clusterSubscriber) deliver(list []string, sent time.Duration) {
 
 // disturb records that a fault of the subscriber has an effect for a time.
 func (s *clusterSubscriber) disturb(d time.Duration) {
-	s.calmSince = max(s.calmSince, s.c.now+s.c.recovery(d))
+	s.settledSince = max(s.settledSince, s.c.now+s.c.recovery(d))
 }
 
 // returned reports whether a name that a list adds, in a message that was sent at

@@ -49,7 +49,7 @@ func newPublisher(opt Options, set sp.Settings, loop sp.Bell) *publisher {
 		greetings:     greetings{waiting: make(map[*subscription]struct{})},
 	}
 	set.Beat = p.beat
-	p.sock = sp.NewSocket(sp.PubSide, set, p.open)
+	p.sock = sp.NewSocket(sp.Pub, set, p.open)
 	return p
 }
 

@@ -850,7 +850,7 @@ func TestHostileServers(t *testing.T) {
 		{"an empty message", []string{list, ""}},
 		{"a second WELCOME", []string{list, string(welcomeBytes)}},
 		{"a HAVE", []string{list, "\x02"}},
-		{"a plain list", []string{list, "b|d|e"}},
+		{"a whole list", []string{list, "b|d|e"}},
 		{"a beat of another list", []string{list, "\x05\x01" + sum("b")}},
 		{"a short beat", []string{list, "\x05\x01" + sum("b", "d")[1:]}},
 		{"a beat without a list", []string{"\x05\x01" + sum()}},

@@ -157,7 +157,7 @@ func mutePublisher(t *testing.T, url string) mangos.Socket {
 
 // Servers of 2015 and nanomsg publishers send a message only when the list
 // changes. They are never considered hung.
-func TestServerThatSendsChangesOnlyKeepsItsSay(t *testing.T) {
+func TestServerWithoutBeatsKeepsCounting(t *testing.T) {
 	gopherdiscovery.FakeTime(t, func(t *testing.T) {
 		startNumbered(t, 0, bubbleOptions)
 		old := mutePublisher(t, listsURL(1))

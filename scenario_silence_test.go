@@ -455,7 +455,7 @@ func TestBusyClientKeepsItsConnection(t *testing.T) {
 
 // A subscriber that is too busy to read a server's messages keeps that server's
 // list, although another server is heard, and keeps the connection.
-func TestBusySubscriberBlamesNobody(t *testing.T) {
+func TestBusySubscriberTakesNoServerForHung(t *testing.T) {
 	gopherdiscovery.FakeTime(t, func(t *testing.T) {
 		w := newFakeCluster(t)
 		w.server(0)
@@ -548,9 +548,9 @@ func TestStallBeforeTheFirstList(t *testing.T) {
 	}
 }
 
-// halted returns a fakeCluster whose only server is stopped at its poll at 4 s, and a
-// subscriber that has the list of its clients a0 to a9.
-func halted(t *testing.T) (w fakeCluster, clients []*gopherdiscovery.DiscoveryClient, lists *record) {
+// stopped returns a fakeCluster whose only server is stopped at its poll at 4 s,
+// and a subscriber that has the list of its clients a0 to a9.
+func stopped(t *testing.T) (w fakeCluster, clients []*gopherdiscovery.DiscoveryClient, lists *record) {
 	t.Helper()
 	w = newFakeCluster(t)
 	w.server(0)
@@ -574,7 +574,7 @@ func (w fakeCluster) continueServer() {
 
 // A client that lost its connection while the server was stopped, and has
 // reconnected, never leaves the list.
-func TestHaltIsSeenByNoSubscriber(t *testing.T) {
+func TestStopIsSeenByNoSubscriber(t *testing.T) {
 	for _, test := range []struct {
 		name string
 		halt time.Duration
@@ -587,7 +587,7 @@ func TestHaltIsSeenByNoSubscriber(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			for range 10 { // the server hears of it in varying order
 				gopherdiscovery.FakeTime(t, func(t *testing.T) {
-					w, _, lists := halted(t)
+					w, _, lists := stopped(t)
 					time.Sleep(2 * time.Second)
 					for _, name := range test.cut {
 						w.Cut(name)
@@ -604,9 +604,9 @@ func TestHaltIsSeenByNoSubscriber(t *testing.T) {
 
 // A client that lost its connection while the server was stopped has ReturnTime
 // to come back. Joins are seen at once meanwhile.
-func TestClientsReturnAfterAHalt(t *testing.T) {
+func TestClientsReturnAfterAStop(t *testing.T) {
 	gopherdiscovery.FakeTime(t, func(t *testing.T) {
-		w, clients, lists := halted(t) // it will stop at 4 s
+		w, clients, lists := stopped(t) // it will stop at 4 s
 		time.Sleep(3 * time.Second)
 		w.Cut("survey0/a0")
 		clients[0].Close() // its goodbye is lost
@@ -624,9 +624,9 @@ func TestClientsReturnAfterAHalt(t *testing.T) {
 
 // A client that closed while the server was stopped leaves as the server goes
 // on.
-func TestGoodbyeDuringAHalt(t *testing.T) {
+func TestGoodbyeDuringAStop(t *testing.T) {
 	gopherdiscovery.FakeTime(t, func(t *testing.T) {
-		w, clients, lists := halted(t)
+		w, clients, lists := stopped(t)
 		time.Sleep(3 * time.Second)
 		clients[0].Close()
 		time.Sleep(4 * time.Second)
@@ -639,10 +639,10 @@ func TestGoodbyeDuringAHalt(t *testing.T) {
 // as a leave, since others may follow at once.
 const gathered = 20 * time.Millisecond
 
-// After the halt a leave is seen at once again.
-func TestServerIsItselfAfterAHalt(t *testing.T) {
+// After the stop a leave is seen at once again.
+func TestServerRecoversFromAStop(t *testing.T) {
 	gopherdiscovery.FakeTime(t, func(t *testing.T) {
-		w, clients, lists := halted(t)
+		w, clients, lists := stopped(t)
 		time.Sleep(4 * time.Second)
 		w.continueServer()
 		time.Sleep(5 * time.Second)

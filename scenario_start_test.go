@@ -115,8 +115,8 @@ func TestFirstListInAnyOrder(t *testing.T) {
 	}
 }
 
-// A new fakeCluster sees itself as soon as no more clients come in, long before the
-// list is complete. The first list is whole.
+// A new cluster sees itself as soon as no more clients come in, long before the
+// list is complete. The first list lacks nobody.
 func TestColdStart(t *testing.T) {
 	const (
 		batch  = 20 * time.Millisecond   // JoinInterval

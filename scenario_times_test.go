@@ -177,7 +177,7 @@ func TestSilent(t *testing.T) {
 }
 
 // A client that answers every other survey never misses two in a row.
-func TestForgetfulClientStays(t *testing.T) {
+func TestClientThatMissesEverySecondSurveyStays(t *testing.T) {
 	gopherdiscovery.FakeTime(t, func(t *testing.T) {
 		server := bubbleServer(t, bubbleOptions)
 		sub := newRecord(subscribe(t, server).Changes())
@@ -336,7 +336,7 @@ func TestRestartNoticesWhoIsGone(t *testing.T) {
 	})
 }
 
-func TestNothingIsLoggedInPeace(t *testing.T) {
+func TestNothingIsLoggedWithoutFaults(t *testing.T) {
 	gopherdiscovery.FakeTime(t, func(t *testing.T) {
 		logger, book := newLogger()
 		opt := bubbleOptions

@@ -43,7 +43,8 @@ type told struct {
 }
 
 // Stats holds counters since the start of a server. Clients, Subscribers,
-// Services, Silent and Complete are current values.
+// Services, Silent and Complete are current values. The fields are not grouped,
+// because each is read by its name, as one metric.
 type Stats struct {
 	Clients     int // connections on the survey URL
 	Subscribers int // connections on the pub/sub URL
@@ -270,7 +271,7 @@ func (s *DiscoveryServer) run(ctx context.Context, plan *membership.Schedule[*re
 		s.publisher.recordArrivals()
 		waiting := plan.NeedsHandshakes() || s.publisher.hasWaiting()
 		if waiting && now.Sub(looked) >= handshakesTime {
-			plan.Handshakes(membership.Handshakes(s.surveyor.sock.Handshakes.State(s.surveyURL)))
+			plan.SetHandshakes(membership.Handshakes(s.surveyor.sock.Handshakes.State(s.surveyURL)))
 			looked = now
 		}
 		do, wake := plan.Next(now)

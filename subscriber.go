@@ -83,7 +83,7 @@ func newSubscriber(pubsubs []sp.Address, set sp.Settings) (*Subscriber, error) {
 	}
 	set.Lost = s.lost
 	set.Found = "a server is connected again"
-	s.sock = sp.NewSocket(sp.SubSide, set, s.open)
+	s.sock = sp.NewSocket(sp.Sub, set, s.open)
 	var err error
 	if s.outages, err = s.sock.DialAll(pubsubs); err != nil {
 		s.sock.End()

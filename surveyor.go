@@ -49,7 +49,7 @@ func newSurveyor(opt Options, set sp.Settings, loop sp.Bell) *surveyor {
 		answers:   make(chan answer, answerQueue),
 		surveyID:  rand.Uint32(),
 	}
-	s.sock = sp.NewSocket(sp.SurveyorSide, set, s.open)
+	s.sock = sp.NewSocket(sp.Surveyor, set, s.open)
 	return s
 }
 

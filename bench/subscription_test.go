@@ -99,7 +99,7 @@ func TestSubscriptionInChanges(t *testing.T) {
 	}
 }
 
-func TestSubscriptionInPlainLists(t *testing.T) {
+func TestPlainSubscription(t *testing.T) {
 	addr := publish(t, string(hello(protoSub)), "", "a|bb", "a|bb", "a", "")
 	seen, err := follow(t, addr, inLists)
 	if want := []uint64{4, 1, 0}; !slices.Equal(seen, want) || err != io.EOF {

@@ -53,9 +53,9 @@ func awaitBound(t *testing.T, url string) {
 	}
 }
 
-// A process of subscribers is stopped, and goes on. It must not blame a healthy
-// server for that. It still notices a server that hangs.
-func TestStoppedSubscriberBlamesNobody(t *testing.T) {
+// A process of subscribers is stopped, and goes on. It must not take a
+// healthy server for hung because of that. It still notices a server that hangs.
+func TestStoppedSubscriberTakesNoServerForHung(t *testing.T) {
 	t.Parallel()
 	lasts := 6 * time.Second // 12 beats
 	if isLong() {
@@ -87,7 +87,7 @@ func TestStoppedSubscriberBlamesNobody(t *testing.T) {
 		for _, p := range []*process{late, w.watcher} {
 			w.resume(p)
 		}
-		// Within this time it would blame them.
+		// Within this time it would take them for hung.
 		time.Sleep(silence * w.timing.PollTime)
 		w.await(t, with, patience, nil)
 		w.forget(late)

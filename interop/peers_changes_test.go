@@ -190,61 +190,61 @@ func manyNames(n int) string {
 	return strings.Join(names, "|")
 }
 
-// Messages that do not fit the held list are rejected, and change nothing.
+// Messages that do not fit the current list are rejected, and change nothing.
 func TestBadMessages(t *testing.T) {
 	t.Parallel()
-	const held = "b|d"
+	const current = "b|d"
 	const script = `
 import sys
 import peer
 
-held = peer.Held()
-held.replace([b"b", b"d"])
+current = peer.CurrentList()
+current.replace([b"b", b"d"])
 for line in sys.stdin:
     try:
-        held.take(bytes.fromhex(line))
+        current.take(bytes.fromhex(line))
     except peer.BadMessage:
-        if held.names == [b"b", b"d"] and held.sum() == peer.sum_of(held.names):
+        if current.names == [b"b", b"d"] and current.sum() == peer.sum_of(current.names):
             print("good")
             continue
     print("bad")
-    held.replace([b"b", b"d"])
+    current.replace([b"b", b"d"])
 `
 	var names []string
 	var messages strings.Builder
 	for name, message := range map[string]string{
-		"empty":                       "",
-		"kind 0":                      "\x00",
-		"kind 6":                      "\x06\x00",
-		"kind 127":                    "\x7f\x00",
-		"a second WELCOME":            welcome,
-		"HAVE":                        have(held),
-		"LIST without flags":          "\x03",
-		"LIST with other flags":       list(4, "x"),
-		"LIST that is held":           list(2, "x"),
-		"CHANGE that is held":         change(2, held, "b|c|d", "", "c"),
-		"LIST not in order":           list(1, "y|x"),
-		"LIST with a name twice":      list(1, "x|x"),
-		"LIST with an empty name":     list(1, "x|"),
-		"LIST with a bad name":        list(1, "x\x00"),
-		"LIST with bad UTF-8":         list(1, "x\xff"),
-		"LIST with a long name":       list(1, strings.Repeat("x", 513)),
-		"CHANGE cut off":              change(1, held, held, "", "")[:18],
-		"CHANGE without a zero":       change(1, held, held, "", "")[:18] + "b",
-		"CHANGE with two zeros":       change(1, held, "b|c|d", "", "c") + "\x00",
-		"CHANGE with other flags":     change(0x81, held, "b|c|d", "", "c"),
-		"CHANGE from another list":    change(1, "b", "b|c", "", "c"),
-		"CHANGE to another list":      change(1, held, "b|c", "", "c"),
-		"CHANGE removing a stranger":  change(1, held, held, "c", ""),
-		"CHANGE adding what is held":  change(1, held, held, "", "b"),
-		"CHANGE doing both":           change(1, held, held, "b", "b"),
-		"CHANGE removed out of order": change(1, held, "", "d|b", ""),
-		"CHANGE added out of order":   change(1, held, "a|b|c|d", "", "c|a"),
-		"CHANGE with an empty name":   change(1, held, "b|c|d", "", "|c"),
-		"BEAT of another list":        beat(1, "b"),
-		"BEAT cut off":                beat(1, held)[:9],
-		"BEAT with more":              beat(1, held) + "\x00",
-		"BEAT with other flags":       beat(4, held),
+		"empty":                             "",
+		"kind 0":                            "\x00",
+		"kind 6":                            "\x06\x00",
+		"kind 127":                          "\x7f\x00",
+		"a second WELCOME":                  welcome,
+		"HAVE":                              have(current),
+		"LIST without flags":                "\x03",
+		"LIST with other flags":             list(4, "x"),
+		"LIST with the held flag":           list(2, "x"),
+		"CHANGE with the held flag":         change(2, current, "b|c|d", "", "c"),
+		"LIST not in order":                 list(1, "y|x"),
+		"LIST with a name twice":            list(1, "x|x"),
+		"LIST with an empty name":           list(1, "x|"),
+		"LIST with a bad name":              list(1, "x\x00"),
+		"LIST with bad UTF-8":               list(1, "x\xff"),
+		"LIST with a long name":             list(1, strings.Repeat("x", 513)),
+		"CHANGE cut off":                    change(1, current, current, "", "")[:18],
+		"CHANGE without a zero":             change(1, current, current, "", "")[:18] + "b",
+		"CHANGE with two zeros":             change(1, current, "b|c|d", "", "c") + "\x00",
+		"CHANGE with other flags":           change(0x81, current, "b|c|d", "", "c"),
+		"CHANGE from another list":          change(1, "b", "b|c", "", "c"),
+		"CHANGE to another list":            change(1, current, "b|c", "", "c"),
+		"CHANGE removing what is not there": change(1, current, current, "c", ""),
+		"CHANGE adding what is there":       change(1, current, current, "", "b"),
+		"CHANGE doing both":                 change(1, current, current, "b", "b"),
+		"CHANGE removed out of order":       change(1, current, "", "d|b", ""),
+		"CHANGE added out of order":         change(1, current, "a|b|c|d", "", "c|a"),
+		"CHANGE with an empty name":         change(1, current, "b|c|d", "", "|c"),
+		"BEAT of another list":              beat(1, "b"),
+		"BEAT cut off":                      beat(1, current)[:9],
+		"BEAT with more":                    beat(1, current) + "\x00",
+		"BEAT with other flags":             beat(4, current),
 	} {
 		names = append(names, name)
 		fmt.Fprintf(&messages, "%x\n", message)
@@ -336,7 +336,7 @@ func TestChangesRefused(t *testing.T) {
 		"too slow a beat":  "\x01\x01\xff\xff\xff\xff",
 		"a short message":  welcome[:5],
 		"a long message":   welcome + "\x00",
-		"a plain list":     "a|b|c",
+		"a whole list":     "a|b|c",
 		"an empty message": "\x00",
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -413,13 +413,13 @@ time.monotonic = lambda: now
 class Server:
     """A connection whose server does what it is told to."""
 
-    def __init__(self, trouble):
-        self.trouble = trouble
+    def __init__(self, failure):
+        self.failure = failure
 
     def ask_for_changes(self):
         print("changes")
-        if isinstance(self.trouble, peer.Refused):
-            raise self.trouble
+        if isinstance(self.failure, peer.Refused):
+            raise self.failure
 
     def send(self, body):
         pass
@@ -428,15 +428,15 @@ class Server:
         print("plain")
 
     def receive(self, limit):
-        raise self.trouble or ConnectionError
+        raise self.failure or ConnectionError
 
 
-def attempt(after, trouble):
+def attempt(after, failure):
     global now
     now += after
-    watcher.held.replace(None)
+    watcher.current.replace(None)
     try:
-        watcher.talk(Server(trouble))
+        watcher.talk(Server(failure))
     except ConnectionError:
         pass
 

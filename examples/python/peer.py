@@ -81,7 +81,7 @@ class BadMessage(ConnectionError):
 
 
 class OtherList(ConnectionError):
-    """The held list is not the server's, although it has the same sum."""
+    """The current list is not the server's, although it has the same sum."""
 
 
 class Address:
@@ -340,8 +340,8 @@ class Line:
             pass
 
 
-class Held:
-    """The list that a subscriber holds.
+class CurrentList:
+    """The list that a subscriber has.
 
     A message that does not fit the list raises BadMessage and changes nothing.
     """
@@ -426,7 +426,7 @@ class Watcher:
 
     def __init__(self, plain):
         self.plain = plain
-        self.held = Held()
+        self.current = CurrentList()
         self.printed = None
         self.plain_until = 0
 
@@ -443,12 +443,12 @@ class Watcher:
         except Refused:
             self.plain_until = time.monotonic() + REFUSAL_TIME
             raise
-        connection.send(self.held.have())
+        connection.send(self.current.have())
         counts = False  # the list of an earlier connection may be held
         try:
             while True:
                 body = connection.receive(LIST_LIMIT + 2)
-                counts = self.held.take(body) or counts
+                counts = self.current.take(body) or counts
                 if counts:
                     self.show()
         except BadMessage:
@@ -461,7 +461,7 @@ class Watcher:
             body = connection.receive(LIST_LIMIT)
             names = sorted({name for name in body.split(b"|") if is_name(name)})
             if names or not body:  # a body without names is invalid, not an empty list
-                self.held.replace(names)
+                self.current.replace(names)
                 self.show()
 
     def failed(self):
@@ -469,8 +469,8 @@ class Watcher:
         self.plain_until = 0
 
     def show(self):
-        if self.held.names != self.printed:
-            self.printed = self.held.names
+        if self.current.names != self.printed:
+            self.printed = self.current.names
             write_line(sys.stdout, b"peers: [" + b" ".join(self.printed) + b"]")
 
 

@@ -89,7 +89,7 @@ func TestHandshakesDelaySilences(t *testing.T) {
 func TestComingInDelaysNothingElse(t *testing.T) {
 	p := crowd(t, 10, Config{})
 	p.handshakes = waiting(0, 1e9)
-	p.Handshakes(p.handshakes(0))
+	p.SetHandshakes(p.handshakes(0))
 	p.steps("11000 break 0; 12000 break 1 2; 13000 join 20; 14000 leave 3; 20000 break 4-8; 20030 join 21; 20040 leave 20; 30000 break 9; 30010 join 22")
 	p.run(60000)
 	p.expect("11020 -0", "12100 -1 -2", "13000 +20", "14000 -3", "20030 +21", "20040 -20", "30010 +22", "30020 -9")

@@ -14,8 +14,8 @@ type joins[C comparable] struct {
 	next      time.Time       // the earliest time of the next survey
 	asked     map[C]time.Time // unanswered, with the time of their survey; zero for newcomers
 
-	// recent are those surveyed, oldest first. They are dropped when they have
-	// answered, ended or had SurveyTime, and areComingIn comes to them.
+	// recent are those surveyed, oldest first. Some may have answered or ended,
+	// or have had SurveyTime; forget drops these from the front.
 	recent []C
 }
 
@@ -72,17 +72,22 @@ func (j *joins[C]) askAll(now time.Time) []C {
 	return asked
 }
 
-// areComingIn returns true if a newcomer is about to be surveyed, or has been and
-// still has time to answer. It forgets those whose time is over.
-func (j *joins[C]) areComingIn(now time.Time) bool {
-	if !j.dueAt().IsZero() {
-		return true
-	}
-	for len(j.recent) > 0 {
-		if asked, waits := j.asked[j.recent[0]]; waits && now.Sub(asked) < j.SurveyTime {
-			return true
-		}
+// forget drops the oldest of those surveyed that are no longer waited for, so
+// that areComingIn need not look at them.
+func (j *joins[C]) forget(now time.Time) {
+	for len(j.recent) > 0 && !j.isAwaited(j.recent[0], now) {
 		j.recent = j.recent[1:]
 	}
-	return false
+}
+
+// areComingIn reports whether a newcomer is about to be surveyed, or has been
+// and still has time to answer.
+func (j *joins[C]) areComingIn(now time.Time) bool {
+	return !j.dueAt().IsZero() || slices.ContainsFunc(j.recent, func(c C) bool { return j.isAwaited(c, now) })
+}
+
+// isAwaited reports whether a newcomer that was surveyed may still answer.
+func (j *joins[C]) isAwaited(c C, now time.Time) bool {
+	asked, is := j.asked[c]
+	return is && now.Sub(asked) < j.SurveyTime
 }

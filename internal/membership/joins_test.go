@@ -123,9 +123,13 @@ func TestJoinsComeIn(t *testing.T) {
 		{1250, func() {}, false},
 	} {
 		step.act()
+		j.forget(c.At(step.at))
 		if got := j.areComingIn(c.At(step.at)); got != step.want {
 			t.Errorf("at %d ms: got %t, want %t", step.at, got, step.want)
 		}
+	}
+	if len(j.recent) != 0 {
+		t.Errorf("%d newcomers are still looked at, although none is waited for", len(j.recent))
 	}
 }
 
@@ -136,7 +140,7 @@ func first(_ time.Time, isNew bool) bool { return isNew }
 // wait for this process.
 func TestJoinsForgetWhileHandshakesWait(t *testing.T) {
 	s := newScript(t, Config{})
-	s.Handshakes(Handshakes{Waiting: true})
+	s.SetHandshakes(Handshakes{Waiting: true})
 	for id := range 1000 {
 		at := 100 * id
 		s.Connect(id, "", s.At(at))

@@ -41,11 +41,11 @@ const (
 	paceNames     = 1000
 	longestPace   = 3 * time.Second
 
-	// A poll whose end is noticed more than lateAfter late is extended by
+	// A poll whose end is noticed more than latePollEnd late is extended by
 	// graceTime or SurveyTime, whichever is shorter, because some answers may
 	// not have been read yet.
-	lateAfter = 50 * time.Millisecond
-	graceTime = 200 * time.Millisecond
+	latePollEnd = 50 * time.Millisecond
+	graceTime   = 200 * time.Millisecond
 
 	// tick is the maximum time between two calls of Next. A call that comes
 	// stopTime later than that means that the process was stopped.

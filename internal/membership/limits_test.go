@@ -16,7 +16,7 @@ var documentedLimits = map[string]any{
 	"shortListPace": shortListPace,
 	"paceNames":     paceNames,
 	"longestPace":   longestPace,
-	"lateAfter":     lateAfter,
+	"latePollEnd":   latePollEnd,
 	"stopTime":      stopTime,
 
 	"endWait":         endWait,

@@ -218,7 +218,7 @@ func (p *play) step() {
 		do()
 	}
 	if p.handshakes != nil && p.NeedsHandshakes() {
-		p.Handshakes(p.handshakes(p.now))
+		p.SetHandshakes(p.handshakes(p.now))
 	}
 	do, wake := p.Next(now)
 	p.wake = p.Millis(wake.Add(ms - 1))

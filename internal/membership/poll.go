@@ -40,7 +40,7 @@ func (p *poll) begin(now time.Time) {
 // extend extends the poll, but only once, if its end is noticed so late that
 // some answers may not have been read yet. Otherwise it returns false.
 func (p *poll) extend(now time.Time) bool {
-	if !p.grace.IsZero() || now.Sub(p.dueAt()) <= lateAfter {
+	if !p.grace.IsZero() || now.Sub(p.dueAt()) <= latePollEnd {
 		return false
 	}
 	p.grace = now.Add(min(p.SurveyTime, graceTime))

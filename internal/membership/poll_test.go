@@ -55,11 +55,11 @@ func TestPollGivesGraceOnce(t *testing.T) {
 	p := testPoll(c)
 	p.begin(c.At(2000))
 	if p.extend(c.At(2150)) {
-		t.Error("extended although it is within lateAfter")
+		t.Error("extended although it is within latePollEnd")
 	}
 	c.Expect(t, "its end without grace", p.dueAt(), 2100)
 	if !p.extend(c.At(2151)) {
-		t.Error("not extended beyond lateAfter")
+		t.Error("not extended beyond latePollEnd")
 	}
 	c.Expect(t, "its end with grace", p.dueAt(), 2351)
 	if p.extend(c.At(9000)) {

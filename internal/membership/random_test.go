@@ -104,7 +104,7 @@ func (r *random) event() {
 	case n == 12:
 		r.CheckEnded(r.conn())
 	case n == 13:
-		r.Handshakes(Handshakes{Waiting: r.rng.IntN(2) == 0, Late: r.now, Began: r.now})
+		r.SetHandshakes(Handshakes{Waiting: r.rng.IntN(2) == 0, Late: r.now, Began: r.now})
 	default:
 		_ = r.Hear(r.conn(), r.name(), r.now)
 	}
@@ -230,7 +230,7 @@ func (r *random) quiet() {
 	for _, c := range r.open {
 		r.Disconnect(c, r.rng.IntN(2) == 0, r.now)
 	}
-	r.Handshakes(Handshakes{})
+	r.SetHandshakes(Handshakes{})
 	r.next()
 	r.pass(time.Minute)
 	j, d := &r.joins, &r.departures

@@ -158,9 +158,9 @@ func (s *Schedule[C]) CheckEnded(c C) { s.roster.checkEnded(c) }
 // Announces reports whether a connection announces a name.
 func (s *Schedule[C]) Announces(c C, name string) bool { return s.roster.announces(c, name) }
 
-// Handshakes records the state of the handshakes. It must be called before Next
-// while NeedsHandshakes reports true, and before AreComingIn.
-func (s *Schedule[C]) Handshakes(h Handshakes) { s.handshakes = h }
+// SetHandshakes records the state of the handshakes. It must be called before
+// Next while NeedsHandshakes reports true, and before AreComingIn.
+func (s *Schedule[C]) SetHandshakes(h Handshakes) { s.handshakes = h }
 
 // NeedsHandshakes reports whether something waits for clients that may be
 // coming in.
@@ -194,6 +194,7 @@ func (s *Schedule[C]) Next(now time.Time) (do Actions[C], wake time.Time) {
 	if isDue(s.joins.dueAt(), now) {
 		do.Survey = s.joins.ask(now)
 	}
+	s.joins.forget(now)
 	comingIn := s.AreComingIn(at)
 	var departed []string
 	departed, do.Forget = s.departures.depart(now, comingIn, s.roster.heard == 0)
@@ -228,12 +229,10 @@ func (s *Schedule[C]) nextDueAt(now time.Time) time.Time {
 	return at
 }
 
-// AreComingIn returns true if clients are about to connect or to answer for the
+// AreComingIn reports whether clients are about to connect or to answer for the
 // first time, and wait for this server.
 func (s *Schedule[C]) AreComingIn(now time.Time) bool {
-	// This comes first, since it forgets newcomers whose time is over.
-	newcomers := s.joins.areComingIn(s.running(now))
-	return newcomers || s.handshakes.areLate(now)
+	return s.joins.areComingIn(s.running(now)) || s.handshakes.areLate(now)
 }
 
 // Arrived returns when something last came in: a connection, a handshake, or a

@@ -120,7 +120,7 @@ func TestArrived(t *testing.T) {
 	s.Expect(t, "after the name once more", s.Arrived(), 110)
 	s.hear(130, 1, "b")
 	s.Expect(t, "after another name", s.Arrived(), 130)
-	s.Handshakes(Handshakes{Began: s.At(140)})
+	s.SetHandshakes(Handshakes{Began: s.At(140)})
 	s.Expect(t, "after a handshake", s.Arrived(), 140)
 	s.connect(150, 2)
 	s.end(160, 1)

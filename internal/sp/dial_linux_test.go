@@ -30,7 +30,7 @@ func TestConnectTime(t *testing.T) {
 		t.Fatal(err)
 	}
 	url := fmt.Sprintf("127.0.0.1:%d", bound.(*syscall.SockaddrInet4).Port)
-	e := newEndpoint(RespondentSide, quietSettings)
+	e := newEndpoint(Respondent, quietSettings)
 	c := &connector{redialer: newTestRedialer(e, Address{"tcp", url})}
 	// Those in the queue are accepted by the system, and told nothing.
 	for range 3 {

@@ -54,7 +54,7 @@ func TestRace(t *testing.T) {
 				var mu sync.Mutex
 				tried, under := 0, 0
 				start := time.Now()
-				c, err := race(t.Context(), newEndpoint(Side{}, quietSettings), targets, func(ctx context.Context, target string) (*link, error) {
+				c, err := race(t.Context(), newEndpoint(Protocol{}, quietSettings), targets, func(ctx context.Context, target string) (*link, error) {
 					mu.Lock()
 					at := tried
 					tried++
@@ -138,7 +138,7 @@ func TestHistory(t *testing.T) {
 func TestRaceHasOneWinner(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		closed := 0
-		c, err := race(t.Context(), newEndpoint(Side{}, quietSettings), []string{"a", "b"}, func(_ context.Context, target string) (*link, error) {
+		c, err := race(t.Context(), newEndpoint(Protocol{}, quietSettings), []string{"a", "b"}, func(_ context.Context, target string) (*link, error) {
 			if target == "a" {
 				time.Sleep(attemptDelay)
 			}
@@ -157,7 +157,7 @@ func TestRaceHasOneWinner(t *testing.T) {
 func TestSeveralAddressesAreLoggedOnce(t *testing.T) {
 	sptest.FakeDNS(t, "127.0.0.1", "127.0.0.2")
 	lines := logtest.OpenGate()
-	e := newEndpoint(Side{}, Settings{Log: NewLog(slog.New(lines))})
+	e := newEndpoint(Protocol{}, Settings{Log: NewLog(slog.New(lines))})
 	first := newTestRedialer(e, Address{"tcp", "several.test:1"})
 	second := newTestRedialer(e, first.address)
 	second.outage = first.outage

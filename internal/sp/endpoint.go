@@ -28,7 +28,7 @@ type Settings struct {
 // with it.
 type endpoint struct {
 	Settings
-	Side
+	Protocol
 	counts
 	warnings throttle
 	ctx      context.Context // ends with the endpoint
@@ -58,11 +58,11 @@ type tracked struct {
 	admitted    int                // connections that count against MaxConns
 }
 
-func newEndpoint(p Side, set Settings) *endpoint {
+func newEndpoint(p Protocol, set Settings) *endpoint {
 	if set.slots == nil {
 		set.slots = &semaphore{free: runtime.GOMAXPROCS(0)}
 	}
-	e := &endpoint{Side: p, Settings: set, warnings: throttle{log: set.Log}, tracked: tracked{conns: make(map[io.Closer]bool)}}
+	e := &endpoint{Protocol: p, Settings: set, warnings: throttle{log: set.Log}, tracked: tracked{conns: make(map[io.Closer]bool)}}
 	e.changed = sync.NewCond(&e.mu)
 	e.ctx, e.cancel = context.WithCancel(context.Background())
 	return e

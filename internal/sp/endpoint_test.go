@@ -11,7 +11,7 @@ import (
 func TestClosedConnectionIsNotAdmitted(t *testing.T) {
 	set := quietSettings
 	set.MaxConns = 1
-	e := newEndpoint(Side{}, set)
+	e := newEndpoint(Protocol{}, set)
 	c := nothing{}
 	e.own(c)
 	e.disown(c)
@@ -27,7 +27,7 @@ func TestClosedConnectionIsNotAdmitted(t *testing.T) {
 
 // A call of a user's function counts while it lasts.
 func TestCallsOfUsersAreCounted(t *testing.T) {
-	e := newEndpoint(Side{}, quietSettings)
+	e := newEndpoint(Protocol{}, quietSettings)
 	e.CallUser(func() {
 		if e.inCallbacks != 1 {
 			t.Errorf("%d calls are counted, want 1", e.inCallbacks)

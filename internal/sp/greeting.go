@@ -85,7 +85,7 @@ func (g *greeting) shakeTLS(config *tls.Config) error {
 // exchangeHello exchanges the 8 bytes with which each side of an SP connection
 // begins.
 func (g *greeting) exchangeHello() error {
-	p := g.endpoint.Side
+	p := g.endpoint.Protocol
 	self := p.self
 	if g.changes {
 		self = changesProtocol

@@ -34,34 +34,34 @@ func TestHandshakeOfAServer(t *testing.T) {
 	sum := uint64(7)
 	const changes, sub = 0xFD51, 0x21
 	for _, test := range []struct {
-		name    string
-		side    Side
-		says    string
-		hangsUp bool
-		want    error
-		changes bool
-		have    *uint64
-		hears   string // after the hello
+		name     string
+		protocol Protocol
+		says     string
+		hangsUp  bool
+		want     error
+		changes  bool
+		have     *uint64
+		hears    string // after the hello
 	}{
-		{"plain", PubSide, helloOf(sub), false, nil, false, nil, ""},
-		{"changes", PubSide, helloOf(changes) + framed(wire.EncodeHave(nil)), false, nil, true, nil, framed(wire.EncodeWelcome(2 * time.Second))},
-		{"changes, with a list", PubSide, helloOf(changes) + framed(wire.EncodeHave(&sum)), false, nil, true, &sum, framed(wire.EncodeWelcome(2 * time.Second))},
-		{"changes of surveys", SurveyorSide, helloOf(changes), false, errExchanged, false, nil, ""},
-		{"no HAVE", PubSide, helloOf(changes), false, errSlowHandshake, true, nil, framed(wire.EncodeWelcome(2 * time.Second))},
-		{"no HAVE, and hangs up", PubSide, helloOf(changes), true, errHungUp, true, nil, framed(wire.EncodeWelcome(2 * time.Second))},
-		{"half a HAVE", PubSide, helloOf(changes) + framed(wire.EncodeHave(&sum))[:12], true, errHungUp, true, nil, framed(wire.EncodeWelcome(2 * time.Second))},
-		{"a HAVE of wrong length", PubSide, helloOf(changes) + framed(append(wire.EncodeHave(&sum), 0)), false, wire.ErrMalformed, true, nil, framed(wire.EncodeWelcome(2 * time.Second))},
-		{"an empty HAVE", PubSide, helloOf(changes) + framed(nil), false, wire.ErrMalformed, true, nil, framed(wire.EncodeWelcome(2 * time.Second))},
-		{"a long message", PubSide, helloOf(changes) + framed(make([]byte, 17)), false, wire.ErrMalformed, true, nil, framed(wire.EncodeWelcome(2 * time.Second))},
-		{"a message that is too long", PubSide, helloOf(changes) + framed(make([]byte, wire.MaxSurveyLen+1)), false, errTooLong, true, nil, framed(wire.EncodeWelcome(2 * time.Second))},
-		{"another kind", PubSide, helloOf(changes) + framed([]byte{0x05}), false, wire.ErrMalformed, true, nil, framed(wire.EncodeWelcome(2 * time.Second))},
-		{"half a hello", PubSide, helloOf(changes)[:7], true, errHungUp, false, nil, ""},
+		{"plain", Pub, helloOf(sub), false, nil, false, nil, ""},
+		{"changes", Pub, helloOf(changes) + framed(wire.EncodeHave(nil)), false, nil, true, nil, framed(wire.EncodeWelcome(2 * time.Second))},
+		{"changes, with a list", Pub, helloOf(changes) + framed(wire.EncodeHave(&sum)), false, nil, true, &sum, framed(wire.EncodeWelcome(2 * time.Second))},
+		{"changes of surveys", Surveyor, helloOf(changes), false, errExchanged, false, nil, ""},
+		{"no HAVE", Pub, helloOf(changes), false, errSlowHandshake, true, nil, framed(wire.EncodeWelcome(2 * time.Second))},
+		{"no HAVE, and hangs up", Pub, helloOf(changes), true, errHungUp, true, nil, framed(wire.EncodeWelcome(2 * time.Second))},
+		{"half a HAVE", Pub, helloOf(changes) + framed(wire.EncodeHave(&sum))[:12], true, errHungUp, true, nil, framed(wire.EncodeWelcome(2 * time.Second))},
+		{"a HAVE of wrong length", Pub, helloOf(changes) + framed(append(wire.EncodeHave(&sum), 0)), false, wire.ErrMalformed, true, nil, framed(wire.EncodeWelcome(2 * time.Second))},
+		{"an empty HAVE", Pub, helloOf(changes) + framed(nil), false, wire.ErrMalformed, true, nil, framed(wire.EncodeWelcome(2 * time.Second))},
+		{"a long message", Pub, helloOf(changes) + framed(make([]byte, 17)), false, wire.ErrMalformed, true, nil, framed(wire.EncodeWelcome(2 * time.Second))},
+		{"a message that is too long", Pub, helloOf(changes) + framed(make([]byte, wire.MaxSurveyLen+1)), false, errTooLong, true, nil, framed(wire.EncodeWelcome(2 * time.Second))},
+		{"another kind", Pub, helloOf(changes) + framed([]byte{0x05}), false, wire.ErrMalformed, true, nil, framed(wire.EncodeWelcome(2 * time.Second))},
+		{"half a hello", Pub, helloOf(changes)[:7], true, errHungUp, false, nil, ""},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			ours, theirs := connected(t)
 			set := quietSettings
 			set.Beat = 2 * time.Second
-			l := newLink(ours, newEndpoint(test.side, set), Address{scheme: "tcp"})
+			l := newLink(ours, newEndpoint(test.protocol, set), Address{scheme: "tcp"})
 			if _, err := io.WriteString(theirs, test.says); err != nil {
 				t.Fatal(err)
 			}
@@ -83,7 +83,7 @@ func TestHandshakeOfAServer(t *testing.T) {
 			}
 			l.Close()
 			heard, _ := io.ReadAll(theirs) // may end in a reset
-			if want := helloOf(test.side.self) + test.hears; string(heard) != want {
+			if want := helloOf(test.protocol.self) + test.hears; string(heard) != want {
 				t.Errorf("the subscriber hears % x, want % x", heard, want)
 			}
 		})
@@ -121,8 +121,8 @@ func TestHandshakeOfASubscriber(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			ours, theirs := connected(t)
-			l := newLink(ours, newEndpoint(SubSide, quietSettings), Address{scheme: "tcp"})
-			l.changes, l.resumption = true, &resumption{held: test.held}
+			l := newLink(ours, newEndpoint(Sub, quietSettings), Address{scheme: "tcp"})
+			l.changes, l.resumption = true, &resumption{sum: test.held}
 			l.dialed = true
 			defer l.endpoint.cancel()
 			if _, err := io.WriteString(theirs, test.says); err != nil {
@@ -172,7 +172,7 @@ func TestLateHelloIsNotRefused(t *testing.T) {
 			set := quietSettings
 			set.TLS = authority.Client().Transport.(*http.Transport).TLSClientConfig.Clone()
 			set.TLS.ServerName = "example.com"
-			e := newEndpoint(SubSide, set)
+			e := newEndpoint(Sub, set)
 			defer func() {
 				e.shut()
 				e.end()
@@ -216,7 +216,7 @@ func TestHandshakeOfALateProcess(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			ours, theirs := connected(t)
-			l := newLink(ours, newEndpoint(PubSide, quietSettings), Address{scheme: "tcp"})
+			l := newLink(ours, newEndpoint(Pub, quietSettings), Address{scheme: "tcp"})
 			defer l.Close()
 			if _, err := io.WriteString(theirs, test.says); err != nil {
 				t.Fatal(err)

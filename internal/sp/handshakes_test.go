@@ -186,7 +186,7 @@ func BenchmarkGiveWay(b *testing.B) {
 		b.Fatal(err)
 	}
 	defer ln.Close()
-	e := newEndpoint(PubSide, quietSettings)
+	e := newEndpoint(Pub, quietSettings)
 	var all Handshakes
 	for range MaxHandshakes {
 		peer, err := net.Dial("tcp", ln.Addr().String())

@@ -98,7 +98,7 @@ func TestTryWriteToOneThatIsGone(t *testing.T) {
 // newTestLink returns a link that writes to c.
 func newTestLink(t *testing.T, c net.Conn, scheme string) *link {
 	t.Helper()
-	l := newLink(c, newEndpoint(PubSide, quietSettings), Address{scheme: scheme})
+	l := newLink(c, newEndpoint(Pub, quietSettings), Address{scheme: scheme})
 	if uc, ok := c.(*net.UnixConn); ok {
 		l.nonblocking = newTryWriter(uc)
 	}
@@ -262,7 +262,7 @@ func TestLinkThatTimesOut(t *testing.T) {
 
 // A connection that cannot be written to is read to its end: the client may have
 // said goodbye before it has closed the connection.
-func TestLastWords(t *testing.T) {
+func TestGoodbyeBeforeTheEndIsRead(t *testing.T) {
 	for name, send := range map[string]func(*Pipe){
 		"offered": func(p *Pipe) { p.Offer() },
 		"sent":    func(p *Pipe) { _ = p.Send([]byte("survey")) },

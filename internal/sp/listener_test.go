@@ -20,7 +20,7 @@ func listenLocal(t *testing.T, maxConns int) *listener {
 	t.Helper()
 	set := quietSettings
 	set.MaxConns, set.Handshakes = maxConns, new(Handshakes)
-	l := newListener(newEndpoint(PubSide, set), Address{"tcp", "127.0.0.1:0"})
+	l := newListener(newEndpoint(Pub, set), Address{"tcp", "127.0.0.1:0"})
 	if err := l.listen(); err != nil {
 		t.Fatal(err)
 	}
@@ -63,7 +63,7 @@ func TestListenerURL(t *testing.T) {
 func TestListenerLogsFailuresToAccept(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		lines := logtest.OpenGate()
-		e := newEndpoint(PubSide, Settings{Log: NewLog(slog.New(lines)), Handshakes: new(Handshakes)})
+		e := newEndpoint(Pub, Settings{Log: NewLog(slog.New(lines)), Handshakes: new(Handshakes)})
 		l := newListener(e, Address{"tcp", "x:1"})
 		fail := func(errs ...error) (logged int) {
 			for _, err := range errs {
@@ -139,7 +139,7 @@ func TestListenerGivesPeersTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		set := quietSettings
 		set.Handshakes = new(Handshakes)
-		l := newListener(newEndpoint(PubSide, set), Address{"tcp", "localhost:0"})
+		l := newListener(newEndpoint(Pub, set), Address{"tcp", "localhost:0"})
 		defer l.endpoint.end()
 		defer l.endpoint.shut()
 		begin := func() net.Conn {

@@ -8,7 +8,8 @@ import (
 	"go.nanomsg.org/mangos/v3/transport"
 )
 
-// Network makes connections. Tests have one without an operating system.
+// Network makes connections. The library has none: it is here for tests, which
+// run whole clusters without an operating system.
 type Network interface {
 	Listen(target string) (net.Listener, error)
 	Dial(target string) (net.Conn, error)

@@ -22,7 +22,7 @@ type outageLog struct {
 
 func newOutageLog() outageLog {
 	lines := logtest.OpenGate()
-	e := newEndpoint(Side{}, Settings{Log: NewLog(slog.New(lines)), Lost: func() string { return "all is lost" }, Found: "found again"})
+	e := newEndpoint(Protocol{}, Settings{Log: NewLog(slog.New(lines)), Lost: func() string { return "all is lost" }, Found: "found again"})
 	return outageLog{newTestRedialer(e, Address{"tcp", "x:1"}), lines}
 }
 

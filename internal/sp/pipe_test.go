@@ -60,7 +60,7 @@ func TestPipeSaysWhatIsNewWhenItCan(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		core := sptest.NewFakePipe()
 		core.Busy = make(chan struct{})
-		e := newEndpoint(Side{}, quietSettings)
+		e := newEndpoint(Protocol{}, quietSettings)
 		p, post := newTalkingPipe(core, e)
 		for _, message := range []string{"one", "two", "three", "four"} {
 			post(message) // the first is being sent, and the others wait
@@ -91,7 +91,7 @@ func TestPipeStopsWhenItCannotSend(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		core := sptest.NewFakePipe()
 		core.Close()
-		e := newEndpoint(Side{}, quietSettings)
+		e := newEndpoint(Protocol{}, quietSettings)
 		_, post := newTalkingPipe(core, e)
 		post("lost")
 		post("lost as well")
@@ -104,7 +104,7 @@ func TestPipeStopsWhenItCannotSend(t *testing.T) {
 // Nothing is sent once the endpoint is closed.
 func TestPipeOfAClosedEndpoint(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		core, e := sptest.NewFakePipe(), newEndpoint(Side{}, quietSettings)
+		core, e := sptest.NewFakePipe(), newEndpoint(Protocol{}, quietSettings)
 		_, post := newTalkingPipe(core, e)
 		e.shut()
 		post("late")
@@ -137,7 +137,7 @@ func (o *offered) Offer() { o.times++ }
 func TestPipeExpires(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		core, lines := sptest.NewFakePipe(), logtest.OpenGate()
-		e := newEndpoint(Side{}, Settings{Log: NewLog(slog.New(lines))})
+		e := newEndpoint(Protocol{}, Settings{Log: NewLog(slog.New(lines))})
 		p, post := newTalkingPipe(core, e)
 		if p.expired(time.Now()) {
 			t.Error("a connection without a certificate has expired")
@@ -164,7 +164,7 @@ func TestPipeExpires(t *testing.T) {
 
 func TestPipeRefusesWhatIsTooLong(t *testing.T) {
 	s := new(listening)
-	p := newTestPipe(sptest.NewFakePipe(), newEndpoint(Side{limit: 4}, quietSettings), s)
+	p := newTestPipe(sptest.NewFakePipe(), newEndpoint(Protocol{limit: 4}, quietSettings), s)
 	if err := p.received([]byte("four")); err != nil {
 		t.Errorf("4 of at most 4 bytes: got error %v", err)
 	}
@@ -189,7 +189,7 @@ func TestPipeReceives(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			core, s := sptest.NewFakePipe("one", "two"), &listening{err: test.err}
-			e := newEndpoint(Side{limit: 4}, quietSettings)
+			e := newEndpoint(Protocol{limit: 4}, quietSettings)
 			p := newTestPipe(core, e, s)
 			e.Enter(1)
 			p.receive()
@@ -211,7 +211,7 @@ func TestPipeReceives(t *testing.T) {
 func TestPipeReportsEachReasonOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		lines := logtest.OpenGate()
-		e := newEndpoint(Side{}, Settings{Log: NewLog(slog.New(lines))})
+		e := newEndpoint(Protocol{}, Settings{Log: NewLog(slog.New(lines))})
 		p, other := newTestPipe(sptest.NewFakePipe(), e, nil), newTestPipe(sptest.NewFakePipe(), e, nil)
 		p.Report("first", wire.ErrEmpty, "n", 1)
 		p.Report("first", wire.ErrEmpty, "n", 2)

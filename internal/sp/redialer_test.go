@@ -27,7 +27,7 @@ func TestRedialDelay(t *testing.T) {
 
 // A server is awaited from the first failure to the first success.
 func TestAwaitedServers(t *testing.T) {
-	r := newTestRedialer(newEndpoint(SubSide, quietSettings), Address{"tcp", "127.0.0.1:1"})
+	r := newTestRedialer(newEndpoint(Sub, quietSettings), Address{"tcp", "127.0.0.1:1"})
 	for _, step := range []struct {
 		name string
 		do   func()

@@ -52,7 +52,7 @@ type resolving struct {
 func withResolver(t *testing.T, test func(r *resolving)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
-		r := &resolving{T: t, endpoint: newEndpoint(Side{}, quietSettings)}
+		r := &resolving{T: t, endpoint: newEndpoint(Protocol{}, quietSettings)}
 		test(r)
 		r.endpoint.shut()
 		r.endpoint.end()

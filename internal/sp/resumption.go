@@ -8,8 +8,8 @@ import (
 // resumption is what a subscriber's connections to one URL pass on to the next
 // one: the list that the subscriber holds, and the form to ask for.
 type resumption struct {
-	mu   sync.Mutex // guards the fields below
-	held *uint64    // the sum of the list; nil if there is none
+	mu  sync.Mutex // guards the fields below
+	sum *uint64    // the sum of the list; nil if there is none
 
 	// Until plainUntil the plain form is asked for, which is whole lists,
 	// because the server has refused changes or broken their protocol.
@@ -20,21 +20,21 @@ type resumption struct {
 func (r *resumption) hold(sum uint64) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.held = &sum
+	r.sum = &sum
 }
 
 // forget records that the subscriber holds no list.
 func (r *resumption) forget() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.held = nil
+	r.sum = nil
 }
 
 // have returns the sum of the list that the subscriber holds, or nil.
 func (r *resumption) have() *uint64 {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.held
+	return r.sum
 }
 
 // isPlain reports whether the next attempt asks for the plain form.

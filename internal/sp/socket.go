@@ -22,7 +22,7 @@ type Socket struct {
 
 // NewSocket returns a socket that has no connection yet. The caller must call
 // End.
-func NewSocket(p Side, set Settings, r Role) *Socket {
+func NewSocket(p Protocol, set Settings, r Role) *Socket {
 	s := &Socket{endpoint: newEndpoint(p, set), role: r}
 	s.core = protocol.MakeSocket(s)
 	return s
@@ -107,7 +107,7 @@ func (s *Socket) GetOption(name string) (any, error) {
 
 // Info returns what mangos has to know of the protocol.
 func (s *Socket) Info() mangos.ProtocolInfo {
-	p := s.endpoint.Side
+	p := s.endpoint.Protocol
 	return mangos.ProtocolInfo{Self: p.self, SelfName: p.selfName, Peer: p.peer, PeerName: p.peerName}
 }
 

@@ -11,7 +11,7 @@ import (
 // goroutine would then be stuck.
 func TestCloseWaitsForConnectionsThatAreBeingAdded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := NewSocket(Side{}, quietSettings, nil)
+		s := NewSocket(Protocol{}, quietSettings, nil)
 		if _, err := handOver(s.endpoint, nothing{}); err != nil {
 			t.Fatal(err)
 		}

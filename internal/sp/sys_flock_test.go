@@ -23,7 +23,7 @@ func TestFileSystemWithoutLocks(t *testing.T) {
 			dir := t.TempDir()
 			lines := logtest.OpenGate()
 			log := NewLog(slog.New(lines))
-			s := NewSocket(SurveyorSide, Settings{Log: log, Handshakes: new(Handshakes)}, new(listening).open)
+			s := NewSocket(Surveyor, Settings{Log: log, Handshakes: new(Handshakes)}, new(listening).open)
 			if _, err := s.Listen(Address{"ipc", dir + "/survey"}); err != nil {
 				t.Fatal(err)
 			}

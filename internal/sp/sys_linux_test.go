@@ -52,13 +52,13 @@ func sockopt(t *testing.T, c net.Conn, level, option int) (got int) {
 // Both ends of a connection notice that nothing they send arrives: the server
 // by its surveys, the client by its answers. Both probe it when it is idle.
 func TestBothEndsAreLimited(t *testing.T) {
-	server := NewSocket(SurveyorSide, Settings{Log: quietSettings.Log, Handshakes: new(Handshakes)}, new(listening).open)
+	server := NewSocket(Surveyor, Settings{Log: quietSettings.Log, Handshakes: new(Handshakes)}, new(listening).open)
 	defer server.End()
 	bound, err := server.Listen(Address{"tcp", "127.0.0.1:0"})
 	if err != nil {
 		t.Fatal(err)
 	}
-	client := NewSocket(RespondentSide, quietSettings, new(listening).open)
+	client := NewSocket(Respondent, quietSettings, new(listening).open)
 	defer client.End()
 	if _, err := client.DialAll([]Address{{"tcp", strings.TrimPrefix(bound, "tcp://")}}); err != nil {
 		t.Fatal(err)
@@ -101,7 +101,7 @@ func TestBothEndsAreLimited(t *testing.T) {
 // server has vanished.
 func TestPlainSubscriptionIsLimited(t *testing.T) {
 	l := listenLocal(t, 0)
-	e := newEndpoint(SubSide, quietSettings)
+	e := newEndpoint(Sub, quietSettings)
 	defer func() {
 		e.shut()
 		e.end()

@@ -66,7 +66,7 @@ func TestSemaphore(t *testing.T) {
 // side.
 func newTLSHandshake(all *semaphore) (*tlsHandshakeConn, net.Conn) {
 	ours, theirs := net.Pipe()
-	return &tlsHandshakeConn{Conn: ours, endpoint: newEndpoint(Side{}, Settings{Log: quietSettings.Log, slots: all}), protectedUntil: new(atomic.Int64), left: HandshakeTime}, theirs
+	return &tlsHandshakeConn{Conn: ours, endpoint: newEndpoint(Protocol{}, Settings{Log: quietSettings.Log, slots: all}), protectedUntil: new(atomic.Int64), left: HandshakeTime}, theirs
 }
 
 // A dialer gives up a callback that hangs, so that it dials again. A server

@@ -50,7 +50,7 @@ const nowhere = -1
 
 // Cursor records what a subscriber has been sent. Callers do not change its fields.
 type Cursor struct {
-	Plain    bool      // it is sent whole lists and nothing else
+	Plain    bool      // the form of its subscription
 	Waits    bool      // it is not told yet which list is current
 	since    time.Time // when it connected
 	position int

@@ -8,8 +8,8 @@ import (
 	"github.com/dahernan/gopherdiscovery/internal/wire"
 )
 
-// responder is the session with a server that surveys the client.
-type responder struct {
+// registration is the session with a server that surveys the client.
+type registration struct {
 	announcer *announcer
 	pipe      *sp.Pipe
 
@@ -24,9 +24,9 @@ type responder struct {
 	awaitedAt time.Time
 }
 
-func (r *responder) Began() {}
+func (r *registration) Began() {}
 
-func (r *responder) Received(survey []byte) error {
+func (r *registration) Received(survey []byte) error {
 	header, _, err := wire.SplitBacktrace(survey)
 	if err != nil {
 		r.pipe.Report("survey dropped", err)
@@ -40,7 +40,7 @@ func (r *responder) Received(survey []byte) error {
 
 // answer answers a survey. It returns false if the client leaves, or the
 // connection ends. After its goodbye an answer would announce the name again.
-func (r *responder) answer(header []byte) bool {
+func (r *registration) answer(header []byte) bool {
 	a := r.announcer
 	a.mu.Lock()
 	r.answering = !a.left
@@ -68,13 +68,13 @@ func (r *responder) answer(header []byte) bool {
 
 // sayGoodbye tells the server that the client leaves. No answer may be under
 // way.
-func (r *responder) sayGoodbye() {
+func (r *registration) sayGoodbye() {
 	r.pipe.SendLast(wire.EncodeGoodbye(r.backtrace, r.announcer.client.service), goodbyeTime)
 }
 
 // awaitLocked awaits the acknowledgement of what has just been sent, unless
 // older data is still unacknowledged.
-func (r *responder) awaitLocked(now time.Time) {
+func (r *registration) awaitLocked(now time.Time) {
 	if acked, known := r.pipe.Acknowledged(); known && (r.awaitedAt.IsZero() || acked >= r.awaited) {
 		r.awaited, r.awaitedAt = r.pipe.Sent(), now
 	}
@@ -82,7 +82,7 @@ func (r *responder) awaitLocked(now time.Time) {
 
 // ackDueLocked returns when the connection is to be doubted if nothing more is
 // acknowledged. It is zero if nothing is awaited.
-func (r *responder) ackDueLocked() time.Time {
+func (r *registration) ackDueLocked() time.Time {
 	if r.awaitedAt.IsZero() {
 		return r.awaitedAt
 	}
@@ -90,14 +90,14 @@ func (r *responder) ackDueLocked() time.Time {
 }
 
 // isAwaitingLocked reports whether something that was sent is not acknowledged.
-func (r *responder) isAwaitingLocked() bool {
+func (r *registration) isAwaitingLocked() bool {
 	acked, known := r.pipe.Acknowledged()
 	return known && acked < r.awaited
 }
 
 // checkAckLocked returns true if something that was sent has been unacknowledged
 // for too long.
-func (r *responder) checkAckLocked(now time.Time) bool {
+func (r *registration) checkAckLocked(now time.Time) bool {
 	if r.isAwaitingLocked() {
 		return !r.awaitedAt.IsZero() && now.Sub(r.awaitedAt) >= ackTime
 	}
@@ -107,12 +107,12 @@ func (r *responder) checkAckLocked(now time.Time) bool {
 
 // excuseLocked gives the server its full time again. It is called when the
 // client itself did not run.
-func (r *responder) excuseLocked(now time.Time) {
+func (r *registration) excuseLocked(now time.Time) {
 	if !r.awaitedAt.IsZero() {
 		r.awaitedAt = now
 	}
 }
 
-func (r *responder) Say() []byte { return nil }
+func (r *registration) Say() []byte { return nil }
 
-func (r *responder) Ended() { r.announcer.ended(r) }
+func (r *registration) Ended() { r.announcer.ended(r) }
