@@ -30,8 +30,8 @@ func TestDeadFlow(t *testing.T) {
 	victim := s.launch("victim", order{Survey: surveys.url, PubSub: lists.url, Clients: []string{"victim"}})
 	d := deadPath{site: s, near: crowd, victim: victim, others: all}
 	d.test("dead flow that stays open", func() time.Time {
-		lists.deaden()
-		return surveys.deaden()
+		lists.blackhole()
+		return surveys.blackhole()
 	})
 }
 
@@ -46,7 +46,7 @@ func TestDeadTuples(t *testing.T) {
 	crowd := s.launchIn("crowd", s.peers(order{Clients: all}), near)
 	victim := s.launchIn("victim", s.peers(order{Clients: []string{"victim"}}), far)
 	d := deadPath{site: s, near: crowd, victim: victim, others: all, ends: true}
-	d.test("packets of one client's connections vanish", func() time.Time { return net.deaden(far) })
+	d.test("packets of one client's connections vanish", func() time.Time { return net.blackhole(far) })
 }
 
 // deadPath is a site with clients and one more client, whose path can die.

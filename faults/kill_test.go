@@ -139,13 +139,13 @@ func TestAllKilled(t *testing.T) {
 	long(t)
 	withServers(t, []int{1, 2}, func(t *testing.T, n int) {
 		w := newWorld(t, n, quick)
-		w.hush()
+		w.expectQuiet()
 		killed := time.Now()
 		w.killTogether(w.clients)
 		const outage = 30 * time.Second
 		bound := outage + w.timing.returnTime()
 		left := w.awaitNames(killed, bound)
-		w.unhush(t, killed.Add(bound))
+		w.checkQuiet(t, killed.Add(bound))
 		w.finish("all clients killed", fmt.Sprintf("no list, and the empty one after %v", bound), after("empty", left))
 	})
 }

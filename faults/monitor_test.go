@@ -23,18 +23,18 @@ const (
 	dead                   // it must not be back in a list that it has left
 )
 
-// monitor records the lists that all readers receive, and judges them.
+// monitor records the lists that all readers receive, and checks them.
 type monitor struct {
-	mu      sync.Mutex // guards the fields below
-	readers map[string]*reader
-	truth   map[fact][]judgement
-	changed chan struct{} // closed and replaced with each list
-	wrong   []string      // a living name was missing
-	ghosts  []string      // a dead one was back
-	// hushed is the time from which each list is noise, or zero if lists are
+	mu       sync.Mutex // guards the fields below
+	readers  map[string]*reader
+	truth    map[fact][]transition
+	changed  chan struct{} // closed and replaced with each list
+	wrong    []string      // a living name was missing
+	returned []string      // a dead one was back
+	// quietSince is the time from which each list is unexpected, or zero if lists are
 	// expected.
-	hushed time.Time
-	noise  []delivered // lists delivered since then
+	quietSince time.Time
+	unexpected []delivered // lists delivered since then
 }
 
 // delivered is a list that was delivered.
@@ -58,13 +58,13 @@ type fact struct {
 	side *space
 }
 
-type judgement struct {
+type transition struct {
 	from time.Time
 	standing
 }
 
 func newMonitor() *monitor {
-	return &monitor{readers: make(map[string]*reader), truth: make(map[fact][]judgement), changed: make(chan struct{})}
+	return &monitor{readers: make(map[string]*reader), truth: make(map[fact][]transition), changed: make(chan struct{})}
 }
 
 // expect registers the readers of a process, so that they are waited for.
@@ -96,7 +96,7 @@ func (m *monitor) setAway(p *process, away bool) {
 	}
 }
 
-// hear records a list and judges it.
+// hear records a list and checks it.
 func (m *monitor) hear(p *process, c change) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -105,8 +105,8 @@ func (m *monitor) hear(p *process, c change) {
 	if r == nil {
 		return
 	}
-	if !m.hushed.IsZero() && c.At.After(m.hushed) {
-		m.noise = append(m.noise, delivered{c.At, fmt.Sprintf("%s: %s: joined %v, left %v", c.At.Format(clock), id, c.Joined, c.Left)})
+	if !m.quietSince.IsZero() && c.At.After(m.quietSince) {
+		m.unexpected = append(m.unexpected, delivered{c.At, fmt.Sprintf("%s: %s: joined %v, left %v", c.At.Format(clock), id, c.Joined, c.Left)})
 	}
 	if c.First {
 		r.list, r.left = make(map[string]bool), make(map[string]bool)
@@ -114,7 +114,7 @@ func (m *monitor) hear(p *process, c change) {
 	for _, name := range c.Joined {
 		r.list[name] = true
 		if r.left[name] && m.standingLocked(name, p.space, c.At) == dead {
-			m.ghosts = append(m.ghosts, fmt.Sprintf("%s: %s is back in the list of %s", c.At.Format(clock), name, id))
+			m.returned = append(m.returned, fmt.Sprintf("%s: %s is back in the list of %s", c.At.Format(clock), name, id))
 		}
 	}
 	missing := c.Left
@@ -180,7 +180,7 @@ func (m *monitor) declare(is standing, names []string, sides ...*space) {
 	for _, name := range names {
 		for _, side := range sides {
 			f := fact{name, side}
-			m.truth[f] = append(m.truth[f], judgement{now, is})
+			m.truth[f] = append(m.truth[f], transition{now, is})
 		}
 	}
 }
@@ -260,39 +260,39 @@ func (m *monitor) falseLeaves(t *testing.T) int {
 	t.Helper()
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	judge(t, "living missing", m.wrong)
-	judge(t, "dead back", m.ghosts)
+	reportAll(t, "living missing", m.wrong)
+	reportAll(t, "dead back", m.returned)
 	return len(m.wrong)
 }
 
-func judge(t *testing.T, what string, found []string) {
+func reportAll(t *testing.T, what string, found []string) {
 	t.Helper()
 	if len(found) > 0 {
 		t.Errorf("%s, %d times:\n%s", what, len(found), some(found))
 	}
 }
 
-// hush says that nothing changes from now on.
-func (m *monitor) hush() {
+// expectQuiet says that nothing changes from now on.
+func (m *monitor) expectQuiet() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.hushed, m.noise = time.Now(), nil
+	m.quietSince, m.unexpected = time.Now(), nil
 }
 
-// unhush says that nothing has changed until a given time, and fails the test
+// checkQuiet says that nothing has changed until a given time, and fails the test
 // if a list was delivered meanwhile.
-func (m *monitor) unhush(t *testing.T, until time.Time) {
+func (m *monitor) checkQuiet(t *testing.T, until time.Time) {
 	t.Helper()
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	var heard []string
-	for _, d := range m.noise {
+	for _, d := range m.unexpected {
 		if d.at.Before(until) {
 			heard = append(heard, d.what)
 		}
 	}
-	judge(t, "lists without a change", heard)
-	m.hushed = time.Time{}
+	reportAll(t, "lists without a change", heard)
+	m.quietSince = time.Time{}
 }
 
 // some returns the first of many lines.

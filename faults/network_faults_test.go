@@ -56,12 +56,12 @@ func TestSplit(t *testing.T) {
 		here, there := net.spaces[:3], net.spaces[3:]
 		servers := []*space{here[0], there[0], here[1]}[:n]
 		w := settleIn(t, servers, net.spaces, quick)
-		w.hush()
+		w.expectQuiet()
 		cut := net.cutOff(there...)
 		time.Sleep(time.Until(cut.Add(pause)))
 		mended := net.cutOff()
 		w.awaitServers(mended)
-		w.unhush(t, time.Now())
+		w.checkQuiet(t, time.Now())
 		w.finish(fmt.Sprintf("six machines split for %v", pause), "no false leave, no list", "none")
 	})
 }

@@ -73,10 +73,10 @@ func (n *network) isDead(packet []byte) bool {
 	return dead
 }
 
-// deaden drops the packets of all connections that a namespace has, in both
+// blackhole drops the packets of all connections that a namespace has, in both
 // directions, as something on the path does that has forgotten them. Its new
 // connections work. It returns the time.
-func (n *network) deaden(s *space) time.Time {
+func (n *network) blackhole(s *space) time.Time {
 	address := netip.MustParseAddr(s.address).As4()
 	n.mu.Lock()
 	defer n.mu.Unlock()

@@ -44,8 +44,8 @@ func TestBadPath(t *testing.T) {
 			s := newSite(t, defaults)
 			surveys, lists := newPath(t, s.order.Survey), newPath(t, s.order.PubSub)
 			if test.first {
-				surveys.worsen()
-				lists.worsen()
+				surveys.degrade()
+				lists.degrade()
 			}
 			all := names("far", many)
 			watcher := s.launch("watcher", order{PubSub: s.order.PubSub, Subscribers: 3})
@@ -53,8 +53,8 @@ func TestBadPath(t *testing.T) {
 			s.await(t, all, 2*patience, nil)
 			s.declare(alive, all, nil)
 			s.settle(all, watcher, crowd)
-			surveys.worsen()
-			lists.worsen()
+			surveys.degrade()
+			lists.degrade()
 			watched := badTime(t)
 			time.Sleep(watched)
 			s.settle(all, watcher)

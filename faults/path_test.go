@@ -48,10 +48,10 @@ type path struct {
 
 // flow is a connection through a path.
 type flow struct {
-	path     *path
-	ends     [2]*net.TCPConn
-	closed   chan struct{}
-	deadened chan struct{}
+	path       *path
+	ends       [2]*net.TCPConn
+	closed     chan struct{}
+	blackholed chan struct{}
 }
 
 // newPath returns a path to a URL, which ends with the test.
@@ -97,20 +97,20 @@ func (f *flow) close() {
 	}
 }
 
-// worsen makes the path a bad one.
-func (p *path) worsen() {
+// degrade makes the path a bad one.
+func (p *path) degrade() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.bad = true
 }
 
-// deaden keeps the existing connections open, but passes on nothing more, not
+// blackhole keeps the existing connections open, but passes on nothing more, not
 // even their ends. It returns the time.
-func (p *path) deaden() time.Time {
+func (p *path) blackhole() time.Time {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for f := range p.flows {
-		close(f.deadened)
+		close(f.blackholed)
 	}
 	return time.Now()
 }
@@ -131,7 +131,7 @@ func (p *path) pass(c *net.TCPConn) {
 		_ = c.Close()
 		return
 	}
-	f := &flow{path: p, ends: [2]*net.TCPConn{c, server.(*net.TCPConn)}, closed: make(chan struct{}), deadened: make(chan struct{})}
+	f := &flow{path: p, ends: [2]*net.TCPConn{c, server.(*net.TCPConn)}, closed: make(chan struct{}), blackholed: make(chan struct{})}
 	p.mu.Lock()
 	p.flows[f] = struct{}{}
 	if p.closed { // meanwhile
@@ -173,7 +173,7 @@ func (f *flow) carry(from, to *net.TCPConn) {
 	}
 	// A dead flow stays open.
 	select {
-	case <-f.deadened:
+	case <-f.blackholed:
 		<-f.closed
 	default:
 	}
@@ -210,14 +210,14 @@ func (f *flow) wait(until time.Time) bool {
 	timer := time.NewTimer(time.Until(until))
 	defer timer.Stop()
 	select {
-	case <-f.deadened:
+	case <-f.blackholed:
 		return false
 	case <-f.closed:
 		return false
 	case <-timer.C:
 	}
 	select { // both may be ready
-	case <-f.deadened:
+	case <-f.blackholed:
 		return false
 	default:
 		return true

@@ -56,13 +56,13 @@ func TestReconnectIsCheap(t *testing.T) {
 	settled(server, crowd, begin.Add(serverOrder.Timing.PollTime))
 	m.declare(alive, names, sides...)
 
-	m.hush()
+	m.expectQuiet()
 	proxy.reset()
 	server.kill()
 	restarted := time.Now()
 	server = start("server", serverOrder)
 	settled(server, crowd, restarted)
-	m.unhush(t, time.Now())
+	m.checkQuiet(t, time.Now())
 	sent := proxy.sent()
 	list := int64(len(strings.Join(names, "|")))
 	if len(sent) < clients {

@@ -53,12 +53,12 @@ func TestServerRestartedLate(t *testing.T) {
 func testServerRestarted(t *testing.T, pause time.Duration) {
 	withServers(t, []int{1, 2, 3}, func(t *testing.T, n int) {
 		w := newWorld(t, n, quick)
-		w.hush()
+		w.expectQuiet()
 		w.kill(w.servers[0])
 		_, started := w.revive(w.servers[0])
 		listed := w.awaitServers(started)
 		w.checkTime("the server listed all", listed, redial)
-		w.unhush(t, time.Now())
+		w.checkQuiet(t, time.Now())
 
 		killed := w.kill(w.servers[0])
 		victim := w.single(0)
@@ -121,7 +121,7 @@ func TestAllServersRestarted(t *testing.T) {
 		w.awaitServers(came)
 		w.declare(alive, w.names, w.sides...)
 		w.counts = w.count()
-		w.hush()
+		w.expectQuiet()
 		for _, p := range w.servers {
 			w.kill(p)
 		}
@@ -131,7 +131,7 @@ func TestAllServersRestarted(t *testing.T) {
 		}
 		listed := w.awaitServers(started)
 		w.checkTime("the servers listed all", listed, w.timing.returnTime())
-		w.unhush(t, time.Now())
+		w.checkQuiet(t, time.Now())
 		w.finish(fmt.Sprintf("all servers restarted, %d clients", len(w.names)),
 			"no false leave, no list; all listed again within the time to return", after("they list all", listed))
 	})
@@ -166,10 +166,10 @@ func testServerStopped(t *testing.T, pause time.Duration) {
 			measured = append(measured, after("dead one gone", w.awaitNames(died, within)))
 			w.declare(dead, victim.order.Clients, w.sides...)
 		}
-		w.hush()
+		w.expectQuiet()
 		time.Sleep(time.Until(stopped.Add(pause)))
 		resumed := w.resume(w.servers[0])
-		w.unhush(t, resumed)
+		w.checkQuiet(t, resumed)
 		// The server may have caused the end itself.
 		gone := w.awaitNames(resumed, w.timing.returnTime())
 		if n == 1 {
@@ -188,12 +188,12 @@ func testServerStopped(t *testing.T, pause time.Duration) {
 func TestServerHangsAfterItsFirstMessage(t *testing.T) {
 	withServers(t, []int{1, 2}, func(t *testing.T, n int) {
 		w := newWorld(t, n, quick)
-		w.hush()
+		w.expectQuiet()
 		w.kill(w.servers[0])
 		server, started := w.revive(w.servers[0])
 		w.awaitServers(started)
 		stopped := w.stop(server)
-		w.unhush(t, stopped)
+		w.checkQuiet(t, stopped)
 		victim := w.single(0)
 		bound := silence * w.timing.PollTime
 		measured := "the list stands"
@@ -202,7 +202,7 @@ func TestServerHangsAfterItsFirstMessage(t *testing.T) {
 			measured = after("dead one gone", w.awaitNames(died, bound))
 			w.declare(dead, victim.order.Clients, w.sides...)
 		}
-		w.hush()
+		w.expectQuiet()
 		time.Sleep(time.Until(stopped.Add(bound + time.Second)))
 		for _, p := range append(w.clients[:crowds:crowds], w.watcher) {
 			if p.state().Heard.IsZero() {
@@ -210,7 +210,7 @@ func TestServerHangsAfterItsFirstMessage(t *testing.T) {
 			}
 		}
 		resumed := w.resume(server)
-		w.unhush(t, resumed)
+		w.checkQuiet(t, resumed)
 		w.awaitNames(resumed, w.timing.returnTime())
 		heard := w.awaitServers(resumed)
 		w.finish("server hangs after its first message", fmt.Sprintf("dead gone within %v, connections stand", bound),

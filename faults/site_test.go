@@ -190,7 +190,7 @@ func (s *site) checkToldNothing(event time.Time) {
 			told = append(told, fmt.Sprintf("%s: a list of %d names after %v", id, len(r.list), r.at.Sub(event)))
 		}
 	}
-	judge(s.t, "lists without a change", told)
+	reportAll(s.t, "lists without a change", told)
 }
 
 func (s *site) finish(fault, promise string, measured ...string) {

@@ -38,7 +38,7 @@ func TestEachKeyIsLoadedOnce(t *testing.T) {
 	p.end()
 }
 
-func TestKeysOfTheDeadMove(t *testing.T) {
+func TestKeysOfDeadPeersMove(t *testing.T) {
 	t.Parallel()
 	p := newPool(t, 3)
 	keys := series("key", 100)

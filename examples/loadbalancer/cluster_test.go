@@ -154,7 +154,7 @@ func (c *cluster) requests(event func(), methods ...string) map[string]map[int]i
 	return codes
 }
 
-func TestWhoLeavesFinishesWhatItHas(t *testing.T) {
+func TestBackendFinishesItsRequests(t *testing.T) {
 	t.Parallel()
 	c := newCluster(t)
 	a := c.add("-work", "3s", "-grace", "1s")
@@ -191,7 +191,7 @@ func TestKillCostsWhatIsNotSafeToRepeat(t *testing.T) {
 
 // The proxy ends its subscription after its requests: one that has lost its
 // backend gets another.
-func TestProxyThatEndsFinishesWhatItHas(t *testing.T) {
+func TestProxyFinishesItsRequests(t *testing.T) {
 	t.Parallel()
 	c := newCluster(t)
 	victim := c.add("-work", "1h")

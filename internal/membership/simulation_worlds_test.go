@@ -66,8 +66,8 @@ func uniform(r *rand.Rand, from, to time.Duration) time.Duration {
 	return from + time.Duration(r.Int64N(int64(to-from)))
 }
 
-// terrible is how long an overloaded host takes.
-func terrible(r *rand.Rand) time.Duration { return uniform(r, 0, 20*time.Second) }
+// overloaded is how long an overloaded host takes.
+func overloaded(r *rand.Rand) time.Duration { return uniform(r, 0, 20*time.Second) }
 
 var simWorlds = []world{
 	{name: "healthy LAN, 1 ms", path: lan},
@@ -84,7 +84,7 @@ var simWorlds = []world{
 		name: "overload, one minute in ten", path: lan, cruel: true,
 		work: func(r *rand.Rand, _ int, at time.Duration) time.Duration {
 			if at%(10*time.Minute)/time.Minute == 2 {
-				return terrible(r)
+				return overloaded(r)
 			}
 			return 0
 		},
@@ -107,7 +107,7 @@ var simWorlds = []world{
 		name: "10 % take up to 20 s, always", path: lan, cruel: true, unfair: true,
 		work: func(r *rand.Rand, id int, _ time.Duration) time.Duration {
 			if id%10 == 0 {
-				return terrible(r)
+				return overloaded(r)
 			}
 			return 0
 		},
