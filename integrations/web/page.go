@@ -52,7 +52,7 @@ type page struct {
 	run   string // differs between two runs of the server, whose versions both count from 1
 }
 
-// view is what the page shows.
+// view is what the page shows. Its fields are those that the template names.
 type view struct {
 	ETag, Filter    string
 	Survey, PubSub  string

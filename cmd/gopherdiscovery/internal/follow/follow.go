@@ -57,25 +57,17 @@ func (f Follower) Run(ctx context.Context, sub Subscription) {
 	begin, complete := time.Now(), false // complete as far as that is waited for
 	p := pending{Follower: f}
 	for {
-		changed := false
-		select {
-		case _, ok := <-sub.Changes():
-			if !ok {
-				return
-			}
-			changed = true
-		case <-f.Again:
-			p.acted, p.due = nil, time.Now()
-		case <-timer.C:
-		case <-ctx.Done():
-		}
-		if ctx.Err() != nil {
+		e := f.wait(ctx, sub, timer.C)
+		if e == ended {
 			return
 		}
 		// It is at least as new as what has come out of the channel.
 		list, now := sub.List(), time.Now()
-		if changed {
+		switch e {
+		case listed:
 			p.change(list, now)
+		case asked:
+			p.acted, p.due = nil, now
 		}
 		complete = complete || list != nil && areComplete(sub.Servers(), now.Sub(begin) >= f.Timeout)
 		if complete && p.isDue(now) {
@@ -88,6 +80,34 @@ func (f Follower) Run(ctx context.Context, sub Subscription) {
 			timer.Reset(time.Until(p.due))
 		}
 	}
+}
+
+// event is what a Follower waits for.
+type event int
+
+const (
+	timed  event = iota // the timer
+	listed              // a list has come
+	asked               // Again
+	ended               // the subscription or the context
+)
+
+func (f Follower) wait(ctx context.Context, sub Subscription, timer <-chan time.Time) (e event) {
+	select {
+	case _, ok := <-sub.Changes():
+		if !ok {
+			return ended
+		}
+		e = listed
+	case <-f.Again:
+		e = asked
+	case <-timer:
+	case <-ctx.Done():
+	}
+	if ctx.Err() != nil {
+		return ended
+	}
+	return e
 }
 
 // pending is what the lists have left to do, and when.
