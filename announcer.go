@@ -9,9 +9,10 @@ import (
 )
 
 // announcer keeps a client announced at one server. Usually it has one
-// connection. While it doubts that, it dials another one beside it. The doubt is
-// settled when either is surveyed, or when the first one ends, and one remains.
-// So a doubt that is wrong does no harm: the name stays announced throughout.
+// connection. While it doubts that, it dials another one beside it. The doubt
+// is settled when either is surveyed, or when the first one ends, and one
+// remains. So a doubt that is wrong does no harm: the name stays announced
+// throughout.
 //
 //	one connection --- no survey, or no acknowledgement ---> two
 //	two --- the new one is surveyed, the old one ends -----> the new one
@@ -21,15 +22,15 @@ type announcer struct {
 	address sp.Address
 	outage  *sp.Outage
 
-	mu       sync.Mutex // guards the fields below and those of responders
-	detector failureDetector
-	now      reach       // in use
-	next     reach       // dialed because now is doubted; else its line is nil
-	last     reach       // replaced by now, and about to be closed
-	alarm    times.Alarm // when timer fires
-	timer    *time.Timer // calls check; nil before the first connection
-	left     bool        // no survey is answered any more
-	heard    time.Time   // when a survey was last answered; zero if never
+	mu        sync.Mutex // guards the fields below and those of registrations
+	detector  failureDetector
+	current   reach       // in use
+	candidate reach       // dialed because current is doubted; else its line is nil
+	replaced  reach       // replaced by current, and about to be closed
+	alarm     times.Alarm // when timer fires
+	timer     *time.Timer // calls check; nil before the first connection
+	left      bool        // no survey is answered any more
+	heard     time.Time   // when a survey was last answered; zero if never
 }
 
 // reach is a line with its connection.
@@ -51,17 +52,17 @@ func (r reach) close() {
 
 func newAnnouncer(c *DiscoveryClient, a sp.Address) *announcer {
 	o := sp.NewOutage(c.sock, a)
-	return &announcer{client: c, address: a, outage: o, now: reach{line: sp.NewLine(c.sock, a, o, nil)}}
+	return &announcer{client: c, address: a, outage: o, current: reach{line: sp.NewLine(c.sock, a, o, nil)}}
 }
 
 // start begins to connect.
-func (a *announcer) start() error { return a.now.line.Dial() }
+func (a *announcer) start() error { return a.current.line.Dial() }
 
 // state returns the state of the server.
 func (a *announcer) state() ServerState {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	r := a.now.conn
+	r := a.current.conn
 	return ServerState{
 		URL: a.address.String(), Connected: r != nil, Complete: r != nil && r.answered, Heard: a.heard, Surveyed: a.heard,
 		LastError: a.outage.LastError(),
@@ -77,11 +78,11 @@ func (a *announcer) open(p *sp.Pipe) *registration {
 	switch {
 	case a.left:
 		return nil
-	case p.Line() == a.now.line:
-		a.now.conn = r
+	case p.Line() == a.current.line:
+		a.current.conn = r
 		a.beginLocked(time.Now())
-	case p.Line() == a.next.line:
-		a.next.conn = r
+	case p.Line() == a.candidate.line:
+		a.candidate.conn = r
 	default:
 		return nil
 	}
@@ -98,7 +99,7 @@ func (a *announcer) beginLocked(now time.Time) {
 // doubted, as far as that is known now.
 func (a *announcer) resetTimerLocked(now time.Time) {
 	a.alarm.At = a.detector.dueAt()
-	if due := a.now.conn.ackDueLocked(); !due.IsZero() {
+	if due := a.current.conn.ackDueLocked(); !due.IsZero() {
 		a.alarm.At = times.Earliest(a.alarm.At, due)
 	}
 	if a.timer == nil {
@@ -109,18 +110,18 @@ func (a *announcer) resetTimerLocked(now time.Time) {
 }
 
 // check doubts the connection in use if its server is silent or acknowledges
-// nothing. If the client itself did not run or has not read what has come, check
-// waits once more.
+// nothing. If the client itself did not run or has not read what has come,
+// check waits once more.
 func (a *announcer) check() {
 	if !a.client.sock.Enter(1) {
 		return
 	}
-	defer a.client.sock.Leave()
+	defer a.client.sock.Exit()
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	now := time.Now()
-	switch r := a.now.conn; {
-	case r == nil || a.next.line != nil || a.left || now.Before(a.alarm.At):
+	switch r := a.current.conn; {
+	case r == nil || a.candidate.line != nil || a.left || now.Before(a.alarm.At):
 		return
 	case a.alarm.Stopped(now, peerHalt) > 0 || r.pipe.IsBehind():
 		a.detector.excuse(now)
@@ -139,7 +140,7 @@ func (a *announcer) check() {
 func (a *announcer) doubtLocked(reason error) {
 	l := sp.NewLine(a.client.sock, a.address, a.outage, reason)
 	if l.Dial() == nil {
-		a.next.line = l
+		a.candidate.line = l
 	}
 }
 
@@ -147,31 +148,31 @@ func (a *announcer) doubtLocked(reason error) {
 func (a *announcer) surveyed(r *registration, now time.Time) {
 	a.mu.Lock()
 	a.heard = now
-	given := a.surveyedLocked(r, now)
+	unneeded := a.surveyedLocked(r, now)
 	a.mu.Unlock()
-	given.close()
+	unneeded.close()
 }
 
 // surveyedLocked returns what the survey shows to be no longer needed.
-func (a *announcer) surveyedLocked(r *registration, now time.Time) (given reach) {
+func (a *announcer) surveyedLocked(r *registration, now time.Time) (unneeded reach) {
 	switch r {
-	case a.next.conn:
-		given, a.last, a.now, a.next = a.last, a.now, a.next, reach{}
+	case a.candidate.conn:
+		unneeded, a.replaced, a.current, a.candidate = a.replaced, a.current, a.candidate, reach{}
 		a.retireLocked()
-		if reason := a.now.line.Doubt(); a.detector.settle(true) || reason == sp.ErrUnacknowledged {
+		if reason := a.current.line.Doubt(); a.detector.settle(true) || reason == sp.ErrUnacknowledged {
 			a.outage.Failed(reason)
 			a.outage.Connected()
 		}
 		a.beginLocked(now)
-	case a.now.conn:
-		if a.alarm.Stopped(now, peerHalt) > 0 && a.next.line == nil {
+	case a.current.conn:
+		if a.alarm.Stopped(now, peerHalt) > 0 && a.candidate.line == nil {
 			a.detector.excuse(now) // check has not run yet
 		}
-		if a.next.line != nil {
+		if a.candidate.line != nil {
 			if r.checkAckLocked(now) {
 				return reach{} // it hears the server, but is not heard
 			}
-			given, a.next = a.next, reach{}
+			unneeded, a.candidate = a.candidate, reach{}
 			a.detector.settle(false)
 			a.outage.Connected()
 		}
@@ -180,19 +181,19 @@ func (a *announcer) surveyedLocked(r *registration, now time.Time) (given reach)
 	}
 	a.detector.surveyed(now)
 	a.resetTimerLocked(now)
-	return given
+	return unneeded
 }
 
 // retireLocked closes the connection that was replaced. It waits replacedTime,
-// and until the server has acknowledged what was sent on the new one: if the end
-// of the old one came before the first answer, the name would leave.
+// and until the server has acknowledged what was sent on the new one: if the
+// end of the old one came before the first answer, the name would leave.
 func (a *announcer) retireLocked() {
-	last, by := a.last, a.now.conn
+	last, by := a.replaced, a.current.conn
 	last.line.HangUp()
 	var timer *time.Timer
 	timer = time.AfterFunc(replacedTime, func() {
 		a.mu.Lock()
-		waits := a.now.conn == by && !a.left && by.isAwaitingLocked()
+		waits := a.current.conn == by && !a.left && by.isAwaitingLocked()
 		if waits {
 			timer.Reset(replacedTime)
 		}
@@ -209,17 +210,17 @@ func (a *announcer) ended(r *registration) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	switch r {
-	case a.next.conn:
-		a.next.conn = nil
-	case a.now.conn:
-		a.now.conn = nil
+	case a.candidate.conn:
+		a.candidate.conn = nil
+	case a.current.conn:
+		a.current.conn = nil
 		a.timer.Stop()
-		if a.next.line == nil {
+		if a.candidate.line == nil {
 			return
 		}
-		a.now.line.HangUp()
-		a.now, a.next = a.next, reach{}
-		if a.now.conn != nil {
+		a.current.line.HangUp()
+		a.current, a.candidate = a.candidate, reach{}
+		if a.current.conn != nil {
 			a.beginLocked(time.Now())
 		} else {
 			a.outage.Disconnected()
@@ -233,7 +234,7 @@ func (a *announcer) leave() (leaving []*registration) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.left = true
-	for _, reach := range []reach{a.now, a.next, a.last} {
+	for _, reach := range []reach{a.current, a.candidate, a.replaced} {
 		if reach.line != nil {
 			reach.line.Cancel() // the end of a connection is no outage
 		}
@@ -244,7 +245,7 @@ func (a *announcer) leave() (leaving []*registration) {
 		case r.answered && a.client.sock.Enter(1):
 			leaving = append(leaving, r)
 			go func() {
-				defer a.client.sock.Leave()
+				defer a.client.sock.Exit()
 				r.sayGoodbye()
 			}()
 		}

@@ -73,8 +73,8 @@ func newClient(ctx context.Context, surveys, pubsubs []sp.Address, service strin
 // The first list comes when a server is connected. While that server starts, it
 // comes when no more clients are coming in, after about a second at the latest,
 // so that it has all clients that start together. At other times it may lack
-// the client itself, if it is older than the client's join. While no server can
-// be reached, nothing is delivered, and the last list remains valid.
+// the client itself, if it was published before the client joined. While no
+// server can be reached, nothing is delivered, and the last list remains valid.
 //
 // The channel is for one reader, which must neither send on it nor close it. It
 // is closed when the client ends. If the client has no subscription, Peers
@@ -98,8 +98,8 @@ func (c *DiscoveryClient) List() []string {
 // Servers returns the state of each server, in the order of the URLs: first of
 // the pub/sub URLs, if the client has a subscription, like
 // [Subscriber.Servers], and then of the survey URLs. It is meant for health
-// checks. A server knows the client if its survey URL is Complete and Surveyed is
-// recent. The slice belongs to the caller.
+// checks. A server knows the client if its survey URL is Complete and Surveyed
+// is recent. The slice belongs to the caller.
 func (c *DiscoveryClient) Servers() (states []ServerState) {
 	if c.sub != nil {
 		states = c.sub.Servers()
@@ -118,9 +118,10 @@ func (c *DiscoveryClient) Cancel() { c.cancel() }
 
 // Wait blocks until the client has ended. Then its connections are closed and
 // its goroutines have ended, except for goroutines of mangos that are about to
-// return, the callbacks of [Dialer.TLSConfig] that have not returned within half
-// a second, calls of [Dialer.Logger] that have not within half a second more,
-// and lookups of a host name, which package net does not interrupt.
+// return, the callbacks of [Dialer.TLSConfig] that have not returned within
+// half a second, calls of [Dialer.Logger] that have not returned within a
+// further half second, and lookups of a host name, which package net does not
+// interrupt.
 func (c *DiscoveryClient) Wait() { <-c.done }
 
 // Close ends the client and waits for it, like Cancel followed by Wait. It may

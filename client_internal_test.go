@@ -84,7 +84,8 @@ func TestClientDropsWhatIsNoSurvey(t *testing.T) {
 	})
 }
 
-// The goodbye comes after an answer that is being sent, and is the last message.
+// The goodbye comes after an answer that is being sent, and is the last
+// message.
 func TestClientSaysGoodbye(t *testing.T) {
 	for _, test := range []struct {
 		name    string

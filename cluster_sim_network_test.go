@@ -371,8 +371,8 @@ func (e *clusterEnd) transmit(delay, rto time.Duration) {
 	})
 }
 
-// isUnlucky reports whether a segment was lost several times, and none before on
-// this connection: the server cannot know yet that answers may be late.
+// isUnlucky reports whether a segment was lost several times, and none before
+// on this connection: the server cannot know yet that answers may be late.
 func (e *clusterEnd) isUnlucky() bool {
 	return max(e.lost, e.other.lost) > 1 && !e.late && !e.other.late
 }

@@ -67,8 +67,8 @@ func (c *clusterSim) herd() time.Duration {
 	return d
 }
 
-// died records that a client has ended as far as anyone knows, and schedules the
-// check that its name is gone.
+// died records that a client has ended as far as anyone knows, and schedules
+// the check that its name is gone.
 func (o *clusterOracle) died(l *clusterClient) {
 	how, ended := l.end, o.c.now
 	if l.isTroubled() {
@@ -357,8 +357,8 @@ type clusterWatch struct {
 	able      bool // it runs, the server does, and the network between them
 	ableSince time.Duration
 
-	// disrupted is true from the loss of a connection or of the ability until an
-	// answer has come since. All times are on the clock of the server.
+	// disrupted is true from the loss of a connection or of the ability until
+	// an answer has come since. All times are on the clock of the server.
 	disrupted    bool
 	since        time.Duration
 	server       *clusterServer   // that it began at; nil if that has ended

@@ -344,7 +344,7 @@ func (p *clusterPublisher) greet(st wire.Standing, now time.Time) (wake time.Tim
 		case ok:
 			wake = times.Earliest(wake, at)
 		}
-		if sub.cursor.OwesBeat {
+		if sub.cursor.BeatDue {
 			p.offer(sub, now)
 		}
 	}
@@ -815,9 +815,10 @@ func (s *clusterSubscriber) disturb(d time.Duration) {
 	s.settledSince = max(s.settledSince, s.c.now+s.c.recovery(d))
 }
 
-// returned reports whether a name that a list adds, in a message that was sent at
-// a time, is dead. A subscriber that was stopped or suspended reads what came
-// meanwhile from one server after the other, and cannot know what is older.
+// returned reports whether a name that a list adds, in a message that was sent
+// at a time, is dead. A subscriber that was stopped or suspended reads what
+// came meanwhile from one server after the other, and cannot know what is
+// older.
 func (s *clusterSubscriber) returned(name string, sent time.Duration) bool {
 	left, gone := s.gone[name]
 	return gone && (left < s.woke || sent == 0 || sent >= s.woke)

@@ -36,10 +36,11 @@ func NewSubscriber(ctx context.Context, url string) (*Subscriber, error) {
 type Dialer struct {
 	// TLSConfig is the TLS configuration for tls+tcp:// URLs, which require it.
 	// If its ServerName is empty, the host of each URL is used. A callback or a
-	// key that hangs delays only its own connection, for 30 seconds at most: then
-	// that is given up, or goes on without ClientSessionCache. Wait gives it half
-	// a second to return. EncryptedClientHelloRejectionVerify, KeyLogWriter, Rand
-	// and Time must return quickly. Clients and subscribers keep a clone.
+	// key that hangs delays only its own connection, for 30 seconds at most:
+	// then that is given up, or goes on without ClientSessionCache. Wait gives
+	// it half a second to return. EncryptedClientHelloRejectionVerify,
+	// KeyLogWriter, Rand and Time must return quickly. Clients and subscribers
+	// keep a clone.
 	TLSConfig *tls.Config
 
 	// Logger receives a record when a server is lost, once for each reason, and
@@ -107,10 +108,11 @@ func (d *Dialer) ClientWithSub(ctx context.Context, urlServer, urlPubSub, servic
 // [Options.PollTime] for the beat. While other servers count, names that only
 // the server which is away knows stay for 30 seconds. A name that the others
 // remove meanwhile does not come back through it before it has had the time to
-// find out: 35 seconds, plus as long as it was away, which counts for at most 2
-// minutes. When no server counts, the last list stands. The subscriber gives up
-// a connection after ten silent beats, but not before 30 seconds have passed. A
-// publisher of whole lists has no beat and may be silent for any time.
+// find out: 35 seconds or three beats, whichever is longer, plus the time that
+// it was away, up to 2 minutes. When no server counts, the last list stands.
+// The subscriber gives up a connection after ten silent beats, but not before
+// 30 seconds have passed. A publisher of whole lists has no beat and may be
+// silent for any time.
 //
 // The error matches [ErrInvalidURL] or [ErrInvalidArgument].
 func (d *Dialer) NewSubscriber(ctx context.Context, url string) (*Subscriber, error) {

@@ -19,9 +19,9 @@ var (
 	ErrInvalidService = errors.New("gopherdiscovery: invalid service name")
 
 	// ErrInvalidArgument is matched by the error for an argument that is
-	// neither a URL nor a service name: a nil context, a value in [Options] that
-	// is negative or too short, or a missing TLSConfig that a tls+tcp:// URL
-	// needs.
+	// neither a URL nor a service name: a nil context, a value in [Options]
+	// that is negative or too short, or a missing TLSConfig that a tls+tcp://
+	// URL needs.
 	ErrInvalidArgument = errors.New("gopherdiscovery: invalid argument")
 
 	// ErrNoSubscriber is returned by [DiscoveryClient.Peers] for a client that

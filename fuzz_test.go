@@ -88,8 +88,8 @@ func FuzzSubscriber(f *testing.F) {
 			if err != nil {
 				break
 			}
-			// A subscriber that has another list is held, and the beat is of that
-			// list.
+			// A subscriber that has another list is held, and the beat is of
+			// that list.
 			own, isHeld := bytes.CutPrefix(message, []byte("\x05\x03"))
 			isHeld = isHeld && len(own) == 8 && bytes.Contains(said, own)
 			if got := string(message); !isHeld && got != "\x03\x01good" && got != "\x05\x01"+sum("good") {

@@ -587,7 +587,8 @@ func (m *Memory) Deaden(name string) {
 	}
 }
 
-// StopReading makes the peers behind a name too busy to read, until Revive is called.
+// StopReading makes the peers behind a name too busy to read, until Revive is
+// called.
 func (m *Memory) StopReading(name string) { m.stopReading(name, true) }
 
 // Revive lets them read again.

@@ -479,8 +479,8 @@ func answerSurvey(t *testing.T, client mangos.Socket, name string) {
 }
 
 // fakeCluster is a set of servers, clients and subscribers in fake time,
-// connected by a network that can be made to fail. Subscribers ask for changes. Servers are
-// numbered.
+// connected by a network that can be made to fail. Subscribers ask for changes.
+// Servers are numbered.
 type fakeCluster struct {
 	*gopherdiscovery.Memory
 	t      testing.TB

@@ -38,8 +38,8 @@ const (
 
 // What a server publishes.
 const (
-	// greetingTime is the minimum interval at which the server looks again at all
-	// subscribers that wait because clients are coming in.
+	// greetingTime is the minimum interval at which the server looks again at
+	// all subscribers that wait because clients are coming in.
 	greetingTime = 5 * time.Millisecond
 
 	// handshakesTime is the minimum interval at which the server looks whether
@@ -47,8 +47,8 @@ const (
 	handshakesTime = 10 * time.Millisecond
 
 	// Of the messages that wait because subscribers read slowly, no more bytes
-	// are kept than backlogLists lists have, or minBacklog. Then those that have
-	// waited for longest end with their connections.
+	// are kept than backlogLists lists have, or minBacklog. Then those that
+	// have waited for longest end with their connections.
 	backlogLists = 4
 	minBacklog   = 16 << 20
 )
@@ -60,14 +60,14 @@ const (
 	peerHalt = 100 * time.Millisecond
 )
 
-// goodbyeTime is how long a client that leaves waits until its servers have read
-// that it does. It is longer than the way there and back in most networks.
+// goodbyeTime is how long a client that leaves waits until its servers have
+// read that it does. It is longer than the way there and back in most networks.
 const goodbyeTime = 100 * time.Millisecond
 
 // When a client doubts its connection and dials another one beside it.
 const (
-	// A connection is doubted when surveys are absent for missedPauses times the
-	// usual interval, and at least for shortestDoubt.
+	// A connection is doubted when surveys are absent for missedPauses times
+	// the usual interval, and at least for shortestDoubt.
 	missedPauses  = 3
 	shortestDoubt = 5 * time.Second
 
@@ -77,8 +77,8 @@ const (
 	ackTime = 5 * time.Second
 
 	// replacedTime is how long a client keeps a connection that another one has
-	// replaced, because its first answer on that may still be on its way. If that
-	// is not acknowledged by then, the client waits that long again.
+	// replaced, because its first answer on that may still be on its way. If
+	// that is not acknowledged by then, the client waits that long again.
 	replacedTime = time.Second
 
 	// The interval between surveys is known when minPauses intervals were
@@ -89,7 +89,8 @@ const (
 
 	// firstDoubt is how long surveys may be absent while the interval is
 	// unknown. Each doubt that does not prove right doubles these times, up to
-	// longestDoubt, so that a server that surveys seldom is soon doubted no more.
+	// longestDoubt, so that a server that surveys seldom is soon doubted no
+	// more.
 	firstDoubt   = 30 * time.Second
 	longestDoubt = time.Hour
 )

@@ -27,6 +27,8 @@ var documentedLimits = map[string]any{
 	"backlogLists": backlogLists,
 	"minBacklog":   doctest.Bytes(minBacklog),
 
+	"peerHalt":      peerHalt,
+	"minPauses":     minPauses,
 	"missedPauses":  missedPauses,
 	"shortestDoubt": shortestDoubt,
 	"ackTime":       ackTime,
@@ -37,7 +39,9 @@ var documentedLimits = map[string]any{
 
 // Each row of docs/limits.md has the figures of the constants in its last
 // column.
-func TestLimits(t *testing.T) { doctest.Limits(t, "docs/limits.md", "", documentedLimits) }
+func TestLimits(t *testing.T) {
+	doctest.Limits(t, "docs/limits.md", "", documentedLimits, "answerQueue", "greetingTime", "handshakesTime", "pauseDecay")
+}
 
 // docs/protocol.md has the limits of the wire, for those who read nothing else.
 func TestLimitsOfTheProtocol(t *testing.T) {

@@ -22,14 +22,14 @@ import (
 type Options struct {
 	// SurveyTime is the maximum duration of a survey. A survey ends earlier
 	// when all clients have answered. A client that has not answered by the end
-	// has missed the survey. The default is 1 second, and 100 milliseconds to 10
-	// seconds are useful: longer than the slowest usual answer. It must not be
-	// negative.
+	// has missed the survey. The default is 1 second, and 100 milliseconds to
+	// 10 seconds are useful: longer than the slowest usual answer. It must not
+	// be negative.
 	SurveyTime time.Duration
 
 	// RecvDeadline is the maximum silence within a survey. A survey also ends
-	// when no answer has come for this long. The default is SurveyTime, which is
-	// also the longest useful value. It must not be negative.
+	// when no answer has come for this long. The default is SurveyTime, which
+	// is also the longest useful value. It must not be negative.
 	RecvDeadline time.Duration
 
 	// PollTime is the pause between the end of a survey of all clients and the
@@ -40,10 +40,10 @@ type Options struct {
 	// PollTime of the server, as in 2015.
 	//
 	// Subscriptions also use PollTime as their heartbeat interval, within 50
-	// milliseconds to 1 minute. The server sends a few bytes to a subscriber that
-	// was sent nothing else for that long. The list of a server that misses three
-	// beats, and is silent for at least 1 second, counts for 30 seconds more while
-	// another server can be heard.
+	// milliseconds to 1 minute. The server sends a few bytes to a subscriber
+	// that was sent nothing else for that long. The list of a server that
+	// misses three beats, and is silent for at least 1 second, counts for 30
+	// seconds more while another server can be heard.
 	//
 	// The default is 2 seconds, and 500 milliseconds to 1 minute are useful. A
 	// shorter one costs processor time on all sides, and with a longer one a
@@ -68,10 +68,10 @@ type Options struct {
 	// seconds. It must not be negative.
 	ReturnTime time.Duration
 
-	// JoinInterval is the minimum interval between the surveys that new
-	// connections cause. A single join is seen at once, and a burst of joins
-	// becomes a few changes. If JoinInterval is negative, new connections cause
-	// no survey, and a join is seen in the next survey of all clients. The
+	// JoinInterval is the minimum interval between surveys of newly connected
+	// clients. A single join is seen at once, and a burst of joins becomes a
+	// few changes. If JoinInterval is negative, new clients are not surveyed
+	// until the next survey of all clients, and a join is seen then. The
 	// default is 20 milliseconds, and 1 millisecond to 1 second are useful. A
 	// value above PollTime is reduced to PollTime.
 	JoinInterval time.Duration
@@ -86,18 +86,18 @@ type Options struct {
 	// slowest answer, but at most 30 seconds. If more than one client in seven,
 	// and at least 3, miss the same survey, the likely cause is the server, its
 	// network or an overload, and each of them is given 30 seconds. Clients of
-	// one remote host count as one, unless all come from one host. If all of at
-	// least 2 hosts are silent, that is enough. In any case a name leaves after
-	// MissedSurveys surveys or 30 seconds, whichever is later. Time in which
-	// the server itself was stopped does not count.
+	// one remote host count as one, unless all come from one host. If there are
+	// at least 2 hosts and all are silent, that is enough too. In any case a
+	// name leaves after MissedSurveys surveys or 30 seconds, whichever is
+	// later. Time in which the server itself was stopped does not count.
 	//
 	// The default is 2, and 1 to 10 are useful. It must not be negative.
 	MissedSurveys int
 
 	// MaxClients is the maximum number of connections on each of the two URLs.
-	// Further connections are closed at once. The default is 10000. More than
-	// the file descriptors that the process may open are of no use. It must not
-	// be negative.
+	// Further connections are closed at once. The default is 10000. A value
+	// above the number of file descriptors that the process may open is of no
+	// use. It must not be negative.
 	MaxClients int
 
 	// TLSConfig is the TLS configuration for tls+tcp:// URLs, which require it.

@@ -54,7 +54,7 @@ func newPublisher(opt Options, set sp.Settings, loop sp.Bell) *publisher {
 }
 
 func (p *publisher) open(on *sp.Pipe) sp.Session {
-	plain, have := on.Changes()
+	plain, have := on.Form()
 	return &subscription{publisher: p, pipe: on, cursor: wire.NewCursor(plain, have, time.Now())}
 }
 
@@ -90,9 +90,9 @@ func (p *publisher) stopped(by time.Duration) {
 func (p *publisher) hasWaiting() bool { return len(p.waiting) > 0 }
 
 // publish sends the list of names, or what has changed in it, to all
-// subscribers that do not wait. Forget says that the list follows from none that
-// was published before, because its names have left by a mass departure, or
-// after the server was stopped.
+// subscribers that do not wait. Forget says that the list follows from none
+// that was published before, because its names have left by a mass departure,
+// or after the server was stopped.
 func (p *publisher) publish(names []string, complete, forget bool, now time.Time) {
 	var due []*subscription
 	p.mu.Lock()
@@ -123,15 +123,15 @@ func (p *publisher) keepBeat(now time.Time, st wire.Standing) {
 }
 
 // greetLocked ends the wait of those whose time has come. It returns them, and
-// those that are due their first beat. Many may wait while clients come in, so it
-// looks at all of them at most once in greetingTime for that reason. It sets
+// those that are due their first beat. Many may wait while clients come in, so
+// it looks at all of them at most once in greetingTime for that reason. It sets
 // wakeAt to when it has to look again, or the next beat is due.
 func (p *publisher) greetLocked(st wire.Standing, now time.Time) (due []*subscription) {
 	greet := func(s *subscription) {
 		if _, waits := p.waiting[s]; !waits {
 			return // it has gone
 		}
-		isDue := s.cursor.OwesBeat
+		isDue := s.cursor.BeatDue
 		at, ok := p.greeter.DueAt(&s.cursor, &p.log, st)
 		switch {
 		case ok && !now.Before(at):

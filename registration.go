@@ -18,8 +18,8 @@ type registration struct {
 	answered  bool   // a survey has been answered
 	backtrace []byte // of the survey that was answered last
 
-	// The bytes up to awaited are not known to be acknowledged. They were sent at
-	// awaitedAt, which is zero if nothing is awaited.
+	// The bytes up to awaited are not known to be acknowledged. They were sent
+	// at awaitedAt, which is zero if nothing is awaited.
 	awaited   int64
 	awaitedAt time.Time
 }
@@ -95,8 +95,8 @@ func (r *registration) isAwaitingLocked() bool {
 	return known && acked < r.awaited
 }
 
-// checkAckLocked returns true if something that was sent has been unacknowledged
-// for too long.
+// checkAckLocked returns true if something that was sent has been
+// unacknowledged for too long.
 func (r *registration) checkAckLocked(now time.Time) bool {
 	if r.isAwaitingLocked() {
 		return !r.awaitedAt.IsZero() && now.Sub(r.awaitedAt) >= ackTime

@@ -134,8 +134,8 @@ func TestAuthorizeThatHangsForAll(t *testing.T) {
 	})
 }
 
-// A client that ends while Authorize hangs leaves when surveys cannot be sent to
-// it any more.
+// A client that ends while Authorize hangs leaves when surveys cannot be sent
+// to it any more.
 func TestEndOfAClientWhileAuthorizeHangs(t *testing.T) {
 	t.Parallel()
 	hung, asked := make(chan struct{}), make(chan struct{})

@@ -17,9 +17,9 @@ import (
 const goodbyeID = "\x80\x00\x00\x00"
 
 // A client that is closed answers the survey that no one has sent, with the
-// backtrace of the one before, and then ends the connection. It does so although
-// the server goes on asking. On a connection on which it was not asked it says
-// nothing.
+// backtrace of the one before, and then ends the connection. It does so
+// although the server goes on asking. On a connection on which it was not asked
+// it says nothing.
 func TestGoodbyeOnTheWire(t *testing.T) {
 	for _, test := range []struct{ name, survey, answer, goodbye string }{
 		{"asked", "\x80\x00\x00\x01", "\x80\x00\x00\x01bye", goodbyeID + "bye"},
@@ -221,8 +221,8 @@ func TestGoodbyeIsNoOutage(t *testing.T) {
 // pauses, dials, and is surveyed with the others of its batch.
 const back = 100*time.Millisecond + 20*time.Millisecond
 
-// crowded returns a fakeCluster in its tenth second. One server lists the clients a0
-// to a9, and a subscriber has that list.
+// crowded returns a fakeCluster in its tenth second. One server lists the
+// clients a0 to a9, and a subscriber has that list.
 func crowded(t *testing.T) (w fakeCluster, clients []*gopherdiscovery.DiscoveryClient, lists *record) {
 	t.Helper()
 	return crowdedWith(t, bubbleOptions)
@@ -294,8 +294,8 @@ func TestLossOfMost(t *testing.T) {
 	})
 }
 
-// Clients that do not come back leave the list when ReturnTime is over, which is
-// 2 s in these tests. One list tells of all of them. If no client at all is
+// Clients that do not come back leave the list when ReturnTime is over, which
+// is 2 s in these tests. One list tells of all of them. If no client at all is
 // left, the path to all of them may be down, and ReturnTime begins 30 s later.
 func TestMassLeaveIsSeenAfterReturnTime(t *testing.T) {
 	for _, test := range []struct {

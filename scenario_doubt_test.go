@@ -10,11 +10,11 @@ import (
 	"github.com/dahernan/gopherdiscovery"
 )
 
-// newDoubtCluster returns a fakeCluster whose server is patient, with the clients a and b and
-// a subscriber that has their list. The clients know how often they are asked,
-// the last time at 8 s. It is 9 s. Everything that the clients log is in the
-// book. With a negative JoinInterval the server surveys new connections only in
-// its polls, which are 2 s apart.
+// newDoubtCluster returns a fakeCluster whose server is patient, with the
+// clients a and b and a subscriber that has their list. The clients know how
+// often they are asked, the last time at 8 s. It is 9 s. Everything that the
+// clients log is in the book. With a negative JoinInterval the server surveys
+// new connections only in its polls, which are 2 s apart.
 func newDoubtCluster(t *testing.T, joinInterval time.Duration) (w fakeCluster, a *gopherdiscovery.DiscoveryClient, lists *record, book *logBook) {
 	t.Helper()
 	w = newFakeCluster(t)
@@ -96,8 +96,8 @@ func TestDoubtThatIsRight(t *testing.T) {
 	}
 }
 
-// A client that is surveyed, but whose answers do not arrive, keeps doubting its
-// connection until it is surveyed on another one.
+// A client that is surveyed, but whose answers do not arrive, keeps doubting
+// its connection until it is surveyed on another one.
 func TestSurveysDoNotSettleADoubtOfAnswers(t *testing.T) {
 	gopherdiscovery.FakeTime(t, func(t *testing.T) {
 		w, _, lists, _ := newDoubtCluster(t, -1)
@@ -115,8 +115,8 @@ func TestSurveysDoNotSettleADoubtOfAnswers(t *testing.T) {
 }
 
 // The first answer on the new connection does not arrive, for example because
-// the machine of the server has been suspended. The old connection is kept until
-// it does, so that its end does not come first.
+// the machine of the server has been suspended. The old connection is kept
+// until it does, so that its end does not come first.
 func TestDoubtedConnectionIsKeptUntilTheNewOneIsHeard(t *testing.T) {
 	gopherdiscovery.FakeTime(t, func(t *testing.T) {
 		w, _, lists, _ := newDoubtCluster(t, -1)
@@ -340,9 +340,9 @@ func TestDoubtAfterMorePollsThanUsual(t *testing.T) {
 	})
 }
 
-// The path of a client is dead, but both ends of its connection stay open. After
-// three pauses the client dials again. The server, which considers it hung, has
-// then just dropped it.
+// The path of a client is dead, but both ends of its connection stay open.
+// After three pauses the client dials again. The server, which considers it
+// hung, has then just dropped it.
 func TestDeadPathOfAClient(t *testing.T) {
 	gopherdiscovery.FakeTime(t, func(t *testing.T) {
 		opt := bubbleOptions

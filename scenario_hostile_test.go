@@ -24,8 +24,9 @@ const (
 	// muteStrangers is how many connections to each URL are silent.
 	muteStrangers = 2500
 
-	// These are the bounds for a server under attack: a goroutine for each of the
-	// strangers, some for other connections, and the memory for all of them.
+	// These are the bounds for a server under attack: a goroutine for each of
+	// the strangers, some for other connections, and the memory for all of
+	// them.
 	mostGoroutines = 2*muteStrangers + 3500
 	mostMemory     = 96 << 20
 )
@@ -401,8 +402,8 @@ func TestHostilePublishers(t *testing.T) {
 	}
 }
 
-// It is the client that closes each connection, and it does not blame the server
-// for that.
+// It is the client that closes each connection, and it does not blame the
+// server for that.
 func TestHostileSurveyors(t *testing.T) {
 	t.Parallel()
 	logger, book := newLogger()
@@ -687,8 +688,9 @@ func TestPublishersThatCloseEveryConnection(t *testing.T) {
 			if !slices.Equal(got, test.want) {
 				t.Errorf("the subscriber speaks %#x, want %#x", got, test.want)
 			}
-			// The plain form is tried at once. The pauses before the others grow
-			// by half from 40 ms, and each is shortened by up to a quarter.
+			// The plain form is tried at once. The pauses before the others
+			// grow by half from 40 ms, and each is shortened by up to a
+			// quarter.
 			if least := 75 * (40 + 60 + 90) / 100 * time.Millisecond; took < least {
 				t.Errorf("%d attempts in %v, want them to take %v at least", len(got), took, least)
 			}

@@ -203,8 +203,8 @@ func TestNanomsgAndNNGServers(t *testing.T) {
 			}},
 		{"nngcat",
 			func(url string) []string {
-				// Surveys a second apart would begin when others end, which hangs
-				// nngcat 1.5.2 now and then.
+				// Surveys a second apart would begin when others end, which
+				// hangs nngcat 1.5.2 now and then.
 				return []string{"--surveyor", "--listen", url, "--data", "?", "--delay", "1", "--interval", "2", "--quoted"}
 			},
 			func(url string) []string {
@@ -401,8 +401,9 @@ func (w *witness) after(at time.Time) time.Time {
 	return w.heard[i]
 }
 
-// Publishers other than ours refuse changes silently and keep running, and serve
-// the subscriber whole lists. TestForms checks that it asks for these at once.
+// Publishers other than ours refuse changes silently and keep running, and
+// serve the subscriber whole lists. TestForms checks that it asks for these at
+// once.
 func TestForeignPublishersRefuseChanges(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes seconds")

@@ -26,8 +26,8 @@ const (
 
 func init() { children[asPoorServer] = serveWithFewDescriptors }
 
-// serveWithFewDescriptors runs a server until stdin ends. It prints the server's URLs, and
-// the number of accept errors whenever it reads a line.
+// serveWithFewDescriptors runs a server until stdin ends. It prints the
+// server's URLs, and the number of accept errors whenever it reads a line.
 func serveWithFewDescriptors() {
 	if err := syscall.Setrlimit(syscall.RLIMIT_NOFILE, &syscall.Rlimit{Cur: descriptors, Max: descriptors}); err != nil {
 		panic(err)

@@ -108,8 +108,9 @@ func TestSlowMessageIsNoSilence(t *testing.T) {
 	})
 }
 
-// A server that nobody has come to says nothing of its list until it is complete,
-// which takes a minute here. Subscribers in both forms keep their connections.
+// A server that nobody has come to says nothing of its list until it is
+// complete, which takes a minute here. Subscribers in both forms keep their
+// connections.
 func TestServerThatKnowsNobody(t *testing.T) {
 	gopherdiscovery.FakeTime(t, func(t *testing.T) {
 		w := newFakeCluster(t)
@@ -548,8 +549,8 @@ func TestStallBeforeTheFirstList(t *testing.T) {
 	}
 }
 
-// stopped returns a fakeCluster whose only server is stopped at its poll at 4 s,
-// and a subscriber that has the list of its clients a0 to a9.
+// stopped returns a fakeCluster whose only server is stopped at its poll at 4
+// s, and a subscriber that has the list of its clients a0 to a9.
 func stopped(t *testing.T) (w fakeCluster, clients []*gopherdiscovery.DiscoveryClient, lists *record) {
 	t.Helper()
 	w = newFakeCluster(t)

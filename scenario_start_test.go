@@ -218,9 +218,9 @@ func (r *record) expectAllWithin(t *testing.T, name string, within time.Duration
 	}
 }
 
-// The first list waits until no clients have come in for 50 ms. Then each change
-// is delivered at once. The list is known to be complete once all clients have
-// had time to connect.
+// The first list waits until no clients have come in for 50 ms. Then each
+// change is delivered at once. The list is known to be complete once all
+// clients have had time to connect.
 func TestListIsIncompleteAtFirst(t *testing.T) {
 	gopherdiscovery.FakeTime(t, func(t *testing.T) {
 		w := newFakeCluster(t)
@@ -269,8 +269,8 @@ func TestEmptyCluster(t *testing.T) {
 // or nothing.
 const shortBytes = 64
 
-// settled returns a fakeCluster in its tenth second, with clients a0 to a9 at two
-// servers, and a subscriber that has their list.
+// settled returns a fakeCluster in its tenth second, with clients a0 to a9 at
+// two servers, and a subscriber that has their list.
 func settled(t *testing.T) (w fakeCluster, servers []*gopherdiscovery.DiscoveryServer, lists *record) {
 	t.Helper()
 	w = newFakeCluster(t)

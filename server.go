@@ -224,7 +224,8 @@ func (s *DiscoveryServer) Cancel() { s.cancel() }
 // connections are closed and its goroutines have ended, except for goroutines
 // of mangos that are about to return, calls of [Options.Authorize] and the
 // callbacks of [Options.TLSConfig] that have not returned within half a second,
-// and those of [Options.Logger] that have not within half a second more.
+// and calls of [Options.Logger] that have not returned within a further half
+// second.
 func (s *DiscoveryServer) Wait() { <-s.done }
 
 // Close ends the server and waits for it, like Cancel followed by Wait. It may

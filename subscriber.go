@@ -45,9 +45,9 @@ type ServerState struct {
 	// Heard is when the server last sent something, or zero if it never has. A
 	// server sends something to a client within [Options.PollTime] plus
 	// SurveyTime. To a subscriber that has a list, it sends something within
-	// PollTime, which counts here as at least 50 milliseconds and at most one
-	// minute. Publishers of whole lists, such as those of 2015, and all publishers
-	// over inproc send a list only when it changes.
+	// PollTime, which is taken as 50 milliseconds if it is shorter, and as a
+	// minute if it is longer. Publishers of whole lists, such as those of 2015,
+	// and all publishers over inproc send a list only when it changes.
 	Heard time.Time
 
 	// Surveyed is when the client last answered a survey from the survey URL,
@@ -63,9 +63,9 @@ type ServerState struct {
 	// may lack peers that are alive.
 	Complete bool
 
-	// LastError is the newest reason why there was no connection, or why one was
-	// given up. It is nil if there has been no such reason, and is kept when there
-	// is a connection again.
+	// LastError is the newest reason why there was no connection, or why one
+	// was given up. It is nil if there has been no such reason, and is kept
+	// when there is a connection again.
 	LastError error
 }
 
@@ -129,9 +129,10 @@ func (s *Subscriber) Cancel() { s.cancel() }
 // Wait blocks until the subscriber has ended, which it does when its context is
 // done or Cancel or Close is called. Then its connections are closed and its
 // goroutines have ended, except for goroutines of mangos that are about to
-// return, the callbacks of [Dialer.TLSConfig] that have not returned within half
-// a second, calls of [Dialer.Logger] that have not within half a second more,
-// and lookups of a host name, which package net does not interrupt.
+// return, the callbacks of [Dialer.TLSConfig] that have not returned within
+// half a second, calls of [Dialer.Logger] that have not returned within a
+// further half second, and lookups of a host name, which package net does not
+// interrupt.
 func (s *Subscriber) Wait() { <-s.done }
 
 // Close ends the subscriber and waits for it, like Cancel followed by Wait. It
@@ -166,7 +167,7 @@ func (s *Subscriber) open(p *sp.Pipe) sp.Session {
 type serverConn interface {
 	Beat() time.Duration
 	Awaited() bool
-	Hold(sum uint64)
+	RememberSum(sum uint64)
 	Forget()
 	Distrust()
 	GiveUp(err error)
@@ -183,14 +184,14 @@ type feed struct {
 }
 
 func (f *feed) Began() {
-	f.subscriber.change(func(now time.Time) {
+	f.subscriber.update(func(now time.Time) {
 		f.subscriber.current[f.source] = f
 		f.source.Connect(f.pipe.Beat(), f.pipe.Awaited(), now)
 	})
 }
 
 func (f *feed) Ended() {
-	f.subscriber.change(func(now time.Time) {
+	f.subscriber.update(func(now time.Time) {
 		delete(f.subscriber.current, f.source)
 		f.subscriber.sources.Disconnect(f.source, now)
 	})
@@ -204,7 +205,7 @@ func (f *feed) Received(body []byte) (err error) {
 	}
 	u, err := wire.DecodeUpdate(body)
 	if err == nil {
-		f.subscriber.change(func(now time.Time) { err = f.receivedUpdate(u, now) })
+		f.subscriber.update(func(now time.Time) { err = f.receivedUpdate(u, now) })
 	}
 	if errors.Is(err, wire.ErrOtherList) {
 		f.pipe.GiveUp(err)
@@ -225,7 +226,7 @@ func (f *feed) receivedUpdate(u *wire.Update, now time.Time) error {
 	err := f.subscriber.sources.Receive(f.source, u, now)
 	switch {
 	case err == nil && f.source.List != nil:
-		f.pipe.Hold(f.source.Sum)
+		f.pipe.RememberSum(f.source.Sum)
 	case errors.Is(err, wire.ErrOtherList):
 		f.source.Forget()
 		f.pipe.Forget()
@@ -242,21 +243,21 @@ func (f *feed) receivedList(body []byte) {
 			return // not a list, and in particular not an empty one
 		}
 	}
-	f.subscriber.change(func(now time.Time) {
+	f.subscriber.update(func(now time.Time) {
 		if f.subscriber.current[f.source] == f {
 			f.subscriber.sources.Replace(f.source, list, now)
-			f.pipe.Hold(f.source.Sum)
+			f.pipe.RememberSum(f.source.Sum)
 		}
 	})
 }
 
 func (f *feed) Say() []byte { return nil }
 
-// change calls do, which may change the sources, and delivers the list if it
-// has changed. If run is late the subscriber was stopped itself. Change wakes
+// update calls do, which may update the sources, and delivers the list if it
+// has changed. If run is late the subscriber was stopped itself. It wakes
 // run only if the deadline is now earlier. A deadline that is now later is
 // noticed when the old one passes.
-func (s *Subscriber) change(do func(now time.Time)) {
+func (s *Subscriber) update(do func(now time.Time)) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	now := time.Now()
@@ -302,7 +303,7 @@ func (s *Subscriber) run(ctx context.Context) {
 // checkSilence returns the connections to be given up, and when to call it
 // again. The time is zero if only the bell has to cause that.
 func (s *Subscriber) checkSilence() (lost []*feed, deadline time.Time) {
-	s.change(func(now time.Time) {
+	s.update(func(now time.Time) {
 		for src, f := range s.current {
 			src.Extend(f.pipe.LastRead())
 			if due, ok := src.DueAt(); ok && !now.Before(due) && f.pipe.IsBehind() {
@@ -320,7 +321,7 @@ func (s *Subscriber) checkSilence() (lost []*feed, deadline time.Time) {
 
 // close ends the connections. Their end delivers no list.
 func (s *Subscriber) close() {
-	s.change(func(time.Time) { s.out.closed = true })
+	s.update(func(time.Time) { s.out.closed = true })
 	s.sock.End()
 	if s.log != nil {
 		s.log.Close()

@@ -81,10 +81,10 @@ type fakeServerConn struct {
 	distrusted bool
 }
 
-func (c *fakeServerConn) Beat() time.Duration { return time.Second }
-func (c *fakeServerConn) Awaited() bool       { return false }
-func (c *fakeServerConn) Hold(sum uint64)     { c.have = &sum }
-func (c *fakeServerConn) Distrust()           { c.distrusted = true }
+func (c *fakeServerConn) Beat() time.Duration    { return time.Second }
+func (c *fakeServerConn) Awaited() bool          { return false }
+func (c *fakeServerConn) RememberSum(sum uint64) { c.have = &sum }
+func (c *fakeServerConn) Distrust()              { c.distrusted = true }
 
 // A subscriber that reconnects says which list it has. After a malformed
 // message no connection asks for changes.

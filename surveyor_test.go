@@ -146,8 +146,9 @@ func TestSurveysSkipTheGoodbye(t *testing.T) {
 	}
 }
 
-// Authorize is asked for each answer, and the loop is told what it says. When it
-// is asked again about a client, the loop knows that the client has answered.
+// Authorize is asked for each answer, and the loop is told what it says. When
+// it is asked again about a client, the loop knows that the client has
+// answered.
 func TestLoopKnowsOfChecks(t *testing.T) {
 	allowed := map[string]bool{"a": true}
 	reason := errors.New("refused")

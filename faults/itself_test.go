@@ -10,9 +10,9 @@ import (
 	"testing"
 )
 
-// A client waits for a server on its own machine, at a port that the system also
-// gives to connections. So it connects to itself now and then. It does not keep
-// the server from its port.
+// A client waits for a server on its own machine, at a port that the system
+// also gives to connections. So it connects to itself now and then. It does not
+// keep the server from its port.
 func TestClientConnectsToItself(t *testing.T) {
 	t.Parallel()
 	in := newNetwork(t, 1).spaces[0]

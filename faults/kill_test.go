@@ -90,8 +90,8 @@ func TestMostKilled(t *testing.T) {
 		before := w.names
 		w.killTogether(w.clients[:crowds-1])
 		most := w.names
-		// The victim's end must not be one of those of the mass, which are those
-		// within a second.
+		// The victim's end must not be one of those of the mass, which are
+		// those within a second.
 		w.eventually(func() (missing string) {
 			for _, p := range w.servers {
 				if clients := p.state().Clients; clients > len(most) {
@@ -115,8 +115,8 @@ func TestMostKilled(t *testing.T) {
 	})
 }
 
-// killTogether kills clients at the same time. On a busy machine they would wait
-// for a processor to die, and the first ones would leave alone.
+// killTogether kills clients at the same time. On a busy machine they would
+// wait for a processor to die, and the first ones would leave alone.
 func (w *world) killTogether(clients []*process) {
 	w.t.Helper()
 	for _, p := range clients {

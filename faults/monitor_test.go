@@ -31,8 +31,8 @@ type monitor struct {
 	changed  chan struct{} // closed and replaced with each list
 	wrong    []string      // a living name was missing
 	returned []string      // a dead one was back
-	// quietSince is the time from which each list is unexpected, or zero if lists are
-	// expected.
+	// quietSince is the time from which each list is unexpected, or zero if
+	// lists are expected.
 	quietSince time.Time
 	unexpected []delivered // lists delivered since then
 }
@@ -279,8 +279,8 @@ func (m *monitor) expectQuiet() {
 	m.quietSince, m.unexpected = time.Now(), nil
 }
 
-// checkQuiet says that nothing has changed until a given time, and fails the test
-// if a list was delivered meanwhile.
+// checkQuiet says that nothing has changed until a given time, and fails the
+// test if a list was delivered meanwhile.
 func (m *monitor) checkQuiet(t *testing.T, until time.Time) {
 	t.Helper()
 	m.mu.Lock()

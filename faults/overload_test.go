@@ -44,8 +44,8 @@ type crowdReport struct {
 // processors with the server. The server and the peers have every reason to be
 // late. No list lacks a living peer, and no connection is made twice. A new
 // server waits until all have come. A complete one does not: lists of a few
-// names each would keep the peers from joining, so it paces them. To run it with
-// 4,000 peers, on two otherwise idle processors:
+// names each would keep the peers from joining, so it paces them. To run it
+// with 4,000 peers, on two otherwise idle processors:
 //
 //	FAULTS=long FAULTS_OVERLOAD=4000 go test -run TestOverload -v .
 func TestOverload(t *testing.T) {

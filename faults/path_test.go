@@ -104,8 +104,8 @@ func (p *path) degrade() {
 	p.bad = true
 }
 
-// blackhole keeps the existing connections open, but passes on nothing more, not
-// even their ends. It returns the time.
+// blackhole keeps the existing connections open, but passes on nothing more,
+// not even their ends. It returns the time.
 func (p *path) blackhole() time.Time {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -71,7 +71,8 @@ func testServerRestarted(t *testing.T, pause time.Duration) {
 		_, started = w.revive(w.servers[0])
 		measured := []string{after("it lists all", listed)}
 		if n == 1 {
-			// The subscribers are told when the dead one has had time to return.
+			// The subscribers are told when the dead one has had time to
+			// return.
 			measured = append(measured, after("dead one gone", w.awaitNames(started, redial+w.timing.returnTime())))
 		}
 		w.awaitServers(started)
@@ -158,9 +159,9 @@ func testServerStopped(t *testing.T, pause time.Duration) {
 		if n > 1 {
 			within := bound
 			if testmain.IsRace() || runtime.GOMAXPROCS(0) == 1 {
-				// A reader that the machine itself has stopped, as it does to slow
-				// ones, bars no name, and the stopped server's list counts for it
-				// until its grace ends.
+				// A reader that the machine itself has stopped, as it does to
+				// slow ones, bars no name, and the stopped server's list counts
+				// for it until its grace ends.
 				within += grace
 			}
 			measured = append(measured, after("dead one gone", w.awaitNames(died, within)))

@@ -53,8 +53,8 @@ func awaitBound(t *testing.T, url string) {
 	}
 }
 
-// A process of subscribers is stopped, and goes on. It must not take a
-// healthy server for hung because of that. It still notices a server that hangs.
+// A process of subscribers is stopped, and goes on. It must not take a healthy
+// server for hung because of that. It still notices a server that hangs.
 func TestStoppedSubscriberTakesNoServerForHung(t *testing.T) {
 	t.Parallel()
 	lasts := 6 * time.Second // 12 beats

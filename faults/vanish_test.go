@@ -21,8 +21,8 @@ const (
 	firstDoubt  = 30 * time.Second // that before it knows the pauses
 	probe       = time.Second      // between two probes of keepalive
 
-	// slack is less than what the bounds differ in, and more than a busy machine
-	// needs to show that something has happened.
+	// slack is less than what the bounds differ in, and more than a busy
+	// machine needs to show that something has happened.
 	slack = 4 * time.Second
 )
 

@@ -12,8 +12,8 @@ import (
 )
 
 // A peer that is not surveyed any more makes another connection beside the one
-// that it has. It keeps the one on which surveys come. When it leaves, a peer in
-// Python says goodbye.
+// that it has. It keeps the one on which surveys come. When it leaves, a peer
+// in Python says goodbye.
 func TestDeadPath(t *testing.T) {
 	const id = "\x80\x01\x02\x03"
 	onEach(t, func(t *testing.T, command []string, survey, pubsub string) {

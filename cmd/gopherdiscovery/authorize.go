@@ -13,8 +13,8 @@ import (
 
 // ownsName admits a service whose name is in the client's certificate, and one
 // that is a URL or host:port whose host is, of any kind. The names in a
-// certificate are its common name, and the DNS names and IP addresses that it is
-// good for.
+// certificate are its common name, and the DNS names and IP addresses that it
+// is good for.
 func ownsName(service string, from gopherdiscovery.Conn) error {
 	if from.TLS == nil || len(from.TLS.PeerCertificates) == 0 {
 		return errors.New("the client has no certificate")

@@ -45,8 +45,8 @@ func TestList(t *testing.T) {
 	}
 }
 
-// A timeout that is over is the outcome here. It is long enough for an answer or
-// a refusal.
+// A timeout that is over is the outcome here. It is long enough for an answer
+// or a refusal.
 func TestListWithoutServers(t *testing.T) {
 	t.Parallel()
 	t.Run("none", func(t *testing.T) {

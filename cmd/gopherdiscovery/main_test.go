@@ -36,8 +36,8 @@ func startServer(t *testing.T, names ...string) (server, pubsub string) {
 	return server, pubsub
 }
 
-// closedPort is a URL at which nobody listens. A port that was just closed could
-// be another test's by now.
+// closedPort is a URL at which nobody listens. A port that was just closed
+// could be another test's by now.
 const closedPort = "tcp://127.0.0.1:1"
 
 func TestBadCommands(t *testing.T) {

@@ -13,8 +13,8 @@ import (
 	"github.com/dahernan/gopherdiscovery/internal/cli/clitest"
 )
 
-// Prometheus finds its targets at a server, and in a file that watch writes. The
-// kind of a target can become its job.
+// Prometheus finds its targets at a server, and in a file that watch writes.
+// The kind of a target can become its job.
 func TestPrometheus(t *testing.T) {
 	t.Parallel()
 	need(t, "prometheus", "prometheus")

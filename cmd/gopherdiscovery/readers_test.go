@@ -15,8 +15,8 @@ import (
 	"github.com/dahernan/gopherdiscovery/internal/cli/clitest"
 )
 
-// In the tests whose names say that the log is not read, stderr is full from the
-// start.
+// In the tests whose names say that the log is not read, stderr is full from
+// the start.
 
 func TestServeLogIsNotRead(t *testing.T) {
 	t.Parallel()

@@ -1,9 +1,9 @@
 package main
 
-// This file has the parts that a program needs besides its purpose: to begin and
-// to end, to have a name and to serve HTTP, and for a demonstration to start
-// others of its kind. The samples groupcache and loadbalancer have the same
-// file, so that a copy of either needs nothing else.
+// This file has the parts that a program needs besides its purpose: to begin
+// and to end, to have a name and to serve HTTP, and for a demonstration to
+// start others of its kind. The samples groupcache and loadbalancer have the
+// same file, so that a copy of either needs nothing else.
 
 import (
 	"bufio"
@@ -94,8 +94,8 @@ func serve(ctx context.Context, listener net.Listener, handler http.Handler, log
 // childVariable is set in the environment of a child.
 const childVariable = "GOPHERDISCOVERY_CHILD"
 
-// childContext returns ctx, or in a child a context that ends with stdin. The stdin
-// of a child is a pipe to which nothing is ever written. It ends when the
+// childContext returns ctx, or in a child a context that ends with stdin. The
+// stdin of a child is a pipe to which nothing is ever written. It ends when the
 // parent closes it or is gone, for whatever reason.
 func childContext(ctx context.Context) context.Context {
 	if os.Getenv(childVariable) == "" {
@@ -121,9 +121,9 @@ type process struct {
 	stdout *bufio.Scanner
 }
 
-// startProcess starts this program with other arguments, and returns when it has
-// printed its URL. The child shares the stderr of this process. When ctx ends
-// the child is told to end.
+// startProcess starts this program with other arguments, and returns when it
+// has printed its URL. The child shares the stderr of this process. When ctx
+// ends the child is told to end.
 func startProcess(ctx context.Context, args ...string) (*process, error) {
 	program, err := os.Executable()
 	if err != nil {

@@ -136,8 +136,8 @@ func (t *Transport) answered(a *attempt) {
 	a.backend.failed = false
 }
 
-// unanswered is when an attempt has ended without, which may be a failure of the
-// backend.
+// unanswered is when an attempt has ended without, which may be a failure of
+// the backend.
 func (t *Transport) unanswered(a *attempt, failed bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()

@@ -7,9 +7,9 @@
 // # URLs
 //
 // A backend is announced as http://host:port or https://host:port, perhaps with
-// a path, and without user, query and fragment. A kind may stand in front, as in
-// orders+http://host:port. Other names are left out, with one line in the log,
-// and without one those that [Options.Match] does not choose.
+// a path, and without user, query and fragment. A kind may stand in front, as
+// in orders+http://host:port. Other names are left out, with one line in the
+// log, and without one those that [Options.Match] does not choose.
 //
 // The scheme and the host in the URL of a request are placeholders: those of a
 // backend take their place, and its path goes in front of that of the request.
@@ -20,8 +20,8 @@
 //
 // A Location header that names the backend which has answered becomes a path on
 // the host of the request. So a redirect goes to any backend, and an
-// [http.Client] sends its credentials along. One with another scheme or port, or
-// with a path that begins with // or is not below that of the backend's URL,
+// [http.Client] sends its credentials along. One with another scheme or port,
+// or with a path that begins with // or is not below that of the backend's URL,
 // stays as it is.
 //
 // # Which backend
@@ -140,10 +140,10 @@ type Options struct {
 	// closes an HTTP/2 connection on which nothing has come for 3 seconds.
 	Base http.RoundTripper
 
-	// Match chooses the backends among the names in the list: in it * stands for
-	// any characters, and all else for itself. So orders+* chooses those of a
-	// kind. If it is empty all names are backends. If no name can match it, as
-	// "a|b", each request fails with an error that says so.
+	// Match chooses the backends among the names in the list: in it * stands
+	// for any characters, and all else for itself. So orders+* chooses those of
+	// a kind. If it is empty all names are backends. If no name can match it,
+	// as "a|b", each request fails with an error that says so.
 	Match string
 
 	// Logger takes a line for each name that is no URL of a backend. The
@@ -201,8 +201,8 @@ func newBase() *http.Transport {
 
 // RoundTrip gives a request to a backend, and to another one if that fails and
 // is safe. Before the first list it waits, until the context of the request
-// ends. The error is ErrNoBackend, ErrClosed or an *Error, or what is wrong with
-// the request or with Match.
+// ends. The error is ErrNoBackend, ErrClosed or an *Error, or what is wrong
+// with the request or with Match.
 //
 // The Request in the response is what was sent, so that its URL tells which
 // backend has answered.

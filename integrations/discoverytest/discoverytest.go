@@ -28,8 +28,8 @@ var quiet = slog.New(slog.DiscardHandler)
 // Cluster is a server on ports that the system has chosen, and clients. Its
 // methods are for the goroutine of the test.
 type Cluster struct {
-	// Survey and PubSub are the URLs of the server: what clients connect to, and
-	// what subscribers do.
+	// Survey and PubSub are the URLs of the server: what clients connect to,
+	// and what subscribers do.
 	Survey, PubSub string
 
 	t       testing.TB

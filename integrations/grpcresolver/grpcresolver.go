@@ -67,8 +67,8 @@ const Scheme = "discovery"
 //
 // The dialer carries the TLS configuration and the logger; nil is the zero
 // Dialer. Each client has a subscription of its own, which begins with its
-// first call or Connect, and ends when it is closed or idle. A bad URL or target
-// shows with the first call, which fails with an error that names it.
+// first call or Connect, and ends when it is closed or idle. A bad URL or
+// target shows with the first call, which fails with an error that names it.
 func NewBuilder(dialer *gopherdiscovery.Dialer, urlPubSub string) resolver.Builder {
 	if dialer == nil {
 		dialer = new(gopherdiscovery.Dialer)

@@ -118,9 +118,9 @@ func (b *board) look() (seen *snapshot, news <-chan struct{}) {
 	return b.now, b.news
 }
 
-// checkDoubtLocked returns true if the poll that has ended last is doubted. A poll
-// is counted when it begins, and a doubt when it ends. So the second poll after
-// a doubt shows that the first one has ended without.
+// checkDoubtLocked returns true if the poll that has ended last is doubted. A
+// poll is counted when it begins, and a doubt when it ends. So the second poll
+// after a doubt shows that the first one has ended without.
 func (b *board) checkDoubtLocked(stats gopherdiscovery.Stats) bool {
 	if stats.Doubted != b.doubt.Doubted {
 		b.doubt = stats

@@ -86,8 +86,8 @@ func serveDocument(b *board, w http.ResponseWriter, r *http.Request, whole func(
 	http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(found.body))
 }
 
-// await returns nil when the ETag that choose returns for the snapshot of now is
-// not one that the client has, or when the client has waited as long as it
+// await returns nil when the ETag that choose returns for the snapshot of now
+// is not one that the client has, or when the client has waited as long as it
 // wants. Choose is called again with each new snapshot. A refusal is that of
 // choose, or says that the request is wrong or that the server has ended.
 func await(b *board, r *http.Request, choose func(*snapshot) (etag string, refused *refusal)) *refusal {

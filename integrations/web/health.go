@@ -13,8 +13,8 @@ type acceptHealth struct {
 	risen  time.Time // when it was last seen to have risen; zero if never
 }
 
-// check looks at the counter, which is acceptErrors now. It returns true if that
-// has risen within healthMemory.
+// check looks at the counter, which is acceptErrors now. It returns true if
+// that has risen within healthMemory.
 func (h *acceptHealth) check(acceptErrors uint64, now time.Time) bool {
 	if acceptErrors > h.errors {
 		h.errors, h.risen = acceptErrors, now

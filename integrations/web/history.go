@@ -45,8 +45,8 @@ type past struct {
 	Path      string // of SVG, in a box of historySlots by 100
 }
 
-// past returns the picture. A peer more is a line higher above the bottom, which
-// stands for none.
+// past returns the picture. A peer more is a line higher above the bottom,
+// which stands for none.
 func (h *history) past() past {
 	p := past{Low: h.slots[0].low}
 	for _, s := range h.slots {

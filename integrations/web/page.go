@@ -36,8 +36,8 @@ var pageTemplate = template.Must(template.New("page").Funcs(template.FuncMap{
 	"script": func() template.JS { return template.JS(pageJS) },
 }).Parse(pageHTML))
 
-// pagePolicy allows the page's own script and style, and nothing else. The names
-// on it come from the network.
+// pagePolicy allows the page's own script and style, and nothing else. The
+// names on it come from the network.
 var pagePolicy = fmt.Sprintf("default-src 'none'; connect-src 'self'; img-src data:; base-uri 'none'; form-action 'self'; "+
 	"frame-ancestors 'none'; script-src %s; style-src %s", cspHash(pageJS), cspHash(pageCSS))
 

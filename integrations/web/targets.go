@@ -9,19 +9,19 @@ type targetGroup struct {
 	Labels  map[string]string `json:"labels"`
 }
 
-// schemeLabel is a label by which Prometheus scrapes, and the others are for the
-// relabeling of a job.
+// schemeLabel is a label by which Prometheus scrapes, and the others are for
+// the relabeling of a job.
 const (
 	schemeLabel = "__scheme__"
 	nameLabel   = "__meta_gopherdiscovery_name"
 	kindLabel   = "__meta_gopherdiscovery_kind"
 )
 
-// targets returns a group for each name that has a host and a port. Names of one
-// kind with the same address are one target, which is the first that is http or
-// https, or else the first. Prometheus scrapes over these two only: a target with
-// no scheme, or with another, has no label for it, and is scraped as the job
-// says.
+// targets returns a group for each name that has a host and a port. Names of
+// one kind with the same address are one target, which is the first that is
+// http or https, or else the first. Prometheus scrapes over these two only: a
+// target with no scheme, or with another, has no label for it, and is scraped
+// as the job says.
 func targets(list []string) []targetGroup {
 	type place struct{ kind, address string }
 	index := make(map[place]int)

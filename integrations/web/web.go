@@ -16,8 +16,8 @@
 // would forget all peers when the server restarts.
 //
 // With ?match=cache+* both are about the names that match, and so are the
-// changes for which a request waits. In the pattern * stands for any characters,
-// and all else for itself. A plus sign there is no space.
+// changes for which a request waits. In the pattern * stands for any
+// characters, and all else for itself. A plus sign there is no space.
 //
 // Both have an ETag, which is the same for the same list, also from another
 // server. With the ETag in If-None-Match the answer is 304 if nothing has
@@ -53,8 +53,8 @@ type source interface {
 	URLs() (server, pubsub string)
 }
 
-// NewHandler returns a handler of the paths of this package. The lists come from
-// server.Changes(), and the handler is their one reader from now on;
+// NewHandler returns a handler of the paths of this package. The lists come
+// from server.Changes(), and the handler is their one reader from now on;
 // server.Services still returns the list. It serves until the server has ended,
 // and answers 503 from then on; requests that wait are answered at once. Times
 // on the page are those at which the handler has seen a change, so create it

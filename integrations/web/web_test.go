@@ -115,7 +115,8 @@ func TestEnd(t *testing.T) {
 	})
 }
 
-// A request that waits is answered before the program's HTTP server gives it up.
+// A request that waits is answered before the program's HTTP server gives it
+// up.
 func TestWriteTimeoutOfTheProgram(t *testing.T) {
 	t.Parallel()
 	h := handler(t, newServer("http://a:1"))

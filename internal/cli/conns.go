@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// maxConns returns how many connections an HTTP server may have. The rest of the
-// process needs most of its descriptors.
+// maxConns returns how many connections an HTTP server may have. The rest of
+// the process needs most of its descriptors.
 func maxConns() int { return int(max(1, min(maxDescriptors()/4, 10000))) }
 
 // conns are the open connections of an HTTP server. A new one is never refused,

@@ -51,7 +51,7 @@ func (f *fromFiles[T]) reload() error {
 	return err
 }
 
-// refresh also reports whether there is something to log. Files that are of no
+// refresh also returns whether there is something to log. Files that are of no
 // use are read each time, because the reason may have gone without a change of
 // theirs: a process that is out of file descriptors can look at files, but not
 // open them.

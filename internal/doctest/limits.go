@@ -3,6 +3,9 @@ package doctest
 
 import (
 	"fmt"
+	"go/ast"
+	"go/parser"
+	"go/token"
 	"os"
 	"regexp"
 	"slices"
@@ -43,9 +46,16 @@ func Figure(value any) string {
 
 // Limits compares the figures in a table with constants of a package, by the
 // names in the last column. Names of other packages begin with these. The
-// prefix is that of this package, with its dot, and empty for the root.
-func Limits(t *testing.T, document, prefix string, constants map[string]any) {
+// prefix is that of this package, with its dot, and empty for the root. Each
+// constant in the limits.go of the package must be among them, or among the
+// inner ones, which nobody sees from outside.
+func Limits(t *testing.T, document, prefix string, constants map[string]any, inner ...string) {
 	t.Helper()
+	for _, name := range declared(t, "limits.go") {
+		if _, ok := constants[name]; ok == slices.Contains(inner, name) {
+			t.Errorf("%s is not either documented or an inner limit", name)
+		}
+	}
 	seen := make(map[string]bool)
 	constant := regexp.MustCompile("`((?:\\w+\\.)?)(\\w+)`")
 	for _, row := range Rows(t, document) {
@@ -68,6 +78,25 @@ func Limits(t *testing.T, document, prefix string, constants map[string]any) {
 			t.Errorf("no row is about %s", name)
 		}
 	}
+}
+
+// declared returns the names of the constants that a file declares.
+func declared(t *testing.T, name string) (names []string) {
+	t.Helper()
+	file, err := parser.ParseFile(token.NewFileSet(), name, nil, parser.SkipObjectResolution)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, d := range file.Decls {
+		if d, ok := d.(*ast.GenDecl); ok && d.Tok == token.CONST {
+			for _, spec := range d.Specs {
+				for _, ident := range spec.(*ast.ValueSpec).Names {
+					names = append(names, ident.Name)
+				}
+			}
+		}
+	}
+	return names
 }
 
 // Rows returns the cells of the tables in a document.

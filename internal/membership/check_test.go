@@ -69,8 +69,8 @@ func TestCheckIsAnAnswer(t *testing.T) {
 	}
 }
 
-// Names behind a device have one connection. A check excuses those whose answers
-// may not have been read, and no others.
+// Names behind a device have one connection. A check excuses those whose
+// answers may not have been read, and no others.
 func TestCheckOfADevice(t *testing.T) {
 	for _, test := range []struct {
 		name   string

@@ -58,8 +58,9 @@ func TestComingInDelaysReturns(t *testing.T) {
 	}
 }
 
-// A client whose handshake waits may be one that seems to be silent. It has 30 s
-// to come. Newcomers delay no departure, since strangers may come without end.
+// A client whose handshake waits may be one that seems to be silent. It has 30
+// s to come. Newcomers delay no departure, since strangers may come without
+// end.
 func TestHandshakesDelaySilences(t *testing.T) {
 	for _, test := range []struct {
 		name       string

@@ -30,8 +30,8 @@ type departures struct {
 	// returning are the absences that have time to return, oldest first.
 	returning []*absence
 
-	stoppedAt time.Time // when the server was last stopped; zero if never
-	resumed   time.Time // when a name was last heard while no other was
+	stoppedAt    time.Time // when the server was last stopped; zero if never
+	heardAgainAt time.Time // when a name was last heard while no other was
 }
 
 // absence is the state of a name after its last connection has ended.
@@ -67,8 +67,8 @@ func (d *departures) end(names []string, listed, heard int, timedOut bool, now t
 	case now.Sub(d.stoppedAt) <= afterStop, isMass(len(d.ended), announced):
 		d.giveTime(append(d.gathered, ended...))
 		d.gathered = nil
-	// A dead network ends connections one after the other. Those that are silent
-	// will follow, and those that are away may have come before.
+	// A dead network ends connections one after the other. Those that are
+	// silent will follow, and those that are away may have come before.
 	case timedOut && isMass(max(len(d.ended), len(d.away))+announced-heard, heard):
 		d.giveTime(ended)
 	default:
@@ -168,7 +168,7 @@ func (d *departures) returnBy(a *absence, nobody bool) time.Time {
 	case nobody:
 		from = from.Add(longestOutage)
 	default:
-		from = times.Earliest(from.Add(longestOutage), times.Latest(from, d.resumed))
+		from = times.Earliest(from.Add(longestOutage), times.Latest(from, d.heardAgainAt))
 	}
 	return from.Add(d.returnTime)
 }

@@ -33,8 +33,8 @@ const (
 	// take to answer, up to shortListPace. It ends early when none has come for
 	// as long, or for shortestPace when all have answered. A median below
 	// shortestPace causes no wait. Beyond paceNames names, what exceeds
-	// shortestPace grows with the square of their number, up to longestPace. The
-	// median is of at most paceSample times.
+	// shortestPace grows with the square of their number, up to longestPace.
+	// The median is of at most paceSample times.
 	paceSample    = 64
 	shortestPace  = 50 * time.Millisecond
 	shortListPace = time.Second
@@ -68,8 +68,8 @@ const (
 	massNames  = 3
 	massOfAll  = 2
 
-	// A name is silent when it has missed silentPolls polls in a row. Names that
-	// time out and those that are silent may have lost the same network.
+	// A name is silent when it has missed silentPolls polls in a row. Names
+	// that time out and those that are silent may have lost the same network.
 	silentPolls = 2
 
 	// afterStop is how long after a stop of the server an end may have been
@@ -84,10 +84,10 @@ const (
 	// Clients that are coming in delay nothing for longer than LongestWait.
 	// A herd of clients that had to wait gives up together, so they are still
 	// coming in for herdTime after a handshake that had to wait for long.
-	// checkTime is the pause before the server looks again.
-	LongestWait = 5 * time.Minute
-	herdTime    = 1100 * time.Millisecond
-	checkTime   = 20 * time.Millisecond
+	// comingInPause is the pause before the server looks again.
+	LongestWait   = 5 * time.Minute
+	herdTime      = 1100 * time.Millisecond
+	comingInPause = 20 * time.Millisecond
 )
 
 // Silence.

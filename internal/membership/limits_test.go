@@ -16,6 +16,8 @@ var documentedLimits = map[string]any{
 	"shortListPace": shortListPace,
 	"paceNames":     paceNames,
 	"longestPace":   longestPace,
+	"graceTime":     graceTime,
+	"slowestDecay":  slowestDecay,
 	"latePollEnd":   latePollEnd,
 	"stopTime":      stopTime,
 
@@ -40,5 +42,5 @@ var documentedLimits = map[string]any{
 // Each row of docs/limits.md has the figures of the constants in its last
 // column.
 func TestLimits(t *testing.T) {
-	doctest.Limits(t, "../../docs/limits.md", "membership.", documentedLimits)
+	doctest.Limits(t, "../../docs/limits.md", "membership.", documentedLimits, "paceSample", "tick", "comingInPause")
 }

@@ -22,8 +22,9 @@ type pace struct {
 	answerTimes []time.Duration // how long newcomers took to answer, sorted
 }
 
-// join records that a newcomer has answered, and how long that took.
-func (p *pace) join(took time.Duration) {
+// recordAnswerTime records that a newcomer has answered, and how long that
+// took.
+func (p *pace) recordAnswerTime(took time.Duration) {
 	if len(p.answerTimes) < paceSample {
 		at, _ := slices.BinarySearch(p.answerTimes, took)
 		p.answerTimes = slices.Insert(p.answerTimes, at, took)

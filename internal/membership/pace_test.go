@@ -54,7 +54,7 @@ func TestPace(t *testing.T) {
 				p.remove(c.At(test.left))
 			}
 			for _, took := range test.took {
-				p.join(time.Duration(took) * ms)
+				p.recordAnswerTime(time.Duration(took) * ms)
 			}
 			c.Expect(t, "due", p.dueAt(test.waiting), test.want)
 			if test.want > 0 && (isDue(p.dueAt(test.waiting), c.At(test.want-1)) || !isDue(p.dueAt(test.waiting), c.At(test.want))) {
@@ -85,11 +85,11 @@ func TestPaceOfJoinsAfterLeaves(t *testing.T) {
 	p := pace{last: c.At(1000)}
 	p.remove(c.At(1500))
 	p.published(c.At(1500))
-	p.join(300 * ms)
+	p.recordAnswerTime(300 * ms)
 	p.add(c.At(1510), 1)
 	c.Expect(t, "due for a newcomer", p.dueAt(false), 1510)
 	p.published(c.At(1510))
-	p.join(300 * ms)
+	p.recordAnswerTime(300 * ms)
 	p.add(c.At(1530), 2)
 	c.Expect(t, "due for the next one", p.dueAt(true), 1810)
 }
@@ -99,7 +99,7 @@ func TestPaceOfJoinsAfterLeaves(t *testing.T) {
 func TestPaceKeepsFewTimes(t *testing.T) {
 	var p pace
 	for range 1000 {
-		p.join(200 * ms)
+		p.recordAnswerTime(200 * ms)
 	}
 	if len(p.answerTimes) != paceSample || p.interval() != 200*ms {
 		t.Errorf("got an interval of %v from %d times, want 200ms from %d", p.interval(), len(p.answerTimes), paceSample)

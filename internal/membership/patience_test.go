@@ -112,13 +112,13 @@ func TestDoubts(t *testing.T) {
 // The slowest answer is forgotten bit by bit.
 func TestPresenceForgets(t *testing.T) {
 	var p presence
-	p.took(time.Hour)
+	p.recordDuration(time.Hour)
 	if p.slowest != maxSilence || p.patience(0) != maxSilence {
 		t.Errorf("after an hour: got %v, patience %v, want 30s", p.slowest, p.patience(0))
 	}
 	answers := 0
 	for ; p.patience(0) == maxSilence; answers++ {
-		p.took(0)
+		p.recordDuration(0)
 	}
 	if answers != 265 {
 		t.Errorf("patience is shorter after %d fast answers, want 265", answers)
@@ -126,7 +126,7 @@ func TestPresenceForgets(t *testing.T) {
 	if p.patience(1) != maxSilence {
 		t.Errorf("doubted: got patience %v, want 30s", p.patience(1))
 	}
-	p.heardIn = 1
+	p.answeredPoll = 1
 	if p.patience(1) == maxSilence {
 		t.Error("still doubted after an answer")
 	}

@@ -168,7 +168,7 @@ func (r *random) count() {
 		for name, p := range m.names {
 			announced[name]++
 			heard[name] = heard[name] || p.silent < silentPolls
-			if p.heardIn != r.roster.poll {
+			if p.answeredPoll != r.roster.poll {
 				unheard++
 			}
 		}

@@ -107,7 +107,7 @@ func (r *roster[C]) hear(c C, name string, now time.Time, took time.Duration) (i
 	p := m.names[name]
 	switch {
 	case p != nil:
-		r.answered(name, p, now)
+		r.recordAnswer(name, p, now)
 		return false, nil
 	case len(m.names) == MaxNames:
 		return false, errTooManyNames
@@ -117,8 +117,8 @@ func (r *roster[C]) hear(c C, name string, now time.Time, took time.Duration) (i
 	if name == m.dropped { // slow, not hung
 		took = now.Sub(m.unanswered)
 	}
-	p = &presence{heardIn: r.poll}
-	p.took(took)
+	p = &presence{answeredPoll: r.poll}
+	p.recordDuration(took)
 	e := r.add(name)
 	m.names[e.name] = p
 	return e.conns == 1, nil
@@ -131,7 +131,7 @@ func (r *roster[C]) check(c C, name string, now time.Time) {
 	m := r.member(c)
 	m.checked = true
 	if p := m.names[name]; p != nil {
-		r.answered(name, p, now)
+		r.recordAnswer(name, p, now)
 	}
 }
 
@@ -141,28 +141,28 @@ func (r *roster[C]) checkEnded(c C) { r.member(c).checked = false }
 // announces reports whether a connection announces a name.
 func (r *roster[C]) announces(c C, name string) bool { return r.member(c).names[name] != nil }
 
-func (r *roster[C]) answered(name string, p *presence, now time.Time) {
-	if p.heardIn != r.poll {
-		p.heardIn = r.poll
+func (r *roster[C]) recordAnswer(name string, p *presence, now time.Time) {
+	if p.answeredPoll != r.poll {
+		p.answeredPoll = r.poll
 		r.unanswered--
 	}
 	r.setSilent(name, p, 0)
-	p.answers(now)
+	p.recordAnswer(now)
 }
 
 // setSilent sets how many polls a name has not answered on a connection.
 func (r *roster[C]) setSilent(name string, p *presence, polls int) {
 	switch was := p.silent; {
 	case was < silentPolls && polls >= silentPolls:
-		r.count(r.names[name], 0, -1)
+		r.adjust(r.names[name], 0, -1)
 	case was >= silentPolls && polls < silentPolls:
-		r.count(r.names[name], 0, 1)
+		r.adjust(r.names[name], 0, 1)
 	}
 	p.silent = polls
 }
 
-// count adds to the counts of an entry.
-func (r *roster[C]) count(e *entry, conns, heard int) {
+// adjust adds to the counts of an entry.
+func (r *roster[C]) adjust(e *entry, conns, heard int) {
 	if e.heard > 0 {
 		r.heard--
 	}
@@ -173,8 +173,8 @@ func (r *roster[C]) count(e *entry, conns, heard int) {
 	}
 }
 
-// beginPoll begins a poll, which all names owe an answer, except those that wait
-// for a check.
+// beginPoll begins a poll, which all names owe an answer, except those that
+// wait for a check.
 func (r *roster[C]) beginPoll(now time.Time) {
 	last := r.poll
 	r.poll++
@@ -186,10 +186,10 @@ func (r *roster[C]) beginPoll(now time.Time) {
 		for name, p := range m.names {
 			switch {
 			case m.checked:
-				p.heardIn, p.asked = r.poll, time.Time{}
+				p.answeredPoll, p.asked = r.poll, time.Time{}
 				r.setSilent(name, p, 0)
 				continue
-			case m.unjudged && p.heardIn != last:
+			case m.unjudged && p.answeredPoll != last:
 				r.setSilent(name, p, p.silent+1)
 			}
 			if p.asked.IsZero() {
@@ -209,22 +209,22 @@ func (r *roster[C]) add(name string) *entry {
 		r.size += 1 + len(name)
 		r.dirty[name] = struct{}{}
 	}
-	r.count(e, 1, 1)
+	r.adjust(e, 1, 1)
 	r.total++
 	return e
 }
 
-// withdraw removes an announcement of a name. It returns true if it was the last
-// one.
+// withdraw removes an announcement of a name. It returns true if it was the
+// last one.
 func (r *roster[C]) withdraw(m *member, name string, p *presence) (last bool) {
-	if p.heardIn != r.poll {
+	if p.answeredPoll != r.poll {
 		r.unanswered--
 	}
 	r.setSilent(name, p, 0)
 	delete(m.names, name)
 	r.total--
 	e := r.names[name]
-	r.count(e, -1, -1)
+	r.adjust(e, -1, -1)
 	return e.conns == 0
 }
 

@@ -58,8 +58,8 @@ type Handshakes struct {
 	Began   time.Time // when the last one began; zero if none
 }
 
-// areLate reports whether a handshake waits for this process, or has just had to
-// wait for long.
+// areLate reports whether a handshake waits for this process, or has just had
+// to wait for long.
 func (h Handshakes) areLate(now time.Time) bool { return h.Waiting || now.Sub(h.Late) < herdTime }
 
 // New returns a schedule that starts now.
@@ -109,7 +109,7 @@ func (s *Schedule[C]) Hear(c C, name string, now time.Time) error {
 	var took time.Duration
 	if asked, isNew := s.joins.hear(c); isNew {
 		took = now.Sub(asked)
-		s.pace.join(took)
+		s.pace.recordAnswerTime(took)
 		s.arrived = now
 	}
 	s.poll.lastAnswer = now
@@ -148,7 +148,7 @@ func (s *Schedule[C]) Check(c C, name string, now time.Time) {
 // shows that the path to clients works again.
 func (s *Schedule[C]) answered(now time.Time) {
 	if s.roster.heard == 0 {
-		s.departures.resumed = now
+		s.departures.heardAgainAt = now
 	}
 }
 
@@ -210,8 +210,8 @@ func (s *Schedule[C]) Next(now time.Time) (do Actions[C], wake time.Time) {
 	return do, s.alarm.At.Add(s.stoppedFor)
 }
 
-// nextDueAt returns when something will be due next. That is checkTime from now
-// if something is due that has to wait for clients that are coming in.
+// nextDueAt returns when something will be due next. That is comingInPause from
+// now if something is due that has to wait for clients that are coming in.
 func (s *Schedule[C]) nextDueAt(now time.Time) time.Time {
 	at := s.poll.dueAt()
 	for _, due := range []time.Time{
@@ -223,7 +223,7 @@ func (s *Schedule[C]) nextDueAt(now time.Time) time.Time {
 		case due.After(now):
 			at = times.Earliest(at, due)
 		default:
-			at = times.Earliest(at, now.Add(checkTime))
+			at = times.Earliest(at, now.Add(comingInPause))
 		}
 	}
 	return at

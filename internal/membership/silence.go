@@ -7,8 +7,8 @@ import (
 
 // presence is the state of a name on a connection.
 type presence struct {
-	heardIn int // the last poll that it answered
-	silent  int // polls in a row that it has not answered
+	answeredPoll int // the last poll that it answered
+	silent       int // polls in a row that it has not answered
 
 	// asked is when the first survey since the last answer was sent, or zero if
 	// that is answered.
@@ -18,17 +18,17 @@ type presence struct {
 	slowest time.Duration
 }
 
-// answers records an answer.
-func (p *presence) answers(now time.Time) {
+// recordAnswer records an answer.
+func (p *presence) recordAnswer(now time.Time) {
 	if !p.asked.IsZero() {
-		p.took(now.Sub(p.asked))
+		p.recordDuration(now.Sub(p.asked))
 	}
 	p.asked = time.Time{}
 }
 
-// took records how long an answer took. Times beyond maxSilence make no
-// difference and would only be remembered for longer.
-func (p *presence) took(d time.Duration) {
+// recordDuration records how long an answer recordDuration. Times beyond
+// maxSilence make no difference and would only be remembered for longer.
+func (p *presence) recordDuration(d time.Duration) {
 	p.slowest = max(min(d, maxSilence), p.slowest-p.slowest/slowestDecay)
 }
 
@@ -36,7 +36,7 @@ func (p *presence) took(d time.Duration) {
 // follows the slowest answer, as the retransmission timeout of TCP follows the
 // round-trip time (RFC 6298). The argument is the last poll that was doubted.
 func (p *presence) patience(doubted int) time.Duration {
-	if p.heardIn < doubted {
+	if p.answeredPoll < doubted {
 		return maxSilence // the network may recover later for some names
 	}
 	return min(patienceFactor*p.slowest, maxSilence)
@@ -58,14 +58,14 @@ func (r *roster[C]) areMany(matches func(m *member, p *presence) bool) bool {
 		}
 	}
 	if len(hosts) <= 1 {
-		return isMany(count(conns), len(conns))
+		return isMany(countTrue(conns), len(conns))
 	}
-	some := count(hosts)
+	some := countTrue(hosts)
 	return some == len(hosts) || isMany(some, len(hosts))
 }
 
-// count returns how many causes match.
-func count[K comparable](causes map[K]bool) (n int) {
+// countTrue returns how many causes match.
+func countTrue[K comparable](causes map[K]bool) (n int) {
 	for _, match := range causes {
 		if match {
 			n++
@@ -86,7 +86,7 @@ func (r *roster[C]) endPoll(now time.Time, limit int, handshakesAreLate bool) (m
 	if r.unanswered == 0 {
 		return 0, false, false
 	}
-	isSilent := func(m *member, p *presence) bool { return p.heardIn != r.poll && !m.checked }
+	isSilent := func(m *member, p *presence) bool { return p.answeredPoll != r.poll && !m.checked }
 	isSlow := func(_ *member, p *presence) bool { return p.patience(r.doubted) == maxSilence }
 	for _, m := range r.conns {
 		m.unjudged = m.checked

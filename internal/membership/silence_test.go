@@ -150,8 +150,9 @@ func TestSilenceAndStops(t *testing.T) {
 	}
 }
 
-// A name is silent from the end of a poll that no connection has answered for it
-// to that of the next. What is on the list without a connection is silent too.
+// A name is silent from the end of a poll that no connection has answered for
+// it to that of the next. What is on the list without a connection is silent
+// too.
 func TestSilent(t *testing.T) {
 	for _, test := range []struct {
 		name   string

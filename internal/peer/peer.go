@@ -128,8 +128,8 @@ func ParseAll(list []string) (peers []Peer, unusable []error) {
 	return peers, unusable
 }
 
-// GivesWayTo reports whether another peer with the same address is taken in place
-// of this one: only the other one is http or https.
+// GivesWayTo reports whether another peer with the same address is taken in
+// place of this one: only the other one is http or https.
 func (p Peer) GivesWayTo(other Peer) bool { return !p.isHTTP() && other.isHTTP() }
 
 func (p Peer) isHTTP() bool { return p.Scheme == "http" || p.Scheme == "https" }

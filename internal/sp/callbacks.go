@@ -123,8 +123,8 @@ func callWithoutSlot[R any](s *tlsHandshakeConn, f func() (R, error)) (result R,
 	return result, err
 }
 
-// signingWithoutSlot returns a function that calls get, and lets the certificate
-// sign without a slot. It returns nil if get is nil.
+// signingWithoutSlot returns a function that calls get, and lets the
+// certificate sign without a slot. It returns nil if get is nil.
 func signingWithoutSlot[A any](s *tlsHandshakeConn, get func(A) (*tls.Certificate, error)) func(A) (*tls.Certificate, error) {
 	if get == nil {
 		return nil
@@ -207,27 +207,28 @@ func (c sessionCache) Put(key string, session *tls.ClientSessionState) {
 
 // callUser calls a user's function, which may hang, without a slot. Meanwhile
 // the handshake may give way, as while it waits for the other side. Errors of
-// its own are kept, since crypto/tls wraps none of those with which a key fails.
+// its own are kept, since crypto/tls wraps none of those with which a key
+// fails.
 func (s *tlsHandshakeConn) callUser(f func() error) error {
 	if !s.over {
 		s.releaseSlot()
 		protect(s.protectedUntil, begunGrace)
 	}
-	err, failed := s.call(f)
-	if failed == nil && !s.over && !s.acquireSlot() {
-		failed = io.ErrUnexpectedEOF
+	err, callErr := s.call(f)
+	if callErr == nil && !s.over && !s.acquireSlot() {
+		callErr = io.ErrUnexpectedEOF
 	}
-	if failed != nil {
-		s.failed = failed
-		return failed
+	if callErr != nil {
+		s.callErr = callErr
+		return callErr
 	}
 	return err
 }
 
 // call returns the result of f, or why there is none. The number of calls that
-// hang is limited like that of handshakes. A dialer waits for callbackTime only,
-// also after the handshake, in which tickets of sessions may come (RFC 8446,
-// section 4.6.1).
+// hang is limited like that of handshakes. A dialer waits for callbackTime
+// only, also after the handshake, in which tickets of sessions may come (RFC
+// 8446, section 4.6.1).
 func (s *tlsHandshakeConn) call(f func() error) (err, failed error) {
 	e := s.endpoint
 	if e.tlsCalls.Add(1) > MaxHandshakes {
@@ -245,7 +246,7 @@ func (s *tlsHandshakeConn) call(f func() error) (err, failed error) {
 	}
 	returned := make(chan error, 1)
 	go func() {
-		defer e.Leave()
+		defer e.Exit()
 		defer e.tlsCalls.Add(-1)
 		e.CallUser(func() { returned <- f() })
 	}()

@@ -34,7 +34,7 @@ func (c *connector) connect() (*link, error) {
 	if !c.endpoint.Enter(1) {
 		return nil, net.ErrClosed
 	}
-	defer c.endpoint.Leave()
+	defer c.endpoint.Exit()
 	targets, err := c.resolve()
 	if err != nil {
 		return nil, err
@@ -46,7 +46,7 @@ func (c *connector) connect() (*link, error) {
 	awaited := c.awaits()
 	won, err := c.inEitherForm(func(changes bool) (*link, error) {
 		return race(ctx, c.endpoint, targets, func(ctx context.Context, target string) (*link, error) {
-			return c.try(ctx, target, terms{timeout: timeout, awaited: awaited, changes: changes})
+			return c.dialTarget(ctx, target, terms{timeout: timeout, awaited: awaited, changes: changes})
 		})
 	})
 	c.history.record(err)
@@ -64,17 +64,17 @@ func (c *connector) inEitherForm(attempt func(changes bool) (*link, error)) (*li
 		return attempt(false)
 	}
 	if !r.isPlain(time.Now()) {
-		made, err := attempt(true)
+		l, err := attempt(true)
 		if !errors.Is(err, errNoChanges) {
-			return made, err
+			return l, err
 		}
 		r.refuse(time.Now())
 	}
-	made, err := attempt(false)
+	l, err := attempt(false)
 	if err != nil {
 		r.failPlain()
 	}
-	return made, err
+	return l, err
 }
 
 // order returns the targets of the next attempt, rotated so that each attempt
@@ -148,7 +148,7 @@ func race(ctx context.Context, e *endpoint, targets []string, try func(context.C
 	errs := make([]error, len(targets))
 	delay := time.NewTimer(0)
 	defer delay.Stop()
-	for next, failed := 0, 0; failed < len(targets); {
+	for next, failures := 0, 0; failures < len(targets); {
 		select {
 		case <-ctx.Done():
 			return nil, ctx.Err()
@@ -158,7 +158,7 @@ func race(ctx context.Context, e *endpoint, targets []string, try func(context.C
 				return o.conn, nil
 			}
 			errs[o.at] = o.err
-			failed++
+			failures++
 		}
 		if next == len(targets) {
 			continue
@@ -167,7 +167,7 @@ func race(ctx context.Context, e *endpoint, targets []string, try func(context.C
 			return nil, net.ErrClosed
 		}
 		go func(at int) {
-			defer e.Leave()
+			defer e.Exit()
 			conn, err := try(ctx, targets[at])
 			outcome{at, conn, err}.pass(ctx, outcomes)
 		}(next)
@@ -213,12 +213,12 @@ type terms struct {
 	timeout time.Duration // with the server's silence in the handshakes
 	awaited bool          // see link
 	changes bool          // are asked for
-	begun   time.Time     // when connecting began
+	begunAt time.Time     // when connecting began
 }
 
-// try connects to one address.
-func (c *connector) try(ctx context.Context, target string, t terms) (*link, error) {
-	t.begun = time.Now()
+// dialTarget connects to one address.
+func (c *connector) dialTarget(ctx context.Context, target string, t terms) (*link, error) {
+	t.begunAt = time.Now()
 	nd := net.Dialer{Timeout: connectTime, KeepAliveConfig: KeepAlive}
 	network := "unix"
 	if c.address.isTCP() {
@@ -240,10 +240,10 @@ func (c *connector) try(ctx context.Context, target string, t terms) (*link, err
 	return c.handshake(ctx, nc, t)
 }
 
-// setUp prepares a connection that was dialed, for which the system is to notice
-// within the given time that the other end has vanished. If nobody listens at a
-// port of this machine, TCP may connect the socket with itself. Then setUp closes
-// it, so that the port is free for its server.
+// setUp prepares a connection that was dialed, for which the system is to
+// notice within the given time that the other end has vanished. If nobody
+// listens at a port of this machine, TCP may connect the socket with itself.
+// Then setUp closes it, so that the port is free for its server.
 func setUp(nc net.Conn, limit time.Duration) error {
 	tc, ok := nc.(*net.TCPConn)
 	if !ok {
@@ -270,23 +270,23 @@ func explainIPC(err error, network, goos string) error {
 // handshake performs the handshakes on a new connection, and closes it if they
 // fail.
 func (c *connector) handshake(ctx context.Context, nc net.Conn, t terms) (*link, error) {
-	made := newLink(nc, c.endpoint, c.address)
-	if made == nil {
+	l := newLink(nc, c.endpoint, c.address)
+	if l == nil {
 		return nil, net.ErrClosed
 	}
-	made.dialed = true
-	made.resumption, made.changes, made.awaited = c.resumption, t.changes, t.awaited
-	stop := context.AfterFunc(ctx, func() { _ = made.Close() })
-	g := &greeting{link: made, timeout: t.timeout, within: WelcomeTime, helloBy: t.begun.Add(connectTime + maxRefusalDelay)}
+	l.dialed = true
+	l.resumption, l.changes, l.awaited = c.resumption, t.changes, t.awaited
+	stop := context.AfterFunc(ctx, func() { _ = l.Close() })
+	g := &greeting{link: l, timeout: t.timeout, within: WelcomeTime, helloBy: t.begunAt.Add(connectTime + maxRefusalDelay)}
 	err := g.shake(c.config())
 	if !stop() && err == nil {
 		err = context.Cause(ctx)
 	}
 	if err != nil {
-		_ = made.Close()
+		_ = l.Close()
 		return nil, err
 	}
-	return made, nil
+	return l, nil
 }
 
 // config returns the TLS configuration for the address, or nil without TLS.

@@ -10,8 +10,8 @@ import (
 	"time"
 )
 
-// An attempt to connect to a machine that does not answer ends before its system
-// would send a third SYN.
+// An attempt to connect to a machine that does not answer ends before its
+// system would send a third SYN.
 func TestConnectTime(t *testing.T) {
 	t.Parallel()
 	fd, err := syscall.Socket(syscall.AF_INET, syscall.SOCK_STREAM, 0)
@@ -34,7 +34,7 @@ func TestConnectTime(t *testing.T) {
 	c := &connector{redialer: newTestRedialer(e, Address{"tcp", url})}
 	// Those in the queue are accepted by the system, and told nothing.
 	for range 3 {
-		go func() { _, _ = c.try(e.ctx, url, terms{timeout: time.Minute}) }()
+		go func() { _, _ = c.dialTarget(e.ctx, url, terms{timeout: time.Minute}) }()
 	}
 	defer func() {
 		e.shut()
@@ -42,7 +42,7 @@ func TestConnectTime(t *testing.T) {
 	}()
 	for {
 		begun := time.Now()
-		_, err := c.try(e.ctx, url, terms{timeout: 10 * ms})
+		_, err := c.dialTarget(e.ctx, url, terms{timeout: 10 * ms})
 		if errors.Is(err, errSlowHandshake) {
 			continue // there was room in the queue
 		}

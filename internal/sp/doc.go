@@ -1,7 +1,7 @@
-// Package sp keeps the connections of the Scalability Protocols, over mangos and
-// our own transports for tcp, tls+tcp and ipc. It knows nothing of names, lists
-// and surveys: a [Role] gives each connection a [Session], which takes messages
-// and says the next ones.
+// Package sp keeps the connections of the Scalability Protocols, over mangos
+// and our own transports for tcp, tls+tcp and ipc. It knows nothing of names,
+// lists and surveys: a [Role] gives each connection a [Session], which takes
+// messages and says the next ones.
 //
 // A connection goes through these states:
 //
@@ -12,6 +12,6 @@
 //	    +------------- it fails, or is not wanted <--------------------+
 //
 // A [Line] dials again after a pause until it is hung up, and its [Outage] says
-// in the log why. [Socket.End] closes everything, in any state, and returns when
-// nothing is left.
+// in the log why. [Socket.End] closes everything, in any state, and returns
+// when nothing is left.
 package sp

@@ -111,7 +111,7 @@ func (e *endpoint) change(do func()) {
 	e.changed.Broadcast()
 }
 
-// Enter registers n goroutines that End waits for. Each must call Leave. It
+// Enter registers n goroutines that End waits for. Each must call Exit. It
 // returns false once the endpoint is closed.
 func (e *endpoint) Enter(n int) bool {
 	e.mu.Lock()
@@ -123,8 +123,8 @@ func (e *endpoint) Enter(n int) bool {
 	return true
 }
 
-// Leave records that a goroutine has ended.
-func (e *endpoint) Leave() { e.change(func() { e.goroutines-- }) }
+// Exit records that a goroutine has ended.
+func (e *endpoint) Exit() { e.change(func() { e.goroutines-- }) }
 
 // CallUser calls a user's function, which may hang. The goroutine must
 // have been registered with Enter.
@@ -193,9 +193,9 @@ func (e *endpoint) refuse(c io.Closer, from string, err error) {
 	}
 }
 
-// drop counts and logs a connection that is about to be closed because the other
-// side has broken the protocol, or is no longer authorized. The outage is that of
-// the server, or nil if the connection was accepted.
+// drop counts and logs a connection that is about to be closed because the
+// other side has broken the protocol, or is no longer authorized. The outage is
+// that of the server, or nil if the connection was accepted.
 func (e *endpoint) drop(o *Outage, from string, err error) {
 	e.Broken.Add(1)
 	if o != nil {

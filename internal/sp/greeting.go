@@ -57,14 +57,14 @@ func (g *greeting) shake(config *tls.Config) error {
 		}
 	}
 	g.protectedUntil.Store(math.MaxInt64)
-	g.nonblocking = newTryWriter(g.net)
-	return g.net.SetDeadline(time.Time{})
+	g.nonblocking = newTryWriter(g.conn)
+	return g.conn.SetDeadline(time.Time{})
 }
 
 // shakeTLS performs the TLS handshake. It takes the time of the other side from
 // timeout, but leaves at least minHelloTime.
 func (g *greeting) shakeTLS(config *tls.Config) error {
-	hs := &tlsHandshakeConn{Conn: g.net, endpoint: g.endpoint, dialed: g.dialed, protectedUntil: &g.protectedUntil, sent: &g.sent, left: g.timeout}
+	hs := &tlsHandshakeConn{Conn: g.conn, endpoint: g.endpoint, dialed: g.dialed, protectedUntil: &g.protectedUntil, sent: &g.sent, remaining: g.timeout}
 	defer func() {
 		hs.end()
 		g.waited = hs.waited
@@ -76,9 +76,9 @@ func (g *greeting) shakeTLS(config *tls.Config) error {
 		tc = tls.Client(hs, hs.withoutSlots(config))
 	}
 	if err := tc.Handshake(); err != nil {
-		return cmp.Or(hs.failed, err)
+		return cmp.Or(hs.callErr, err)
 	}
-	g.net, g.timeout = tc, max(hs.left, minHelloTime)
+	g.conn, g.timeout = tc, max(hs.remaining, minHelloTime)
 	return nil
 }
 
@@ -95,7 +95,7 @@ func (g *greeting) exchangeHello() error {
 	if err := g.setWriteDeadline(); err != nil {
 		return err
 	}
-	if _, err := g.net.Write(hello[:]); err != nil {
+	if _, err := g.conn.Write(hello[:]); err != nil {
 		return err
 	}
 	g.isLate = time.Now().After(g.helloBy)
@@ -163,13 +163,13 @@ func (g *greeting) subscribe() error {
 // setReadDeadline sets for how long the other side may be silent.
 func (g *greeting) setReadDeadline(timeout time.Duration) error {
 	g.readBy = time.Now().Add(timeout)
-	return g.net.SetReadDeadline(g.readBy)
+	return g.conn.SetReadDeadline(g.readBy)
 }
 
 // setWriteDeadline gives the next write of the handshake a full HandshakeTime,
 // even if this process is late.
 func (g *greeting) setWriteDeadline() error {
-	return g.net.SetWriteDeadline(time.Now().Add(HandshakeTime))
+	return g.conn.SetWriteDeadline(time.Now().Add(HandshakeTime))
 }
 
 // sendShort sends a message that is part of the handshake.
@@ -196,10 +196,10 @@ func (g *greeting) receiveShort(timeout time.Duration) ([]byte, error) {
 	return body, g.read(body)
 }
 
-// Read reads from the link. If the deadline has long passed although unread bytes
-// have arrived, this process is late and not the other side. Read then extends
-// the deadline, at most maxExtensions times. Bytes that arrive at the last
-// moment are read, but extend nothing.
+// Read reads from the link. If the deadline has long passed although unread
+// bytes have arrived, this process is late and not the other side. Read then
+// extends the deadline, at most maxExtensions times. Bytes that arrive at the
+// last moment are read, but extend nothing.
 func (g *greeting) Read(p []byte) (int, error) {
 	for {
 		n, err := g.link.Read(p)

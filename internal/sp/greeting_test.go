@@ -151,8 +151,9 @@ func TestHandshakeOfASubscriber(t *testing.T) {
 	}
 }
 
-// A server that hangs up may have waited for the hello of a late process as long
-// as it does. Only if the hello came in time it has refused to send changes.
+// A server that hangs up may have waited for the hello of a late process as
+// long as it does. Only if the hello came in time it has refused to send
+// changes.
 func TestLateHelloIsNotRefused(t *testing.T) {
 	authority := httptest.NewTLSServer(nil)
 	defer authority.Close()
@@ -191,7 +192,7 @@ func TestLateHelloIsNotRefused(t *testing.T) {
 				_, _ = io.WriteString(server, helloOf(0x20))
 				_ = server.CloseWrite()
 			}()
-			_, err := c.handshake(e.ctx, ours, terms{timeout: time.Minute, changes: true, begun: time.Now().Add(-test.took)})
+			_, err := c.handshake(e.ctx, ours, terms{timeout: time.Minute, changes: true, begunAt: time.Now().Add(-test.took)})
 			if !errors.Is(err, errHungUp) || errors.Is(err, errNoChanges) != test.refused {
 				t.Errorf("got %v, want %v that is a refusal: %t", err, errHungUp, test.refused)
 			}
@@ -268,7 +269,7 @@ func TestHandshakeAtTheLastMoment(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			c := new(expiredConn)
-			g := &greeting{link: &link{net: c, raw: c}, readBy: time.Now().Add(-test.late)}
+			g := &greeting{link: &link{conn: c, raw: c}, readBy: time.Now().Add(-test.late)}
 			before := time.Now()
 			if _, err := g.Read(nil); err != io.EOF {
 				t.Errorf("got error %v, want EOF", err)

@@ -168,8 +168,8 @@ func (h *Handshakes) oldest(url string, now time.Time, evenProtected bool) (olde
 	return oldest
 }
 
-// tryGiveWay returns true if the other side keeps us waiting for so long that the
-// handshake may give way. If bytes have arrived that have not been read,
+// tryGiveWay returns true if the other side keeps us waiting for so long that
+// the handshake may give way. If bytes have arrived that have not been read,
 // this process is late. Then it does not ask the system again for helloGrace,
 // because there may be thousands of such handshakes.
 func (s *handshake) tryGiveWay(now time.Time) bool {

@@ -41,20 +41,21 @@ const (
 	repeatAfter = time.Hour
 	maxCauses   = 1024
 
-	// maxReasons is the maximum number of reasons that are logged for one outage,
-	// or while a listener fails.
+	// maxReasons is the maximum number of reasons that are logged for one
+	// outage, or while a listener fails.
 	maxReasons = 16
 
 	// lastWords is for how long a connection that cannot be written to any more
 	// is still read.
 	lastWords = time.Second
 
-	// callbackTime is how long a connection of a dialer waits for a callback of a
-	// TLSConfig. Servers have given up by then, unless they have no deadline.
+	// callbackTime is how long a connection of a dialer waits for a callback of
+	// a TLSConfig. Servers have given up by then, unless they have no deadline.
 	callbackTime = 30 * time.Second
 
 	// callbackGrace is how long the end of a server, client or subscriber waits
-	// for calls of Logger, Authorize and the callbacks of a TLSConfig to return.
+	// for calls of Logger, Authorize and the callbacks of a TLSConfig to
+	// return.
 	callbackGrace = 500 * time.Millisecond
 )
 
@@ -65,8 +66,8 @@ const (
 	// begins with a SYN, and perhaps with another address.
 	connectTime = 2 * time.Second
 
-	// lookupTime is the maximum time to look up a host name. Resolvers give each
-	// name server 5 s, and ask up to three of them twice.
+	// lookupTime is the maximum time to look up a host name. Resolvers give
+	// each name server 5 s, and ask up to three of them twice.
 	lookupTime = 35 * time.Second
 
 	// resolutionDelay is how long the addresses of one family wait for those of
@@ -99,9 +100,9 @@ const (
 	minHelloTime = time.Second
 
 	// MaxHandshakes is the maximum number of unfinished handshakes of a
-	// listener, and the default of MaxClients: after a power cut all the clients
-	// of a full server come at once. roomPause is the pause before the listener
-	// looks again for room when no handshake may be abandoned.
+	// listener, and the default of MaxClients: after a power cut all the
+	// clients of a full server come at once. roomPause is the pause before the
+	// listener looks again for room when no handshake may be abandoned.
 	MaxHandshakes = 10000
 	roomPause     = 10 * time.Millisecond
 
@@ -119,7 +120,8 @@ const (
 	// helloGrace is how long the other side may be silent in a handshake before
 	// the handshake may be abandoned to make room. begunGrace is the same once
 	// it has begun a handshake of TLS, or has asked for changes. To keep others
-	// waiting with silent connections takes MaxHandshakes of them in each grace.
+	// waiting with silent connections takes MaxHandshakes of them in each
+	// grace.
 	helloGrace = 100 * time.Millisecond
 	begunGrace = time.Second
 
@@ -138,7 +140,8 @@ const (
 	RedialMax = wire.LongestPause
 
 	// maxShortLived is the number of connections in a row that end within
-	// RedialMax before that is an outage. One may have met the end of its server.
+	// RedialMax before that is an outage. One may have met the end of its
+	// server.
 	maxShortLived = 3
 
 	// attemptDelay is how long an attempt to connect to one address of a name
@@ -153,14 +156,14 @@ const (
 	steadyMax = time.Minute
 
 	// acceptedTimeout is how long a server keeps a connection whose other end
-	// acknowledges or reads nothing. That allows for a bad network. It is the same
-	// for a subscription in the plain form, since nothing else notices that its
-	// server has vanished.
+	// acknowledges or reads nothing. That allows for a bad network. It is the
+	// same for a subscription in the plain form, since nothing else notices
+	// that its server has vanished.
 	acceptedTimeout = 20 * time.Second
 
-	// dialedTimeout is that of clients and other subscriptions. They notice a dead
-	// path by themselves, and a connection that they keep is of use when the
-	// machine of the server was only suspended.
+	// dialedTimeout is that of clients and other subscriptions. They notice a
+	// dead path by themselves, and a connection that they keep is of use when
+	// the machine of the server was only suspended.
 	dialedTimeout = 10 * time.Minute
 )
 
@@ -168,9 +171,9 @@ const (
 // gone resets it soon. If a machine has vanished nothing is reset. On Linux the
 // timeouts above then take the place of the number of probes. They begin with
 // the last sign of the machine, or with data that is sent later: after twice
-// the timeout each connection has ended. Elsewhere an idle connection ends after
-// 10 seconds, and one with data when the system gives up. The number of probes
-// allows for a network that loses one packet in ten.
+// the timeout each connection has ended. Elsewhere an idle connection ends
+// after 10 seconds, and one with data when the system gives up. The number of
+// probes allows for a network that loses one packet in ten.
 var KeepAlive = net.KeepAliveConfig{Enable: true, Idle: 3 * time.Second, Interval: time.Second, Count: 7}
 
 // The choice of the form of a subscription.

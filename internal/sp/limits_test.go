@@ -9,6 +9,11 @@ import (
 
 // documentedLimits are those in docs/limits.md, by the name of the constant.
 var documentedLimits = map[string]any{
+	"maxExtensions":       maxExtensions,
+	"lateAfter":           lateAfter,
+	"minHelloTime":        minHelloTime,
+	"acceptPause":         acceptPause,
+	"acceptQuiet":         acceptQuiet,
 	"MaxHandshakes":       MaxHandshakes,
 	"helloGrace":          helloGrace,
 	"begunGrace":          begunGrace,
@@ -46,5 +51,6 @@ var documentedLimits = map[string]any{
 // Each row of docs/limits.md has the figures of the constants in its last
 // column.
 func TestLimits(t *testing.T) {
-	doctest.Limits(t, "../../docs/limits.md", "sp.", documentedLimits)
+	doctest.Limits(t, "../../docs/limits.md", "sp.", documentedLimits,
+		"readBuffer", "chunk", "SmallMessage", "connsPerSender", "roomPause", "maxReadAhead", "changesProtocol")
 }

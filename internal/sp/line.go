@@ -23,9 +23,9 @@ type Line struct {
 	dialer  mangos.Dialer
 }
 
-// NewLine returns a line of a socket, which has not begun to connect. Lines to the
-// same server share its outage. The doubt is why it is dialed beside another
-// line, or nil.
+// NewLine returns a line of a socket, which has not begun to connect. Lines to
+// the same server share its outage. The doubt is why it is dialed beside
+// another line, or nil.
 func NewLine(s *Socket, a Address, o *Outage, doubt error) *Line {
 	l := &Line{Socket: s, address: a, outage: o, doubt: doubt}
 	l.ctx, l.cancel = context.WithCancel(s.ctx)

@@ -20,7 +20,7 @@ const ipcMessage = 0x01
 // link speaks SP over a network connection. Its endpoint owns it until it is
 // closed.
 type link struct {
-	net            net.Conn // the TLS connection, if any, after its handshake
+	conn           net.Conn // the TLS connection, if any, after its handshake
 	raw            net.Conn // the connection below TLS
 	endpoint       *endpoint
 	ipc            bool
@@ -53,7 +53,7 @@ type signs struct {
 
 // writing is what a link needs to write.
 type writing struct {
-	nonblocking tryWriter // writes to net; nil if it can only block
+	nonblocking tryWriter // writes to conn; nil if it can only block
 
 	mu   sync.Mutex  // guards writing
 	out  []byte      // reused for short messages
@@ -97,8 +97,8 @@ func (l *link) unread() bool {
 	return false
 }
 
-// unacked returns how many bytes the system has that the other side's system has
-// not acknowledged. It returns false where that is unknown.
+// unacked returns how many bytes the system has that the other side's system
+// has not acknowledged. It returns false where that is unknown.
 func (l *link) unacked() (bytes int, known bool) {
 	switch c := l.raw.(type) {
 	case interface{ Unacked() int }:
@@ -113,14 +113,14 @@ func (l *link) unacked() (bytes int, known bool) {
 
 // wrote records a write to net. The bytes of TLS count below it.
 func (l *link) wrote(n int64, err error) {
-	if l.net == l.raw {
+	if l.conn == l.raw {
 		l.sent.Add(n)
 	}
-	l.failed(err)
+	l.recordError(err)
 }
 
-// failed records an error of net, or nil.
-func (l *link) failed(err error) {
+// recordError records an error of conn, or nil.
+func (l *link) recordError(err error) {
 	if err != nil && isNoPath(err) {
 		l.timedOut.Store(true)
 	}
@@ -129,7 +129,7 @@ func (l *link) failed(err error) {
 // newLink returns a link that the endpoint owns. If the endpoint is closed it
 // closes nc and returns nil.
 func newLink(nc net.Conn, e *endpoint, a Address) *link {
-	l := &link{net: nc, raw: nc, endpoint: e, ipc: !a.isTCP(), signs: signs{connectedAt: time.Now()}}
+	l := &link{conn: nc, raw: nc, endpoint: e, ipc: !a.isTCP(), signs: signs{connectedAt: time.Now()}}
 	l.close = sync.OnceValue(func() error {
 		err := nc.Close()
 		e.disown(l)
@@ -144,10 +144,10 @@ func newLink(nc net.Conn, e *endpoint, a Address) *link {
 
 func (l *link) Close() error { return l.close() }
 
-// Read reads from net, and records when it has read something.
+// Read reads from conn, and records when it has read something.
 func (l *link) Read(p []byte) (int, error) {
-	n, err := l.net.Read(p)
-	l.failed(err)
+	n, err := l.conn.Read(p)
+	l.recordError(err)
 	if n > 0 && l.dialed {
 		l.lastRead.Store(int64(time.Since(l.connectedAt)))
 	}
@@ -163,10 +163,10 @@ func (l *link) send(header, body []byte) error {
 	var err error
 	if len(parts) == 1 {
 		var wrote int
-		wrote, err = l.net.Write(parts[0])
+		wrote, err = l.conn.Write(parts[0])
 		n = int64(wrote)
 	} else {
-		n, err = parts.WriteTo(l.net)
+		n, err = parts.WriteTo(l.conn)
 	}
 	l.wrote(n, err)
 	return err
@@ -198,7 +198,7 @@ func (l *link) sendRest() error {
 	defer l.mu.Unlock()
 	rest := l.rest
 	l.rest = nil
-	n, err := rest.WriteTo(l.net)
+	n, err := rest.WriteTo(l.conn)
 	l.wrote(n, err)
 	return err
 }
@@ -208,14 +208,14 @@ func (l *link) sendRest() error {
 // some systems discard the last message. It blocks for at most timeout. It must
 // not be called while a call of trySend, sendRest or send is in progress.
 func (l *link) sendLast(body []byte, timeout time.Duration) error {
-	if err := l.net.SetWriteDeadline(time.Now().Add(timeout)); err != nil {
+	if err := l.conn.SetWriteDeadline(time.Now().Add(timeout)); err != nil {
 		return err
 	}
 	sent, err := l.trySend(body)
 	if !sent {
 		err = l.sendRest()
 	}
-	if half, ok := l.net.(interface{ CloseWrite() error }); ok && err == nil {
+	if half, ok := l.conn.(interface{ CloseWrite() error }); ok && err == nil {
 		return half.CloseWrite()
 	}
 	return errors.Join(err, l.Close())
@@ -290,11 +290,11 @@ func readLong(r io.Reader, length int) ([]byte, error) {
 	return body, nil
 }
 
-func (l *link) remote() string { return fmt.Sprint(l.net.RemoteAddr()) }
+func (l *link) remote() string { return fmt.Sprint(l.conn.RemoteAddr()) }
 
 // state returns the state of the TLS connection, or nil without TLS.
 func (l *link) state() *tls.ConnectionState {
-	tc, ok := l.net.(*tls.Conn)
+	tc, ok := l.conn.(*tls.Conn)
 	if !ok {
 		return nil
 	}

@@ -260,8 +260,8 @@ func TestLinkThatTimesOut(t *testing.T) {
 	}
 }
 
-// A connection that cannot be written to is read to its end: the client may have
-// said goodbye before it has closed the connection.
+// A connection that cannot be written to is read to its end: the client may
+// have said goodbye before it has closed the connection.
 func TestGoodbyeBeforeTheEndIsRead(t *testing.T) {
 	for name, send := range map[string]func(*Pipe){
 		"offered": func(p *Pipe) { p.Offer() },

@@ -16,9 +16,9 @@ import (
 type listener struct {
 	endpoint *endpoint
 	address  Address
-	net      net.Listener
+	ln       net.Listener
 	ready    chan *link
-	failed   time.Time     // when Accept failed last; used only by acceptAll
+	failedAt time.Time     // when Accept failed last; used only by acceptAll
 	logged   loggedReasons // why, as far as it was logged; used only by acceptAll
 }
 
@@ -39,7 +39,7 @@ func (l *listener) listen() error {
 // serve starts to accept the connections of ln. If the endpoint is closed it
 // closes ln and returns net.ErrClosed.
 func (l *listener) serve(ln net.Listener) error {
-	l.net = ln
+	l.ln = ln
 	if !l.endpoint.Enter(1) {
 		_ = ln.Close()
 		return net.ErrClosed
@@ -60,25 +60,25 @@ func (l *listener) accept() (*link, error) {
 }
 
 func (l *listener) close() error {
-	if l.net == nil {
+	if l.ln == nil {
 		return nil
 	}
-	stopListening(l.net)
-	return l.net.Close()
+	stopListening(l.ln)
+	return l.ln.Close()
 }
 
 // url returns the address as bound.
 func (l *listener) url() string {
-	if !l.address.isTCP() || l.net == nil {
+	if !l.address.isTCP() || l.ln == nil {
 		return l.address.String()
 	}
-	return Address{l.address.scheme, l.net.Addr().String()}.String()
+	return Address{l.address.scheme, l.ln.Addr().String()}.String()
 }
 
 func (l *listener) acceptAll() {
-	defer l.endpoint.Leave()
+	defer l.endpoint.Exit()
 	for {
-		nc, err := l.net.Accept()
+		nc, err := l.ln.Accept()
 		switch {
 		case err == nil:
 			if c := newLink(nc, l.endpoint, l.address); c != nil {
@@ -96,13 +96,13 @@ func (l *listener) acceptAll() {
 // left, an unfinished handshake gives way. Otherwise it pauses.
 func (l *listener) cannotAccept(err error) {
 	l.endpoint.Failed.Add(1)
-	if time.Since(l.failed) > acceptQuiet {
+	if time.Since(l.failedAt) > acceptQuiet {
 		l.logged = nil
 	}
 	if l.logged.add(reasonOf(err)) {
 		l.endpoint.Log.add(slog.LevelError, "cannot accept a connection", "url", l.url(), "error", err)
 	}
-	l.failed = time.Now()
+	l.failedAt = time.Now()
 	isErr := func(errno error) bool { return errors.Is(err, errno) }
 	if slices.ContainsFunc(errnosNoDescriptor, isErr) && l.endpoint.Handshakes.giveWay("", true) {
 		return
@@ -125,7 +125,7 @@ func (l *listener) begin(c *link) {
 }
 
 func (l *listener) handshake(g *greeting, s *handshake) {
-	defer l.endpoint.Leave()
+	defer l.endpoint.Exit()
 	var config *tls.Config
 	if l.address.IsTLS() {
 		config = l.endpoint.TLS

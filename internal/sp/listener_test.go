@@ -35,7 +35,7 @@ func listenLocal(t *testing.T, maxConns int) *listener {
 // dialLocal connects like a subscriber, and sends its part of the handshake.
 func dialLocal(t *testing.T, l *listener) net.Conn {
 	t.Helper()
-	c, err := net.Dial("tcp", l.net.Addr().String())
+	c, err := net.Dial("tcp", l.ln.Addr().String())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -53,7 +53,7 @@ func TestListenerURL(t *testing.T) {
 		}
 	}
 	l := listenLocal(t, 0)
-	if got, want := l.url(), "tcp://"+l.net.Addr().String(); got != want || strings.HasSuffix(got, ":0") {
+	if got, want := l.url(), "tcp://"+l.ln.Addr().String(); got != want || strings.HasSuffix(got, ":0") {
 		t.Errorf("got %s, want %s", got, want)
 	}
 }
@@ -87,7 +87,7 @@ func TestListenerLogsFailuresToAccept(t *testing.T) {
 
 func TestListenerAcceptsAfterTheHandshake(t *testing.T) {
 	l := listenLocal(t, 0)
-	mute, err := net.Dial("tcp", l.net.Addr().String())
+	mute, err := net.Dial("tcp", l.ln.Addr().String())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -198,8 +198,8 @@ func TestListenerEndsWithItsEndpoint(t *testing.T) {
 		t.Errorf("listen after the end: got error %v, want %v", err, net.ErrClosed)
 	}
 	// The listener must not keep an address.
-	if late.net != nil {
-		again, err := net.Listen("tcp", late.net.Addr().String())
+	if late.ln != nil {
+		again, err := net.Listen("tcp", late.ln.Addr().String())
 		if err != nil {
 			t.Fatalf("the address is still bound: %v", err)
 		}

@@ -98,7 +98,8 @@ func route(url string, sock mangos.Socket) (*endpoint, Address, transport.Transp
 	return v.(*endpoint), a, t, nil
 }
 
-// isRegistered reports whether the program has registered a transport for scheme.
+// isRegistered reports whether the program has registered a transport for
+// scheme.
 func isRegistered(scheme string) bool {
 	return scheme != privateScheme && transport.GetTransport(scheme) != nil
 }
@@ -215,7 +216,7 @@ func (p netPipe) GetOption(name string) (any, error) {
 	case optionLink:
 		return p.link, nil
 	case mangos.OptionRemoteAddr:
-		return p.net.RemoteAddr(), nil
+		return p.conn.RemoteAddr(), nil
 	}
 	return nil, mangos.ErrBadOption
 }

@@ -83,9 +83,9 @@ func (d *networkDialer) Dial() (mangos.TranPipe, error) {
 	if !d.endpoint.Enter(1) {
 		return nil, mangos.ErrClosed
 	}
-	defer d.endpoint.Leave()
+	defer d.endpoint.Exit()
 	d.since = time.Time{}
-	made, err := d.inEitherForm(func(changes bool) (*link, error) {
+	l, err := d.inEitherForm(func(changes bool) (*link, error) {
 		if changes && d.transport.isPlain {
 			return nil, errNoChanges
 		}
@@ -101,5 +101,5 @@ func (d *networkDialer) Dial() (mangos.TranPipe, error) {
 		return nil, err
 	}
 	d.since, d.failures = time.Now(), 0
-	return netPipe{made, d.outage}, nil
+	return netPipe{l, d.outage}, nil
 }

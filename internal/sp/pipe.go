@@ -23,8 +23,8 @@ type Session interface {
 	Received(body []byte) error
 
 	// Say returns the next message to send, or nil if there is none. It is
-	// called after [Pipe.Offer], when the connection can take a message, and not
-	// concurrently. The message must not be changed.
+	// called after [Pipe.Offer], when the connection can take a message, and
+	// not concurrently. The message must not be changed.
 	Say() []byte
 
 	// Ended is called once, when the connection has ended. It must not block.
@@ -49,8 +49,8 @@ type Pipe struct {
 	ending  *time.Timer // ends the connection, which cannot be written to; nil if not set
 }
 
-// NewPipe returns a pipe with its session. That is nil if the role does not want
-// the connection. The line is nil if it was accepted.
+// NewPipe returns a pipe with its session. That is nil if the role does not
+// want the connection. The line is nil if it was accepted.
 func NewPipe(core protocol.Pipe, s *Socket, l *Line) *Pipe {
 	p := &Pipe{core: core, endpoint: s.endpoint, line: l, done: make(chan struct{})}
 	if mp, ok := core.(mangos.Pipe); ok {
@@ -162,7 +162,7 @@ func (p *Pipe) sendAtOnce() (all bool) {
 
 // sendRest sends everything that sendAtOnce has left. It may block.
 func (p *Pipe) sendRest() {
-	defer p.endpoint.Leave()
+	defer p.endpoint.Exit()
 	if p.link != nil && p.link.sendRest() != nil {
 		p.endSoon()
 		return
@@ -197,8 +197,9 @@ func (p *Pipe) Send(message []byte) error {
 }
 
 // endSoon ends a connection that cannot be written to. Messages that the other
-// side has sent before are still read, since its goodbye may be among them. The session may
-// be in a user's function, and not read, so the end waits for neither.
+// side has sent before are still read, since its goodbye may be among them. The
+// session may be in a user's function, and not read, so the end waits for
+// neither.
 func (p *Pipe) endSoon() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -238,7 +239,7 @@ func (p *Pipe) SendLast(message []byte, timeout time.Duration) {
 
 // receive passes messages to the session until the connection ends.
 func (p *Pipe) receive() {
-	defer p.endpoint.Leave()
+	defer p.endpoint.Exit()
 	for {
 		m := p.core.RecvMsg() // closes the connection when it fails
 		if m == nil {
@@ -294,9 +295,9 @@ func (p *Pipe) Sent() int64 {
 	return p.link.sent.Load()
 }
 
-// Acknowledged returns how many of the bytes that were sent since the handshakes
-// the system of the other side has acknowledged. It returns false if that is
-// unknown.
+// Acknowledged returns how many of the bytes that were sent since the
+// handshakes the system of the other side has acknowledged. It returns false if
+// that is unknown.
 func (p *Pipe) Acknowledged() (bytes int64, known bool) {
 	if p.link == nil {
 		return 0, false
@@ -323,9 +324,9 @@ func (p *Pipe) GiveUp(err error) {
 	_ = p.core.Close()
 }
 
-// Changes returns the form of a subscription. If it is not plain, have is the
+// Form returns the form of a subscription. If it is not plain, have is the
 // sum of the list that the subscriber has, or nil if it has none.
-func (p *Pipe) Changes() (plain bool, have *uint64) {
+func (p *Pipe) Form() (plain bool, have *uint64) {
 	if p.link == nil || !p.link.changes {
 		return true, nil
 	}
@@ -344,11 +345,11 @@ func (p *Pipe) Beat() time.Duration {
 // Awaited reports whether the server was down when it was first dialed.
 func (p *Pipe) Awaited() bool { return p.link != nil && p.link.awaited }
 
-// Hold records the sum of the server's list for the next connection to the
-// server.
-func (p *Pipe) Hold(sum uint64) {
+// RememberSum records the sum of the server's list for the next connection to
+// the server.
+func (p *Pipe) RememberSum(sum uint64) {
 	if p.link != nil {
-		p.link.resumption.hold(sum)
+		p.link.resumption.setSum(sum)
 	}
 }
 

@@ -241,7 +241,7 @@ func TestPipeForms(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			p := &Pipe{link: test.link}
-			if plain, have := p.Changes(); plain != test.plain || have != test.have {
+			if plain, have := p.Form(); plain != test.plain || have != test.have {
 				t.Errorf("got plain %t, have %v, want %t, %v", plain, have, test.plain, test.have)
 			}
 		})
@@ -252,7 +252,7 @@ func TestPipeForms(t *testing.T) {
 func TestPipeTellsTheNextOne(t *testing.T) {
 	r := new(resumption)
 	p := &Pipe{link: &link{form: form{resumption: r}}}
-	p.Hold(7)
+	p.RememberSum(7)
 	if got := r.have(); got == nil || *got != 7 {
 		t.Errorf("the next connection has %v, want 7", got)
 	}

@@ -2,8 +2,8 @@ package sp
 
 import "github.com/dahernan/gopherdiscovery/internal/wire"
 
-// A Protocol is one of the four Scalability Protocols that we speak. Both sides of a
-// connection speak different ones, which belong together.
+// A Protocol is one of the four Scalability Protocols that we speak. The two
+// sides of a connection speak different ones, which belong together.
 type Protocol struct {
 	self, peer uint16
 	selfName   string
@@ -14,7 +14,7 @@ type Protocol struct {
 	exchanged uint16 // the peer where the two URLs have changed places
 }
 
-// The protocols.
+// Surveyor asks, and Respondent answers. Pub publishes, and Sub receives.
 var (
 	Surveyor   = Protocol{0x62, 0x63, "surveyor", "respondent", wire.MaxSurveyLen, false, 0x21}
 	Respondent = Protocol{0x63, 0x62, "respondent", "surveyor", wire.MaxSurveyLen, false, 0x20}

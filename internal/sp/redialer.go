@@ -95,3 +95,13 @@ func RedialDelay(failures int, chance float64) time.Duration {
 	}
 	return time.Duration(delay * (1 - chance/4))
 }
+
+// sleep pauses for d, or until ctx is done.
+func sleep(ctx context.Context, d time.Duration) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-ctx.Done():
+	}
+}

@@ -1,7 +1,9 @@
 package sp
 
 import (
+	"context"
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
@@ -45,4 +47,21 @@ func TestAwaitedServers(t *testing.T) {
 			t.Errorf("%s: got %t, want %t", step.name, got, step.want)
 		}
 	}
+}
+
+func TestSleep(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		start := time.Now()
+		sleep(t.Context(), time.Minute)
+		if got := time.Since(start); got != time.Minute {
+			t.Errorf("slept for %v, want a minute", got)
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		start = time.Now()
+		sleep(ctx, time.Minute)
+		if got := time.Since(start); got != time.Second {
+			t.Errorf("slept for %v, want a second, when the context ends", got)
+		}
+	})
 }

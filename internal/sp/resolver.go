@@ -76,7 +76,7 @@ func (r *resolver) ask(i int, e *endpoint, lookup func() ([]netip.Addr, error)) 
 	answer := make(chan found, 1)
 	r.asked[i] = answer
 	go func() {
-		defer e.Leave()
+		defer e.Exit()
 		ips, err := lookup()
 		answer <- found{ips, err}
 	}()

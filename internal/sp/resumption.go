@@ -16,8 +16,8 @@ type resumption struct {
 	plainUntil time.Time
 }
 
-// hold records the sum of the list that the subscriber holds.
-func (r *resumption) hold(sum uint64) {
+// setSum records the sum of the list that the subscriber holds.
+func (r *resumption) setSum(sum uint64) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.sum = &sum

@@ -127,7 +127,7 @@ func TestResumptionHolds(t *testing.T) {
 		t.Errorf("before the first list: got %d, want none", *got)
 	}
 	for _, sum := range []uint64{7, 0} {
-		r.hold(sum)
+		r.setSum(sum)
 		if got := r.have(); got == nil || *got != sum {
 			t.Errorf("got %v, want %d", got, sum)
 		}

@@ -5,8 +5,8 @@ import (
 	"go.nanomsg.org/mangos/v3/protocol"
 )
 
-// A Role is the purpose of a socket. It returns the session for a new connection,
-// or nil if the connection is not wanted.
+// A Role is the purpose of a socket. It returns the session for a new
+// connection, or nil if the connection is not wanted.
 type Role func(*Pipe) Session
 
 // A Socket is a mangos socket with our own protocol. The protocols of mangos
@@ -75,7 +75,7 @@ func (s *Socket) add(core protocol.Pipe, l *Line) error {
 	}
 	p := NewPipe(core, s, l)
 	if p.session == nil {
-		s.Leave()
+		s.Exit()
 		return mangos.ErrClosed
 	}
 	s.countPipe(1)

@@ -78,7 +78,7 @@ func TestBothEndsAreLimited(t *testing.T) {
 		}
 		e.mu.Lock()
 		for c := range e.conns {
-			if got, want := userTimeout(t, c.(*link).net), int(side.want.Milliseconds()); got != want {
+			if got, want := userTimeout(t, c.(*link).conn), int(side.want.Milliseconds()); got != want {
 				t.Errorf("the %s waits for %d ms, want %d", name, got, want)
 			}
 			for option, want := range map[[2]int]int{
@@ -88,7 +88,7 @@ func TestBothEndsAreLimited(t *testing.T) {
 				{syscall.IPPROTO_TCP, syscall.TCP_KEEPCNT}:   7,
 				{syscall.IPPROTO_TCP, syscall.TCP_NODELAY}:   1,
 			} {
-				if got := sockopt(t, c.(*link).net, option[0], option[1]); got != want {
+				if got := sockopt(t, c.(*link).conn, option[0], option[1]); got != want {
 					t.Errorf("option %v of the %s is %d, want %d", option, name, got, want)
 				}
 			}
@@ -97,8 +97,8 @@ func TestBothEndsAreLimited(t *testing.T) {
 	}
 }
 
-// A subscription in the plain form has no beat. Only the system notices that its
-// server has vanished.
+// A subscription in the plain form has no beat. Only the system notices that
+// its server has vanished.
 func TestPlainSubscriptionIsLimited(t *testing.T) {
 	l := listenLocal(t, 0)
 	e := newEndpoint(Sub, quietSettings)
@@ -110,11 +110,11 @@ func TestPlainSubscriptionIsLimited(t *testing.T) {
 	c.resumption = new(resumption)
 	for changes, want := range map[bool]time.Duration{true: dialedTimeout, false: acceptedTimeout} {
 		go l.accept()
-		made, err := c.try(e.ctx, l.net.Addr().String(), terms{timeout: time.Minute, changes: changes})
+		made, err := c.dialTarget(e.ctx, l.ln.Addr().String(), terms{timeout: time.Minute, changes: changes})
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got := userTimeout(t, made.net); got != int(want.Milliseconds()) {
+		if got := userTimeout(t, made.conn); got != int(want.Milliseconds()) {
 			t.Errorf("in changes %t: the kernel waits for %d ms, want %v", changes, got, want)
 		}
 	}
@@ -126,7 +126,7 @@ func TestNoMultipathTCP(t *testing.T) {
 	l := listenLocal(t, 0)
 	var d net.Dialer
 	d.SetMultipathTCP(true)
-	c, err := d.Dial("tcp", l.net.Addr().String())
+	c, err := d.Dial("tcp", l.ln.Addr().String())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -138,7 +138,7 @@ func TestNoMultipathTCP(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for what, c := range map[string]net.Conn{"accepted": accepted.net, "dialed": c} {
+	for what, c := range map[string]net.Conn{"accepted": accepted.conn, "dialed": c} {
 		if multipath, err := c.(*net.TCPConn).MultipathTCP(); err != nil || multipath {
 			t.Errorf("Multipath TCP of the %s connection: got %t, %v, want none", what, multipath, err)
 		}

@@ -17,8 +17,8 @@ func stopListening(net.Listener) {}
 // resetSelf does nothing. Only Linux is known to connect a socket to itself.
 func resetSelf(string, string, syscall.RawConn) error { return nil }
 
-// listenConfig returns how to listen on TCP. The options of accepted connections
-// are set as they are accepted.
+// listenConfig returns how to listen on TCP. The options of accepted
+// connections are set as they are accepted.
 func listenConfig() net.ListenConfig { return net.ListenConfig{KeepAliveConfig: KeepAlive} }
 
 // unacked always returns false, since these systems do not tell.

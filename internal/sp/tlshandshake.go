@@ -15,8 +15,8 @@ import (
 )
 
 // semaphore limits how many TLS handshakes of an endpoint are computed at a
-// time. If all were computed at once, none would end in time. They get a slot in
-// the order in which they asked, except that handshakes that have begun go
+// time. If all were computed at once, none would end in time. They get a slot
+// in the order in which they asked, except that handshakes that have begun go
 // first.
 type semaphore struct {
 	mu           sync.Mutex // guards the fields below
@@ -93,12 +93,12 @@ type tlsHandshakeConn struct {
 	dialed         bool
 	protectedUntil *atomic.Int64 // see handshake
 	sent           *atomic.Int64 // bytes after the handshake
-	left           time.Duration // how long the other side may still take
+	remaining      time.Duration // how long the other side may still take
 	waited         time.Duration // how long it has waited for slots
 	begun          bool          // part of the handshake has been computed
 	hasSlot        bool
 	over           bool   // the handshake has ended
-	failed         error  // of callUser itself
+	callErr        error  // of callUser itself
 	ahead          []byte // read while waiting for a slot
 }
 
@@ -127,9 +127,9 @@ func (s *tlsHandshakeConn) Read(b []byte) (n int, err error) {
 		grace = begunGrace
 	}
 	protect(s.protectedUntil, grace)
-	_ = s.SetReadDeadline(start.Add(s.left))
+	_ = s.SetReadDeadline(start.Add(s.remaining))
 	n, err = s.Conn.Read(b)
-	s.left -= time.Since(start)
+	s.remaining -= time.Since(start)
 	if err != nil {
 		return n, err
 	}
@@ -148,13 +148,13 @@ func (s *tlsHandshakeConn) Write(b []byte) (int, error) {
 		return n, err
 	}
 	start := time.Now()
-	_ = s.SetWriteDeadline(start.Add(s.left))
-	defer func() { s.left -= time.Since(start) }()
+	_ = s.SetWriteDeadline(start.Add(s.remaining))
+	defer func() { s.remaining -= time.Since(start) }()
 	return s.Conn.Write(b)
 }
 
-// acquireSlot waits for a slot. It returns false if the other side leaves or the
-// connection is closed first. It yields before the slot is used, so that
+// acquireSlot waits for a slot. It returns false if the other side leaves or
+// the connection is closed first. It yields before the slot is used, so that
 // surveys and lists do not wait for a row of handshakes.
 func (s *tlsHandshakeConn) acquireSlot() bool {
 	s.protectedUntil.Store(math.MaxInt64)
@@ -176,17 +176,17 @@ func (s *tlsHandshakeConn) acquireSlot() bool {
 // the meantime for Read.
 func (s *tlsHandshakeConn) watch() (gone <-chan struct{}, stop func()) {
 	_ = s.SetReadDeadline(time.Time{})
-	left, stopped := make(chan struct{}), make(chan struct{})
+	departed, stopped := make(chan struct{}), make(chan struct{})
 	go func() {
 		defer close(stopped)
 		var said bytes.Buffer
 		_, err := io.CopyN(&said, s.Conn, maxReadAhead)
 		s.ahead = append(s.ahead, said.Bytes()...)
 		if err != nil && !errors.Is(err, os.ErrDeadlineExceeded) {
-			close(left)
+			close(departed)
 		}
 	}()
-	return left, func() {
+	return departed, func() {
 		_ = s.SetReadDeadline(time.Unix(1, 0)) // in the past: the read ends
 		<-stopped
 	}

@@ -66,7 +66,7 @@ func TestSemaphore(t *testing.T) {
 // side.
 func newTLSHandshake(all *semaphore) (*tlsHandshakeConn, net.Conn) {
 	ours, theirs := net.Pipe()
-	return &tlsHandshakeConn{Conn: ours, endpoint: newEndpoint(Protocol{}, Settings{Log: quietSettings.Log, slots: all}), protectedUntil: new(atomic.Int64), left: HandshakeTime}, theirs
+	return &tlsHandshakeConn{Conn: ours, endpoint: newEndpoint(Protocol{}, Settings{Log: quietSettings.Log, slots: all}), protectedUntil: new(atomic.Int64), remaining: HandshakeTime}, theirs
 }
 
 // A dialer gives up a callback that hangs, so that it dials again. A server
@@ -86,7 +86,7 @@ func TestCallbackThatHangs(t *testing.T) {
 					return "late", nil
 				})
 				took := time.Since(begun)
-				if dialed && (!errors.Is(err, errSlowCallback) || s.failed != err || got != "" || took != callbackTime) {
+				if dialed && (!errors.Is(err, errSlowCallback) || s.callErr != err || got != "" || took != callbackTime) {
 					t.Errorf("got %q and error %v after %v, want the error %v after %v", got, err, took, errSlowCallback, callbackTime)
 				}
 				if !dialed && (err != nil || got != "late" || took != hang) {

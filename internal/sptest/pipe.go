@@ -84,7 +84,7 @@ func (f *FakePipe) Take() []string {
 	return sent
 }
 
-// Rang reports whether a bell has rung since the last call.
+// Rang takes the ring of a bell. It returns false if the bell has not rung.
 func Rang(bell <-chan struct{}) bool {
 	select {
 	case <-bell:

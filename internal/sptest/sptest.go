@@ -190,9 +190,9 @@ func (l *Listener) AcceptAs(t testing.TB, self uint16) (c Conn, other uint16) {
 	return c, c.MustGreet(t, self)
 }
 
-// AcceptOnly is like [Listener.AcceptAs], for connections of one protocol. It refuses those
-// that ask for changes instead, like a publisher that does not know them: it
-// shakes hands and closes the connection.
+// AcceptOnly is like [Listener.AcceptAs], for connections of one protocol. It
+// refuses those that ask for changes instead, like a publisher that does not
+// know them: it shakes hands and closes the connection.
 func (l *Listener) AcceptOnly(t testing.TB, self, other uint16) (c Conn, refused int) {
 	t.Helper()
 	for {

@@ -19,8 +19,8 @@ import (
 // that fails waits that long.
 const Patience = 30 * time.Second
 
-// waiters is how many tests run at a time. They mostly wait, so that can be more
-// than there are processors.
+// waiters is how many tests run at a time. They mostly wait, so that can be
+// more than there are processors.
 const waiters = 8
 
 // Main runs the tests as [Run] does, and exits.
@@ -41,8 +41,8 @@ func Run(m *testing.M, ours ...string) (code int) {
 }
 
 // SetParallel sets how many parallel tests run at a time, unless the command
-// line does. It leaves the number of workers of a fuzz target alone, which never
-// wait.
+// line does. It leaves the number of workers of a fuzz target alone, which
+// never wait.
 func SetParallel(n int) {
 	flag.Parse()
 	parallel, isFuzz := flag.Lookup("test.parallel"), flag.Lookup("test.fuzz").Value.String() != ""
@@ -57,9 +57,9 @@ func IsRace() bool {
 	return ok && slices.Contains(info.Settings, debug.BuildSetting{Key: "-race", Value: "true"})
 }
 
-// Rounds returns n, or a tenth of it under the race detector. It is for tests of
-// code without goroutines, where the detector finds nothing and takes ten times
-// as long.
+// Rounds returns n, or a tenth of it under the race detector. It is for tests
+// of code without goroutines, where the detector finds nothing and takes ten
+// times as long.
 func Rounds(n int) int {
 	if IsRace() {
 		return n / 10

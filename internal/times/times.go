@@ -20,8 +20,8 @@ func Latest(a, b time.Time) time.Time {
 }
 
 // An Alarm is when a goroutine wants to run again. If it runs much later, the
-// process was stopped: by a signal, a debugger, a suspended machine, or for want
-// of a processor. Nobody else is to blame for what has not come meanwhile.
+// process was stopped: by a signal, a debugger, a suspended machine, or for
+// want of a processor. Nobody else is to blame for what has not come meanwhile.
 type Alarm struct {
 	At time.Time // zero for never
 }

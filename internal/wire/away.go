@@ -28,7 +28,7 @@ func (s *Sources) goAway(src *Source, now time.Time) {
 		return
 	}
 	s.barMissed(src, now)
-	src.blind = src.blind || now.Sub(src.forgotten) <= src.needs()
+	src.blind = src.blind || now.Sub(src.lastForgotten) <= src.minBarTime()
 	if src.counts {
 		src.graceEnd = now.Add(GraceOfAway)
 	}
@@ -36,10 +36,10 @@ func (s *Sources) goAway(src *Source, now time.Time) {
 	src.left, src.returned = now, time.Time{}
 }
 
-// DueAt returns when a server has been silent for so long that it is away or, if
-// that has passed, that its connection is given up. A server that has no list
-// yet says so less often than it beats. DueAt returns false if the server is not
-// connected, or sends the plain form.
+// DueAt returns when a server has been silent for so long that it is away or,
+// if that has passed, that its connection is given up. A server that has no
+// list yet says so less often than it beats. DueAt returns false if the server
+// is not connected, or sends the plain form.
 func (src *Source) DueAt() (due time.Time, ok bool) {
 	silence := src.maxSilence()
 	switch {
@@ -103,9 +103,9 @@ func (s *Sources) CheckSilence(now time.Time) (lost []*Source) {
 }
 
 // Excuse is called when the subscriber itself did not run for a while. The
-// silence of all servers begins anew, and their grace lasts longer. After a stop
-// in which they could have gone away, their messages are read one after the
-// other: a name that one has removed, another may be about to add.
+// silence of all servers begins anew, and their grace lasts longer. After a
+// stop in which they could have gone away, their messages are read one after
+// the other: a name that one has removed, another may be about to add.
 func (s *Sources) Excuse(now time.Time, stopped time.Duration) {
 	for _, src := range s.All {
 		src.since = now

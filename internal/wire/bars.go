@@ -31,9 +31,9 @@ type removals struct {
 // bars are the names that are barred for a server. All of them are in the table
 // of removals.
 type bars struct {
-	barred    map[string]bar
-	blind     bool      // a removal was forgotten before the bar ended, so no name counts
-	forgotten time.Time // when the last one that could have mattered was made
+	barred        map[string]bar
+	blind         bool      // a removal was forgotten before the bar ended, so no name counts
+	lastForgotten time.Time // when the last removal was made that was forgotten and could matter
 }
 
 // bar says since when and why a name is barred.
@@ -60,8 +60,8 @@ func (b *bars) lift(names []string) {
 	}
 }
 
-// recordAdded records that the server has added names itself. While it is new its
-// messages may be from before, so their bars end when it is new no more.
+// recordAdded records that the server has added names itself. While it is new
+// its messages may be from before, so their bars end when it is new no more.
 func (b *bars) recordAdded(names []string) {
 	if len(b.barred) == 0 {
 		return
@@ -94,19 +94,19 @@ func (src *Source) liftAt(b bar) time.Time {
 	return times.Latest(src.returned, b.removed).Add(src.barTime())
 }
 
-// barTime returns how long the server may need to find out that a name has gone:
-// longer if it surveys seldom, and after it was away. After an outage TCP sends
-// again about as late as the outage was long. Only then the last answer of a
-// client arrives, with which its silence begins.
+// barTime returns how long the server may need to find out that a name has
+// gone: longer if it surveys seldom, and after it was away. After an outage TCP
+// sends again about as late as the outage was long. Only then the last answer
+// of a client arrives, with which its silence begins.
 func (src *Source) barTime() time.Duration {
 	if src.left.IsZero() {
-		return src.needs()
+		return src.minBarTime()
 	}
-	return src.needs() + min(src.returned.Sub(src.left), maxRTO)
+	return src.minBarTime() + min(src.returned.Sub(src.left), maxRTO)
 }
 
-// needs is barTime for a server that was never away.
-func (src *Source) needs() time.Duration { return max(BarTime, src.maxSilence()) }
+// minBarTime is barTime for a server that was never away.
+func (src *Source) minBarTime() time.Duration { return max(BarTime, src.maxSilence()) }
 
 // nextLift returns when liftOld will lift something, or zero for never.
 func (src *Source) nextLift() (next time.Time) {
@@ -139,15 +139,15 @@ func (b *bars) without(list []string) []string {
 }
 
 // barRemoved records that a server has removed names. They are barred for the
-// servers whose lists do not count, and for those that have just returned and do
-// not list them, because a message of before may add them.
+// servers whose lists do not count, and for those that have just returned and
+// do not list them, because a message of before may add them.
 func (s *Sources) barRemoved(by *Source, names []string, now time.Time) {
 	for _, name := range names {
 		r := removal{strings.Clone(name), now, by}
 		s.removals.all = append(s.removals.all, r)
 		for _, src := range s.All {
-			lags := !src.counts || src.isNew(now) && !src.lists(name)
-			if src != by && lags {
+			misses := !src.counts || src.isNew(now) && !src.lists(name)
+			if src != by && misses {
 				src.bar(r)
 			}
 		}
@@ -175,7 +175,7 @@ func (s *Sources) barListed(src *Source) {
 
 // knew reports whether the server has had the time to find out about a removal
 // by another one until then.
-func (src *Source) knew(r removal, until time.Time) bool { return until.Sub(r.at) > src.needs() }
+func (src *Source) knew(r removal, until time.Time) bool { return until.Sub(r.at) > src.minBarTime() }
 
 // barIf bars the names of some removals by others for a server, unless another
 // one lists them.
@@ -217,7 +217,7 @@ func (s *Sources) trim(now time.Time) {
 					delete(src.barred, old.name)
 					src.blind = true
 				} else if src != old.by && src.isConcerned(old, now) {
-					src.forgotten = old.at
+					src.lastForgotten = old.at
 				}
 			}
 		}

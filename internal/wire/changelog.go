@@ -24,7 +24,8 @@ type Changelog struct {
 	shared
 }
 
-// shared is what has been found out about the current list, for all subscribers.
+// shared is what has been found out about the current list, for all
+// subscribers.
 type shared struct {
 	followed  map[uint64]bool // by the sum of another list
 	whole     []byte          // LIST; nil until it is needed
@@ -48,31 +49,32 @@ type change struct {
 // nowhere is the position of a subscriber that holds no list in the log.
 const nowhere = -1
 
-// Cursor records what a subscriber has been sent. Callers do not change its fields.
+// Cursor records what a subscriber has been sent. Callers do not change its
+// fields.
 type Cursor struct {
-	Plain    bool      // the form of its subscription
-	Waits    bool      // it is not told yet which list is current
-	since    time.Time // when it connected
-	position int
-	have     *uint64   // sum of the list it came with; nil once answered
-	complete bool      // it was told that the list is complete
-	OwesBeat bool      // it must be sent something, if only a beat
-	lastSent time.Time // when it was sent something, or a beat was due
+	Plain       bool      // the form of its subscription
+	Waits       bool      // it is not told yet which list is current
+	connectedAt time.Time // when it connected
+	position    int
+	have        *uint64   // sum of the list it came with; nil once answered
+	complete    bool      // it was told that the list is complete
+	BeatDue     bool      // it must be sent something, if only a beat
+	lastSent    time.Time // when it was sent something, or a beat was due
 }
 
 // NewCursor returns the cursor of a subscriber that has the list with the sum
 // have, or no list if have is nil. A plain subscriber never says what it has.
 // One that has a list is sent a beat at once.
 func NewCursor(plain bool, have *uint64, now time.Time) Cursor {
-	return Cursor{Plain: plain, Waits: true, since: now, position: nowhere, have: have, OwesBeat: have != nil, lastSent: now}
+	return Cursor{Plain: plain, Waits: true, connectedAt: now, position: nowhere, have: have, BeatDue: have != nil, lastSent: now}
 }
 
 // Postpone records that a time after the subscriber has connected did not pass.
-func (c *Cursor) Postpone(by time.Duration) { c.since = c.since.Add(by) }
+func (c *Cursor) Postpone(by time.Duration) { c.connectedAt = c.connectedAt.Add(by) }
 
 // Greet ends the wait of a subscriber. Next will tell it the list, or with a
 // beat that it has the current one.
-func (c *Cursor) Greet() { c.Waits, c.OwesBeat = false, c.have != nil }
+func (c *Cursor) Greet() { c.Waits, c.BeatDue = false, c.have != nil }
 
 // Publish sets the current list. It returns false if nothing has changed. If
 // forget is true, no list from before is followed by this one.
@@ -108,11 +110,11 @@ func (l *Changelog) ListSize() int { return l.size }
 func (l *Changelog) record(c change) {
 	l.recent = append(l.recent, c)
 	l.bytes += c.bytes
-	forget := 0
-	for ; len(l.recent)-forget > maxChanges || l.bytes > max(l.size, minChangeBytes); forget++ {
-		l.bytes -= l.recent[forget].bytes
+	excess := 0
+	for ; len(l.recent)-excess > maxChanges || l.bytes > max(l.size, minChangeBytes); excess++ {
+		l.bytes -= l.recent[excess].bytes
 	}
-	l.recent = slices.Delete(l.recent, 0, forget)
+	l.recent = slices.Delete(l.recent, 0, excess)
 }
 
 // follows reports whether the current list is to be believed by a subscriber
@@ -144,9 +146,9 @@ func (l *Changelog) Next(c *Cursor, now time.Time) []byte {
 	if c.have != nil {
 		c.position, c.have = l.find(*c.have), nil
 	}
-	s := l.since(c.position)
-	due := s.changed || !c.Plain && (c.complete != l.complete || c.OwesBeat)
-	c.position, c.complete, c.OwesBeat = l.position, l.complete, false
+	s := l.stepFrom(c.position)
+	due := s.changed || !c.Plain && (c.complete != l.complete || c.BeatDue)
+	c.position, c.complete, c.BeatDue = l.position, l.complete, false
 	if !due {
 		return nil
 	}
@@ -157,14 +159,14 @@ func (l *Changelog) Next(c *Cursor, now time.Time) []byte {
 	return s.message
 }
 
-// waitingBeat returns what a waiting subscriber is sent if a beat is due: a beat
-// with the sum of the list that it came with, or WAIT if it came without one.
-// Otherwise it returns nil.
+// waitingBeat returns what a waiting subscriber is sent if a beat is due: a
+// beat with the sum of the list that it came with, or WAIT if it came without
+// one. Otherwise it returns nil.
 func (l *Changelog) waitingBeat(c *Cursor, now time.Time) []byte {
-	if c.Plain || !c.OwesBeat {
+	if c.Plain || !c.BeatDue {
 		return nil
 	}
-	c.OwesBeat, c.lastSent = false, now
+	c.BeatDue, c.lastSent = false, now
 	if c.have == nil {
 		return (&Update{kind: kindWait}).encode()
 	}
@@ -187,8 +189,8 @@ func (l *Changelog) find(sum uint64) int {
 // oldest returns the first position from which the changes are known.
 func (l *Changelog) oldest() int { return l.position - len(l.recent) }
 
-// since returns the step from a position to the current list.
-func (l *Changelog) since(position int) step {
+// stepFrom returns the step from a position to the current list.
+func (l *Changelog) stepFrom(position int) step {
 	if s, ok := l.steps[position]; ok {
 		return s
 	}
@@ -256,13 +258,13 @@ func (c *Cursor) MarkBeat(now time.Time, beat time.Duration) bool {
 	if now.Before(c.NextBeat(beat).Add(-beat / beatSlack)) {
 		return false
 	}
-	c.lastSent, c.OwesBeat = now, true
+	c.lastSent, c.BeatDue = now, true
 	return true
 }
 
-// NextBeat returns when the next beat is due. As long as the subscriber was told
-// nothing, it is not told more often that there is no list yet than it needs to
-// stay connected.
+// NextBeat returns when the next beat is due. As long as the subscriber was
+// told nothing, it is not told more often that there is no list yet than it
+// needs to stay connected.
 func (c *Cursor) NextBeat(beat time.Duration) time.Time {
 	if c.have == nil && c.position == nowhere {
 		beat = max(beat, waitInterval)

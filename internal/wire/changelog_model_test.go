@@ -176,7 +176,7 @@ func (m *model) connect(s *modelSubscriber) {
 func (m *model) read(t *testing.T, s *modelSubscriber) {
 	t.Helper()
 	kind := "nothing"
-	beat, had, waits := s.cursor.OwesBeat, s.cursor.have, s.cursor.Waits
+	beat, had, waits := s.cursor.BeatDue, s.cursor.have, s.cursor.Waits
 	position := s.cursor.position
 	message := m.log.Next(&s.cursor, time.Unix(1, 0))
 	if message != nil {
@@ -256,7 +256,7 @@ func TestChangelogAgreesWithAModel(t *testing.T) {
 		case 6:
 			m.connect(s)
 		case 7:
-			s.cursor.OwesBeat = true
+			s.cursor.BeatDue = true
 		case 8, 9:
 			s.cursor.Greet()
 		default:

@@ -96,7 +96,7 @@ func TestNext(t *testing.T) {
 				case "go":
 					c.Greet()
 				case "beat":
-					c.OwesBeat = true
+					c.BeatDue = true
 				case "next":
 					message := l.Next(&c, now)
 					got = append(got, wiretest.Told(t, message, c.Plain))
@@ -139,10 +139,10 @@ func TestBeats(t *testing.T) {
 	clock.Expect(t, "nextBeat after a message", c.NextBeat(beat), 850)
 	l.Next(&c, clock.At(100)) // there was nothing to send
 	clock.Expect(t, "nextBeat after nothing", c.NextBeat(beat), 850)
-	if c.MarkBeat(clock.At(749), beat) || c.OwesBeat {
+	if c.MarkBeat(clock.At(749), beat) || c.BeatDue {
 		t.Error("quiet more than an eighth of a beat early")
 	}
-	if !c.MarkBeat(clock.At(750), beat) || !c.OwesBeat {
+	if !c.MarkBeat(clock.At(750), beat) || !c.BeatDue {
 		t.Error("not quiet an eighth of a beat early")
 	}
 	clock.Expect(t, "nextBeat before the beat is sent", c.NextBeat(beat), 1550)

@@ -1,9 +1,9 @@
 // Package wire has the formats of messages, and what each side knows from them.
 // It has no socket, no clock and no goroutine: callers pass bytes and the time.
 //
-// A subscription has one of two forms. In the plain form, which is that of 2015,
-// the server sends the whole list when the subscriber connects and at each
-// change, and nothing else. In changes, it sends the list once, then what
+// A subscription has one of two forms. In the plain form, which is that of
+// 2015, the server sends the whole list when the subscriber connects and at
+// each change, and nothing else. In changes, it sends the list once, then what
 // changes, and beats while nothing does.
 //
 // A server has one [Changelog] for all subscribers, and a [Cursor] for each:

@@ -19,15 +19,28 @@ func (r *Reason) Error() string { return r.text }
 
 // Reasons why a message or a name is refused.
 var (
-	ErrEmpty       = NewReason("empty")
 	errNameTooLong = NewReason("longer than %d bytes", MaxServiceLen)
 	errNotUTF8     = NewReason("not valid UTF-8")
 	errSeparator   = NewReason("contains %q", separator)
 	errControl     = NewReason("contains a control character")
-	ErrNoSurveyID  = NewReason("no survey id")
-	ErrMalformed   = NewReason("malformed message")
 	errListTooLong = fmt.Errorf("the list is longer than %d bytes", MaxListLen)
 	errWrongSum    = errors.New("the message does not apply to the list that was sent before")
-	ErrOtherList   = errors.New("the subscriber's list is not the server's, although it has the same sum")
+
+	// ErrEmpty means that a name is empty.
+	ErrEmpty = NewReason("empty")
+
+	// ErrNoSurveyID means that a survey, or an answer to one, has no id.
+	ErrNoSurveyID = NewReason("no survey id")
+
+	// ErrTooManyHops means that a survey has passed through more than MaxHops
+	// devices.
 	ErrTooManyHops = NewReason("more than %d hops", MaxHops)
+
+	// ErrMalformed means that a message breaks the protocol.
+	ErrMalformed = NewReason("malformed message")
+
+	// ErrOtherList means that the subscriber has a list of other names than the
+	// server, although both lists have the same sum. The next connection must
+	// be made without a list.
+	ErrOtherList = errors.New("the subscriber's list is not the server's, although it has the same sum")
 )

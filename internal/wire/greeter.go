@@ -42,21 +42,21 @@ func NewGreeter(pollTime, returnTime, longest time.Duration, now time.Time) Gree
 func (g Greeter) DueAt(c *Cursor, l *Changelog, st Standing) (at time.Time, ok bool) {
 	switch {
 	case c.have != nil && l.follows(*c.have):
-		return c.since, true
+		return c.connectedAt, true
 	case c.have != nil:
-		at = c.since.Add(g.returnTime)
+		at = c.connectedAt.Add(g.returnTime)
 		if st.ComingIn {
 			at = at.Add(g.longest)
 		}
 		return at, st.Complete
 	case st.Complete:
-		return c.since, true
+		return c.connectedAt, true
 	case len(l.list) == 0:
 		return time.Time{}, false
 	}
-	at = times.Latest(c.since, l.named).Add(longestArrivals)
+	at = times.Latest(c.connectedAt, l.named).Add(longestArrivals)
 	if !st.ComingIn {
-		at = times.Earliest(at, times.Latest(c.since, st.LastArrival.Add(arrivalsSettle)))
+		at = times.Earliest(at, times.Latest(c.connectedAt, st.LastArrival.Add(arrivalsSettle)))
 	}
 	if c.Plain {
 		at = times.Latest(at, g.start.Add(g.pollTime))

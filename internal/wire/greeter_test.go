@@ -57,7 +57,7 @@ func TestGreeter(t *testing.T) {
 			g := NewGreeter(2*time.Second, 5*time.Second, 5*time.Minute, clock.At(0))
 			var l Changelog
 			l.Publish(wiretest.Names(test.names), test.complete, false, clock.At(test.named))
-			test.cursor.since = clock.At(test.since)
+			test.cursor.connectedAt = clock.At(test.since)
 			at, ok := g.DueAt(&test.cursor, &l, Standing{test.complete, test.comingIn, clock.At(test.arrival)})
 			switch {
 			case !ok && test.want == never:

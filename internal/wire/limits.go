@@ -76,15 +76,15 @@ const (
 	missedBeats     = 3
 	shortestSilence = time.Second
 
-	// GraceOfAway is how long the list of a server that has gone away counts on.
-	// A server that restarts, and its clients, are back long before.
+	// GraceOfAway is how long the list of a server that has gone away counts
+	// on. A server that restarts, and its clients, are back long before.
 	GraceOfAway = 30 * time.Second
 
-	// A name that was removed elsewhere is barred for BarTime, or for missedBeats
-	// beats if they are longer. A server that runs needs at most 30 s or two
-	// polls, and some more for its message, to find out that the name has gone.
-	// After it was away it may need as long again, but at most maxRTO more, the
-	// longest retransmission timeout of TCP in Linux.
+	// A name that was removed elsewhere is barred for BarTime, or for
+	// missedBeats beats if they are longer. A server that runs needs at most 30
+	// s or two polls, and some more for its message, to find out that the name
+	// has gone. After it was away it may need as long again, but at most maxRTO
+	// more, the longest retransmission timeout of TCP in Linux.
 	BarTime = 35 * time.Second
 	maxRTO  = 2 * time.Minute
 
@@ -106,7 +106,7 @@ const (
 	// the plain form is taken for one.
 	DefaultBeat = 2 * time.Second
 
-	// LongestPause is how long clients and subscribers pause at most before they
-	// dial again.
+	// LongestPause is how long clients and subscribers pause at most before
+	// they dial again.
 	LongestPause = time.Second
 )

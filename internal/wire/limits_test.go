@@ -8,6 +8,8 @@ import (
 
 // documentedLimits are those in docs/limits.md, by the name of the constant.
 var documentedLimits = map[string]any{
+	"beatSlack":       beatSlack,
+	"minChangeBytes":  doctest.Bytes(minChangeBytes),
 	"MaxServiceLen":   doctest.Bytes(MaxServiceLen),
 	"MaxSurveyLen":    doctest.Bytes(MaxSurveyLen),
 	"MaxUpdateLen":    doctest.Bytes(MaxUpdateLen),
@@ -34,5 +36,6 @@ var documentedLimits = map[string]any{
 // Each row of docs/limits.md has the figures of the constants in its last
 // column.
 func TestLimits(t *testing.T) {
-	doctest.Limits(t, "../../docs/limits.md", "wire.", documentedLimits)
+	doctest.Limits(t, "../../docs/limits.md", "wire.", documentedLimits,
+		"maxPreallocatedNames", "maxFollowed", "minRemovals", "DefaultBeat", "LongestPause")
 }

@@ -50,7 +50,9 @@ type absence struct {
 	lagging  bool      // it was away on this connection, so what comes next may be old
 	graceEnd time.Time // until then its list counts although it is away; zero if there is no grace
 
-	excusedUntil time.Time // until then it lags, because the subscriber was stopped
+	// excusedUntil is the time until which removals bar no names for it,
+	// because the subscriber was stopped.
+	excusedUntil time.Time
 }
 
 // NewSources returns the sources at the URLs, none of which is connected.

@@ -212,8 +212,8 @@ func TestFirstListOfAnAwaitedServer(t *testing.T) {
 	})
 }
 
-// A list that is not the first keeps no message in memory: its names are copies,
-// or the strings of the list before.
+// A list that is not the first keeps no message in memory: its names are
+// copies, or the strings of the list before.
 func TestListsKeepTheirStrings(t *testing.T) {
 	clock := testclock.New()
 	message := "a|b|c"

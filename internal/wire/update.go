@@ -42,8 +42,8 @@ type Update struct {
 	ignored  []byte // what follows a kind that may be ignored
 }
 
-// sumOf returns the sum modulo 2^64 of the mixed FNV-1a hashes of the names. Two
-// lists that are met in practice have different sums, but a peer that may
+// sumOf returns the sum modulo 2^64 of the mixed FNV-1a hashes of the names.
+// Two lists that are met in practice have different sums, but a peer that may
 // choose names can construct two with the same.
 func sumOf(names []string) (sum uint64) {
 	hash := fnv.New64a()
@@ -104,8 +104,8 @@ func DecodeHave(body []byte) (sum *uint64, err error) {
 	case len(body) != 9:
 		return nil, ErrMalformed
 	}
-	held := binary.BigEndian.Uint64(body[1:])
-	return &held, nil
+	list := binary.BigEndian.Uint64(body[1:])
+	return &list, nil
 }
 
 func (u *Update) flags() (flags byte) {
@@ -138,8 +138,8 @@ func (u *Update) encode() []byte {
 	return message
 }
 
-// DecodeUpdate returns the update in a message. The update shares no memory with
-// it, except for what is ignored.
+// DecodeUpdate returns the update in a message. The update shares no memory
+// with it, except for what is ignored.
 func DecodeUpdate(body []byte) (*Update, error) {
 	switch {
 	case len(body) > 0 && body[0] >= kindIgnored:

@@ -97,7 +97,8 @@ func Told(t *testing.T, message []byte, plain bool) string {
 	return what
 }
 
-// letters returns the first letters of the names of a list, each behind a prefix.
+// letters returns the first letters of the names of a list, each behind a
+// prefix.
 func letters(prefix, joined string) (all string) {
 	if joined == "" {
 		return ""

@@ -26,7 +26,8 @@ const (
 	// askInterval is how often a member is asked whether it is announced yet.
 	askInterval = 20 * time.Millisecond
 
-	// drainInterval is how often it is looked whether the file of a drain exists.
+	// drainInterval is how often it is looked whether the file of a drain
+	// exists.
 	drainInterval = 100 * time.Millisecond
 
 	// lookInterval is how often the end looks whether a process is left.
@@ -112,8 +113,8 @@ func (p *Program) Run(signals <-chan os.Signal) (code int, err error) {
 	return exitCode(process.Wait(), cmd.ProcessState), err
 }
 
-// asMainProcess returns the command in a form in which it takes for its own what
-// systemd has meant for this process: sockets, and the watchdog. For that
+// asMainProcess returns the command in a form in which it takes for its own
+// what systemd has meant for this process: sockets, and the watchdog. For that
 // variables must have the process id of the command, which is known once it is
 // there.
 func asMainProcess(args []string) []string {

@@ -542,8 +542,8 @@ func awaitGone(t *testing.T, pid int) {
 	t.Errorf("process %d runs after %v", pid, patience)
 }
 
-// systemd says for which process the sockets are, and which one is to give signs
-// of life.
+// systemd says for which process the sockets are, and which one is to give
+// signs of life.
 func TestVariablesOfSystemd(t *testing.T) {
 	self := strconv.Itoa(os.Getpid())
 	for name, test := range map[string]struct{ sockets, watchdog, want string }{

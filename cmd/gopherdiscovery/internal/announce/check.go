@@ -21,9 +21,9 @@ import (
 // Check is a health check, which must succeed within the Interval.
 type Check struct {
 	// Target is what is checked: http://host:port/path or https://, of which a
-	// GET must be answered with a status from 200 to 399, tcp://host:port, which
-	// must accept a connection, or exec:command, a line for the shell that must
-	// end with exit code 0.
+	// GET must be answered with a status from 200 to 399, tcp://host:port,
+	// which must accept a connection, or exec:command, a line for the shell
+	// that must end with exit code 0.
 	Target string
 
 	Interval time.Duration

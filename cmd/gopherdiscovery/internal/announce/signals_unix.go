@@ -16,9 +16,9 @@ import (
 // lastSignal is the last of Linux. Other systems have fewer.
 const lastSignal = 64
 
-// isForCommand reports whether a signal may be for the command. The others cannot
-// be caught, are about this process itself, as SIGURG is, which Go's runtime
-// sends to it, or are kept by that: SIGPROF, and on Linux 32 to 34.
+// isForCommand reports whether a signal may be for the command. The others
+// cannot be caught, are about this process itself, as SIGURG is, which Go's
+// runtime sends to it, or are kept by that: SIGPROF, and on Linux 32 to 34.
 func isForCommand(s syscall.Signal) bool {
 	switch s {
 	case syscall.SIGKILL, syscall.SIGSTOP, syscall.SIGCHLD, syscall.SIGPIPE, syscall.SIGURG, syscall.SIGPROF, 32, 33, 34:

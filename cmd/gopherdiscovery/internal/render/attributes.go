@@ -60,9 +60,9 @@ func keepAttributes(f *os.File, file string, most byte) (hasList bool, err error
 	return hasList, nil
 }
 
-// limitGroup limits the bits of the file's group in an access control list. That
-// is a version of 4 bytes, and entries of a tag and bits, 2 bytes each, and an
-// id of 4.
+// limitGroup limits the bits of the file's group in an access control list.
+// That is a version of 4 bytes, and entries of a tag and bits, 2 bytes each,
+// and an id of 4.
 func limitGroup(list []byte, most byte) {
 	const groupObject = 4
 	for at := 4; at+8 <= len(list); at += 8 {

@@ -149,7 +149,8 @@ func TestReadOnlyDirectory(t *testing.T) {
 	}
 }
 
-// accessList lets the owner write, user 1234 read, and the group what it is told.
+// accessList lets the owner write, user 1234 read, and the group what it is
+// told.
 func accessList(group uint16) []byte {
 	type entry struct {
 		Tag, Perm uint16

@@ -14,8 +14,9 @@ import (
 	"github.com/dahernan/gopherdiscovery/cmd/gopherdiscovery/internal/render"
 )
 
-// shippedNames are one of each sort, and an address of two kinds. nginx, HAProxy
-// and Prometheus themselves read their files in the tests of the program.
+// shippedNames are one of each sort, and an address of two kinds. nginx,
+// HAProxy and Prometheus themselves read their files in the tests of the
+// program.
 var shippedNames = []string{"http://10.0.0.2:8080", "cache+10.0.0.2:8081", "orders+http://10.0.0.2:8081", "https://[2001:db8::1]:8443", "h2c://web.example:80", "tcp://web.example:90"}
 
 var update = flag.Bool("update", false, "write the files in testdata anew")

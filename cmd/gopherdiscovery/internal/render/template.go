@@ -60,8 +60,8 @@ type Data struct {
 	Peers []peer.Peer
 }
 
-// Addresses returns one of the peers for each address: the first that is http or
-// https, or else the first.
+// Addresses returns one of the peers for each address: the first that is http
+// or https, or else the first.
 func (d Data) Addresses() (peers []peer.Peer) {
 	for _, p := range d.Peers {
 		last := len(peers) - 1

@@ -49,7 +49,8 @@ func (s *starter) ended(p *Process) {
 	delete(s.running, p.cmd.Process.Pid)
 }
 
-// takeInOne reports whether there was a child that has ended.
+// takeInOne takes in one child that has ended. It returns false if there is
+// none.
 func (s *starter) takeInOne() bool {
 	s.mu.Lock()
 	pid := int(waitid(unix.P_ALL, 0, unix.WEXITED|unix.WNOWAIT).pid)

@@ -69,8 +69,8 @@ func (p *Process) lookIfStopped(tty terminal) {
 	}
 }
 
-// hasShell reports whether a shell has started the process group of this process
-// as a job of its session, and so can make it go on when it is stopped.
+// hasShell reports whether a shell has started the process group of this
+// process as a job of its session, and so can make it go on when it is stopped.
 func hasShell() bool {
 	own, _ := unix.Getsid(0)
 	for parent := os.Getppid(); parent != 0; parent = parentOf(parent) {
