@@ -50,20 +50,16 @@ func startServer(t *testing.T, survey, pubsub string) *gopherdiscovery.Discovery
 
 func startServerWith(t *testing.T, survey, pubsub string, opt gopherdiscovery.Options) *gopherdiscovery.DiscoveryServer {
 	t.Helper()
-	server, err := gopherdiscovery.Server(survey, pubsub, opt)
-	if err != nil {
-		t.Fatal(err)
-	}
+	server := sptest.MustBind(t, func() (*gopherdiscovery.DiscoveryServer, error) {
+		return gopherdiscovery.Server(survey, pubsub, opt)
+	})
 	t.Cleanup(func() { server.Close() })
 	return server
 }
 
 func startOldServer(t *testing.T, survey, pubsub string) *oldServer {
 	t.Helper()
-	server, err := listenOld(survey, pubsub, oldOptions)
-	if err != nil {
-		t.Fatal(err)
-	}
+	server := sptest.MustBind(t, func() (*oldServer, error) { return listenOld(survey, pubsub, oldOptions) })
 	t.Cleanup(server.Close)
 	return server
 }

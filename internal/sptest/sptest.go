@@ -160,20 +160,28 @@ type Listener struct {
 func Listen(t testing.TB, url string) *Listener {
 	t.Helper()
 	network, address, marker := split(url)
-	nl, err := net.Listen(network, address)
-	// A child of this process has the address of an earlier listener until it
-	// executes its program.
-	for start := time.Now(); err != nil && time.Since(start) < testmain.Patience/6; nl, err = net.Listen(network, address) {
-		time.Sleep(time.Millisecond)
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
+	nl := MustBind(t, func() (net.Listener, error) { return net.Listen(network, address) })
 	t.Cleanup(func() { nl.Close() })
 	if network == "tcp" {
 		url = "tcp://" + nl.Addr().String()
 	}
 	return &Listener{nl, url, marker}
+}
+
+// MustBind returns what bind does, and calls it again while it fails. A child
+// of this process has the address of an earlier listener until it executes its
+// program.
+func MustBind[T any](t testing.TB, bind func() (T, error)) T {
+	t.Helper()
+	for start := time.Now(); ; time.Sleep(time.Millisecond) {
+		bound, err := bind()
+		switch {
+		case err == nil:
+			return bound
+		case time.Since(start) > testmain.Patience/6:
+			t.Fatal(err)
+		}
+	}
 }
 
 // AcceptAs waits for a connection, shakes hands, and returns the protocol of
