@@ -22,9 +22,10 @@ const lingering = time.Second
 // Process is a command that has been started. Its methods may be called
 // concurrently.
 type Process struct {
-	cmd  *exec.Cmd
-	done chan struct{} // closed when err says how it has ended
-	err  error
+	cmd     *exec.Cmd
+	done    chan struct{} // closed when err says how it has ended
+	err     error
+	sharing sharing
 }
 
 // Start starts cmd as the leader of a new process group. Ctrl-C in a terminal
@@ -60,8 +61,12 @@ func (p *Process) Wait() error {
 }
 
 // Signal sends a signal to every process of the group. It does nothing when
-// none is left.
-func (p *Process) Signal(sig os.Signal) { signalGroup(p.cmd.Process, sig) }
+// none is left. Before SIGCONT it gives the group the terminal, if
+// [Process.ShareTerminal] is to share it and the command has waited for it.
+func (p *Process) Signal(sig os.Signal) {
+	p.giveWanted(sig)
+	signalGroup(p.cmd.Process, sig)
+}
 
 // IsGroupLeft reports whether a process of the group is left that can be sent a
 // signal.

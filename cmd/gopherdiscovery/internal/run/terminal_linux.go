@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/signal"
 	"runtime"
+	"sync/atomic"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -20,7 +21,7 @@ import (
 // When the command is stopped by Ctrl-Z, or while this process does not have
 // the terminal either, the process group of this process is stopped too. So the
 // shell that has started it learns of that. The caller of ShareTerminal passes
-// on SIGCONT, with which it goes on.
+// on SIGCONT, with [Process.Signal], and the command goes on.
 func (p *Process) ShareTerminal() (stop func()) {
 	file, err := os.Open("/dev/tty")
 	if err != nil {
@@ -52,15 +53,36 @@ func (p *Process) ShareTerminal() (stop func()) {
 	}
 }
 
+// sharing is what a command waits for while it is stopped.
+type sharing struct {
+	wanted atomic.Pointer[terminal] // nil if it has not waited for it
+}
+
+// giveWanted gives the command the terminal that it has waited for, if this
+// process has that and the command is about to go on. If the command went on
+// without it, the terminal would stop its group again. A stop and SIGCONT that
+// reach a group at the same time may leave one process of it stopped, of which
+// its parent hears nothing.
+func (p *Process) giveWanted(sig os.Signal) {
+	tty := p.sharing.wanted.Load()
+	if sig == syscall.SIGCONT && tty != nil && tty.holder() == syscall.Getpgrp() {
+		tty.give(p.cmd.Process.Pid)
+	}
+}
+
 func (p *Process) lookIfStopped(tty terminal) {
 	info := waitid(unix.P_PID, p.cmd.Process.Pid, unix.WSTOPPED)
 	if info.pid == 0 {
 		return
 	}
-	switch by := syscall.Signal(info.status); {
-	case by != syscall.SIGTTIN && by != syscall.SIGTTOU && by != syscall.SIGTSTP:
-	case by != syscall.SIGTSTP && tty.holder() == syscall.Getpgrp():
-		tty.give(p.cmd.Process.Pid)
+	by, holder := syscall.Signal(info.status), tty.holder()
+	wants := by == syscall.SIGTTIN || by == syscall.SIGTTOU
+	if wants || by == syscall.SIGTSTP && holder == p.cmd.Process.Pid {
+		p.sharing.wanted.Store(&tty)
+	}
+	switch {
+	case !wants && by != syscall.SIGTSTP:
+	case wants && (holder == syscall.Getpgrp() || holder == p.cmd.Process.Pid):
 		p.Signal(syscall.SIGCONT)
 	case hasShell():
 		_ = syscall.Kill(0, syscall.SIGSTOP)
