@@ -26,8 +26,8 @@ func (p *presence) recordAnswer(now time.Time) {
 	p.asked = time.Time{}
 }
 
-// recordDuration records how long an answer recordDuration. Times beyond
-// maxSilence make no difference and would only be remembered for longer.
+// recordDuration records how long an answer took. Times beyond maxSilence make
+// no difference and would only be remembered for longer.
 func (p *presence) recordDuration(d time.Duration) {
 	p.slowest = max(min(d, maxSilence), p.slowest-p.slowest/slowestDecay)
 }

@@ -34,8 +34,8 @@ var (
 	errTooLong = wire.NewReason("message too long")
 	errExpired = wire.NewReason("the certificate of the other side has expired")
 
-	// ErrSilent means that a client has had no survey, or a subscriber no beat,
-	// for too long.
+	// ErrSilent means that a client has had no survey, or a subscriber nothing
+	// at all, for too long.
 	ErrSilent = errors.New("the server has fallen silent")
 
 	// ErrUnacknowledged means that the answers of a client do not arrive.

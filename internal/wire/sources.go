@@ -50,7 +50,7 @@ type absence struct {
 	lagging  bool      // it was away on this connection, so what comes next may be old
 	graceEnd time.Time // until then its list counts although it is away; zero if there is no grace
 
-	// excusedUntil is the time until which removals bar no names for it,
+	// Removals before excusedUntil bar no names for it when it goes away,
 	// because the subscriber was stopped.
 	excusedUntil time.Time
 }

@@ -16,7 +16,7 @@ import (
 // one and this process has it. The terminal stops a command that reads from it
 // or sets it, and does not have it. Such a command is given the terminal and
 // goes on: from then on Ctrl-C is for its group, and not for that of this
-// process. stop takes the terminal back.
+// process. stop takes the terminal back. It must not be called while Signal is.
 //
 // When the command is stopped by Ctrl-Z, or while this process does not have
 // the terminal either, the process group of this process is stopped too. So the
@@ -46,6 +46,7 @@ func (p *Process) ShareTerminal() (stop func()) {
 		signal.Stop(changes)
 		close(quit)
 		<-done
+		p.sharing.wanted.Store(nil)
 		if tty.holder() == p.cmd.Process.Pid {
 			tty.give(syscall.Getpgrp())
 		}
@@ -55,7 +56,7 @@ func (p *Process) ShareTerminal() (stop func()) {
 
 // sharing is what a command waits for while it is stopped.
 type sharing struct {
-	wanted atomic.Pointer[terminal] // nil if it has not waited for it
+	wanted atomic.Pointer[terminal] // nil if it does not wait for it
 }
 
 // giveWanted gives the command the terminal that it has waited for, if this
@@ -77,8 +78,11 @@ func (p *Process) lookIfStopped(tty terminal) {
 	}
 	by, holder := syscall.Signal(info.status), tty.holder()
 	wants := by == syscall.SIGTTIN || by == syscall.SIGTTOU
-	if wants || by == syscall.SIGTSTP && holder == p.cmd.Process.Pid {
+	switch {
+	case wants || by == syscall.SIGTSTP && holder == p.cmd.Process.Pid:
 		p.sharing.wanted.Store(&tty)
+	case by == syscall.SIGTSTP:
+		p.sharing.wanted.Store(nil)
 	}
 	switch {
 	case !wants && by != syscall.SIGTSTP:
