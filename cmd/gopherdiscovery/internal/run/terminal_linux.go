@@ -78,19 +78,19 @@ func (p *Process) lookIfStopped(tty terminal) {
 	}
 	by, holder := syscall.Signal(info.status), tty.holder()
 	wants := by == syscall.SIGTTIN || by == syscall.SIGTTOU
-	switch {
-	case wants || by == syscall.SIGTSTP && holder == p.cmd.Process.Pid:
+	if !wants && by != syscall.SIGTSTP {
+		return
+	}
+	p.sharing.wanted.Store(nil)
+	if wants || holder == p.cmd.Process.Pid {
 		p.sharing.wanted.Store(&tty)
-	case by == syscall.SIGTSTP:
-		p.sharing.wanted.Store(nil)
 	}
 	switch {
-	case !wants && by != syscall.SIGTSTP:
 	case wants && (holder == syscall.Getpgrp() || holder == p.cmd.Process.Pid):
 		p.Signal(syscall.SIGCONT)
 	case hasShell():
 		_ = syscall.Kill(0, syscall.SIGSTOP)
-	case by == syscall.SIGTSTP:
+	case !wants:
 		p.Signal(syscall.SIGCONT) // there is nobody else to do that
 	}
 }
