@@ -111,7 +111,7 @@ func (l *link) unacked() (bytes int, known bool) {
 	return 0, false
 }
 
-// wrote records a write to net. The bytes of TLS count below it.
+// wrote records a write to conn. The bytes of TLS count below it.
 func (l *link) wrote(n int64, err error) {
 	if l.conn == l.raw {
 		l.sent.Add(n)
