@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/dahernan/gopherdiscovery"
+	"github.com/dahernan/gopherdiscovery/internal/testmain"
 )
 
 func TestPeersWithoutSubscription(t *testing.T) {
@@ -30,7 +31,7 @@ func TestList(t *testing.T) {
 		t.Errorf("before the first list: got %q, want nil", got)
 	}
 	server := startServerAt(t, survey, pubsub, quickOptions)
-	eventually(t, "the client is in its own list", func() bool { return slices.Equal(client.List(), []string{"one"}) })
+	testmain.Await(t, "the client is in its own list", func() bool { return slices.Equal(client.List(), []string{"one"}) })
 	peers, _ := client.Peers()
 	await(t, peers, "one")
 	for range 20 {
@@ -60,9 +61,9 @@ func TestOneNameTwice(t *testing.T) {
 	sub := subscribe(t, server)
 	twins := []*gopherdiscovery.DiscoveryClient{announce(t, server, "twin"), announce(t, server, "twin")}
 	await(t, sub.Changes(), "twin")
-	eventually(t, "both are connected and heard", func() bool { return server.Stats().Answers >= 2 && server.Stats().Clients == 2 })
+	testmain.Await(t, "both are connected and heard", func() bool { return server.Stats().Answers >= 2 && server.Stats().Clients == 2 })
 	twins[0].Close()
-	eventually(t, "one has left", func() bool { return server.Stats().Clients == 1 })
+	testmain.Await(t, "one has left", func() bool { return server.Stats().Clients == 1 })
 	announce(t, server, "witness")
 	await(t, sub.Changes(), "twin", "witness")
 	twins[1].Close()

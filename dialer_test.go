@@ -9,6 +9,7 @@ import (
 	netcontext "golang.org/x/net/context" //lint:ignore SA1019 the test is that this one fits
 
 	"github.com/dahernan/gopherdiscovery"
+	"github.com/dahernan/gopherdiscovery/internal/testmain"
 )
 
 func TestConstructorsChangeNoStruct(t *testing.T) {
@@ -37,7 +38,7 @@ func TestUnknownHostIsRetried(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer client.Close()
-	eventually(t, "the failure is logged", func() bool { return strings.Contains(book.String(), "no-such-host.invalid") })
+	testmain.Await(t, "the failure is logged", func() bool { return strings.Contains(book.String(), "no-such-host.invalid") })
 }
 
 func TestEitherContextFits(t *testing.T) {

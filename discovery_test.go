@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/dahernan/gopherdiscovery/internal/sptest"
+	"github.com/dahernan/gopherdiscovery/internal/testmain"
 )
 
 func TestOneClient(t *testing.T) {
@@ -62,7 +63,7 @@ func TestLateSubscriberGetsTheListAtOnce(t *testing.T) {
 	opt := quickOptions
 	server := startServer(t, opt)
 	announce(t, server, "client1")
-	eventually(t, "client1 is listed", func() bool { return len(server.Services()) == 1 })
+	testmain.Await(t, "client1 is listed", func() bool { return len(server.Services()) == 1 })
 	lists := server.Stats().Lists
 	await(t, subscribe(t, server).Changes(), "client1")
 	if got := server.Stats().Lists; got != lists {
@@ -91,7 +92,7 @@ func TestListsAreSortedAndTheReceivers(t *testing.T) {
 	}
 	one, two := subscribe(t, server).Changes(), subscribe(t, server).Changes()
 	await(t, one, "a", "b", "c")
-	eventually(t, "the list is kept", func() bool { return len(server.Services()) == 3 })
+	testmain.Await(t, "the list is kept", func() bool { return len(server.Services()) == 3 })
 	server.Services()[0] = "spoilt"
 	if got, want := server.Services(), []string{"a", "b", "c"}; !slices.Equal(got, want) {
 		t.Errorf("Services: got %q, want %q", got, want)
@@ -153,12 +154,12 @@ func TestSlowConnectionSkipsToTheNewest(t *testing.T) {
 	lists := server.Stats().Lists
 	for range 20 {
 		client := announce(t, server, "guest")
-		eventually(t, "the guest is listed", func() bool { return server.Stats().Services == names+1 })
+		testmain.Await(t, "the guest is listed", func() bool { return server.Stats().Services == names+1 })
 		client.Close()
-		eventually(t, "the guest is gone", func() bool { return server.Stats().Services == names })
+		testmain.Await(t, "the guest is gone", func() bool { return server.Stats().Services == names })
 	}
 	announce(t, server, "last")
-	eventually(t, "the last is listed", func() bool { return server.Stats().Services == names+1 })
+	testmain.Await(t, "the last is listed", func() bool { return server.Stats().Services == names+1 })
 	published := server.Stats().Lists - lists
 	var got int
 	for body := ""; !strings.HasSuffix(body, "|last"); {
@@ -190,7 +191,7 @@ func TestManyClientsWithoutAFalseLeave(t *testing.T) {
 		}
 	}
 	polls := server.Stats().Polls
-	eventually(t, "everyone was polled a few times", func() bool { return server.Stats().Polls >= polls+5 })
+	testmain.Await(t, "everyone was polled a few times", func() bool { return server.Stats().Polls >= polls+5 })
 	expectNone(t, sub.Changes())
 	if stats := server.Stats(); stats.Missed != 0 {
 		t.Errorf("%d surveys were missed, want none", stats.Missed)

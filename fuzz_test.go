@@ -13,6 +13,7 @@ import (
 
 	"github.com/dahernan/gopherdiscovery"
 	"github.com/dahernan/gopherdiscovery/internal/sptest"
+	"github.com/dahernan/gopherdiscovery/internal/testmain"
 )
 
 // frames puts SP's length before each message.
@@ -38,7 +39,7 @@ func FuzzConnection(f *testing.F) {
 	server := startServer(f, quickOptions)
 	survey, pubsub := server.URLs()
 	announce(f, server, "good")
-	eventually(f, "the good client is listed", func() bool { return server.Stats().Services == 1 })
+	testmain.Await(f, "the good client is listed", func() bool { return server.Stats().Services == 1 })
 	f.Fuzz(func(t *testing.T, shake, toPubsub bool, bytes []byte) {
 		url, protocol := survey, uint16(sptest.Respondent)
 		if toPubsub {
@@ -74,7 +75,7 @@ func FuzzSubscriber(f *testing.F) {
 	_, pubsub := server.URLs()
 	announce(f, server, "good")
 	subscribe(f, server)
-	eventually(f, "the good ones are there, and the list is complete", func() bool {
+	testmain.Await(f, "the good ones are there, and the list is complete", func() bool {
 		stats := server.Stats()
 		return stats.Services == 1 && stats.Subscribers == 1 && stats.Complete
 	})
@@ -112,14 +113,14 @@ func FuzzAnswers(f *testing.F) {
 	server := startServer(f, quickOptions)
 	survey, _ := server.URLs()
 	announce(f, server, "good")
-	eventually(f, "the good client is listed", func() bool { return server.Stats().Services == 1 })
+	testmain.Await(f, "the good client is listed", func() bool { return server.Stats().Services == 1 })
 	f.Fuzz(func(t *testing.T, answer string) {
 		c := sptest.Dial(t, survey, sptest.Respondent, sptest.Surveyor)
 		before := server.Stats()
 		if err := c.Send(append(c.MustReceive(t), answer...)); err != nil {
 			t.Fatal(err)
 		}
-		eventually(t, "the answer is counted", func() bool {
+		testmain.Await(t, "the answer is counted", func() bool {
 			now := server.Stats()
 			return now.Answers+now.Rejected > before.Answers+before.Rejected
 		})

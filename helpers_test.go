@@ -161,16 +161,6 @@ func expectNone(t testing.TB, lists <-chan []string) {
 	}
 }
 
-// eventually polls until a condition holds.
-func eventually(t testing.TB, what string, holds func() bool) {
-	t.Helper()
-	for deadline := time.Now().Add(patience); !holds(); time.Sleep(time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatalf("not so in time: %s", what)
-		}
-	}
-}
-
 // logBook keeps what is logged, one line for each record.
 type logBook struct {
 	mu    sync.Mutex

@@ -18,6 +18,7 @@ import (
 
 	"github.com/dahernan/gopherdiscovery"
 	"github.com/dahernan/gopherdiscovery/internal/sptest"
+	"github.com/dahernan/gopherdiscovery/internal/testmain"
 )
 
 // stuck is a log handler that hangs until it is released.
@@ -158,9 +159,9 @@ func TestEndOfAClientWhileAuthorizeHangs(t *testing.T) {
 		}
 	}
 	<-asked
-	eventually(t, "the client is listed", func() bool { return slices.Equal(server.Services(), []string{"one"}) })
+	testmain.Await(t, "the client is listed", func() bool { return slices.Equal(server.Services(), []string{"one"}) })
 	client.Close()
-	eventually(t, "the client leaves", func() bool { return server.Stats().Clients == 0 && len(server.Services()) == 0 })
+	testmain.Await(t, "the client leaves", func() bool { return server.Stats().Clients == 0 && len(server.Services()) == 0 })
 }
 
 // Names that Authorize withdraws leave at once, however many there are.
@@ -233,8 +234,8 @@ func TestAuthorizeOfADevice(t *testing.T) {
 		}
 	}
 	answer("hangs", "lives")
-	eventually(t, "both are listed", func() bool { return len(server.Services()) == 2 })
-	eventually(t, "one is listed", func() bool {
+	testmain.Await(t, "both are listed", func() bool { return len(server.Services()) == 2 })
+	testmain.Await(t, "one is listed", func() bool {
 		answer("lives", "refused")
 		return slices.Equal(server.Services(), []string{"lives"})
 	})
@@ -339,7 +340,7 @@ func TestClientCallbacksThatHang(t *testing.T) {
 				t.Fatal(err)
 			}
 			ends := []ender{client}
-			eventually(t, "all hang", func() bool { return h.calls.Load() >= int64(len(surveys)) })
+			testmain.Await(t, "all hang", func() bool { return h.calls.Load() >= int64(len(surveys)) })
 			sub, err := good.NewSubscriber(context.Background(), pubsub)
 			if err != nil {
 				t.Fatal(err)
@@ -426,7 +427,7 @@ func TestServerCallbacksThatHang(t *testing.T) {
 				}
 				defer client.Close()
 			}
-			eventually(t, "all hang", func() bool { return h.calls.Load() >= int64(many) })
+			testmain.Await(t, "all hang", func() bool { return h.calls.Load() >= int64(many) })
 			start := time.Now()
 			client, err := good.ClientWithSub(context.Background(), survey, pubsub, "peer")
 			if err != nil {
@@ -469,9 +470,9 @@ func TestSessionsAreResumedDespiteCallbacks(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		eventually(t, "the client is listed", func() bool { return len(server.Services()) == 1 })
+		testmain.Await(t, "the client is listed", func() bool { return len(server.Services()) == 1 })
 		client.Close()
-		eventually(t, "the client has left", func() bool { return len(server.Services()) == 0 })
+		testmain.Await(t, "the client has left", func() bool { return len(server.Services()) == 0 })
 	}
 	if resumed.Load() == 0 || unwrapped.Load() == 0 {
 		t.Errorf("%d sessions were unwrapped, and %d resumed, want one", unwrapped.Load(), resumed.Load())

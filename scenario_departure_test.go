@@ -12,6 +12,7 @@ import (
 
 	"github.com/dahernan/gopherdiscovery"
 	"github.com/dahernan/gopherdiscovery/internal/sptest"
+	"github.com/dahernan/gopherdiscovery/internal/testmain"
 )
 
 const goodbyeID = "\x80\x00\x00\x00"
@@ -96,7 +97,7 @@ func TestGoodbyeOverEachTransport(t *testing.T) {
 				defer clients[name].Close()
 			}
 			await(t, sub.Changes(), strings.Fields("c0 c1 c2 c3 c4 c5 c6 c7 c8 c9")...)
-			eventually(t, "the list is complete", func() bool { return server.Stats().Complete })
+			testmain.Await(t, "the list is complete", func() bool { return server.Stats().Complete })
 			for i := 1; i < 10; i++ {
 				clients[fmt.Sprint("c", i)].Cancel()
 			}
@@ -208,9 +209,9 @@ func TestGoodbyeIsNoOutage(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		eventually(t, "the client is listed", func() bool { return server.Stats().Services == 1 })
+		testmain.Await(t, "the client is listed", func() bool { return server.Stats().Services == 1 })
 		client.Close()
-		eventually(t, "the client has left", func() bool { return server.Stats().Services == 0 })
+		testmain.Await(t, "the client has left", func() bool { return server.Stats().Services == 0 })
 	}
 	if got := book.String(); got != "" {
 		t.Errorf("logged:\n%s\nwant nothing", got)

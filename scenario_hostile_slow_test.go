@@ -12,6 +12,7 @@ import (
 
 	"github.com/dahernan/gopherdiscovery"
 	"github.com/dahernan/gopherdiscovery/internal/sptest"
+	"github.com/dahernan/gopherdiscovery/internal/testmain"
 )
 
 // dialIPC connects as a subscriber over ipc, where the system buffers less than
@@ -53,7 +54,7 @@ func fill(t *testing.T, server *gopherdiscovery.DiscoveryServer) []string {
 			}
 		}
 	}()
-	eventually(t, "the long list is published", func() bool {
+	testmain.Await(t, "the long list is published", func() bool {
 		stats := server.Stats()
 		return stats.Services == len(names) && stats.Complete
 	})
@@ -84,7 +85,7 @@ func TestSubscribersThatDoNotRead(t *testing.T) {
 			slow := dialIPC(t, path, sptest.Changes)
 			sub := subscribe(t, server)
 			await(t, sub.Changes(), crowd...)
-			eventually(t, "both subscribers are there", func() bool { return server.Stats().Subscribers == 2 })
+			testmain.Await(t, "both subscribers are there", func() bool { return server.Stats().Subscribers == 2 })
 			before := measure()
 			var want []string
 			for i := range test.rounds {

@@ -17,6 +17,7 @@ import (
 
 	"github.com/dahernan/gopherdiscovery"
 	"github.com/dahernan/gopherdiscovery/internal/sptest"
+	"github.com/dahernan/gopherdiscovery/internal/testmain"
 	"github.com/dahernan/gopherdiscovery/internal/wiretest"
 )
 
@@ -215,7 +216,7 @@ func TestDialerLeavesAMuteServer(t *testing.T) {
 		}
 		defer c.Close()
 	}
-	eventually(t, "the log says what was wrong", func() bool {
+	testmain.Await(t, "the log says what was wrong", func() bool {
 		return strings.Contains(book.String(), "did not finish the handshake in time")
 	})
 }
@@ -294,8 +295,8 @@ func TestTooManyNamesOnOneConnection(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	eventually(t, "the names beyond the limit are rejected", func() bool { return server.Stats().Rejected == 5000-4096 })
-	eventually(t, "the others are listed", func() bool { return server.Stats().Services == 4096 })
+	testmain.Await(t, "the names beyond the limit are rejected", func() bool { return server.Stats().Rejected == 5000-4096 })
+	testmain.Await(t, "the others are listed", func() bool { return server.Stats().Services == 4096 })
 }
 
 // Of a connection with as many names as it may have, any name can be withdrawn.
@@ -319,19 +320,19 @@ func TestOneOfManyNamesIsWithdrawn(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	eventually(t, "all names are listed", func() bool { return server.Stats().Services == most })
+	testmain.Await(t, "all names are listed", func() bool { return server.Stats().Services == most })
 	for _, answer := range []string{string(id) + "one too many", "\x80\x00\x00\x007", string(id) + "new"} {
 		if err := c.Send([]byte(answer)); err != nil {
 			t.Fatal(err)
 		}
 	}
-	eventually(t, "a name takes the place of another", func() bool { return slices.Contains(server.Services(), "new") })
+	testmain.Await(t, "a name takes the place of another", func() bool { return slices.Contains(server.Services(), "new") })
 	withdrawn.Store(true)
 	if err := c.Send(append(id, "new"...)); err != nil {
 		t.Fatal(err)
 	}
 	expectClosed(t, "the connection whose name is withdrawn", c)
-	eventually(t, "the name leaves", func() bool { return !slices.Contains(server.Services(), "new") })
+	testmain.Await(t, "the name leaves", func() bool { return !slices.Contains(server.Services(), "new") })
 }
 
 // Subscribers that speak the right protocol, but misuse it, do no harm.
@@ -370,7 +371,7 @@ func TestHostileSubscribers(t *testing.T) {
 			}
 		}
 	}()
-	eventually(t, "the long list is published", func() bool { return server.Stats().Services == len(names) })
+	testmain.Await(t, "the long list is published", func() bool { return server.Stats().Services == len(names) })
 	before := measure()
 	for range 300 {
 		sptest.Dial(t, pubsub, sptest.Sub, sptest.Pub)
@@ -436,7 +437,7 @@ func TestMaxClients(t *testing.T) {
 	server := startServer(t, opt)
 	survey, pubsub := server.URLs()
 	clients := []*gopherdiscovery.DiscoveryClient{announce(t, server, "a"), announce(t, server, "b"), announce(t, server, "c")}
-	eventually(t, "all are listed", func() bool { return server.Stats().Services == 3 })
+	testmain.Await(t, "all are listed", func() bool { return server.Stats().Services == 3 })
 	sub := subscribe(t, server)
 	await(t, sub.Changes(), "a", "b", "c")
 	tooMany := connect(t, survey, sptest.Hello(sptest.Respondent))
@@ -444,12 +445,12 @@ func TestMaxClients(t *testing.T) {
 	for range 2 {
 		sptest.Dial(t, pubsub, sptest.Sub, sptest.Pub)
 	}
-	eventually(t, "the last of those that there is room for has got in", func() bool { return server.Stats().Subscribers == 3 })
+	testmain.Await(t, "the last of those that there is room for has got in", func() bool { return server.Stats().Subscribers == 3 })
 	expectClosed(t, "one subscriber too many", connect(t, pubsub, sptest.Hello(sptest.Sub)))
 	if got := server.Stats().Refused; got != 2 {
 		t.Errorf("Stats.Refused: got %d, want 2", got)
 	}
-	eventually(t, "the log says why", func() bool { return strings.Contains(book.String(), "MaxClients") })
+	testmain.Await(t, "the log says why", func() bool { return strings.Contains(book.String(), "MaxClients") })
 	// A client that waits outside is let in when another one leaves.
 	announce(t, server, "d")
 	clients[0].Close()
@@ -467,7 +468,7 @@ func TestLogIsThrottled(t *testing.T) {
 	for range 500 {
 		connect(t, survey, []byte("GET / HTTP/1.0\r\n\r\n")).Close()
 	}
-	eventually(t, "all are refused", func() bool { return server.Stats().Refused == 500 })
+	testmain.Await(t, "all are refused", func() bool { return server.Stats().Refused == 500 })
 	if got, most := strings.Count(book.String(), "\n"), 10*(2+int(time.Since(start)/time.Second)); got > most {
 		t.Errorf("500 failed handshakes were logged in %d lines, want at most %d", got, most)
 	}
@@ -953,11 +954,11 @@ func TestSubscribersThatSayTheWrongThing(t *testing.T) {
 			if took := time.Since(start); test.messages == nil && took < 4*time.Second {
 				t.Errorf("closed after %v, want all the time of a handshake", took)
 			}
-			eventually(t, "the connection is counted", func() bool {
+			testmain.Await(t, "the connection is counted", func() bool {
 				stats := server.Stats()
 				return stats.Refused == test.refused && stats.Rejected == test.rejected && stats.Subscribers == 0
 			})
-			eventually(t, "one line is logged", func() bool { return strings.Count(book.String(), "\n") == 1 })
+			testmain.Await(t, "one line is logged", func() bool { return strings.Count(book.String(), "\n") == 1 })
 			expectHealthy(t, server, quiet)
 		})
 	}

@@ -15,6 +15,7 @@ import (
 
 	"github.com/dahernan/gopherdiscovery"
 	"github.com/dahernan/gopherdiscovery/internal/sptest"
+	"github.com/dahernan/gopherdiscovery/internal/testmain"
 	"go.nanomsg.org/mangos/v3"
 	"go.nanomsg.org/mangos/v3/protocol/pub"
 	"go.nanomsg.org/mangos/v3/protocol/respondent"
@@ -74,7 +75,7 @@ func TestOurClientWithStockServer(t *testing.T) {
 			defer client.Close()
 			peers, _ := client.Peers()
 			var answer []byte
-			eventually(t, "our client answers", func() bool {
+			testmain.Await(t, "our client answers", func() bool {
 				if err := asker.Send(nil); err != nil {
 					t.Fatal(err)
 				}
@@ -87,7 +88,7 @@ func TestOurClientWithStockServer(t *testing.T) {
 			// Like a server of 2015, this one neither sorts its list nor
 			// repeats it, so the list is sent until the subscriber has
 			// connected.
-			eventually(t, "our client receives the list", func() bool {
+			testmain.Await(t, "our client receives the list", func() bool {
 				if err := publisher.Send([]byte("two|ours|two")); err != nil {
 					t.Fatal(err)
 				}
@@ -290,7 +291,7 @@ func TestInvalidNamesOfAServerAreLeftOut(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer sub.Close()
-	eventually(t, "the list arrives", func() bool {
+	testmain.Await(t, "the list arrives", func() bool {
 		if err := publisher.Send([]byte("b||\n|a|\xff")); err != nil {
 			t.Fatal(err)
 		}
@@ -306,7 +307,7 @@ func TestInvalidNamesOfAServerAreLeftOut(t *testing.T) {
 	if before := await(t, sub.Changes(), "c"); len(before) != 0 {
 		t.Errorf("got %q for messages without a valid name", before)
 	}
-	eventually(t, "it is logged", func() bool { return strings.Contains(book.String(), "invalid names") })
+	testmain.Await(t, "it is logged", func() bool { return strings.Contains(book.String(), "invalid names") })
 }
 
 // foreignPublishers do not know changes. Each publishes "two|one" at its URL
@@ -423,7 +424,7 @@ func TestForeignPublishersRefuseChanges(t *testing.T) {
 				_, url := twoURLs(t, scheme)
 				url, output := publisher.start(t, url)
 				other := newWitness(t, url)
-				eventually(t, "the publisher publishes", func() bool { return !other.after(time.Time{}).IsZero() })
+				testmain.Await(t, "the publisher publishes", func() bool { return !other.after(time.Time{}).IsZero() })
 
 				logger, book := newLogger()
 				d := &gopherdiscovery.Dialer{Logger: logger}
@@ -441,14 +442,14 @@ func TestForeignPublishersRefuseChanges(t *testing.T) {
 				}
 
 				first := connect()
-				eventually(t, "the subscriber is connected", connected(first))
+				testmain.Await(t, "the subscriber is connected", connected(first))
 				from := time.Now()
 				await(t, first.Changes(), "one", "two")
 				listed := time.Now()
 				if !first.Servers()[0].Complete {
 					t.Error("the list is not complete, want it to be: it is whole")
 				}
-				eventually(t, "the publisher still serves others", func() bool { return !other.after(from).IsZero() })
+				testmain.Await(t, "the publisher still serves others", func() bool { return !other.after(from).IsZero() })
 				late := listed.Sub(other.after(from))
 				if late > promptly {
 					t.Errorf("the list came %v later than to an old subscriber, want %v at most", late, promptly)
@@ -456,7 +457,7 @@ func TestForeignPublishersRefuseChanges(t *testing.T) {
 
 				for range inTurn {
 					sub := connect()
-					eventually(t, "the subscriber is connected", connected(sub))
+					testmain.Await(t, "the subscriber is connected", connected(sub))
 					sub.Close()
 				}
 
@@ -468,7 +469,7 @@ func TestForeignPublishersRefuseChanges(t *testing.T) {
 					await(t, sub.Changes(), "one", "two")
 				}
 				from = time.Now()
-				eventually(t, "the publisher still serves others", func() bool { return !other.after(from).IsZero() })
+				testmain.Await(t, "the publisher still serves others", func() bool { return !other.after(from).IsZero() })
 				await(t, connect().Changes(), "one", "two")
 				if got := output(); got != "" {
 					t.Errorf("the publisher has printed %q, want nothing", got)
@@ -673,7 +674,7 @@ func TestDevices(t *testing.T) {
 			defer two.Close()
 			// A device forwards lists but keeps none, so each wait is for a
 			// list that a change causes.
-			eventually(t, "both are listed", func() bool { return server.Stats().Services == 2 })
+			testmain.Await(t, "both are listed", func() bool { return server.Stats().Services == 2 })
 			direct := announce(t, server, "direct")
 			await(t, peers, "direct", "one", "two")
 			two.Close()
@@ -715,10 +716,10 @@ func TestTransportOfTheProgram(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer another.Close()
-	eventually(t, "the one too many is refused", func() bool { return server.Stats().Refused > 0 })
+	testmain.Await(t, "the one too many is refused", func() bool { return server.Stats().Refused > 0 })
 	client.Close()
 	awaitClosed(t, peers)
-	eventually(t, "it gets in when there is room", func() bool {
+	testmain.Await(t, "it gets in when there is room", func() bool {
 		services := server.Services()
 		return len(services) == 1 && services[0] == "two"
 	})

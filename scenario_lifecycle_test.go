@@ -19,6 +19,7 @@ import (
 
 	"github.com/dahernan/gopherdiscovery"
 	"github.com/dahernan/gopherdiscovery/internal/sptest"
+	"github.com/dahernan/gopherdiscovery/internal/testmain"
 )
 
 func TestCloseManyTimesAndConcurrently(t *testing.T) {
@@ -370,7 +371,7 @@ func TestChangesComeToTheSameAsListsOverTCP(t *testing.T) {
 			clients[name] = announce(t, server, name)
 		}
 		want := slices.Sorted(maps.Keys(clients))
-		eventually(t, "the subscriber in changes has the list of all", func() bool {
+		testmain.Await(t, "the subscriber in changes has the list of all", func() bool {
 			return slices.Equal(sub.List(), want)
 		})
 		for string(plain.MustReceive(t)) != strings.Join(want, "|") {

@@ -17,6 +17,7 @@ import (
 	"github.com/dahernan/gopherdiscovery"
 	"github.com/dahernan/gopherdiscovery/internal/logtest"
 	"github.com/dahernan/gopherdiscovery/internal/sptest"
+	"github.com/dahernan/gopherdiscovery/internal/testmain"
 	"go.nanomsg.org/mangos/v3"
 	"go.nanomsg.org/mangos/v3/protocol/pub"
 )
@@ -317,7 +318,7 @@ func TestSeveralServersOverTCP(t *testing.T) {
 		await(t, peers, "a")
 		one, two = two, one
 		surveyOne, listsOne, surveyTwo, listsTwo = surveyTwo, listsTwo, surveyOne, listsOne
-		eventually(t, "both servers list the client again", func() bool {
+		testmain.Await(t, "both servers list the client again", func() bool {
 			return slices.Contains(one.Services(), "a") && slices.Contains(two.Services(), "a")
 		})
 	}

@@ -13,6 +13,7 @@ import (
 
 	"github.com/dahernan/gopherdiscovery"
 	"github.com/dahernan/gopherdiscovery/internal/sptest"
+	"github.com/dahernan/gopherdiscovery/internal/testmain"
 )
 
 func TestMutualTLS(t *testing.T) {
@@ -141,7 +142,7 @@ func TestConnectionsThatDoNotFit(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer client.Close()
-			eventually(t, "both sides have logged why", func() bool {
+			testmain.Await(t, "both sides have logged why", func() bool {
 				return strings.Contains(serverBook.String(), test.serverLog) && strings.Contains(dialBook.String(), test.dialLog)
 			})
 			if stats := server.Stats(); stats.Refused == 0 || stats.Services != 0 || stats.Clients != 0 {
@@ -171,9 +172,9 @@ func TestReasonAfterAnother(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer client.Close()
-	eventually(t, "nobody listens", func() bool { return strings.Contains(book.String(), "cannot reach the server") })
+	testmain.Await(t, "nobody listens", func() bool { return strings.Contains(book.String(), "cannot reach the server") })
 	server := startServerAt(t, survey, strings.Replace(reserve(t), "tcp", "tls+tcp", 1), withTLS)
-	eventually(t, "the client has come five times", func() bool { return server.Stats().Refused >= 5 })
+	testmain.Await(t, "the client has come five times", func() bool { return server.Stats().Refused >= 5 })
 	for _, want := range []string{"cannot reach the server", "the server's certificate is not trusted"} {
 		if got := strings.Count(book.String(), want); got != 1 {
 			t.Errorf("the client has said %d times that %s, want once", got, want)
@@ -229,8 +230,8 @@ func TestAuthorizeByCertificate(t *testing.T) {
 			}
 		}
 	}
-	eventually(t, "both refused names have been counted", func() bool { return server.Stats().Rejected >= 2 })
-	eventually(t, "both refused names have been logged", func() bool {
+	testmain.Await(t, "both refused names have been counted", func() bool { return server.Stats().Rejected >= 2 })
+	testmain.Await(t, "both refused names have been logged", func() bool {
 		return strings.Contains(book.String(), `\"admin\": belongs to somebody else`) && strings.Contains(book.String(), `\"alice\": belongs to somebody else`)
 	})
 	if got := server.Services(); len(got) != 2 {
@@ -266,11 +267,11 @@ func TestAuthorizeIsAskedAgain(t *testing.T) {
 	await(t, sub.Changes(), "client1")
 	close(refused)
 	await(t, sub.Changes())
-	eventually(t, "the connection is closed", func() bool { return server.Stats().Clients == 0 })
+	testmain.Await(t, "the connection is closed", func() bool { return server.Stats().Clients == 0 })
 	if stats := server.Stats(); stats.Missed != 0 || stats.Rejected == 0 {
 		t.Errorf("got stats %+v, want a rejected answer and no missed survey", stats)
 	}
-	eventually(t, "it is logged why", func() bool { return strings.Contains(book.String(), "not any more") })
+	testmain.Await(t, "it is logged why", func() bool { return strings.Contains(book.String(), "not any more") })
 	server.Close()
 	if got := strings.Count(book.String(), "not any more"); got != 1 {
 		t.Errorf("logged %d times why, want once:\n%s", got, book)
@@ -300,7 +301,7 @@ func TestNameThatIsRefusedFromTheStart(t *testing.T) {
 		}
 	}
 	await(t, sub.Changes(), "good")
-	eventually(t, "five answers are rejected", func() bool { return server.Stats().Rejected == 5 })
+	testmain.Await(t, "five answers are rejected", func() bool { return server.Stats().Rejected == 5 })
 	if got := server.Stats().Clients; got != 1 {
 		t.Errorf("%d clients are connected, want 1", got)
 	}
@@ -334,7 +335,7 @@ func TestExpiredCertificateEndsConnections(t *testing.T) {
 	if now := time.Now(); now.Before(end) {
 		t.Errorf("it has left %v before the end of its certificate", end.Sub(now))
 	}
-	eventually(t, "both of its connections are closed", func() bool {
+	testmain.Await(t, "both of its connections are closed", func() bool {
 		return server.Stats().Clients == 0 && server.Stats().Subscribers == 1
 	})
 	server.Close() // the log is complete now

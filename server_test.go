@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/dahernan/gopherdiscovery"
+	"github.com/dahernan/gopherdiscovery/internal/testmain"
 )
 
 func TestServerEndsWithItsContext(t *testing.T) {
@@ -70,9 +71,9 @@ func TestServerChanges(t *testing.T) {
 	}
 	clear(list)
 	announce(t, server, "client2")
-	eventually(t, "the server has both", func() bool { return len(server.Services()) == 2 })
+	testmain.Await(t, "the server has both", func() bool { return len(server.Services()) == 2 })
 	first.Close()
-	eventually(t, "the server has one", func() bool { return len(server.Services()) == 1 })
+	testmain.Await(t, "the server has one", func() bool { return len(server.Services()) == 1 })
 	if before := await(t, server.Changes(), "client2"); len(before) > 0 {
 		t.Errorf("got %q before the newest list", before)
 	}

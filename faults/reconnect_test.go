@@ -13,6 +13,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/dahernan/gopherdiscovery/internal/testmain"
 )
 
 // A server is killed and started again. Its subscribers already have the list,
@@ -39,14 +41,9 @@ func TestReconnectIsCheap(t *testing.T) {
 	}
 	settled := func(server, crowd *process, since time.Time) {
 		t.Helper()
-		for deadline := time.Now().Add(patience); ; time.Sleep(5 * time.Millisecond) {
-			if slices.Equal(server.state().Services, names) && crowd.state().Heard.After(since) {
-				return
-			}
-			if time.Now().After(deadline) {
-				t.Fatalf("after %v not all are listed and hear the server", patience)
-			}
-		}
+		testmain.Await(t, "all are listed and hear the server", func() bool {
+			return slices.Equal(server.state().Services, names) && crowd.state().Heard.After(since)
+		})
 	}
 
 	begin := time.Now()

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/dahernan/gopherdiscovery"
+	"github.com/dahernan/gopherdiscovery/internal/testmain"
 )
 
 // site is a server, and peers that a test adds.
@@ -175,7 +176,7 @@ func (s *site) settle(names []string, peers ...*process) {
 
 func (s *site) eventually(look func() (missing string)) {
 	s.t.Helper()
-	eventually(s.t, 2*patience, look)
+	testmain.Eventually(s.t, 2*patience, look)
 }
 
 // checkToldNothing fails the test if a reader was delivered a list after an

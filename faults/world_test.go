@@ -11,6 +11,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/dahernan/gopherdiscovery/internal/testmain"
 )
 
 const (
@@ -226,21 +228,7 @@ func (w *world) checkTime(what string, took, promised time.Duration) {
 
 func (w *world) eventually(look func() (missing string)) {
 	w.t.Helper()
-	eventually(w.t, patience, look)
-}
-
-// eventually polls until nothing is missing.
-func eventually(t *testing.T, limit time.Duration, look func() (missing string)) {
-	t.Helper()
-	for deadline := time.Now().Add(limit); ; time.Sleep(20 * time.Millisecond) {
-		missing := look()
-		if missing == "" {
-			return
-		}
-		if time.Now().After(deadline) {
-			t.Fatalf("after %v: %s", limit, missing)
-		}
-	}
+	testmain.Eventually(w.t, patience, look)
 }
 
 // all returns the processes that have not been killed.

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/dahernan/gopherdiscovery"
+	"github.com/dahernan/gopherdiscovery/internal/testmain"
 )
 
 // An old publisher refuses changes, keeps running and serves others. Our
@@ -31,7 +32,7 @@ func TestOldServerRefusesChanges(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			eventually(t, "our subscriber is connected", func() bool { return sub.Servers()[0].Connected })
+			testmain.Await(t, "our subscriber is connected", func() bool { return sub.Servers()[0].Connected })
 			best = min(best, time.Since(start))
 			sub.Close()
 		}

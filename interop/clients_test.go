@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/dahernan/gopherdiscovery"
+	"github.com/dahernan/gopherdiscovery/internal/testmain"
 )
 
 // The tests in this file run our server.
@@ -112,9 +113,9 @@ func TestOldAndNewClients(t *testing.T) {
 		// last of them leaves.
 		twin, oldTwin := announce(t, survey, "twin"), announceOld(t, survey, "twin")
 		all("new-1", "old-2", "twin")
-		eventually(t, "both twins are connected", func() bool { return server.Stats().Clients == 4 })
+		testmain.Await(t, "both twins are connected", func() bool { return server.Stats().Clients == 4 })
 		polls := server.Stats().Polls
-		eventually(t, "both have been asked", func() bool { return server.Stats().Polls > polls+1 })
+		testmain.Await(t, "both have been asked", func() bool { return server.Stats().Polls > polls+1 })
 		twin.Close()
 		announce(t, survey, "witness")
 		all("new-1", "old-2", "twin", "witness")
@@ -146,7 +147,7 @@ func TestManyOldClients(t *testing.T) {
 
 		// With so many clients, none is dropped in a poll.
 		polls := server.Stats().Polls
-		eventually(t, "three more polls", func() bool { return server.Stats().Polls > polls+3 })
+		testmain.Await(t, "three more polls", func() bool { return server.Stats().Polls > polls+3 })
 		announceOld(t, survey, "witness")
 		awaitNext(t, lists, append(slices.Clone(names), "witness")...)
 		awaitNext(t, ours, append(slices.Clone(names), "witness")...)

@@ -164,13 +164,3 @@ func awaitNext(t *testing.T, lists <-chan []string, want ...string) {
 		t.Errorf("got lists %q before %q, want none", before, want)
 	}
 }
-
-// eventually polls until a condition holds.
-func eventually(t *testing.T, what string, holds func() bool) {
-	t.Helper()
-	for deadline := time.Now().Add(patience); !holds(); time.Sleep(time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatalf("not so in time: %s", what)
-		}
-	}
-}

@@ -17,6 +17,7 @@ import (
 	"nanomsg.org/go-mangos/transport/tcp"
 
 	"github.com/dahernan/gopherdiscovery"
+	"github.com/dahernan/gopherdiscovery/internal/testmain"
 )
 
 // The types below behave like those of the same names in the library of 2015.
@@ -238,12 +239,12 @@ func (s *oldServer) awaitSubscribers(t *testing.T, n int64) {
 	counted := func(n int64) func() bool {
 		return func() bool { return s.subscribers.Load() == n }
 	}
-	eventually(t, "the subscribers are connected", counted(n))
+	testmain.Await(t, "the subscribers are connected", counted(n))
 	probe, err := dialOldSubscriber(s.pubsub)
 	if err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "one more subscriber is connected", counted(n+1))
+	testmain.Await(t, "one more subscriber is connected", counted(n+1))
 	probe.Close()
-	eventually(t, "it is gone", counted(n))
+	testmain.Await(t, "it is gone", counted(n))
 }

@@ -13,6 +13,7 @@ import (
 
 	"github.com/dahernan/gopherdiscovery"
 	"github.com/dahernan/gopherdiscovery/internal/sptest"
+	"github.com/dahernan/gopherdiscovery/internal/testmain"
 )
 
 var sessionLine = regexp.MustCompile(`^    (peer|server)  +((?:[0-9a-f]{2} )*[0-9a-f]{2})(?:  |\n)`)
@@ -77,7 +78,7 @@ func TestProtocolDocument(t *testing.T) {
 		t.Fatalf("got the survey % x, the document has % x", id, survey.server[0])
 	}
 	c.MustSend(t, strings.Replace(survey.peer[0], survey.server[0], string(id), 1))
-	eventually(t, "the answer puts a name on the list", func() bool { return len(server.Services()) > 0 })
+	testmain.Await(t, "the answer puts a name on the list", func() bool { return len(server.Services()) > 0 })
 
 	watch := sptest.Dial(t, pubsubURL, sptest.Sub, sptest.Pub)
 	var joined *gopherdiscovery.DiscoveryClient

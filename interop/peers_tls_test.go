@@ -10,6 +10,7 @@ import (
 
 	"github.com/dahernan/gopherdiscovery"
 	"github.com/dahernan/gopherdiscovery/internal/cli/clitest"
+	"github.com/dahernan/gopherdiscovery/internal/testmain"
 )
 
 // startTLSServer starts a server that wants certificates, and admits clients
@@ -66,7 +67,7 @@ func TestTLSDistrust(t *testing.T) {
 	server := startTLSServer(t, a)
 	survey, pubsub := server.URLs()
 	p := startPeer(t, command, announcing("alice", survey, pubsub)...)
-	eventually(t, "ten attempts", func() bool { return server.Stats().Refused >= 10 })
+	testmain.Await(t, "ten attempts", func() bool { return server.Stats().Refused >= 10 })
 	p.end(syscall.SIGTERM)
 	code, stderr := p.wait()
 	lines := strings.Count(stderr, "\n")

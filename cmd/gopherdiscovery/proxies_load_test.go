@@ -19,6 +19,7 @@ import (
 
 	subprocess "github.com/dahernan/gopherdiscovery/cmd/gopherdiscovery/internal/run"
 	"github.com/dahernan/gopherdiscovery/internal/cli/clitest"
+	"github.com/dahernan/gopherdiscovery/internal/testmain"
 )
 
 // freeAddress returns an address for a program that cannot choose a port by
@@ -83,15 +84,13 @@ type site struct {
 // await asks again and again until the answer is a certain one.
 func (s *site) await(is func(status int, body string) bool) {
 	s.Helper()
-	var last string
-	for deadline := time.Now().Add(clitest.Patience); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
+	testmain.Eventually(s, clitest.Patience, func() string {
 		status, body, err := fetch(s.Context(), s.url)
 		if err == nil && is(status, body) {
-			return
+			return ""
 		}
-		last = fmt.Sprint(status, " ", body, " ", err)
-	}
-	s.Fatalf("%s: the last answer is %s", s.url, last)
+		return fmt.Sprint(s.url, ": the last answer is ", status, " ", body, " ", err)
+	})
 }
 
 func (s *site) awaitAnswerOf(name string) {
@@ -173,34 +172,25 @@ func (l *load) awaitNoneTo(name string) {
 	l.mu.Lock()
 	l.leaving, l.without = name, [workers]int{}
 	l.mu.Unlock()
-	for deadline := time.Now().Add(clitest.Patience); ; time.Sleep(5 * time.Millisecond) {
+	testmain.Await(l, name+" gets no more requests", func() bool {
 		l.mu.Lock()
-		without := l.without
-		l.mu.Unlock()
-		switch {
-		case slices.Min(without[:]) >= 20:
-			return
-		case time.Now().After(deadline):
-			l.Fatalf("%s still gets requests", name)
-		}
-	}
+		defer l.mu.Unlock()
+		return slices.Min(l.without[:]) >= 20
+	})
 }
 
 // awaitRequests returns when there were so many requests since the last call of
 // wantFailures.
 func (l *load) awaitRequests(n int) {
 	l.Helper()
-	for deadline := time.Now().Add(clitest.Patience); ; time.Sleep(5 * time.Millisecond) {
+	testmain.Eventually(l, clitest.Patience, func() string {
 		l.mu.Lock()
-		requests := l.requests
-		l.mu.Unlock()
-		switch {
-		case requests >= n:
-			return
-		case time.Now().After(deadline):
-			l.Fatalf("%d requests, want %d", requests, n)
+		defer l.mu.Unlock()
+		if l.requests >= n {
+			return ""
 		}
-	}
+		return fmt.Sprintf("%d requests, want %d", l.requests, n)
+	})
 }
 
 // wantFailures wants that no more requests have failed since the last call.

@@ -12,10 +12,10 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 
 	"github.com/dahernan/gopherdiscovery"
 	"github.com/dahernan/gopherdiscovery/internal/cli/clitest"
+	"github.com/dahernan/gopherdiscovery/internal/testmain"
 )
 
 // proxy is a proxy of Debian in front of the backends in a file that watch
@@ -189,15 +189,13 @@ func (b backend) kill(t *testing.T) {
 // awaitWithout returns when a file does not have a text in it.
 func awaitWithout(t *testing.T, file, text string) {
 	t.Helper()
-	for deadline := time.Now().Add(clitest.Patience); ; time.Sleep(time.Millisecond) {
+	testmain.Eventually(t, clitest.Patience, func() string {
 		got, err := os.ReadFile(file)
-		switch {
-		case err == nil && !strings.Contains(string(got), text):
-			return
-		case time.Now().After(deadline):
-			t.Fatalf("error %v, or %s is in %s:\n%s", err, text, file, got)
+		if err == nil && !strings.Contains(string(got), text) {
+			return ""
 		}
-	}
+		return fmt.Sprintf("error %v, or %s is in %s:\n%s", err, text, file, got)
+	})
 }
 
 // need skips a test on a machine without a program, but not where everything

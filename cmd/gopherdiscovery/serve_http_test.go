@@ -3,15 +3,16 @@
 package main
 
 import (
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptrace"
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 
 	"github.com/dahernan/gopherdiscovery/internal/cli/clitest"
+	"github.com/dahernan/gopherdiscovery/internal/testmain"
 )
 
 func TestServeShowsTheList(t *testing.T) {
@@ -71,15 +72,15 @@ func TestServeIncompleteList(t *testing.T) {
 // incomplete for a while after its start.
 func awaitBody(t *testing.T, url, want string) (etag string) {
 	t.Helper()
-	for deadline := time.Now().Add(clitest.Patience); ; time.Sleep(time.Millisecond) {
+	testmain.Eventually(t, clitest.Patience, func() string {
 		code, header, body := ask(t, url)
 		if code == http.StatusOK && body == want {
-			return header.Get("ETag")
+			etag = header.Get("ETag")
+			return ""
 		}
-		if time.Now().After(deadline) {
-			t.Fatalf("after %v %s answers %d %q, want 200 and %q", clitest.Patience, url, code, body, want)
-		}
-	}
+		return fmt.Sprintf("%s answers %d %q, want 200 and %q", url, code, body, want)
+	})
+	return etag
 }
 
 type httpAnswer struct {

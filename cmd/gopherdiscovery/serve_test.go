@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -17,6 +18,7 @@ import (
 
 	"github.com/dahernan/gopherdiscovery"
 	"github.com/dahernan/gopherdiscovery/internal/cli/clitest"
+	"github.com/dahernan/gopherdiscovery/internal/testmain"
 )
 
 // anyPorts has the environment too: what a test's own arguments say must win.
@@ -62,15 +64,13 @@ func ask(t *testing.T, url string) (code int, header http.Header, body string) {
 // awaitReady returns when /readyz says so.
 func awaitReady(t *testing.T, url string) {
 	t.Helper()
-	for deadline := time.Now().Add(clitest.Patience); ; time.Sleep(time.Millisecond) {
+	testmain.Eventually(t, clitest.Patience, func() string {
 		code, _, body := ask(t, url+"/readyz")
 		if code == http.StatusOK {
-			return
+			return ""
 		}
-		if time.Now().After(deadline) {
-			t.Fatalf("after %v /readyz answers %d %s", clitest.Patience, code, body)
-		}
-	}
+		return fmt.Sprintf("/readyz answers %d %s", code, body)
+	})
 }
 
 func TestServe(t *testing.T) {
@@ -223,15 +223,13 @@ func TestServeOptionsReachTheServer(t *testing.T) {
 	_, server, _, url := startServe(t, "-http", "127.0.0.1:0", "-return-time", "1h", "-max-clients", "1")
 	clitest.Join(t, clitest.Quiet, server, "a")
 	clitest.Join(t, clitest.Quiet, server, "b")
-	for deadline := time.Now().Add(clitest.Patience); ; {
+	testmain.Eventually(t, clitest.Patience, func() string {
 		_, body := get(t, url+"/metrics")
 		if strings.Contains(body, "gopherdiscovery_clients 1\n") && !strings.Contains(body, "gopherdiscovery_refused_connections_total 0\n") {
-			break
+			return ""
 		}
-		if time.Now().After(deadline) {
-			t.Fatalf("two clients and -max-clients 1, but\n%s", body)
-		}
-	}
+		return "two clients and -max-clients 1, but\n" + body
+	})
 	time.Sleep(2 * clitest.PollTime)
 	if code, _, body := ask(t, url+"/readyz"); code != http.StatusServiceUnavailable {
 		t.Errorf("/readyz while clients may return: %d %s, want 503", code, body)

@@ -4,6 +4,7 @@ package main
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -13,6 +14,7 @@ import (
 
 	"github.com/dahernan/gopherdiscovery"
 	"github.com/dahernan/gopherdiscovery/internal/cli/clitest"
+	"github.com/dahernan/gopherdiscovery/internal/testmain"
 )
 
 // addresses is a template with one address a line.
@@ -34,13 +36,13 @@ func templateOf(t *testing.T, text string) (spec, file string) {
 // awaitFile returns when a file is like this.
 func awaitFile(t *testing.T, file, want string) {
 	t.Helper()
-	var got []byte
-	for deadline := time.Now().Add(clitest.Patience); time.Now().Before(deadline); time.Sleep(time.Millisecond) {
-		if got, _ = os.ReadFile(file); string(got) == want {
-			return
+	testmain.Eventually(t, clitest.Patience, func() string {
+		got, _ := os.ReadFile(file)
+		if string(got) == want {
+			return ""
 		}
-	}
-	t.Fatalf("%s is %q, want %q", file, got, want)
+		return fmt.Sprintf("%s is %q, want %q", file, got, want)
+	})
 }
 
 func wantFile(t *testing.T, file, want string) {
@@ -347,11 +349,7 @@ func TestWatchWait(t *testing.T) {
 // awaitSubscriber returns when a server has a subscriber.
 func awaitSubscriber(t *testing.T, s *gopherdiscovery.DiscoveryServer) {
 	t.Helper()
-	for deadline := time.Now().Add(clitest.Patience); s.Stats().Subscribers == 0; time.Sleep(time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatal("nobody has subscribed")
-		}
-	}
+	testmain.Await(t, "somebody has subscribed", func() bool { return s.Stats().Subscribers > 0 })
 }
 
 // The server says what it knows, and never has a complete list.

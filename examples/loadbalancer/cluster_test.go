@@ -16,6 +16,7 @@ import (
 
 	"github.com/dahernan/gopherdiscovery"
 	"github.com/dahernan/gopherdiscovery/internal/cli/clitest"
+	"github.com/dahernan/gopherdiscovery/internal/testmain"
 )
 
 // cluster is a discovery server, a proxy and backends. The proxy and the
@@ -209,16 +210,13 @@ func TestProxyFinishesItsRequests(t *testing.T) {
 // awaitRefusal returns when nobody listens at a URL any more.
 func awaitRefusal(t *testing.T, url string) {
 	t.Helper()
-	for deadline := time.Now().Add(clitest.Patience); ; time.Sleep(time.Millisecond) {
+	testmain.Await(t, url+" refuses connections", func() bool {
 		conn, err := net.Dial("tcp", strings.TrimPrefix(url, "http://"))
-		if err != nil {
-			return
+		if err == nil {
+			_ = conn.Close()
 		}
-		_ = conn.Close()
-		if time.Now().After(deadline) {
-			t.Fatalf("%s accepts connections after %v, want it to refuse them", url, clitest.Patience)
-		}
-	}
+		return err != nil
+	})
 }
 
 func TestKillUnderLoad(t *testing.T) {

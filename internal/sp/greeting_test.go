@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/dahernan/gopherdiscovery/internal/sptest"
+	"github.com/dahernan/gopherdiscovery/internal/testmain"
 	"github.com/dahernan/gopherdiscovery/internal/wire"
 )
 
@@ -222,11 +223,12 @@ func TestHandshakeOfALateProcess(t *testing.T) {
 			if _, err := io.WriteString(theirs, test.says); err != nil {
 				t.Fatal(err)
 			}
-			for deadline := time.Now().Add(10 * time.Second); test.says != "" && !l.unread(); time.Sleep(time.Millisecond) {
-				if time.Now().After(deadline) {
-					t.Fatal("nothing has come")
+			testmain.Eventually(t, 10*time.Second, func() string {
+				if test.says == "" || l.unread() {
+					return ""
 				}
-			}
+				return "nothing has come"
+			})
 			time.AfterFunc(50*ms, func() { _ = theirs.CloseWrite() })
 			g := &greeting{link: l, timeout: -time.Second, extensions: test.extensions}
 			if err := g.shake(nil); !errors.Is(err, test.want) {

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/dahernan/gopherdiscovery/internal/sptest"
+	"github.com/dahernan/gopherdiscovery/internal/testmain"
 )
 
 func TestUnacknowledgedIsLimited(t *testing.T) {
@@ -71,11 +72,7 @@ func TestBothEndsAreLimited(t *testing.T) {
 		"client": {client.endpoint, dialedTimeout},
 	} {
 		e := side.endpoint
-		for start := time.Now(); e.pipeCount() == 0; time.Sleep(ms) {
-			if time.Since(start) > 30*time.Second {
-				t.Fatal("not connected in time")
-			}
-		}
+		testmain.Await(t, name+": connected", func() bool { return e.pipeCount() > 0 })
 		e.mu.Lock()
 		for c := range e.conns {
 			if got, want := userTimeout(t, c.(*link).conn), int(side.want.Milliseconds()); got != want {

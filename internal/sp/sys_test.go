@@ -1,10 +1,13 @@
 package sp
 
 import (
+	"fmt"
 	"net"
 	"runtime"
 	"testing"
 	"time"
+
+	"github.com/dahernan/gopherdiscovery/internal/testmain"
 )
 
 func TestUnread(t *testing.T) {
@@ -29,11 +32,12 @@ func TestUnread(t *testing.T) {
 	l := &link{raw: near}
 	expect := func(when string, want bool) {
 		t.Helper()
-		for deadline := time.Now().Add(10 * time.Second); l.unread() != want; time.Sleep(time.Millisecond) {
-			if time.Now().After(deadline) {
-				t.Fatalf("%s: got unread %t, want %t", when, !want, want)
+		testmain.Eventually(t, 10*time.Second, func() string {
+			if l.unread() == want {
+				return ""
 			}
-		}
+			return fmt.Sprintf("%s: got unread %t, want %t", when, !want, want)
+		})
 	}
 	expect("at first", false)
 	if _, err := far.Write([]byte("ab")); err != nil {

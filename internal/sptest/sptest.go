@@ -171,17 +171,16 @@ func Listen(t testing.TB, url string) *Listener {
 // MustBind returns what bind does, and calls it again while it fails. A child
 // of this process has the address of an earlier listener until it executes its
 // program.
-func MustBind[T any](t testing.TB, bind func() (T, error)) T {
+func MustBind[T any](t testing.TB, bind func() (T, error)) (bound T) {
 	t.Helper()
-	for start := time.Now(); ; time.Sleep(time.Millisecond) {
-		bound, err := bind()
-		switch {
-		case err == nil:
-			return bound
-		case time.Since(start) > testmain.Patience/6:
-			t.Fatal(err)
+	testmain.Eventually(t, testmain.Patience/6, func() string {
+		var err error
+		if bound, err = bind(); err != nil {
+			return err.Error()
 		}
-	}
+		return ""
+	})
+	return bound
 }
 
 // AcceptAs waits for a connection, shakes hands, and returns the protocol of

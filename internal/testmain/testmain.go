@@ -1,4 +1,4 @@
-// Package testmain runs the tests of a package. It is for calls from TestMain.
+// Package testmain runs the tests of a package, and waits for what they want.
 package testmain
 
 import (

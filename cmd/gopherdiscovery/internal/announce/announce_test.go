@@ -20,6 +20,7 @@ import (
 	"time"
 
 	"github.com/dahernan/gopherdiscovery/cmd/gopherdiscovery/internal/announce"
+	"github.com/dahernan/gopherdiscovery/internal/testmain"
 )
 
 // patience is how long a test waits for what must happen.
@@ -533,13 +534,10 @@ func TestRestOfTheGroup(t *testing.T) {
 // whoever is process 1 takes in.
 func awaitGone(t *testing.T, pid int) {
 	t.Helper()
-	for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(time.Millisecond) {
+	testmain.Await(t, fmt.Sprintf("process %d has ended", pid), func() bool {
 		state, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
-		if err != nil || strings.Contains(string(state), ") Z ") {
-			return
-		}
-	}
-	t.Errorf("process %d runs after %v", pid, patience)
+		return err != nil || strings.Contains(string(state), ") Z ")
+	})
 }
 
 // systemd says for which process the sockets are, and which one is to give

@@ -2,6 +2,7 @@ package announce_test
 
 import (
 	"bytes"
+	"fmt"
 	"io"
 	"log/slog"
 	"os"
@@ -93,21 +94,17 @@ func (s *screen) enter(text string) {
 // await returns when the text is on the screen, and clears it up to there.
 func (s *screen) await(want string) {
 	s.t.Helper()
-	for deadline := time.Now().Add(patience); ; time.Sleep(time.Millisecond) {
+	testmain.Eventually(s.t, patience, func() string {
 		s.mu.Lock()
+		defer s.mu.Unlock()
 		text := s.text.String()
 		at := strings.Index(text, want)
-		if at >= 0 {
-			s.text.Next(at + len(want))
+		if at < 0 {
+			return fmt.Sprintf("on the screen is %q, want %q", text, want)
 		}
-		s.mu.Unlock()
-		if at >= 0 {
-			return
-		}
-		if time.Now().After(deadline) {
-			s.t.Fatalf("on the screen is %q, want %q", text, want)
-		}
-	}
+		s.text.Next(at + len(want))
+		return ""
+	})
 }
 
 // setsTerminal asks for a word without showing it, as for a password.
