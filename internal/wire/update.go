@@ -104,8 +104,8 @@ func DecodeHave(body []byte) (sum *uint64, err error) {
 	case len(body) != 9:
 		return nil, ErrMalformed
 	}
-	list := binary.BigEndian.Uint64(body[1:])
-	return &list, nil
+	n := binary.BigEndian.Uint64(body[1:])
+	return &n, nil
 }
 
 func (u *Update) flags() (flags byte) {
