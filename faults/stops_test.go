@@ -87,8 +87,9 @@ func TestStoppedSubscriberTakesNoServerForHung(t *testing.T) {
 		for _, p := range []*process{late, w.watcher} {
 			w.resume(p)
 		}
-		// Within this time it would take them for hung.
-		time.Sleep(silence * w.timing.PollTime)
+		// Within this time it would take them for hung. It bars no name for
+		// them as long, from when the last of its subscribers runs again.
+		time.Sleep(2 * silence * w.timing.PollTime)
 		w.await(t, with, patience, nil)
 		w.forget(late)
 		late.end()

@@ -1,6 +1,10 @@
 package wire
 
-import "time"
+import (
+	"time"
+
+	"github.com/dahernan/gopherdiscovery/internal/times"
+)
 
 // isAway reports whether the server is not connected, or has missed its beats.
 func (src *Source) isAway() bool { return src.returned.IsZero() }
@@ -21,6 +25,10 @@ func (src *Source) maxSilence() time.Duration {
 	}
 	return max(missedBeats*src.beat, shortestSilence)
 }
+
+// longestSilence returns how long the server may be silent before its
+// connection is given up.
+func (src *Source) longestSilence() time.Duration { return max(LostBeats*src.beat, VanishedAfter) }
 
 // goAway records that the server is away. If its list counts, its grace begins.
 func (s *Sources) goAway(src *Source, now time.Time) {
@@ -44,7 +52,7 @@ func (src *Source) DueAt() (due time.Time, ok bool) {
 	silence := src.maxSilence()
 	switch {
 	case src.isAway():
-		silence = max(LostBeats*src.beat, VanishedAfter)
+		silence = src.longestSilence()
 	case src.hasNoList():
 		silence += waitInterval
 	}
@@ -103,12 +111,17 @@ func (s *Sources) CheckSilence(now time.Time) (lost []*Source) {
 }
 
 // Excuse is called when the subscriber itself did not run for a while. The
-// silence of all servers begins anew, and their grace lasts longer. After a
-// stop in which they could have gone away, their messages are read one after
-// the other: a name that one has removed, another may be about to add.
+// silence of a server begins anew, one that is away has the time of its missed
+// beats to speak again, and all graces last longer. After a stop in which
+// servers could have gone away, their messages are read one after the other: a
+// name that one has removed, another may be about to add.
 func (s *Sources) Excuse(now time.Time, stopped time.Duration) {
 	for _, src := range s.All {
-		src.since = now
+		since := now
+		if src.isAway() {
+			since = now.Add(src.maxSilence() - src.longestSilence())
+		}
+		src.since = times.Latest(src.since, since)
 		if !src.graceEnd.IsZero() {
 			src.graceEnd = src.graceEnd.Add(stopped)
 		}

@@ -490,14 +490,19 @@ func TestSilenceOfSeveral(t *testing.T) {
 	if lost := s.CheckSilence(c.At(30000)); len(lost) > 0 {
 		t.Errorf("%d are given up for a silence that is excused", len(lost))
 	}
-	c.Expect(t, "deadline after the excuse", s.Deadline(), 53000)
+	c.Expect(t, "deadline of the second after the excuse", s.Deadline(), 29000+3000)
+	if lost := s.CheckSilence(c.At(32000)); !slices.Equal(lost, s.All[1:2]) {
+		t.Errorf("%d are given up, want the second", len(lost))
+	}
+	c.Expect(t, "deadline of the first after the excuse", s.Deadline(), 29000+6000)
+	if lost := s.CheckSilence(c.At(35000)); !slices.Equal(lost, s.All[:1]) {
+		t.Errorf("%d are given up, want the first", len(lost))
+	}
+	c.Expect(t, "end of the first grace", s.Deadline(), 53000)
 	if lost := s.CheckSilence(c.At(56000)); len(lost) > 0 {
 		t.Errorf("%d are given up when their graces end", len(lost))
 	}
-	c.Expect(t, "deadline after the graces", s.Deadline(), 59000)
-	if lost := s.CheckSilence(c.At(59000)); !slices.Equal(lost, s.All[:2]) {
-		t.Errorf("%d are given up, want the first two", len(lost))
-	}
+	c.Expect(t, "deadline after the graces", s.Deadline(), 62000)
 	s.All[0].Connect(time.Second, false, c.At(60000))
 	if s.All[0].isAway() {
 		t.Error("a new connection begins silent")
