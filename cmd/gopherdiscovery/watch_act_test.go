@@ -405,8 +405,6 @@ func startIncomplete(t *testing.T, name string) *gopherdiscovery.DiscoveryServer
 	server, pubsub := s.URLs()
 	clitest.Join(t, clitest.Quiet, server, name)
 	clitest.AwaitList(t, clitest.Quiet, pubsub, name)
-	for s.Stats().Subscribers > 0 {
-		time.Sleep(time.Millisecond)
-	}
+	testmain.Await(t, "nobody is subscribed any more", func() bool { return s.Stats().Subscribers == 0 })
 	return s
 }
