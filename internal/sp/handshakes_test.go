@@ -7,6 +7,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/dahernan/gopherdiscovery/internal/testmain"
 )
 
 // closing calls a function when it is closed.
@@ -193,7 +195,6 @@ func BenchmarkGiveWay(b *testing.B) {
 		if err != nil {
 			b.Fatal(err)
 		}
-		defer peer.Close()
 		nc, err := ln.Accept()
 		if err != nil {
 			b.Fatal(err)
@@ -203,9 +204,8 @@ func BenchmarkGiveWay(b *testing.B) {
 		if _, err := peer.Write([]byte{0}); err != nil {
 			b.Fatal(err)
 		}
-		for !l.unread() {
-			time.Sleep(ms)
-		}
+		testmain.Await(b, "the byte has come", l.unread)
+		_ = peer.Close() // with two descriptors for each there would be too many
 		all.add(b.Context(), &handshake{conn: l, protectedUntil: &l.protectedUntil})
 	}
 	for b.Loop() {
